@@ -1,0 +1,1 @@
+"""Shared tools for instance segmentation competitions; this package knows no competition."""

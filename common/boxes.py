@@ -1,0 +1,84 @@
+"""Boxes: y1, x1, y2, x2 in absolute pixels, half-open, so that `image[y1:y2, x1:x2]` is the box."""
+
+import numpy as np
+
+
+def box_areas(boxes: np.ndarray) -> np.ndarray:
+    """Return the areas of boxes; an inverted box has area 0.
+
+    Args:
+        boxes: (N, 4) int or float, pixels.
+
+    Returns:
+        (N,) of the same dtype, square pixels.
+
+    Example:
+        >>> box_areas(np.array([[0, 0, 2, 3]])).tolist()
+        [6]
+    """
+    return np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)
+
+
+def box_intersections(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the area that each box shares with each of the others.
+
+    Args:
+        boxes: (N, 4), pixels.
+        others: (M, 4), pixels.
+
+    Returns:
+        (N, M), square pixels.
+    """
+    tops_lefts = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    bottoms_rights = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    return np.prod(np.maximum(bottoms_rights - tops_lefts, 0), axis=2)
+
+
+def box_ious(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the intersection over union of each box with each of the others; 0 where the union is empty.
+
+    Args:
+        boxes: (N, 4), pixels.
+        others: (M, 4), pixels.
+
+    Returns:
+        (N, M) float64 in [0, 1].
+
+    Example:
+        >>> box_ious(np.array([[0, 0, 2, 2]]), np.array([[0, 1, 2, 3]])).round(3).tolist()
+        [[0.333]]
+    """
+    intersections = box_intersections(boxes, others).astype(np.float64)
+    unions = box_areas(boxes)[:, None] + box_areas(others)[None, :] - intersections
+    return np.divide(intersections, unions, out=np.zeros_like(intersections), where=unions > 0)
+
+
+def clip_boxes(boxes: np.ndarray, image_shape: tuple[int, int]) -> np.ndarray:
+    """Cut boxes at the picture's border.
+
+    Args:
+        boxes: (N, 4), pixels.
+        image_shape: (height, width).
+
+    Returns:
+        (N, 4) of the same dtype.
+    """
+    height, width = image_shape
+    return np.clip(boxes, 0, np.array([height, width, height, width], dtype=boxes.dtype))
+
+
+def boxes_from_xywh(boxes: np.ndarray) -> np.ndarray:
+    """Convert x, y, width, height (COCO, RSNA) to y1, x1, y2, x2.
+
+    Args:
+        boxes: (N, 4), pixels.
+
+    Returns:
+        (N, 4) of the same dtype.
+
+    Example:
+        >>> boxes_from_xywh(np.array([[5, 1, 10, 2]])).tolist()
+        [[1, 5, 3, 15]]
+    """
+    x, y, width, height = boxes.T
+    return np.stack([y, x, y + height, x + width], axis=1)

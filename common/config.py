@@ -1,0 +1,251 @@
+"""One frozen dataclass holds every figure of a run; flags and `config.json` come from its fields."""
+
+import argparse
+import dataclasses
+import itertools
+import json
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NoReturn, TypeVar
+
+from common.errors import InputError
+
+
+def option(default: Any, help: str, *, minimum: float | None = None, maximum: float | None = None) -> Any:
+    """Declare a field with its meaning and unit, and the closed range of its values."""
+    return field(default=default, metadata={"help": help, "minimum": minimum, "maximum": maximum})
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a training run: up to `epochs` (a total, not a count) at one learning rate, on some layers."""
+
+    epochs: int
+    learning_rate: float
+    layers: str = "all"
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or not 0 < self.learning_rate < 10:
+            raise InputError(f"stage {self}: epochs start at 1, learning rates lie in (0, 10)")
+
+    @classmethod
+    def parse(cls, text: str) -> "Stage":
+        """Read `epochs:learning_rate` or `epochs:learning_rate:layers`, e.g. `20:1e-3:heads`."""
+        epochs, learning_rate, *layers = text.split(":", 2)
+        return cls(int(epochs), float(learning_rate), *layers)
+
+    def __str__(self) -> str:
+        return f"{self.epochs}:{self.learning_rate:g}:{self.layers}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Every figure of a training run and of its inference; the defaults are those of the Mask R-CNN library.
+
+    A competition subclasses it and changes defaults; an experiment is an instance.
+    """
+
+    name: str = option("run", "names the run's folder under --logs")
+    seed: int = option(123, "seed of every random choice", minimum=0)
+    class_names: tuple[str, ...] = option(("object",), "names of the classes 1, 2, ...; background is not one")
+
+    # Pictures
+    min_dim: int = option(512, "shorter side to which rescaling is relative, pixels", minimum=64, maximum=4096)
+    crop_size: int = option(512, "side of a training crop, pixels, a multiple of 64", minimum=64, maximum=2048)
+    mean_pixel: tuple[float, ...] = option((123.7, 116.8, 103.9), "RGB mean that is subtracted, 0-255")
+    pixel_std: float = option(1.0, "divisor after the mean's subtraction, 0-255", minimum=0.01)
+
+    # Augmentation: rescale, then crop
+    augment: bool = option(True, "flips, rotations and channel shifts after the crop")
+    aspect_ratio: float = option(1.3, "largest extra stretch of one axis", minimum=1, maximum=4)
+    min_enlarge: float = option(1.2, "largest scale is at least this", minimum=0.1, maximum=8)
+    zoom: float = option(1.5, "largest scale is at least the smallest times this", minimum=1, maximum=8)
+    rotation_range: float = option(10.0, "largest rotation, degrees", minimum=0, maximum=180)
+    channel_shift_range: float = option(15.0, "largest shift of a channel, 0-255", minimum=0, maximum=255)
+    crop_at_origin: bool = option(False, "always crop at (0, 0), as the submitted run did by mistake")
+    balanced: bool = option(False, "repeat pictures of rare sizes")
+    mini_mask_size: int = option(56, "side of the masks that training works on, pixels", minimum=14, maximum=224)
+    max_instances: int = option(256, "objects of a training crop; a random choice where there are more", minimum=1)
+
+    # Network
+    trunk: Literal["resnet50", "resnet101", "small"] = option("resnet101", "the feature extractor")
+    norm: Literal["frozen_batch", "group"] = option("frozen_batch", "normalisation; 'group' to train from nothing")
+    fpn_channels: int = option(256, "channels of the feature pyramid", minimum=16)
+    rpn_channels: int = option(512, "channels of the region proposal head", minimum=16)
+    head_channels: int = option(1024, "width of the class and box head", minimum=16)
+    mask_channels: int = option(256, "channels of the mask head", minimum=16)
+    mask_convs: int = option(4, "3x3 convolutions of the mask head", minimum=1, maximum=8)
+    bfloat16: bool = option(False, "convolve in bfloat16; losses, boxes and scores stay float32")
+
+    # Anchors and proposals
+    anchor_scales: tuple[float, ...] = option((8, 16, 32, 64, 128), "anchor sides at strides 4, 8, ..., pixels")
+    anchor_ratios: tuple[float, ...] = option((0.5, 1, 2), "anchor widths over heights")
+    rpn_nms_threshold: float = option(0.7, "proposals that overlap a better one more are dropped", minimum=0, maximum=1)
+    rpn_train_anchors: int = option(256, "anchors of a picture that the proposal losses see", minimum=2)
+    pre_nms_limit: int = option(6000, "best anchors that become proposals", minimum=1)
+    train_proposals: int = option(2000, "proposals of a training picture", minimum=1)
+    detect_proposals: int = option(1000, "proposals of a picture in detection", minimum=1)
+    box_std: tuple[float, ...] = option((0.1, 0.1, 0.2, 0.2), "divisors of box deltas dy, dx, log dh, log dw")
+
+    # Regions of interest
+    train_rois: int = option(200, "regions of a training picture that the heads see", minimum=2)
+    positive_ratio: float = option(0.33, "largest share of them that holds objects", minimum=0.01, maximum=1)
+    add_true_boxes: bool = option(True, "append the true boxes to the proposals in training")
+    fill_negatives: bool = option(True, "use all background regions, not only those that keep the positive ratio")
+    pool_size: int = option(7, "side of a region's features in the class and box head", minimum=1)
+    mask_pool_size: int = option(
+        14, "side of a region's features in the mask head; masks are twice as large", minimum=1
+    )
+
+    # Losses and optimiser
+    loss_weights: tuple[float, ...] = option((1, 1, 1, 1, 1), "proposal class, proposal box, class, box, mask")
+    optimizer: Literal["sgd", "adamw"] = option("sgd", "gradient descent with momentum 0.9, or AdamW")
+    batch_size: int = option(2, "pictures a step", minimum=1)
+    steps_per_epoch: int = option(0, "batches an epoch; 0: all pictures once", minimum=0)
+    schedule: tuple[Stage, ...] = option((Stage(40, 1e-3),), "stages epochs:learning_rate:layers, epochs as totals")
+    decay: Literal["steps", "cosine"] = option("steps", "learning rate constant in a stage, or falling along a cosine")
+    warmup_steps: int = option(0, "steps over which the learning rate rises from nothing", minimum=0)
+    momentum: float = option(0.9, "of the optimiser", minimum=0, maximum=0.9999)
+    gradient_clip: float = option(5.0, "largest norm of the gradient", minimum=0.001)
+    weight_decay: float = option(
+        1e-4, "sgd: L2, divided by each kernel's size; adamw: decoupled, not on norms and biases", minimum=0
+    )
+    ema: float = option(0.0, "momentum of the weights' moving average; 0: none", minimum=0, maximum=0.99999)
+    validation_steps: int = option(50, "batches that the validation losses see", minimum=0)
+    score_every: int = option(0, "epochs between scores on the validation pictures; 0: never", minimum=0)
+    score_limit: int = option(20, "validation pictures that are scored in training", minimum=1)
+
+    # Detection
+    confidence: float = option(0.7, "lowest score of a detection", minimum=0, maximum=1)
+    detection_nms_threshold: float = option(
+        0.3, "detections that overlap a better one more are dropped", minimum=0, maximum=1
+    )
+    max_detections: int = option(100, "detections of a picture", minimum=1)
+    mask_threshold: float = option(0.5, "a pixel belongs to the mask from this probability on", minimum=0, maximum=1)
+
+    def __post_init__(self) -> None:
+        for spec in dataclasses.fields(self):
+            _check_range(spec, getattr(self, spec.name))
+        if self.crop_size % 64:
+            raise InputError(f"--crop-size {self.crop_size}: choose a multiple of 64")
+        for name, length in (("anchor_scales", 5), ("box_std", 4), ("loss_weights", 5), ("mean_pixel", 3)):
+            if len(getattr(self, name)) != length:
+                raise InputError(f"--{_flag(name)} takes {length} values, got {getattr(self, name)}")
+        totals = [stage.epochs for stage in self.schedule]
+        if totals != sorted(set(totals)) or not totals:
+            raise InputError(f"--schedule: the totals of epochs {totals} must rise from stage to stage")
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of the whole run."""
+        return self.schedule[-1].epochs
+
+    @property
+    def num_classes(self) -> int:
+        """Classes, background included."""
+        return len(self.class_names) + 1
+
+    def with_epochs(self, epochs: int) -> "typing.Self":
+        """Return a copy whose schedule ends after `epochs`, every stage shortened or lengthened in proportion."""
+        totals = [max(i + 1, round(stage.epochs * epochs / self.epochs)) for i, stage in enumerate(self.schedule)]
+        stages = [dataclasses.replace(s, epochs=min(t, epochs)) for s, t in zip(self.schedule, totals, strict=True)]
+        kept = [stage for stage, after in itertools.pairwise(stages) if stage.epochs < after.epochs]
+        return dataclasses.replace(self, schedule=(*kept, stages[-1]))
+
+    def save(self, path: Path) -> None:
+        """Write every field to a JSON file."""
+        values: dict[str, Any] = {spec.name: getattr(self, spec.name) for spec in dataclasses.fields(self)}
+        values["schedule"] = [str(stage) for stage in self.schedule]
+        path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> "typing.Self":
+        """Read what `save` wrote.
+
+        Raises:
+            InputError: no such file, no JSON, an unknown field or an impossible value.
+        """
+        try:
+            values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such file; it is written beside the weights in training") from None
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: not a configuration: {error}") from None
+        unknown = sorted(set(values) - {spec.name for spec in dataclasses.fields(cls)})
+        if unknown:
+            raise InputError(f"{path}: unknown fields {', '.join(unknown)}; was it written by another version?")
+        values["schedule"] = tuple(Stage.parse(stage) for stage in values.get("schedule", ["40:1e-3"]))
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**fields)
+
+
+C = TypeVar("C", bound=Config)
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An argument parser that answers a wrong flag with one line and exit code 2."""
+
+    def __init__(self, description: str | None) -> None:
+        super().__init__(
+            description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the message as bad input."""
+        raise InputError(f"{message} (--help lists the flags)")
+
+
+def add_config_flags(parser: argparse.ArgumentParser, config_class: type[Config], title: str) -> None:
+    """Add a flag for every field of `config_class` to a group of the parser; none has a default."""
+    group = parser.add_argument_group(title)
+    hints = typing.get_type_hints(config_class)
+    for spec in dataclasses.fields(config_class):
+        group.add_argument(
+            f"--{_flag(spec.name)}",
+            dest=spec.name,
+            default=argparse.SUPPRESS,
+            help=spec.metadata["help"].replace("%", "%%"),
+            **_parsing(hints[spec.name]),
+        )
+
+
+def replace_from_flags(config: C, flags: argparse.Namespace) -> C:
+    """Return `config` with the values that were given as flags."""
+    names = {spec.name for spec in dataclasses.fields(config)}
+    return dataclasses.replace(config, **{name: value for name, value in vars(flags).items() if name in names})
+
+
+def _flag(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _parsing(hint: Any) -> dict[str, Any]:
+    """Return argparse's keywords for a type hint."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is bool:
+        return {"action": argparse.BooleanOptionalAction}
+    if origin is Literal:
+        return {"choices": arguments}
+    if origin in (typing.Union, types.UnionType):
+        return _parsing(arguments[0])
+    if origin is tuple:
+        convert = Stage.parse if arguments[0] is Stage else arguments[0]
+        return {"type": _listed(convert), "metavar": "A,B,..."}
+    return {"type": hint, "metavar": {int: "N", float: "X"}.get(hint, "TEXT")}
+
+
+def _listed(convert: Any) -> Any:
+    def values(text: str) -> tuple[Any, ...]:
+        return tuple(convert(part) for part in text.split(","))
+
+    values.__name__ = "comma-separated list"
+    return values
+
+
+def _check_range(spec: Any, value: Any) -> None:
+    minimum, maximum = spec.metadata.get("minimum"), spec.metadata.get("maximum")
+    if (minimum is not None and not value >= minimum) or (maximum is not None and not value <= maximum):
+        bounds = f"at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
+        raise InputError(f"--{_flag(spec.name)} {value}: must be {bounds}")

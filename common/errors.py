@@ -1,0 +1,40 @@
+"""Bad input is one clear line and exit code 2, never a traceback."""
+
+import errno
+import sys
+from collections.abc import Callable
+
+
+class InputError(Exception):
+    """Something a user handed in is unusable; the message names the file, the value and the remedy."""
+
+
+def run_main(main: Callable[[], None]) -> None:
+    """Run a script's `main`; turn bad input, a full or read-only disk and Ctrl-C into one line.
+
+    Exit codes: 2 for bad input or an unwritable output, 130 for Ctrl-C.
+    """
+    try:
+        main()
+    except InputError as error:
+        _stop(str(error), 2)
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
+            raise
+        _stop(f"{error.filename or 'output'}: {error.strerror}; {_DISK_ERRORS[error.errno]}", 2)
+    except KeyboardInterrupt:
+        _stop("stopped; start the same command again to go on", 130)
+
+
+_DISK_ERRORS = {
+    errno.ENOSPC: "free some space and start the same command again",
+    errno.EDQUOT: "free some space and start the same command again",
+    errno.EROFS: "choose an output folder that can be written",
+    errno.EACCES: "choose a path that you may read and write",
+    errno.EPERM: "choose a path that you may read and write",
+}
+
+
+def _stop(message: str, code: int) -> None:
+    print(f"\n{sys.argv[0]}: {' '.join(message.split())}", file=sys.stderr)
+    raise SystemExit(code)

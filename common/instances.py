@@ -1,0 +1,163 @@
+"""The two exchange types: `Sample`, a picture with its objects, and `Instances`, objects as crops."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+
+@dataclass(frozen=True, eq=False)
+class Instances:
+    """The objects of one picture; every field has N entries, and N = 0 is an ordinary value.
+
+    An object without pixels has the box (0, 0, 0, 0) and a crop of shape (0, 0).
+
+    Attributes:
+        boxes: (N, 4) int32, y1, x1, y2, x2, pixels, half-open.
+        masks: N bool crops, each the size of its box.
+        class_ids: (N,) int32, 1-based.
+        scores: (N,) float32 in [0, 1].
+    """
+
+    boxes: np.ndarray
+    masks: Sequence[np.ndarray]
+    class_ids: np.ndarray
+    scores: np.ndarray
+
+    def __post_init__(self) -> None:
+        count = len(self.masks)
+        if not self.boxes.shape == (count, 4) or len(self.class_ids) != count or len(self.scores) != count:
+            raise ValueError(
+                f"boxes {self.boxes.shape}, masks {count}, class_ids {self.class_ids.shape} and scores "
+                f"{self.scores.shape} must share one N"
+            )
+        for box, mask in zip(self.boxes, self.masks, strict=True):
+            if mask.shape != (box[2] - box[0], box[3] - box[1]):
+                raise ValueError(f"mask crop {mask.shape} does not have the size of its box {box.tolist()}")
+
+    def __len__(self) -> int:
+        return len(self.masks)
+
+    @property
+    def areas(self) -> np.ndarray:
+        """(N,) int64, pixels of each mask."""
+        return np.array([np.count_nonzero(mask) for mask in self.masks], dtype=np.int64)
+
+    def select(self, indices: np.ndarray | Sequence[int]) -> "Instances":
+        """Return the objects at `indices`, (K,) int or (N,) bool, in that order."""
+        indices = np.asarray(indices)
+        order = np.flatnonzero(indices) if indices.dtype == bool else indices.astype(np.intp)
+        return Instances(self.boxes[order], [self.masks[i] for i in order], self.class_ids[order], self.scores[order])
+
+    @classmethod
+    def empty(cls) -> "Instances":
+        """Return no objects."""
+        return cls.from_crops(np.zeros((0, 4)), [])
+
+    @classmethod
+    def from_crops(
+        cls,
+        boxes: np.ndarray,
+        masks: Sequence[np.ndarray],
+        class_ids: Sequence[int] | np.ndarray | None = None,
+        scores: Sequence[float] | np.ndarray | None = None,
+    ) -> "Instances":
+        """Build from boxes (N, 4) and bool crops of their sizes.
+
+        Class ids default to 1, scores to 1.0.
+
+        Raises:
+            ValueError: the fields disagree in N, or a crop's size is not its box's.
+        """
+        count = len(masks)
+        return cls(
+            np.asarray(boxes, dtype=np.int32).reshape(-1, 4),
+            [np.asarray(mask, dtype=bool) for mask in masks],
+            np.ones(count, np.int32) if class_ids is None else np.asarray(class_ids, dtype=np.int32),
+            np.ones(count, np.float32) if scores is None else np.asarray(scores, dtype=np.float32),
+        )
+
+    @classmethod
+    def from_masks(
+        cls,
+        masks: np.ndarray,
+        class_ids: Sequence[int] | np.ndarray | None = None,
+        scores: Sequence[float] | np.ndarray | None = None,
+    ) -> "Instances":
+        """Build from whole masks, cutting each to its smallest box.
+
+        Args:
+            masks: (N, H, W) bool.
+            class_ids: (N,) int, 1-based; 1 by default.
+            scores: (N,) float; 1.0 by default.
+
+        Example:
+            >>> Instances.from_masks(np.eye(3, dtype=bool)[None]).boxes.tolist()
+            [[0, 0, 3, 3]]
+        """
+        masks = np.asarray(masks, dtype=bool)
+        boxes = [_tight_box(mask) for mask in masks]
+        crops = [mask[y1:y2, x1:x2].copy() for mask, (y1, x1, y2, x2) in zip(masks, boxes, strict=True)]
+        return cls.from_crops(np.array(boxes), crops, class_ids, scores)
+
+    def to_masks(self, image_shape: tuple[int, int]) -> np.ndarray:
+        """Return whole masks, (N, H, W) bool. For tests and small pictures: memory is N x H x W."""
+        masks = np.zeros((len(self), *image_shape), dtype=bool)
+        for mask, (y1, x1, y2, x2), crop in zip(masks, self.boxes, self.masks, strict=True):
+            mask[y1:y2, x1:x2] = crop
+        return masks
+
+    @classmethod
+    def from_label_image(
+        cls,
+        label_image: np.ndarray,
+        class_ids: Sequence[int] | np.ndarray | None = None,
+        scores: Sequence[float] | np.ndarray | None = None,
+    ) -> "Instances":
+        """Build from a label image, (H, W) int, 0 = background; one object a label present, ascending.
+
+        Example:
+            >>> len(Instances.from_label_image(np.array([[0, 2], [7, 7]])))
+            2
+        """
+        found = [
+            (label, rows, columns)
+            for label, slices in enumerate(ndimage.find_objects(label_image), start=1)
+            if slices is not None
+            for rows, columns in [slices]
+        ]
+        boxes = [(rows.start, columns.start, rows.stop, columns.stop) for _, rows, columns in found]
+        crops = [label_image[rows, columns] == label for label, rows, columns in found]
+        return cls.from_crops(np.array(boxes), crops, class_ids, scores)
+
+    def to_label_image(self, image_shape: tuple[int, int]) -> np.ndarray:
+        """Return an (H, W) int32 label image: object i has label i + 1; the earlier one keeps a contested pixel."""
+        label_image = np.zeros(image_shape, dtype=np.int32)
+        for i in reversed(range(len(self))):
+            y1, x1, y2, x2 = self.boxes[i]
+            label_image[y1:y2, x1:x2][self.masks[i]] = i + 1
+        return label_image
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A picture with its objects.
+
+    Attributes:
+        image_id: the competition's name for the picture.
+        image: (H, W, 3) uint8, RGB.
+        instances: the objects.
+    """
+
+    image_id: str
+    image: np.ndarray
+    instances: Instances
+
+
+def _tight_box(mask: np.ndarray) -> tuple[int, int, int, int]:
+    """Return the smallest half-open box around the set pixels of an (H, W) mask; zeros if there are none."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return 0, 0, 0, 0
+    return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
