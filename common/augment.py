@@ -1,0 +1,208 @@
+"""Training augmentation on a picture and its label image: rescale, crop, flip, turn, rotate, shift the channels."""
+
+import cv2
+import numpy as np
+
+
+def rescale_and_crop(
+    image: np.ndarray,
+    label_image: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    crop_size: int,
+    min_dim: int,
+    aspect_ratio: float,
+    min_enlarge: float,
+    zoom: float,
+    crop_at_origin: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rescale by a random factor, stretch one random axis, and cut a random square crop.
+
+    Args:
+        image: (H, W, 3) uint8.
+        label_image: (H, W) int32, 0 = background.
+        rng: source of the scale, the stretched axis, its stretch, and the crop's top and left, drawn in this order.
+        crop_size: side of the crop, pixels.
+        min_dim: shorter side of the rescaled picture at the smallest scale, pixels.
+        aspect_ratio: largest extra stretch of one axis, at least 1.
+        min_enlarge: the largest scale is at least this.
+        zoom: the largest scale is at least the smallest times this, at least 1.
+        crop_at_origin: cut at (0, 0) always.
+
+    Returns:
+        The crops: (crop_size, crop_size, 3) uint8 and (crop_size, crop_size) int32. Where the rescaled picture is
+        smaller than the crop, zeros fill up the bottom and the right.
+
+    Source:
+        Third-place solution of the Data Science Bowl 2018; `crop_at_origin` is what it submitted.
+    """
+    shape = draw_rescaled_shape(
+        image.shape[:2], rng, min_dim=min_dim, aspect_ratio=aspect_ratio, min_enlarge=min_enlarge, zoom=zoom
+    )
+    spare_rows, spare_columns = (max(length - crop_size, 0) for length in shape)
+    top, left = (0, 0) if crop_at_origin else (int(rng.integers(spare_rows + 1)), int(rng.integers(spare_columns + 1)))
+    return (
+        crop(rescale(image, shape), top, left, crop_size),
+        crop_rescaled_labels(label_image, shape, top, left, crop_size),
+    )
+
+
+def flip_rotate_shift(
+    image: np.ndarray,
+    label_image: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    rotation_range: float,
+    channel_shift_range: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Flip at random, turn by quarters, rotate by a small angle in half of the cases, and shift each channel.
+
+    Args:
+        image: (H, W, 3) uint8.
+        label_image: (H, W) int32, 0 = background.
+        rng: source of both flips, the quarter turns, the rotation and the shifts, drawn in this order.
+        rotation_range: largest angle either way, degrees.
+        channel_shift_range: largest shift of a channel either way, 0-255.
+
+    Returns:
+        The same shapes and dtypes; height and width are swapped after an odd number of quarter turns.
+
+    Source:
+        Third-place solution of the Data Science Bowl 2018.
+    """
+    for axis in (1, 0):  # left-right, then up-down
+        if rng.random() < 0.5:
+            image, label_image = np.flip(image, axis), np.flip(label_image, axis)
+    turns = int(rng.integers(4))
+    image, label_image = np.rot90(image, turns), np.rot90(label_image, turns)
+    if rng.random() < 0.5:
+        degrees = rng.uniform(-rotation_range, rotation_range)
+        image, label_image = rotate(image, degrees), rotate(label_image, degrees)
+    shifts = rng.uniform(-channel_shift_range, channel_shift_range, 3)
+    return shift_channels(image, shifts), np.ascontiguousarray(label_image)
+
+
+def draw_rescaled_shape(
+    image_shape: tuple[int, ...],
+    rng: np.random.Generator,
+    *,
+    min_dim: int,
+    aspect_ratio: float,
+    min_enlarge: float,
+    zoom: float,
+) -> tuple[int, int]:
+    """Draw the shape to which a training picture is rescaled.
+
+    Args:
+        image_shape: (height, width), pixels.
+        rng: source of the scale, the stretched axis and its stretch, drawn in this order.
+        min_dim: shorter side at the smallest scale, pixels.
+        aspect_ratio: largest extra stretch of one axis, at least 1.
+        min_enlarge: the largest scale is at least this.
+        zoom: the largest scale is at least the smallest times this, at least 1.
+
+    Returns:
+        (height, width), pixels.
+
+    Example:
+        >>> fixed = dict(min_dim=512, aspect_ratio=1.0, min_enlarge=1.0, zoom=1.0)
+        >>> draw_rescaled_shape((256, 320), np.random.default_rng(0), **fixed)
+        (512, 640)
+    """
+    lowest = min_dim / min(image_shape)
+    scale = rng.uniform(lowest, max(min_enlarge, lowest * zoom))
+    scales = [scale, scale]
+    scales[int(rng.integers(2))] *= rng.uniform(1.0, aspect_ratio)
+    height, width = (round(length * factor) for length, factor in zip(image_shape, scales, strict=True))
+    return height, width
+
+
+def rescale(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Resize a picture bilinearly; a pixel's centre is at a half, and the border is repeated.
+
+    Args:
+        image: (H, W, 3) uint8.
+        shape: (height, width) of the result, pixels.
+
+    Returns:
+        (height, width, 3) uint8.
+    """
+    return cv2.resize(image, shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def crop(image: np.ndarray, top: int, left: int, size: int) -> np.ndarray:
+    """Cut a square; zeros fill up the bottom and the right where the picture ends.
+
+    Args:
+        image: (H, W, ...) of any dtype.
+        top: first row.
+        left: first column.
+        size: side, pixels.
+
+    Returns:
+        (size, size, ...) of the same dtype.
+    """
+    part = image[top : top + size, left : left + size]
+    missing = [(0, size - length) for length in part.shape[:2]]
+    return np.pad(part, [*missing, *[(0, 0)] * (image.ndim - 2)])
+
+
+def crop_rescaled_labels(label_image: np.ndarray, shape: tuple[int, int], top: int, left: int, size: int) -> np.ndarray:
+    """Return `crop` of the label image resized to `shape`, by nearest neighbour with the geometry of `rescale`.
+
+    Only the crop's pixels are looked up. Source pixels are found in whole numbers: OpenCV's nearest neighbour
+    is off by up to half a pixel, and its exact one does not take int32.
+
+    Args:
+        label_image: (H, W) int32.
+        shape: (height, width) of the whole resized label image, pixels.
+        top: first row of the crop.
+        left: first column of the crop.
+        size: side of the crop, pixels.
+
+    Returns:
+        (size, size) int32; zeros where the resized label image ends.
+
+    Example:
+        >>> crop_rescaled_labels(np.array([[1, 2]]), (2, 4), 0, 1, 3).tolist()
+        [[1, 2, 2], [1, 2, 2], [0, 0, 0]]
+    """
+    rows, columns = (
+        (2 * np.arange(start, min(start + size, new)) + 1) * old // (2 * new)
+        for start, old, new in zip((top, left), label_image.shape, shape, strict=True)
+    )
+    return crop(label_image[rows][:, columns], 0, 0, size)
+
+
+def rotate(image: np.ndarray, degrees: float) -> np.ndarray:
+    """Rotate about the centre on the same canvas, by nearest neighbour; zeros outside.
+
+    Args:
+        image: (H, W, 3) uint8 or (H, W) int32.
+        degrees: angle, counter-clockwise.
+
+    Returns:
+        The same shape and dtype.
+    """
+    height, width = image.shape[:2]
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
+    return cv2.warpAffine(np.ascontiguousarray(image), matrix, (width, height), flags=cv2.INTER_NEAREST)
+
+
+def shift_channels(image: np.ndarray, shifts: np.ndarray) -> np.ndarray:
+    """Add an amount to each channel, and clip to the picture's own minimum and maximum.
+
+    Args:
+        image: (H, W, 3) uint8.
+        shifts: (3,) float, 0-255 either way.
+
+    Returns:
+        (H, W, 3) uint8.
+
+    Example:
+        >>> shift_channels(np.array([[[10, 20, 30]]], np.uint8), np.array([-5, 5, 5])).tolist()
+        [[[10, 25, 30]]]
+    """
+    values = np.arange(256)[:, None] + shifts
+    table = np.rint(np.clip(values, image.min(), image.max())).astype(np.uint8)
+    return cv2.LUT(np.ascontiguousarray(image), table[None])
