@@ -1,0 +1,92 @@
+"""The order in which training sees the pictures: balanced groups, endless shuffled passes, folds."""
+
+import numpy as np
+
+
+def size_balanced_indices(sizes: np.ndarray) -> np.ndarray:
+    """Repeat the pictures of rare sizes: `most // n` copies of each picture of a group of n.
+
+    Args:
+        sizes: (N,) or (N, K), what groups the pictures: (height, width), or a class.
+
+    Returns:
+        (M,) int64, picture indices, ascending; `most` is the size of the largest group.
+
+    Example:
+        >>> size_balanced_indices(np.array([[9, 9], [9, 9], [9, 9], [4, 5]])).tolist()
+        [0, 1, 2, 3, 3, 3]
+    """
+    groups = _groups(sizes)
+    counts = np.bincount(groups)
+    return np.repeat(np.arange(len(groups)), counts.max(initial=0) // counts[groups])
+
+
+def split_folds(sizes: np.ndarray, num_folds: int = 5, *, seed: int) -> np.ndarray:
+    """Deal the pictures to folds at random, every group as evenly as possible.
+
+    The dealing goes on from group to group where the last one ended, so that small groups spread over
+    the folds and all folds have the same length, give or take one.
+
+    Args:
+        sizes: (N,) or (N, K), what groups the pictures: (height, width), or a class.
+        num_folds: folds.
+        seed: of the random order within each group.
+
+    Returns:
+        (N,) int64, each picture's fold, 0 to num_folds - 1.
+
+    Example:
+        >>> sorted(split_folds(np.zeros(6), 3, seed=1).tolist())
+        [0, 0, 1, 1, 2, 2]
+    """
+    groups = _groups(sizes)
+    order = np.lexsort((np.random.default_rng(seed).permutation(len(groups)), groups))
+    folds = np.empty(len(groups), dtype=np.int64)
+    folds[order] = np.arange(len(groups)) % num_folds
+    return folds
+
+
+class Sampler:
+    """An endless stream of picture indices: pass after pass, each a permutation of its own.
+
+    It has no state: what stands at a position depends on the seed and the position alone, so that a
+    run goes on where it stopped, and a worker can start anywhere.
+
+    Args:
+        indices: (M,) int, picture indices; a picture may occur more than once.
+        seed: of all permutations.
+    """
+
+    def __init__(self, indices: np.ndarray, seed: int) -> None:
+        self.indices = np.asarray(indices)
+        self.seed = seed
+        if not len(self.indices):
+            raise ValueError("a sampler needs at least one picture")
+
+    def __len__(self) -> int:
+        """Return the length of a pass."""
+        return len(self.indices)
+
+    def indices_at(self, position: int, count: int) -> np.ndarray:
+        """Return the picture indices at the stream's positions `position` to `position + count - 1`.
+
+        Args:
+            position: first position, 0 or more.
+            count: positions.
+
+        Returns:
+            (count,) int, picture indices.
+
+        Example:
+            >>> sorted(Sampler(np.array([4, 5, 6]), seed=1).indices_at(3, 3).tolist())
+            [4, 5, 6]
+        """
+        first, offset = divmod(position, len(self))
+        passes = range(first, (position + count - 1) // len(self) + 1)
+        stream = [np.random.default_rng([self.seed, number]).permutation(self.indices) for number in passes]
+        return np.concatenate([self.indices[:0], *stream])[offset : offset + count]
+
+
+def _groups(sizes: np.ndarray) -> np.ndarray:
+    """Number the distinct rows of `sizes`: (N,) int64."""
+    return np.unique(np.asarray(sizes), axis=0, return_inverse=True)[1].reshape(-1)

@@ -1,0 +1,71 @@
+"""Balanced groups, endless passes, folds."""
+
+import numpy as np
+import pytest
+
+from common.sampler import Sampler, size_balanced_indices, split_folds
+
+# The pictures of the Data Science Bowl 2018's corrected training set: (height, width) and count.
+DSB_SIZES = {
+    (256, 256): 334,
+    (256, 320): 111,
+    (520, 696): 90,
+    (360, 360): 90,
+    (1024, 1024): 16,
+    (512, 640): 13,
+    (603, 1272): 6,
+    (260, 347): 3,
+    (1040, 1388): 1,
+}
+
+
+def dsb_sizes() -> np.ndarray:
+    sizes = np.repeat(np.array(list(DSB_SIZES)), list(DSB_SIZES.values()), axis=0)
+    return np.random.default_rng(0).permutation(sizes)
+
+
+def test_rare_sizes_are_repeated_by_the_floor_rule():
+    sizes = dsb_sizes()
+    copies = np.bincount(size_balanced_indices(sizes), minlength=len(sizes))
+    assert [334 // DSB_SIZES[tuple(size)] for size in sizes.tolist()] == copies.tolist()
+    assert copies[(sizes == (1040, 1388)).all(axis=1)].tolist() == [334]
+
+
+def test_classes_balance_like_sizes():
+    assert size_balanced_indices(np.array(["a", "b", "b", "b"])).tolist() == [0, 0, 0, 1, 2, 3]
+    assert size_balanced_indices(np.zeros((0, 2), int)).tolist() == []
+
+
+def test_a_pass_holds_every_index_once_and_passes_differ():
+    sampler = Sampler(np.array([7, 7, 3, 5, 1]), seed=123)
+    passes = [sampler.indices_at(5 * number, 5).tolist() for number in range(20)]
+    assert all(sorted(one) == [1, 3, 5, 7, 7] for one in passes)
+    assert len({tuple(one) for one in passes}) > 10
+    assert passes != [Sampler(sampler.indices, seed=124).indices_at(5 * number, 5).tolist() for number in range(20)]
+
+
+def test_the_stream_is_the_same_from_any_position():
+    sampler = Sampler(np.arange(11), seed=1)
+    stream = sampler.indices_at(0, 60)
+    for position, count in [(0, 2), (10, 2), (11, 11), (21, 25), (59, 1), (33, 0), (5, 0)]:
+        np.testing.assert_array_equal(sampler.indices_at(position, count), stream[position : position + count])
+
+
+def test_a_sampler_without_pictures_is_refused():
+    with pytest.raises(ValueError, match="at least one"):
+        Sampler(np.array([], int), seed=1)
+
+
+@pytest.mark.parametrize("num_folds", [2, 5])
+def test_folds_spread_every_size_evenly(num_folds):
+    sizes = dsb_sizes()
+    folds = split_folds(sizes, num_folds, seed=123)
+    groups = [np.bincount(folds[(sizes == size).all(axis=1)], minlength=num_folds) for size in DSB_SIZES]
+    assert all(np.ptp(counts) <= 1 for counts in [*groups, np.bincount(folds)])
+
+
+def test_folds_follow_the_seed():
+    sizes = dsb_sizes()
+    np.testing.assert_array_equal(split_folds(sizes, seed=1), split_folds(sizes, seed=1))
+    assert (split_folds(sizes, seed=1) != split_folds(sizes, seed=2)).any()
+    assert split_folds(np.zeros((0, 2)), seed=1).tolist() == []
