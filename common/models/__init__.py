@@ -1,0 +1,1 @@
+"""Mask R-CNN in `keras.ops`: static shapes inside, any backend."""

@@ -1,0 +1,60 @@
+"""Boxes as tensors: deltas, overlaps, clipping. All boxes are y1, x1, y2, x2 in pixels, float32."""
+
+from collections.abc import Sequence
+
+from keras import ops
+
+# A predicted side never exceeds the anchor's by more: exp() of a wild delta would overflow to infinity and then NaN.
+LARGEST_LOG_SCALE = 4.135  # log(1000 / 16), the bound of Detectron and its successors
+SMALLEST_SIDE = 1e-3  # pixels; keeps logarithms and divisions finite for degenerate boxes
+
+
+def _centre_size(boxes):
+    size = ops.maximum(boxes[..., 2:] - boxes[..., :2], SMALLEST_SIDE)
+    return (boxes[..., :2] + boxes[..., 2:]) / 2, size
+
+
+def encode_deltas(boxes, targets, std: Sequence[float]):
+    """Return the deltas that lead from boxes to targets.
+
+    Args:
+        boxes: (..., 4) pixels.
+        targets: (..., 4) pixels.
+        std: 4 divisors.
+
+    Returns:
+        (..., 4) dy, dx, log dh, log dw, divided by `std`; finite for any finite boxes.
+
+    Source: Girshick et al.: R-CNN, 2014, equations 6 to 9.
+    """
+    centre, size = _centre_size(boxes)
+    target_centre, target_size = _centre_size(targets)
+    deltas = ops.concatenate([(target_centre - centre) / size, ops.log(target_size / size)], axis=-1)
+    return deltas / ops.convert_to_tensor(std, "float32")
+
+
+def decode_deltas(boxes, deltas, std: Sequence[float]):
+    """Apply deltas to boxes: the inverse of `encode_deltas`. All (..., 4)."""
+    deltas = deltas * ops.convert_to_tensor(std, "float32")
+    centre, size = _centre_size(boxes)
+    centre = centre + deltas[..., :2] * size
+    half = size * ops.exp(ops.minimum(deltas[..., 2:], LARGEST_LOG_SCALE)) / 2
+    return ops.concatenate([centre - half, centre + half], axis=-1)
+
+
+def clip_to_window(boxes, window):
+    """Cut boxes (B, N, 4) at a window per picture, (B, 4) pixels."""
+    low = ops.concatenate([window[:, :2], window[:, :2]], axis=-1)[:, None]
+    high = ops.concatenate([window[:, 2:], window[:, 2:]], axis=-1)[:, None]
+    return ops.minimum(ops.maximum(boxes, low), high)
+
+
+def pairwise_ious(boxes, others):
+    """Return intersections over unions, (B, N, 4) and (B, M, 4) to (B, N, M); 0 where either box is empty."""
+    y1, x1, y2, x2 = (boxes[..., None, i] for i in range(4))
+    other_y1, other_x1, other_y2, other_x2 = (others[..., None, :, i] for i in range(4))
+    height = ops.maximum(ops.minimum(y2, other_y2) - ops.maximum(y1, other_y1), 0)
+    width = ops.maximum(ops.minimum(x2, other_x2) - ops.maximum(x1, other_x1), 0)
+    intersection = height * width
+    union = (y2 - y1) * (x2 - x1) + (other_y2 - other_y1) * (other_x2 - other_x1) - intersection
+    return intersection / ops.maximum(union, 1e-6)

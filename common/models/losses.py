@@ -1,0 +1,58 @@
+"""The five losses; each a mean that is 0 where nothing takes part."""
+
+from keras import ops
+
+LOSS_NAMES = ("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss")
+
+
+def class_loss(logits, labels, weights):
+    """Return the mean cross entropy.
+
+    Args:
+        logits: (..., K) float32.
+        labels: (...) int32 in [0, K).
+        weights: (...) float32, 1 where the row takes part.
+    """
+    log_probs = ops.log_softmax(logits, axis=-1)
+    picked = ops.take_along_axis(log_probs, ops.cast(labels, "int32")[..., None], axis=-1)[..., 0]
+    return _weighted_mean(-picked, weights)
+
+
+def box_loss(deltas, targets, weights):
+    """Return the mean smooth L1 distance, quadratic below 1.
+
+    Args:
+        deltas: (..., 4) float32.
+        targets: (..., 4) float32.
+        weights: (...) float32, 1 where the row takes part.
+
+    Source: Girshick: Fast R-CNN, 2015, equation 3.
+    """
+    distance = ops.abs(deltas - targets)
+    smooth = ops.where(distance < 1, 0.5 * distance * distance, distance - 0.5)
+    return _weighted_mean(ops.mean(smooth, axis=-1), weights)
+
+
+def mask_loss(logits, targets, weights):
+    """Return the mean binary cross entropy of pixels.
+
+    Args:
+        logits: (R, S, S) float32, of the true class.
+        targets: (R, S, S) float32, 0 or 1.
+        weights: (R,) float32, 1 where the mask takes part.
+    """
+    entropy = ops.maximum(logits, 0) - logits * targets + ops.log1p(ops.exp(-ops.abs(logits)))
+    return _weighted_mean(ops.mean(entropy, axis=(1, 2)), weights)
+
+
+def mean_square_penalty(variables):
+    """Return the sum over variables of their mean square, those named gamma or beta left out.
+
+    Source: the Mask R-CNN library's L2 term, which divides by each weight's number of elements.
+    """
+    penalties = [ops.mean(ops.square(v)) for v in variables if v.name not in ("gamma", "beta")]
+    return ops.sum(ops.stack(penalties)) if penalties else 0.0
+
+
+def _weighted_mean(values, weights):
+    return ops.sum(values * weights) / ops.maximum(ops.sum(weights), 1.0)

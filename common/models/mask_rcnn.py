@@ -1,0 +1,214 @@
+"""Mask R-CNN: pyramid, proposals, heads, losses."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+
+import keras
+from keras import ops
+
+from common.config import Config
+from common.models.anchors import pyramid_anchors
+from common.models.backend import non_max_suppression
+from common.models.box_coding import clip_to_window, decode_deltas
+from common.models.fpn import build_pyramid
+from common.models.heads import build_class_head, build_mask_head, build_rpn
+from common.models.losses import LOSS_NAMES, box_loss, class_loss, mask_loss, mean_square_penalty
+from common.models.roi import NUM_LEVELS, roi_align
+from common.models.targets import anchor_targets, mask_targets, roi_targets
+
+
+class MaskRCNN(keras.Model):
+    """Two-stage instance segmentation.
+
+    Called with a training batch (a mapping, see `call`) it returns the five losses; `propose`, `detect` and
+    `segment` are the parts of inference.
+
+    Source: He et al.: Mask R-CNN, 2017; the defaults of `Config` are those of the Mask R-CNN library.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(name="mask_rcnn")
+        self.config = config
+        channels, norm = config.fpn_channels, config.norm
+        with _dtype_policy("mixed_bfloat16" if config.bfloat16 else "float32"):
+            self.pyramid = build_pyramid(config.trunk, norm, channels, config.mean_pixel, config.pixel_std)
+            self.rpn = build_rpn(channels, config.rpn_channels, len(config.anchor_ratios))
+            self.class_head = build_class_head(
+                channels, config.head_channels, config.pool_size, config.num_classes, norm
+            )
+            self.mask_head = build_mask_head(
+                channels, config.mask_channels, config.mask_convs, config.mask_pool_size, config.num_classes, norm
+            )
+        self.seed_generator = keras.random.SeedGenerator(config.seed)
+        self.loss_trackers = {name: keras.metrics.Mean(name) for name in LOSS_NAMES}
+        self.built = True
+
+    def call(self, inputs: Mapping, training: bool | None = None) -> dict:
+        """Return the five losses of a batch.
+
+        Args:
+            inputs: images (B, H, W, 3) uint8; boxes (B, G, 4) float32, pixels, rows of zeros where a picture has
+                fewer objects; class_ids (B, G) int32; mini_masks (B, G, M, M) uint8.
+            training: passed on to the layers.
+
+        Returns:
+            scalars by the names in `LOSS_NAMES`.
+        """
+        config = self.config
+        images, true_boxes = inputs["images"], inputs["boxes"]
+        features = self.pyramid(images, training=training)
+        logits, deltas = self._rpn_outputs(features, training)
+        anchors = self._anchors(images)
+        sampled = anchor_targets(
+            anchors, true_boxes, self._noise(logits), num_sampled=config.rpn_train_anchors, box_std=config.box_std
+        )
+        num_positive = config.rpn_train_anchors // 2
+        positive, positive_weights = sampled.indices[:, :num_positive], sampled.weights[:, :num_positive]
+        losses = [
+            class_loss(_take_rows(logits, sampled.indices), sampled.labels, sampled.weights),
+            box_loss(_take_rows(deltas, positive), sampled.deltas, positive_weights),
+        ]
+        proposals = self._proposals(logits, deltas, anchors, images, config.train_proposals)
+        losses += self._head_losses(features, ops.stop_gradient(proposals), inputs, training)
+        return dict(zip(LOSS_NAMES, losses, strict=True))
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Return the weighted sum of the five losses and the L2 penalty; `y_pred` is what `call` returned."""
+        for name, tracker in self.loss_trackers.items():
+            tracker.update_state(y_pred[name])
+        total = sum(
+            weight * y_pred[name] for weight, name in zip(self.config.loss_weights, LOSS_NAMES, strict=True)
+        )
+        if self.config.optimizer == "sgd" and self.config.weight_decay:
+            total = total + self.config.weight_decay * mean_square_penalty(self.trainable_variables)
+        return total
+
+    def propose(self, images) -> tuple:
+        """Return P2 to P5 and the proposals (B, N, 4), float32, pixels, of pictures (B, H, W, 3) uint8."""
+        features = self.pyramid(images, training=False)
+        logits, deltas = self._rpn_outputs(features, False)
+        proposals = self._proposals(logits, deltas, self._anchors(images), images, self.config.detect_proposals)
+        return features[:NUM_LEVELS], proposals
+
+    def detect(self, features, proposals, windows) -> tuple:
+        """Classify and refine proposals.
+
+        Args:
+            features: P2 to P5.
+            proposals: (B, N, 4) float32, pixels.
+            windows: (B, 4) float32, the part of each picture that is not padding, pixels.
+
+        Returns:
+            boxes (B, D, 4) float32, pixels; scores (B, D) float32, falling; class_ids (B, D) int32; counts (B,)
+            int32. Rows from a picture's count on are zero.
+        """
+        config = self.config
+        shape = ops.shape(proposals)
+        regions = roi_align(features, proposals, config.pool_size)
+        logits, deltas = self.class_head(regions, training=False)
+        probs = ops.reshape(ops.softmax(logits, axis=-1), (shape[0], shape[1], config.num_classes))
+        deltas = ops.reshape(deltas, (shape[0], shape[1], config.num_classes, 4))
+        class_ids = ops.argmax(probs, axis=-1)  # (B, N)
+        picked = ops.take_along_axis(deltas, class_ids[..., None, None], axis=2)[:, :, 0]
+        boxes = clip_to_window(decode_deltas(proposals, picked, config.box_std), windows)
+        of_class = ops.one_hot(class_ids, config.num_classes)[..., 1:]
+        exists = ops.cast(ops.all(boxes[..., 2:] > boxes[..., :2], axis=-1), "float32")
+        boxes, scores, columns, counts = non_max_suppression(
+            boxes,
+            probs[..., 1:] * of_class * exists[..., None],
+            max_output=config.max_detections,
+            iou_threshold=config.detection_nms_threshold,
+            score_threshold=config.confidence,
+        )
+        return boxes, scores, columns + ops.cast(scores > 0, "int32"), counts
+
+    def segment(self, features, boxes, class_ids):
+        """Return mask probabilities (B, N, 2 pool, 2 pool) float32 of boxes (B, N, 4) with class ids (B, N)."""
+        shape = ops.shape(boxes)
+        logits = self.mask_head(roi_align(features, boxes, self.config.mask_pool_size), training=False)
+        logits = ops.take_along_axis(logits, ops.reshape(class_ids, (-1, 1, 1, 1)), axis=3)[..., 0]
+        side = 2 * self.config.mask_pool_size
+        return ops.sigmoid(ops.reshape(logits, (shape[0], shape[1], side, side)))
+
+    def _head_losses(self, features, proposals, inputs, training) -> list:
+        config = self.config
+        true_boxes = inputs["boxes"]
+        if config.add_true_boxes:
+            proposals = ops.concatenate([proposals, true_boxes], axis=1)
+        targets = roi_targets(
+            proposals,
+            true_boxes,
+            inputs["class_ids"],
+            self._noise(proposals),
+            num_sampled=config.train_rois,
+            positive_ratio=config.positive_ratio,
+            fill=config.fill_negatives,
+            box_std=config.box_std,
+        )
+        features = features[:NUM_LEVELS]
+        num_positive = targets.instances.shape[1]
+        logits, deltas = self.class_head(roi_align(features, targets.rois, config.pool_size), training=training)
+        positive_ids, weights = targets.class_ids[:, :num_positive], targets.weights[:, :num_positive]
+        deltas = ops.reshape(deltas, (-1, config.train_rois, config.num_classes, 4))[:, :num_positive]
+        deltas = ops.take_along_axis(deltas, positive_ids[..., None, None], axis=2)[:, :, 0]
+        rois = targets.rois[:, :num_positive]
+        size = 2 * config.mask_pool_size
+        masks = mask_targets(rois, true_boxes, inputs["mini_masks"], targets.instances, size)
+        mask_logits = self.mask_head(roi_align(features, rois, config.mask_pool_size), training=training)
+        mask_logits = ops.take_along_axis(mask_logits, ops.reshape(positive_ids, (-1, 1, 1, 1)), axis=3)[..., 0]
+        return [
+            class_loss(
+                ops.reshape(logits, (-1, config.train_rois, config.num_classes)), targets.class_ids, targets.weights
+            ),
+            box_loss(deltas, targets.deltas, weights),
+            mask_loss(mask_logits, ops.reshape(masks, (-1, size, size)), ops.reshape(weights, (-1,))),
+        ]
+
+    def _rpn_outputs(self, features, training) -> tuple:
+        """Return logits (B, A, 2) and deltas (B, A, 4) of all levels."""
+        outputs = [self.rpn(level, training=training) for level in features]
+        return tuple(ops.concatenate(part, axis=1) for part in zip(*outputs, strict=True))
+
+    def _proposals(self, logits, deltas, anchors, images, count: int):
+        """Return the best `count` refined anchors (B, count, 4) float32, pixels; rows of zeros fill up."""
+        config = self.config
+        scores = ops.softmax(ops.stop_gradient(logits), axis=-1)[..., 1]
+        num_anchors = ops.shape(anchors)[0]
+        limit = config.pre_nms_limit
+        limit = min(limit, num_anchors) if isinstance(num_anchors, int) else ops.minimum(limit, num_anchors)
+        scores, indices = ops.top_k(scores, limit)
+        boxes = decode_deltas(
+            ops.take(anchors, indices, axis=0), _take_rows(ops.stop_gradient(deltas), indices), config.box_std
+        )
+        height, width = ops.shape(images)[1:3]
+        window = ops.cast(ops.stack([0, 0, height, width]), "float32")[None]
+        kept, *_ = non_max_suppression(
+            clip_to_window(boxes, window),
+            scores[..., None],
+            max_output=count,
+            iou_threshold=config.rpn_nms_threshold,
+        )
+        return kept
+
+    def _anchors(self, images):
+        return pyramid_anchors(ops.shape(images)[1:3], self.config.anchor_scales, self.config.anchor_ratios)
+
+    def _noise(self, rows):
+        """Return a random number in [0, 1) for each row of (B, N, C)."""
+        return keras.random.uniform(ops.shape(rows)[:2], seed=self.seed_generator)
+
+
+def _take_rows(values, indices):
+    """Pick rows of each picture: (B, N, C) and (B, K) to (B, K, C)."""
+    return ops.take_along_axis(values, indices[..., None], axis=1)
+
+
+@contextlib.contextmanager
+def _dtype_policy(name: str) -> Iterator[None]:
+    """Build layers under a dtype policy."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

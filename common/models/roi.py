@@ -1,0 +1,94 @@
+"""RoIAlign over the feature pyramid."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from keras import ops
+
+from common.models.anchors import STRIDES
+from common.models.backend import crop_and_resize
+
+CANONICAL_SIZE = 224  # pixels; a region of this size is read from P4
+SAMPLES = 2  # points a bin and axis
+NUM_LEVELS = 4  # P2 to P5
+
+
+def roi_level(boxes):
+    """Return the pyramid level that serves each region, 0 for P2 to 3 for P5.
+
+    Args:
+        boxes: (..., 4) float32, pixels.
+
+    Returns:
+        (...) int32.
+
+    Source: Lin et al.: Feature Pyramid Networks, 2017, equation 1 (rounded as in the Mask R-CNN library).
+    """
+    area = ops.maximum((boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1]), 1.0)
+    level = ops.round(ops.log(ops.sqrt(area) / CANONICAL_SIZE) / np.log(2.0)) + 2
+    return ops.cast(ops.clip(level, 0, NUM_LEVELS - 1), "int32")
+
+
+def build_atlas(features: Sequence):
+    """Lay P2 to P5 side by side, so that one operation reads regions of every level.
+
+    P2 stands on the left; P3, P4 and P5 one below the other on the right. Each is framed by a copy of its border,
+    so that points up to one cell outside read the border's value.
+
+    Args:
+        features: P2 to P5, (B, H / stride, W / stride, C).
+
+    Returns:
+        (B, H / 4 + 6, 3 W / 8 + 4, C) of the same dtype.
+    """
+    framed = [_frame(level) for level in features]
+    heights, widths = zip(*(ops.shape(level)[1:3] for level in features), strict=True)
+    column = [_pad_zeros(level, 0, widths[1] - width) for level, width in zip(framed[1:], widths[1:], strict=True)]
+    right = _pad_zeros(ops.concatenate(column, axis=1), heights[3], 0)  # heights: 1/2 + 1/4 + 1/8 + 1/8 = 1
+    return ops.concatenate([_pad_zeros(framed[0], 4, 0), right], axis=2)
+
+
+def roi_align(features: Sequence, boxes, size: int):
+    """Pool each region to `size` x `size` bins, each the mean of 2 x 2 bilinear samples.
+
+    Args:
+        features: P2 to P5, (B, H / stride, W / stride, C).
+        boxes: (B, N, 4) float32, pixels, inside the picture.
+        size: bins a side.
+
+    Returns:
+        (B N, size, size, C) float32.
+
+    Source: He et al.: Mask R-CNN, 2017, section 3; with the half-cell offset of later implementations.
+    """
+    boxes = ops.stop_gradient(boxes)
+    level = roi_level(boxes)
+    stride = ops.take(ops.convert_to_tensor(STRIDES[:NUM_LEVELS], "float32"), level)[..., None]
+    origins = ops.take(_atlas_origins(features), level, axis=0)  # (B, N, 2)
+    cells = boxes / stride - 0.5
+    step = (cells[..., 2:] - cells[..., :2]) / (SAMPLES * size)
+    first = cells[..., :2] + step / 2 + origins
+    last = cells[..., 2:] - step / 2 + origins
+    corners = ops.reshape(ops.concatenate([first, last], axis=-1), (-1, 4))
+    batch, num_boxes = ops.shape(boxes)[0], ops.shape(boxes)[1]
+    indices = ops.repeat(ops.arange(batch, dtype="int32"), num_boxes)
+    samples = crop_and_resize(build_atlas(features), corners, indices, SAMPLES * size)
+    return ops.average_pool(samples, SAMPLES, SAMPLES)
+
+
+def _frame(level):
+    """Repeat the border cells of (B, H, W, C) once on every side."""
+    level = ops.concatenate([level[:, :1], level, level[:, -1:]], axis=1)
+    return ops.concatenate([level[:, :, :1], level, level[:, :, -1:]], axis=2)
+
+
+def _pad_zeros(level, below, right):
+    return ops.pad(level, ((0, 0), (0, below), (0, right), (0, 0)))
+
+
+def _atlas_origins(features: Sequence):
+    """Return the position of each level's first cell in the atlas, (4, 2) float32 rows and columns."""
+    heights = [ops.shape(level)[1] for level in features]
+    column = ops.shape(features[0])[2] + 3
+    origins = [(1, 1), (1, column), (heights[1] + 3, column), (heights[1] + heights[2] + 5, column)]
+    return ops.cast(ops.stack([ops.stack([row, column]) for row, column in origins]), "float32")
