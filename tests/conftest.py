@@ -1,0 +1,28 @@
+"""What several test files share: the slow reference and the real data, where the machine has them."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def oracle():
+    """The slow, plain reference; `SEGMENTATION_ORACLE` names its file."""
+    path = os.environ.get("SEGMENTATION_ORACLE")
+    if not path:
+        pytest.skip("SEGMENTATION_ORACLE does not name the reference's file")
+    spec = importlib.util.spec_from_file_location("dsb_oracle", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def data_folder():
+    """The folder that holds dsb2018/; `SEGMENTATION_DATA` names it."""
+    path = os.environ.get("SEGMENTATION_DATA")
+    if not path:
+        pytest.skip("SEGMENTATION_DATA does not name the data folder")
+    return Path(path)
