@@ -1,0 +1,166 @@
+"""One way to read a folder or a zip archive, and to write a file whole or not at all."""
+
+import contextlib
+import hashlib
+import os
+import zipfile
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+
+from common.errors import InputError
+
+
+class FileTree(ABC):
+    """The files below a folder or in a zip archive. May be pickled and used from any thread or process.
+
+    Attributes:
+        path: the folder or archive.
+    """
+
+    path: Path
+
+    @abstractmethod
+    def names(self) -> list[str]:
+        """Return the files' names relative to the tree, with forward slashes, sorted; no hidden files, no folders."""
+
+    @abstractmethod
+    def read(self, name: str) -> bytes:
+        """Return a file's content.
+
+        Raises:
+            InputError: no such file, or its content is damaged.
+        """
+
+    @abstractmethod
+    def signature(self) -> str:
+        """Return 16 hexadecimal digits that change when the content changes."""
+
+
+def open_tree(path: str | os.PathLike[str]) -> FileTree:
+    """Open a folder or a zip archive for reading.
+
+    Args:
+        path: the folder or the archive.
+
+    Raises:
+        InputError: no such path, a file that is not a whole zip archive, names in it that lead out of it, or no files.
+    """
+    path = Path(path).expanduser().absolute()
+    if not path.exists():
+        raise InputError(f"{path}: no such folder or zip archive")
+    tree = FolderTree(path) if path.is_dir() else ZipTree(path)
+    if not tree.names():
+        raise InputError(f"{path}: holds no files")
+    return tree
+
+
+class FolderTree(FileTree):
+    """The files below a folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._stats = {
+            name: (stat.st_size, stat.st_mtime_ns) for name, stat in sorted(_walk(path, "")) if not _is_hidden(name)
+        }
+
+    def names(self) -> list[str]:
+        """Return the names as they were when the tree was opened."""
+        return list(self._stats)
+
+    def read(self, name: str) -> bytes:
+        """Return a file's content."""
+        try:
+            return (self.path / name).read_bytes()
+        except FileNotFoundError:
+            raise InputError(f"{self.path / name}: no such file") from None
+
+    def signature(self) -> str:
+        """Hash the names, sizes and times of change."""
+        return _digest(self._stats.items())
+
+
+class ZipTree(FileTree):
+    """The files in a zip archive. Each process opens it for itself, when it first reads."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._opened: dict[int, zipfile.ZipFile] = {}  # by process: a fork shares the file's position
+        infos = [info for info in self._archive().infolist() if not info.is_dir()]
+        for info in infos:
+            if info.filename.startswith("/") or ".." in PurePosixPath(info.filename).parts:
+                raise InputError(f"{path}: holds the name {info.filename}, which leads out of the archive; repack it")
+        self._checks = {
+            info.filename: (info.file_size, info.CRC)
+            for info in sorted(infos, key=lambda info: info.filename)
+            if not _is_hidden(info.filename)
+        }
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_opened": {}}
+
+    def names(self) -> list[str]:
+        """Return the names in the archive."""
+        return list(self._checks)
+
+    def read(self, name: str) -> bytes:
+        """Return a file's content, checked against its checksum."""
+        try:
+            return self._archive().read(name)
+        except KeyError:
+            raise InputError(f"{self.path}: holds no file {name}") from None
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+            raise InputError(f"{self.path}: {name} cannot be unpacked: {error}") from None
+
+    def signature(self) -> str:
+        """Hash the names, sizes and checksums."""
+        return _digest(self._checks.items())
+
+    def _archive(self) -> zipfile.ZipFile:
+        archive = self._opened.get(os.getpid())
+        if archive is None:
+            try:
+                archive = self._opened[os.getpid()] = zipfile.ZipFile(self.path)
+            except zipfile.BadZipFile:
+                raise InputError(f"{self.path}: not a zip archive, or cut off; fetch it again") from None
+        return archive
+
+
+@contextlib.contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Hand out a name beside `path` to write to; the file takes its place when all went well, else it is removed.
+
+    Args:
+        path: the file to write; its folder is created.
+
+    Yields:
+        A path in the same folder, with the same suffix.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield aside
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                yield from _walk(Path(entry.path), f"{prefix}{entry.name}/")
+            elif entry.is_file():
+                yield prefix + entry.name, entry.stat()
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+
+
+def _digest(entries: Iterable[tuple[str, tuple[int, int]]]) -> str:
+    digest = hashlib.sha256()
+    for name, (size, check) in entries:
+        digest.update(f"{name}\0{size}\0{check}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()[:16]

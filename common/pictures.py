@@ -1,0 +1,146 @@
+"""Pictures and masks from files of any usual kind, as RGB with 8 bits and as bool; pictures to files."""
+
+import io
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from common.errors import InputError
+from common.files import written_aside
+
+
+def decode_picture(data: bytes, name: str) -> np.ndarray:
+    """Decode a PNG, JPEG, TIFF, BMP or GIF file to RGB with 8 bits.
+
+    Alpha is dropped, a single channel is repeated, `scale_to_8_bits` tells what happens to more bits. The
+    orientation that a camera noted is ignored: annotations count pixels as they are stored.
+
+    Args:
+        data: the file's content.
+        name: the file's name, for messages.
+
+    Returns:
+        (H, W, 3) uint8, RGB.
+
+    Raises:
+        InputError: no picture, or a damaged one.
+    """
+    image = _decode(data, name)
+    if image.dtype != np.uint8:
+        if not np.isfinite(image).all():
+            raise InputError(f"{name}: holds values that are not finite; repair or remove it")
+        image = scale_to_8_bits(image)
+    return image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+
+
+def decode_mask(data: bytes, name: str) -> np.ndarray:
+    """Decode a picture to a mask: a pixel is set where any colour channel is not 0; alpha does not count.
+
+    Args:
+        data: the file's content.
+        name: the file's name, for messages.
+
+    Returns:
+        (H, W) bool.
+
+    Raises:
+        InputError: no picture, or a damaged one.
+    """
+    image = _decode(data, name)
+    return image != 0 if image.ndim == 2 else (image != 0).any(axis=2)
+
+
+def scale_to_8_bits(image: np.ndarray) -> np.ndarray:
+    """Bring a picture to 8 bits.
+
+    A 16-bit picture that reaches the upper half of its range is divided by 257, so that 65535 becomes 255. Any
+    other one (12 bits in 16, float) is stretched from its own minimum and maximum, over all channels together,
+    to 0 and 255; a constant one becomes 0.
+
+    Args:
+        image: (H, W) or (H, W, 3) of any dtype, finite.
+
+    Returns:
+        The same shape, uint8.
+
+    Example:
+        >>> scale_to_8_bits(np.array([[0, 257, 65535]], np.uint16)).tolist()
+        [[0, 1, 255]]
+        >>> scale_to_8_bits(np.array([[100, 2000, 4095]], np.uint16)).tolist()
+        [[0, 121, 255]]
+    """
+    low, high = float(image.min()), float(image.max())
+    if image.dtype == np.uint16 and high >= 2**15:
+        low, high = 0.0, 65535.0
+    return np.rint((image - low) * (255 / (high - low) if high > low else 0)).astype(np.uint8)
+
+
+def load_picture(path: Path) -> np.ndarray:
+    """Read a picture file as `decode_picture` does.
+
+    Args:
+        path: the file.
+
+    Returns:
+        (H, W, 3) uint8, RGB.
+
+    Raises:
+        InputError: no such file, no picture, or a damaged one.
+    """
+    try:
+        return decode_picture(path.read_bytes(), str(path))
+    except (FileNotFoundError, IsADirectoryError):
+        raise InputError(f"{path}: no such picture") from None
+
+
+def save_picture(path: Path, image: np.ndarray) -> None:
+    """Write a picture, whole or not at all; its folder is created.
+
+    Args:
+        path: the file; its suffix chooses the format.
+        image: (H, W, 3) uint8, RGB, or (H, W) uint8, grey.
+
+    Raises:
+        InputError: a suffix that names no format.
+    """
+    if not cv2.haveImageWriter(path.name):
+        raise InputError(f"{path}: unknown kind of picture; choose a name that ends in .png, .jpg or .tif")
+    encoded = cv2.imencode(path.suffix, image[..., ::-1] if image.ndim == 3 else image)[1]
+    with written_aside(path) as aside:
+        aside.write_bytes(encoded.tobytes())
+
+
+def _decode(data: bytes, name: str) -> np.ndarray:
+    """Decode to (H, W) or (H, W, 3), RGB, of the file's own dtype."""
+    image = _decode_fast(data) if _is_whole_png_or_jpeg(data) else None
+    return _decode_strictly(data, name) if image is None else image
+
+
+def _is_whole_png_or_jpeg(data: bytes) -> bool:
+    """Tell whether the file's end is there; OpenCV may fill up a cut-off one with grey and say nothing."""
+    is_png, is_jpeg = data.startswith(b"\x89PNG"), data.startswith(b"\xff\xd8")
+    return (is_png and b"IEND" in data[-16:]) or (is_jpeg and b"\xff\xd9" in data[-16:])
+
+
+def _decode_fast(data: bytes) -> np.ndarray | None:
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if image is None or image.ndim == 2:
+        return image
+    return cv2.cvtColor(image, cv2.COLOR_BGRA2RGB if image.shape[2] == 4 else cv2.COLOR_BGR2RGB)
+
+
+def _decode_strictly(data: bytes, name: str) -> np.ndarray:
+    """Decode with Pillow, which knows more kinds and refuses what is cut off; OpenCV for 16-bit colour TIFF."""
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            if picture.mode in ("1", "LA", "La"):
+                return np.asarray(picture.convert("L"))
+            return np.asarray(picture if picture.mode[0] in "LIF" else picture.convert("RGB"))
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        image = _decode_fast(data) if data[:4] in (b"II*\0", b"MM\0*") else None
+        if image is None:
+            problem = "not a picture" if isinstance(error, UnidentifiedImageError) else f"a damaged picture: {error}"
+            raise InputError(f"{name}: {problem}; replace or remove it") from None
+        return image

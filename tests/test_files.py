@@ -1,0 +1,121 @@
+"""Folders and zip archives read alike; files are written whole or not at all."""
+
+import multiprocessing
+import pickle
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from common.errors import InputError
+from common.files import FileTree, open_tree, written_aside
+
+CONTENT = {"b/images/x.png": b"picture", "a.csv": b"text", "b/masks/1.png": b"", "b/images/z.png": b"\0" * 5000}
+HIDDEN = {"__MACOSX/b/images/._x.png": b"fork", ".DS_Store": b"", "b/.cache/y": b""}
+
+
+def write_folder(path: Path, content: dict[str, bytes]) -> Path:
+    for name, data in content.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(data)
+    return path
+
+
+def write_zip(path: Path, content: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.mkdir("empty")
+        for name, data in content.items():
+            archive.writestr(name, data)
+    return path
+
+
+@pytest.fixture(params=["folder", "zip"])
+def source(request, tmp_path) -> Path:
+    content = CONTENT | HIDDEN
+    return write_folder(tmp_path / "set", content) if request.param == "folder" else write_zip(tmp_path / "s", content)
+
+
+def read_all(tree: FileTree) -> dict[str, bytes]:
+    return {name: tree.read(name) for name in tree.names()}
+
+
+def test_names_are_sorted_and_hidden_files_are_left_out(source):
+    tree = open_tree(str(source))
+    assert tree.names() == sorted(CONTENT)
+    assert read_all(tree) == CONTENT
+    assert tree.path == source
+
+
+def test_a_tree_is_read_from_threads_and_processes(source):
+    tree = open_tree(source)
+    assert tree.read("a.csv") == b"text"  # opened here, before the fork
+    assert pickle.loads(pickle.dumps(tree)).read("a.csv") == b"text"
+    names = tree.names() * 50
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(tree.read, names)) == [CONTENT[name] for name in names]
+    with multiprocessing.get_context("fork").Pool(2) as processes:
+        assert processes.map(tree.read, names) == [CONTENT[name] for name in names]
+
+
+def test_the_signature_follows_the_content(tmp_path):
+    folder = write_folder(tmp_path / "set", CONTENT)
+    archive = write_zip(tmp_path / "set.zip", CONTENT)
+    before = open_tree(folder).signature(), open_tree(archive).signature()
+    assert before == (open_tree(folder).signature(), open_tree(archive).signature())
+    write_folder(folder, {"a.csv": b"other"})
+    write_zip(archive, CONTENT | {"a.csv": b"diff"})
+    assert before[0] != open_tree(folder).signature()
+    assert before[1] != open_tree(archive).signature()
+
+
+def test_a_missing_file_is_named(source):
+    with pytest.raises(InputError, match=r"no file nowhere|nowhere: no such file"):
+        open_tree(source).read("nowhere")
+
+
+def test_paths_that_hold_nothing_are_refused(tmp_path):
+    with pytest.raises(InputError, match="nowhere: no such folder or zip archive"):
+        open_tree(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="empty: holds no files"):
+        open_tree(tmp_path / "empty")
+    with pytest.raises(InputError, match="holds no files"):
+        open_tree(write_zip(tmp_path / "empty.zip", HIDDEN))
+
+
+def test_archives_that_are_none_or_cut_off_are_refused(tmp_path):
+    (tmp_path / "text.zip").write_bytes(b"no archive")
+    with pytest.raises(InputError, match=r"text\.zip: not a zip archive, or cut off"):
+        open_tree(tmp_path / "text.zip")
+    whole = write_zip(tmp_path / "whole.zip", CONTENT).read_bytes()
+    (tmp_path / "half.zip").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"half\.zip: not a zip archive, or cut off"):
+        open_tree(tmp_path / "half.zip")
+
+
+@pytest.mark.parametrize("name", ["../out.png", "/root.png", "b/../../out.png"])
+def test_archives_with_names_that_lead_out_are_refused(tmp_path, name):
+    with pytest.raises(InputError, match="leads out of the archive"):
+        open_tree(write_zip(tmp_path / "set.zip", {name: b""}))
+
+
+def test_a_damaged_file_in_an_archive_is_named(tmp_path):
+    path = tmp_path / "set.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.png", b"content")
+    path.write_bytes(path.read_bytes().replace(b"content", b"kontent"))
+    with pytest.raises(InputError, match=r"set\.zip: x\.png cannot be unpacked"):
+        open_tree(path).read("x.png")
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "new" / "out.csv"
+    with written_aside(path) as aside:
+        aside.write_text("first")
+        assert not path.exists() and aside.suffix == ".csv"
+    with pytest.raises(KeyError), written_aside(path) as aside:
+        aside.write_text("second")
+        raise KeyError
+    assert [file.name for file in path.parent.iterdir()] == ["out.csv"]
+    assert path.read_text() == "first"

@@ -1,0 +1,131 @@
+"""Pictures of every kind come out as RGB with 8 bits, masks as bool."""
+
+import io
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from common.errors import InputError
+from common.pictures import decode_mask, decode_picture, load_picture, save_picture, scale_to_8_bits
+
+RGBA = np.random.default_rng(0).integers(0, 256, (21, 30, 4), dtype=np.uint8)
+RGB, GREY = RGBA[..., :3], RGBA[..., 0]
+PALETTE = Image.fromarray(RGB).quantize(16)
+BITS = Image.fromarray(GREY > 127)
+REPEATED = np.repeat(GREY[..., None], 3, axis=2)
+
+
+def encoded(picture: Image.Image | np.ndarray, kind: str, **options) -> bytes:
+    file = io.BytesIO()
+    picture = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+@pytest.mark.parametrize(
+    ("picture", "expected"),
+    [
+        (RGBA, RGB),
+        (RGB, RGB),
+        (GREY, REPEATED),
+        (Image.merge("LA", [Image.fromarray(GREY), Image.fromarray(RGBA[..., 3])]), REPEATED),
+        (PALETTE, np.asarray(PALETTE.convert("RGB"))),
+        (BITS, np.asarray(BITS.convert("RGB"))),
+        (GREY.astype(np.uint16) * 257, REPEATED),
+    ],
+    ids=["rgba", "rgb", "grey", "grey-alpha", "palette", "1-bit", "16-bit"],
+)
+def test_kinds_of_pictures(kind, picture, expected):
+    decoded = decode_picture(encoded(picture, kind), "x")
+    np.testing.assert_array_equal(decoded, expected)
+    assert decoded.dtype == np.uint8
+
+
+@pytest.mark.parametrize("picture", [RGB, GREY, PALETTE], ids=["rgb", "grey", "palette"])
+@pytest.mark.parametrize("kind", ["BMP", "JPEG", "GIF"])
+def test_other_files(kind, picture):
+    if kind == "JPEG" and picture is PALETTE:
+        picture = picture.convert("RGB")
+    data = encoded(picture, kind)
+    expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
+    assert np.abs(decode_picture(data, "x") - expected).max() <= (2 if kind == "JPEG" else 0)
+
+
+def test_transparent_palette_keeps_its_colours():
+    data = encoded(PALETTE, "PNG", transparency=3)
+    np.testing.assert_array_equal(decode_picture(data, "x"), np.asarray(PALETTE.convert("RGB")))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_16_bit_colour(suffix):
+    deep = RGB[..., ::-1].astype(np.uint16) * 257
+    np.testing.assert_array_equal(decode_picture(cv2.imencode(suffix, deep)[1].tobytes(), "x"), RGB)
+
+
+def test_fewer_bits_than_the_file_has_are_stretched():
+    deep = np.linspace(300, 4095, 600).reshape(20, 30).astype(np.uint16)
+    decoded = decode_picture(encoded(deep, "PNG"), "x")
+    np.testing.assert_array_equal(decoded[..., 0], np.rint((deep - 300.0) / 3795 * 255))
+    assert scale_to_8_bits(np.full((2, 2), 9, np.uint16)).tolist() == [[0, 0], [0, 0]]
+    floats = np.array([[-1.0, 0.0, 1.0]], np.float32)
+    assert decode_picture(encoded(floats, "TIFF"), "x")[0, :, 1].tolist() == [0, 128, 255]
+
+
+def test_values_that_are_not_finite_are_refused():
+    with pytest.raises(InputError, match=r"x\.tif: holds values that are not finite"):
+        decode_picture(encoded(np.array([[0, np.nan]], np.float32), "TIFF"), "x.tif")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "BMP"])
+def test_cut_off_pictures_are_refused(kind):
+    data = encoded(RGB, kind)
+    for length in (len(data) // 2, len(data) - 60):
+        with pytest.raises(InputError, match=r"x\.png: (not a picture|a damaged picture)"):
+            decode_picture(data[:length], "x.png")
+
+
+@pytest.mark.parametrize("data", [b"", b"hello", b"\x89PNG\r\n\x1a\n", b"II*\0"])
+def test_what_is_no_picture_is_refused(data):
+    with pytest.raises(InputError, match=r"dir/x\.png: "):
+        decode_picture(data, "dir/x.png")
+    with pytest.raises(InputError, match=r"dir/x\.png: "):
+        decode_mask(data, "dir/x.png")
+
+
+@pytest.mark.parametrize("form", ["bits", "grey", "ones", "rgba", "16-bit", "palette"])
+def test_masks_of_every_kind(form):
+    mask = GREY > 127
+    picture = {
+        "bits": Image.fromarray(mask),
+        "grey": mask.astype(np.uint8) * 255,
+        "ones": mask.astype(np.uint8),
+        "rgba": np.dstack([np.zeros_like(GREY), np.zeros_like(GREY), mask.astype(np.uint8), np.full_like(GREY, 255)]),
+        "16-bit": mask.astype(np.uint16),
+        "palette": Image.fromarray(mask).convert("P"),
+    }[form]
+    decoded = decode_mask(encoded(picture, "PNG"), "x")
+    np.testing.assert_array_equal(decoded, mask)
+    assert decoded.dtype == bool
+
+
+def test_an_empty_mask():
+    assert not decode_mask(encoded(np.zeros((4, 5), np.uint8), "PNG"), "x").any()
+
+
+def test_saved_pictures_come_back(tmp_path):
+    for image, expected in [(RGB, RGB), (GREY, REPEATED)]:
+        save_picture(tmp_path / "new" / "x.png", image)
+        np.testing.assert_array_equal(load_picture(tmp_path / "new" / "x.png"), expected)
+    assert [file.name for file in (tmp_path / "new").iterdir()] == ["x.png"]
+
+
+def test_paths_that_cannot_be_used_are_named(tmp_path):
+    with pytest.raises(InputError, match=r"x\.what: unknown kind of picture"):
+        save_picture(tmp_path / "x.what", RGB)
+    with pytest.raises(InputError, match="no such picture"):
+        load_picture(tmp_path / "x.png")
+    with pytest.raises(InputError, match="no such picture"):
+        load_picture(tmp_path)
