@@ -1,0 +1,115 @@
+"""Generate a nuclei set in Kaggle's layout, to try everything without a download.
+
+    python dsb/generate.py --output demo/data --images 60 --test-images 10 --seed 1 --sizes 256x256,256x320
+
+Writes into the output folder, for as long as it is empty or missing:
+    stage1_train/<id>/images/<id>.png and stage1_train/<id>/masks/*.png
+    stage1_test/<id>/images/<id>.png
+    stage1_solution.csv           the test pictures' nuclei: ImageId,EncodedPixels,Height,Width,Usage
+    stage1_sample_submission.csv  a row for each test picture
+    generated.json                the arguments; the same ones again change nothing
+"""
+
+import csv
+import json
+import re
+import shutil
+import sys
+from argparse import ArgumentTypeError, Namespace
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from common.config import OneLineParser
+from common.errors import InputError, run_main
+
+
+def main() -> None:
+    """Generate the set unless it is there."""
+    flags = parse_flags()
+    record = json.dumps({name: value for name, value in vars(flags).items() if name != "output"}) + "\n"
+    if is_complete(flags.output, record):
+        print(f"{flags.output}: generated before with the same arguments")
+        return
+    aside = flags.output.with_name(f"{flags.output.name}.partial")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    write_set(aside, flags)
+    (aside / "generated.json").write_text(record, encoding="utf-8")
+    aside.replace(flags.output)
+    print(f"{flags.output}: {flags.images} training and {flags.test_images} test pictures")
+
+
+def parse_flags() -> Namespace:
+    """Read the command line."""
+    parser = OneLineParser(__doc__)
+    parser.add_argument("--output", type=Path, required=True, help="folder to write")
+    parser.add_argument("--images", type=int, default=60, help="training pictures")
+    parser.add_argument("--test-images", type=int, default=10, help="test pictures")
+    parser.add_argument("--seed", type=int, default=1, help="names the set")
+    parser.add_argument("--sizes", type=parse_sizes, metavar="HxW,...", help="sizes to choose from; the real set's")
+    flags = parser.parse_args()
+    flags.output = flags.output.absolute()
+    if min(flags.images, flags.test_images, flags.seed) < 0:
+        raise InputError("--images, --test-images and --seed start at 0")
+    return flags
+
+
+def parse_sizes(text: str) -> list[tuple[int, int]]:
+    """Read heights and widths from `256x256,256x320`."""
+    if not re.fullmatch(r"\d+x\d+(,\d+x\d+)*", text):
+        raise ArgumentTypeError(f"{text!r}: write heights x widths, as in 256x256,256x320")
+    sizes = [(int(height), int(width)) for height, width in re.findall(r"(\d+)x(\d+)", text)]
+    if not 32 <= min(map(min, sizes)) <= max(map(max, sizes)) <= 4096:
+        raise ArgumentTypeError(f"{text!r}: sides lie between 32 and 4096")
+    return sizes
+
+
+def is_complete(folder: Path, record: str) -> bool:
+    """Return whether the folder holds the set whose arguments are recorded so.
+
+    Raises:
+        InputError: it holds anything else.
+    """
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return False
+    written = folder / "generated.json"
+    if written.is_file() and written.read_text(encoding="utf-8") == record:
+        return True
+    raise InputError(f"{folder}: holds something else; choose another --output, or delete it")
+
+
+def write_set(folder: Path, flags: Namespace) -> None:
+    """Write the pictures and both CSV files."""
+    from common.rle import encode_instances
+    from common.synthetic import REAL_SIZES, generate_indexed, write_dataset, write_image
+
+    sizes = flags.sizes or tuple(REAL_SIZES)
+    (folder / "stage1_train").mkdir()
+    write_dataset(folder / "stage1_train", flags.images, flags.seed, sizes=sizes)
+    (folder / "stage1_test").mkdir()
+    rows: list[tuple[Any, ...]] = []
+    for index in range(flags.images, flags.images + flags.test_images):
+        sample = generate_indexed(flags.seed, index, sizes)
+        write_image(folder / "stage1_test", sample)
+        height, width = sample.image.shape[:2]
+        runs = encode_instances(sample.instances, (height, width))
+        rows += [(sample.image_id, run, height, width, "Public") for run in runs]
+    columns = ("ImageId", "EncodedPixels", "Height", "Width", "Usage")
+    write_rows(folder / "stage1_solution.csv", columns, rows)
+    names = dict.fromkeys(row[0] for row in rows)
+    write_rows(folder / "stage1_sample_submission.csv", columns[:2], [(name, "") for name in names])
+
+
+def write_rows(path: Path, columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
+    """Write a CSV file with a line of column names."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    run_main(main)
