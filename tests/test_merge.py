@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from common.instances import Instances
+from common.merge import merge_views
+from tests.objects import random_objects
+
+
+def square(y, x, side=4, score=1.0):
+    return Instances.from_crops(np.array([[y, x, y + side, x + side]]), [np.ones((side, side))], scores=[score])
+
+
+def jitter(rng, instances, image_shape):
+    """Another view's idea of the same objects: some missed, some doubled, each moved by up to a pixel."""
+    kept = instances.select(rng.choice(len(instances), size=rng.integers(0, len(instances) + 1)))
+    moved = [np.roll(mask, rng.integers(-1, 2, size=2), axis=(0, 1)) for mask in kept.to_masks(image_shape)]
+    return Instances.from_masks(np.array(moved).reshape(-1, *image_shape), scores=kept.scores)
+
+
+def test_nothing_predicted():
+    assert len(merge_views([], (5, 5))) == 0
+    assert len(merge_views([Instances.empty()] * 15, (5, 5))) == 0
+
+
+def test_a_pixel_needs_more_than_four_votes():
+    near, shifted = square(0, 0, side=6), square(0, 1, side=6)
+    merged = merge_views([near] * 4 + [shifted] * 4, (6, 8))
+    assert merged.to_masks((6, 8)).astype(int)[0, 0].tolist() == [0, 1, 1, 1, 1, 1, 0, 0]
+    assert len(merge_views([near] * 4 + [Instances.empty()] * 11, (6, 8))) == 0
+
+
+def test_masks_below_the_iou_become_objects_of_their_own():
+    merged = merge_views([square(0, 0)] * 5 + [square(0, 4)] * 5, (4, 8))
+    assert merged.boxes.tolist() == [[0, 0, 4, 4], [0, 4, 4, 8]]
+    assert merged.class_ids.tolist() == [1, 1]
+
+
+def test_score_counts_views_without_the_object_as_zero():
+    merged = merge_views([square(0, 0, score=0.8)] * 5 + [Instances.empty()] * 5, (6, 6))
+    np.testing.assert_allclose(merged.scores, [0.4])
+
+
+def test_predictions_are_left_as_they_are():
+    prediction = square(1, 1)
+    merge_views([prediction] * 15, (6, 6))
+    assert prediction.masks[0].dtype == bool
+    assert prediction.masks[0].all()
+
+
+@pytest.mark.parametrize("published", [False, True])
+@pytest.mark.parametrize("count", [1, 3, 12])
+def test_as_the_oracle(oracle, published, count):
+    rng = np.random.default_rng(11)
+    merged_objects = 0
+    for case in range(100):
+        image_shape = tuple(rng.integers(1, 22, size=2))
+        objects = random_objects(rng, count, image_shape)
+        predictions = [jitter(rng, objects, image_shape) for _ in range(rng.integers(1, 16))]
+        settings = {"iou_threshold": [0.6, 0.3, 0.0][case % 3], "more_than": [4, 1, 0][case // 3 % 3]}
+        stacks = [prediction.to_masks(image_shape).transpose(1, 2, 0) for prediction in predictions]
+        expected = oracle.merge_tta(stacks, **settings, published=published)
+        merged = merge_views(predictions, image_shape, **settings, published=published)
+        expected = np.zeros((*image_shape, 0)) if expected is None else expected
+        np.testing.assert_array_equal(merged.to_masks(image_shape), expected.transpose(2, 0, 1).astype(bool))
+        merged_objects += len(merged)
+    assert merged_objects > 20
