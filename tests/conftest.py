@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from common.synthetic import write_dataset
+
 
 @pytest.fixture(scope="session")
 def oracle():
@@ -26,3 +28,11 @@ def data_folder():
     if not path:
         pytest.skip("SEGMENTATION_DATA does not name the data folder")
     return Path(path)
+
+
+@pytest.fixture(scope="session")
+def generated_set(tmp_path_factory):
+    """A folder whose stage1_train holds six small generated pictures; not to be changed."""
+    folder = tmp_path_factory.mktemp("generated")
+    write_dataset(folder / "stage1_train", 6, 1, sizes=[(64, 64), (64, 96)])
+    return folder
