@@ -1,0 +1,68 @@
+# A developer's day. `make` lists the targets. Needs python3.11 and make; `make PYTHON=...` names another interpreter.
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+RUN := $(BIN)/python
+INSTALLED := .venv/.installed
+
+# DATA names Kaggle's folder or zip archive; without it the demo runs on a generated set.
+ifdef DATA
+DEMO_DATA := $(DATA)
+DEMO_SCORE := $(DATA)
+else
+DEMO_DATA := demo/data
+DEMO_SCORE := demo/data/stage1_solution.csv
+endif
+DEMO_FLAGS = --preset demo --dataset "$(DEMO_DATA)" --logs demo/logs
+
+.PHONY: help install demo demo-data test test-jax lint format benchmark clean
+.DELETE_ON_ERROR:
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+install: $(INSTALLED)  ## make .venv with everything that the tests need; again only when a dependency changed
+
+$(INSTALLED): setup.cfg pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
+	$(PYTHON) -m venv .venv
+	$(RUN) -m pip install --quiet --editable '.[cpu,imgaug,test,dev]'
+	$(RUN) -m pip install --quiet --no-deps imgaug==0.4.0
+	touch $@
+
+demo: install $(if $(DATA),,demo-data)  ## train, predict and score on a generated set, or on DATA=path
+	$(RUN) dsb/my_train_1.py $(DEMO_FLAGS) --weights none
+	$(RUN) dsb/my_train_2.py $(DEMO_FLAGS)
+	$(RUN) dsb/my_train_3.py $(DEMO_FLAGS)
+	$(RUN) dsb/my_inference_tta.py $(DEMO_FLAGS) --output submissions/dsb_tta.csv \
+		--score "$(DEMO_SCORE)" --picture demo/pictures
+	$(RUN) dsb/score.py submissions/dsb_tta.csv "$(DEMO_SCORE)"
+
+demo-data: install
+	$(RUN) dsb/generate.py --output demo/data --images 60 --test-images 10 --seed 1 --sizes 256x256,256x320
+
+test: install  ## run every test, and the examples in the docstrings
+	$(RUN) -m pytest
+
+test-jax: .venv/.installed-jax  ## run the tests of model and training on JAX
+	KERAS_BACKEND=jax $(RUN) -m pytest $$(grep -lE "common\.(models|train|detect|weights)" tests/test_*.py | grep -v test_imports)
+
+.venv/.installed-jax: $(INSTALLED)
+	$(RUN) -m pip install --quiet --editable '.[jax]'
+	touch $@
+
+lint: install  ## check style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install  ## format the code and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+benchmark: install  ## measure against the others; prints tables, takes minutes
+	set -e; for script in benchmarks/*.py; do $(RUN) "$$script"; done
+
+clean:  ## remove the demo and caches; keeps .venv, logs and submissions
+	rm -rf demo .pytest_cache .ruff_cache .mypy_cache *.egg-info
+	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
