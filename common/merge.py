@@ -130,9 +130,8 @@ def _match(mine: Instances, theirs: Instances, image_shape: tuple[int, int], iou
 def _intersections(mine: Instances, theirs: Instances, image_shape: tuple[int, int]) -> np.ndarray:
     """Return the pixels that each object shares with each of `theirs`, (N, M); neither has overlaps within itself."""
     labels = paint_labels(theirs, image_shape, np.arange(len(theirs)))
-    spans = zip(mine.masks, mine.boxes.tolist(), strict=True)
-    met = [labels[y1:y2, x1:x2][mask] for mask, (y1, x1, y2, x2) in spans]
-    owners = np.repeat(np.arange(len(mine)), [len(pixels) for pixels in met])
-    bins = len(theirs) + 1  # 0 is the background
-    pairs = np.bincount(owners * bins + np.concatenate(met), minlength=len(mine) * bins)
-    return pairs.reshape(len(mine), bins)[:, 1:]
+    pairs = np.zeros((len(mine), len(theirs) + 1), dtype=np.int64)  # column 0 is the background
+    for row, mask, (y1, x1, y2, x2) in zip(pairs, mine.masks, mine.boxes.tolist(), strict=True):
+        counts = np.bincount(labels[y1:y2, x1:x2][mask])
+        row[: len(counts)] = counts
+    return pairs[:, 1:]
