@@ -1,0 +1,191 @@
+"""Test-time augmentation: the 15 views of the third-place run, applied to pictures and undone on objects."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from common.augment import shift_channels
+from common.instances import Instances
+from common.masks import tight_instances
+
+MIN_SHRINKABLE_SIDE = 512  # pixels; a picture with a shorter side is never made smaller
+
+
+@dataclass(frozen=True)
+class View:
+    """One way to look at a picture. The changes are applied in the order of the fields.
+
+    Attributes:
+        flip_ud: flip up-down.
+        flip_lr: flip left-right.
+        turns: quarter turns, counter-clockwise.
+        shift: largest shift of a channel either way, 0-255.
+        scale_y: factor on the turned picture's height.
+        scale_x: factor on the turned picture's width.
+    """
+
+    flip_ud: bool = False
+    flip_lr: bool = False
+    turns: int = 0
+    shift: float = 0
+    scale_y: float = 1
+    scale_x: float = 1
+
+    def swap_scales(self) -> "View":
+        """Return the view as the author's text describes it: the first scale is the width's."""
+        return dataclasses.replace(self, scale_y=self.scale_x, scale_x=self.scale_y)
+
+
+# The 2018 Data Science Bowl's third place; as in its code, the first scale is the height's.
+VIEWS = (
+    #     ud     lr  turns shift  s1   s2
+    View(False, False, 0, 0.0, 1.0, 1.0),
+    View(False, False, 0, 0.0, 2.0, 2.0),
+    View(False, False, 0, 0.0, 0.7, 0.8),
+    View(False, False, 0, 15.0, 1.5, 1.5),
+    View(True, True, 1, 0.0, 0.9, 0.8),
+    View(True, False, 2, 7.0, 1.1, 1.2),
+    View(False, True, 3, 10.0, 0.5, 0.5),
+    View(False, True, 3, 10.0, 1.0, 1.2),
+    View(True, True, 2, 25.0, 1.0, 1.0),
+    View(True, True, 2, 25.0, 1.0, 1.0),
+    View(False, True, 3, 5.0, 1.0, 1.0),
+    View(True, False, 1, 15.0, 1.0, 1.0),
+    View(True, True, 3, 15.0, 1.0, 0.9),
+    View(False, True, 3, 10.0, 1.5, 1.5),
+    View(False, False, 3, 5.0, 1.2, 1.0),
+)
+
+
+def apply_view(image: np.ndarray, view: View, rng: np.random.Generator, *, channel_shift: bool = False) -> np.ndarray:
+    """Flip, turn, shift the channels and scale a picture.
+
+    Args:
+        image: (H, W, 3) uint8, RGB.
+        view: what to change.
+        rng: source of the channel shifts; untouched where none is drawn.
+        channel_shift: draw each channel's shift, clipped to the picture's own minimum and maximum; published: off.
+
+    Returns:
+        (h, w, 3) uint8, contiguous, of the size that `scaled_shape` gives.
+    """
+    height, width = scaled_shape(view, image.shape[:2])
+    if view.flip_ud:
+        image = image[::-1]
+    if view.flip_lr:
+        image = image[:, ::-1]
+    image = np.ascontiguousarray(np.rot90(image, view.turns))
+    if channel_shift and view.shift:
+        image = shift_channels(image, rng.uniform(-view.shift, view.shift, 3))
+    if (height, width) == image.shape[:2]:
+        return image
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def invert_view(instances: Instances, view: View, image_shape: tuple[int, int]) -> Instances:
+    """Bring objects found in a view back to the picture's own pixels.
+
+    Scaling is undone with the nearest neighbour: pixel i of the turned picture is pixel
+    floor((i + 0.5) * scaled / turned) of the scaled one.
+
+    Args:
+        instances: N objects in the view's pixels.
+        view: what was changed.
+        image_shape: (height, width) of the picture, before the view.
+
+    Returns:
+        N objects in their smallest boxes; one that the nearest neighbour misses is empty.
+    """
+    turned = _turned_shape(view, image_shape)
+    instances = _resize_nearest(instances, scaled_shape(view, image_shape), turned)
+    boxes, masks = instances.boxes, list(instances.masks)
+    width = turned[1]
+    for _ in range(-view.turns % 4):
+        boxes = np.stack([width - boxes[:, 3], boxes[:, 0], width - boxes[:, 1], boxes[:, 2]], axis=1)
+        masks = [np.rot90(mask) for mask in masks]
+        width = sum(turned) - width
+    if view.flip_lr:
+        boxes = np.abs(boxes[:, [0, 3, 2, 1]] - [0, image_shape[1], 0, image_shape[1]])
+        masks = [mask[:, ::-1] for mask in masks]
+    if view.flip_ud:
+        boxes = np.abs(boxes[:, [2, 1, 0, 3]] - [image_shape[0], 0, image_shape[0], 0])
+        masks = [mask[::-1] for mask in masks]
+    masks = [np.ascontiguousarray(mask) for mask in masks]
+    return tight_instances(Instances.from_crops(boxes, masks, instances.class_ids, instances.scores))
+
+
+def scaled_shape(view: View, image_shape: tuple[int, int]) -> tuple[int, int]:
+    """Return the size of a picture after the view.
+
+    A scaling below 1 is left out altogether where the turned picture's height or width is under 512.
+
+    Args:
+        view: what to change.
+        image_shape: (height, width) of the picture.
+
+    Returns:
+        (height, width).
+
+    Example:
+        >>> scaled_shape(View(turns=1, scale_y=1.5), (100, 60)), scaled_shape(View(scale_y=0.5), (600, 500))
+        ((90, 100), (600, 500))
+    """
+    height, width = _turned_shape(view, image_shape)
+    if min(view.scale_y, view.scale_x) < 1 and min(height, width) < MIN_SHRINKABLE_SIDE:
+        return height, width
+    return round(height * view.scale_y), round(width * view.scale_x)
+
+
+def distinct_views(
+    views: Sequence[View], image_shape: tuple[int, int], *, channel_shift: bool = False
+) -> list[tuple[View, list[int]]]:
+    """Group the views that show the same picture, so that each is predicted once.
+
+    Flips and turns are compared by what they do together, scales by the size that comes out. With the channel shift,
+    a view that draws one is like no other.
+
+    Args:
+        views: the views.
+        image_shape: (height, width) of the picture.
+        channel_shift: channel shifts are drawn.
+
+    Returns:
+        Each distinct view and the indices in `views` at which it stands, in the order of first appearance.
+
+    Example:
+        >>> views = [View(), View(True, True, 2), View(turns=1)]
+        >>> [indices for _, indices in distinct_views(views, (512, 512))]
+        [[0, 1], [2]]
+    """
+    groups: dict[tuple, tuple[View, list[int]]] = {}
+    for i, view in enumerate(views):
+        corners = np.arange(4).reshape(2, 2)
+        corners = corners[::-1] if view.flip_ud else corners
+        corners = np.rot90(corners[:, ::-1] if view.flip_lr else corners, view.turns)
+        draws = channel_shift and view.shift > 0
+        key = (corners.tobytes(), scaled_shape(view, image_shape), i if draws else -1)
+        groups.setdefault(key, (view, []))[1].append(i)
+    return list(groups.values())
+
+
+def _turned_shape(view: View, image_shape: tuple[int, int]) -> tuple[int, int]:
+    height, width = image_shape
+    return (width, height) if view.turns % 2 else (height, width)
+
+
+def _resize_nearest(instances: Instances, source: tuple[int, int], target: tuple[int, int]) -> Instances:
+    """Resize objects of a picture of size `source` to one of size `target`; the boxes need not be tight."""
+    if source == target:
+        return instances
+    rows, columns = (
+        (2 * np.arange(size) + 1) * source_size // (2 * size) for source_size, size in zip(source, target, strict=True)
+    )
+    boxes = np.empty_like(instances.boxes)
+    boxes[:, ::2] = np.searchsorted(rows, instances.boxes[:, ::2])
+    boxes[:, 1::2] = np.searchsorted(columns, instances.boxes[:, 1::2])
+    spans = zip(instances.masks, instances.boxes[:, :2].tolist(), boxes.tolist(), strict=True)
+    masks = [mask[rows[y1:y2] - top][:, columns[x1:x2] - left] for mask, (top, left), (y1, x1, y2, x2) in spans]
+    return Instances(boxes, masks, instances.class_ids, instances.scores)

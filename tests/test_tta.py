@@ -1,0 +1,119 @@
+import dataclasses
+from itertools import chain
+
+import numpy as np
+import pytest
+
+from common.instances import Instances
+from common.tta import VIEWS, View, apply_view, distinct_views, invert_view, scaled_shape
+from tests.objects import random_objects
+
+TURNS_AND_FLIPS = [
+    View(up_down, left_right, turns) for up_down in (0, 1) for left_right in (0, 1) for turns in range(4)
+]
+
+
+def dense_inverse(masks, view, image_shape):
+    """Undo a view on whole masks, step by step."""
+    turned = image_shape[::-1] if view.turns % 2 else image_shape
+    rows, columns = (
+        [int((2 * i + 1) * source // (2 * target)) for i in range(target)]
+        for source, target in zip(masks.shape[1:], turned, strict=True)
+    )
+    masks = masks[:, rows][:, :, columns]
+    masks = np.rot90(masks, -view.turns, axes=(1, 2))
+    if view.flip_lr:
+        masks = masks[:, :, ::-1]
+    return masks[:, ::-1] if view.flip_ud else masks
+
+
+def random_picture(rng, image_shape):
+    return rng.integers(0, 256, size=(*image_shape, 3), dtype=np.uint8)
+
+
+def shows(view, picture, channel_shift=False):
+    return apply_view(picture, view, np.random.default_rng(1), channel_shift=channel_shift)
+
+
+def test_the_table():
+    assert len(VIEWS) == 15
+    assert VIEWS[4] == View(True, True, 1, 0, 0.9, 0.8)
+    assert [sum(column) for column in zip(*map(dataclasses.astuple, VIEWS), strict=True)] == pytest.approx(
+        [6, 8, 26, 142, 16.4, 16.4]
+    )
+    assert VIEWS[4].swap_scales() == View(True, True, 1, 0, 0.8, 0.9)
+
+
+@pytest.mark.parametrize("view", TURNS_AND_FLIPS)
+def test_flips_and_turns_are_undone(view):
+    mask = np.zeros((5, 8), dtype=bool)
+    mask[0, 5:] = mask[1, 6] = True
+    picture = np.repeat(mask[..., None], 3, axis=2).astype(np.uint8)
+    seen = Instances.from_masks(shows(view, picture)[None, :, :, 0] > 0)
+    found = invert_view(seen, view, mask.shape)
+    np.testing.assert_array_equal(found.to_masks(mask.shape)[0], mask)
+    assert found.boxes.tolist() == [[0, 5, 2, 8]]
+
+
+def test_the_order_is_flip_then_turn():
+    picture = np.arange(6, dtype=np.uint8).reshape(2, 3, 1).repeat(3, axis=2)
+    assert shows(View(flip_ud=True, turns=1), picture)[:, :, 0].tolist() == [[5, 2], [4, 1], [3, 0]]
+
+
+@pytest.mark.parametrize("image_shape", [(37, 50), (512, 530)])
+@pytest.mark.parametrize("view", [*VIEWS, View(turns=3, scale_y=0.31, scale_x=2.7), View(True, scale_x=0.1)])
+def test_inverse_equals_whole_masks(view, image_shape):
+    rng = np.random.default_rng(12)
+    shape = scaled_shape(view, image_shape)
+    objects = dataclasses.replace(random_objects(rng, 9, shape), class_ids=np.arange(1, 10))
+    found = invert_view(objects, view, image_shape)
+    expected = dense_inverse(objects.to_masks(shape), view, image_shape)
+    np.testing.assert_array_equal(found.to_masks(image_shape), expected)
+    np.testing.assert_array_equal(found.boxes, Instances.from_masks(expected).boxes)
+    np.testing.assert_array_equal(found.class_ids, objects.class_ids)
+    np.testing.assert_array_equal(found.scores, objects.scores)
+
+
+def test_inverse_of_nothing():
+    assert len(invert_view(Instances.empty(), VIEWS[13], (40, 30))) == 0
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_size_of_the_view(view):
+    picture = random_picture(np.random.default_rng(13), (640, 512))
+    assert shows(view, picture, channel_shift=True).shape == (*scaled_shape(view, (640, 512)), 3)
+
+
+def test_small_pictures_are_not_shrunk():
+    assert scaled_shape(VIEWS[2], (512, 600)) == (358, 480)
+    assert scaled_shape(VIEWS[2], (511, 600)) == (511, 600)
+    assert scaled_shape(VIEWS[12], (511, 600)) == (600, 511)
+    assert scaled_shape(VIEWS[1], (511, 600)) == (1022, 1200)
+
+
+def test_channel_shift_is_off_by_default_and_keeps_the_range():
+    picture = random_picture(np.random.default_rng(14), (20, 20)) // 2 + 50
+    np.testing.assert_array_equal(shows(View(shift=25), picture), picture)
+    shifted = shows(View(shift=25), picture, channel_shift=True)
+    assert (shifted != picture).any()
+    assert np.abs(shifted.astype(int) - picture).max() <= 25
+    assert (shifted.min(), shifted.max()) == (picture.min(), picture.max())
+
+
+@pytest.mark.parametrize(("image_shape", "count"), [((1024, 1024), 12), ((256, 256), 10)])
+def test_equal_views_are_found(image_shape, count):
+    groups = [indices for _, indices in distinct_views(VIEWS, image_shape)]
+    assert len(groups) == count
+    assert sorted(chain.from_iterable(groups)) == list(range(15))
+    assert [0, 8, 9] in groups or [0, 2, 8, 9] in groups
+    assert len(distinct_views(VIEWS, image_shape, channel_shift=True)) == (15 if image_shape[0] > 511 else 14)
+
+
+@pytest.mark.parametrize("image_shape", [(512, 540), (60, 41), (50, 50)])
+def test_views_are_grouped_exactly_where_their_pictures_are_equal(image_shape):
+    picture = random_picture(np.random.default_rng(15), image_shape)
+    seen = {}
+    for i, view in enumerate(VIEWS):
+        shown = shows(view, picture)
+        seen.setdefault((shown.shape, shown.tobytes()), []).append(i)
+    assert [indices for _, indices in distinct_views(VIEWS, image_shape)] == list(seen.values())
