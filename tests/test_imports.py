@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-COMPETITIONS = ("coco", "dsb", "isic", "lung", "rsna", "wbc")
+COMPETITIONS = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"common", "tests"}
 FILES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts): path
     for folder in ("common", *COMPETITIONS)
