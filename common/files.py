@@ -1,13 +1,14 @@
 """One way to read a folder or a zip archive, and to write a file whole or not at all."""
 
 import contextlib
+import functools
 import hashlib
 import os
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from common.errors import InputError
 
@@ -61,12 +62,17 @@ class FolderTree(FileTree):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._stats = {
-            name: (stat.st_size, stat.st_mtime_ns) for name, stat in sorted(_walk(path, "")) if not _is_hidden(name)
-        }
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"path": self.path}
+
+    @functools.cached_property
+    def _stats(self) -> dict[str, tuple[int, int]]:
+        files = sorted(_walk(self.path, ""))
+        return {name: (stat.st_size, stat.st_mtime_ns) for name, stat in files if not _is_hidden(name)}
 
     def names(self) -> list[str]:
-        """Return the names as they were when the tree was opened."""
+        """Return the names as they were when first asked for."""
         return list(self._stats)
 
     def read(self, name: str) -> bytes:
@@ -87,18 +93,18 @@ class ZipTree(FileTree):
     def __init__(self, path: Path) -> None:
         self.path = path
         self._opened: dict[int, zipfile.ZipFile] = {}  # by process: a fork shares the file's position
-        infos = [info for info in self._archive().infolist() if not info.is_dir()]
-        for info in infos:
-            if info.filename.startswith("/") or ".." in PurePosixPath(info.filename).parts:
-                raise InputError(f"{path}: holds the name {info.filename}, which leads out of the archive; repack it")
-        self._checks = {
-            info.filename: (info.file_size, info.CRC)
-            for info in sorted(infos, key=lambda info: info.filename)
-            if not _is_hidden(info.filename)
-        }
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_opened": {}}
+        return {"path": self.path, "_opened": {}}
+
+    @functools.cached_property
+    def _checks(self) -> dict[str, tuple[int, int]]:
+        infos = [info for info in self._archive().infolist() if not info.is_dir()]
+        for info in infos:
+            if info.filename.startswith("/") or ".." in info.filename.split("/"):
+                raise InputError(f"{self.path}: holds the name {info.filename}, which leads out of it; repack it")
+        infos.sort(key=lambda info: info.filename)
+        return {info.filename: (info.file_size, info.CRC) for info in infos if not _is_hidden(info.filename)}
 
     def names(self) -> list[str]:
         """Return the names in the archive."""
@@ -135,10 +141,10 @@ def written_aside(path: Path) -> Iterator[Path]:
         path: the file to write; its folder is created.
 
     Yields:
-        A path in the same folder, with the same suffix.
+        A path in the same folder, with the same endings.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    aside = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield aside
         aside.replace(path)

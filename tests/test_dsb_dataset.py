@@ -1,0 +1,203 @@
+"""Kaggle's layout from folders and archives; what is wrong with it is one line."""
+
+import multiprocessing
+import pickle
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from common.errors import InputError
+from common.picture_set import PictureSet
+from common.pictures import decode_mask, decode_picture, save_picture
+from dsb.dataset import find_pictures, load_dataset
+from tests.test_sampler import DSB_SIZES
+
+
+@pytest.fixture
+def train(generated_set, tmp_path) -> Path:
+    """Return a copy of the generated training set, to be spoilt."""
+    return shutil.copytree(generated_set / "stage1_train", tmp_path / "stage1_train")
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Return `load_dataset` with a cache of its own, and with its lines in `load.lines`."""
+
+    def loader(path: Path, **options) -> PictureSet:
+        return load_dataset(path, cache=tmp_path / "cache", report=loader.lines.append, **options)
+
+    loader.lines = []
+    return loader
+
+
+def zipped(folder: Path, path: Path) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in folder.rglob("*.png"):
+            archive.write(file, file.relative_to(folder.parent))
+    return path
+
+
+def picture_path(folder: Path, image_id: str) -> Path:
+    return folder / image_id / "images" / f"{image_id}.png"
+
+
+def mask_paths(folder: Path, image_id: str) -> list[Path]:
+    return sorted((folder / image_id / "masks").iterdir())
+
+
+def test_every_picture_and_mask_is_found(train, load):
+    dataset = load(train)
+    assert dataset.image_ids == sorted(folder.name for folder in train.iterdir()) and len(dataset) == 6
+    for index, image_id in enumerate(dataset.image_ids):
+        path = picture_path(train, image_id)
+        np.testing.assert_array_equal(dataset.load_image(index), decode_picture(path.read_bytes(), ""))
+        masks = [decode_mask(path.read_bytes(), "") for path in mask_paths(train, image_id)]
+        expected = sum(number * mask for number, mask in enumerate(masks, start=1))
+        np.testing.assert_array_equal(dataset.load_label_image(index), expected)
+        assert dataset.counts[index] == len(masks) and dataset.load_class_ids(index).tolist() == [1] * len(masks)
+        assert tuple(dataset.sizes[index]) == expected.shape
+        sample = dataset.load_sample(index)
+        assert sample.image_id == image_id and len(sample.instances) == len(masks)
+        np.testing.assert_array_equal(sample.instances.to_label_image(expected.shape), expected)
+    assert dataset.has_masks and load.lines == []
+
+
+def test_folder_parent_and_archive_are_alike(train, load, tmp_path):
+    dataset = load(train)
+    (train / "notes.txt").write_text("not of the layout")
+    for other in (load(train), load(train.parent), load(zipped(train, tmp_path / "train.zip"))):
+        assert other.image_ids == dataset.image_ids
+        np.testing.assert_array_equal(other.counts, dataset.counts)
+        np.testing.assert_array_equal(other.load_label_image(5), dataset.load_label_image(5))
+        np.testing.assert_array_equal(other.load_image(2), dataset.load_image(2))
+
+
+def test_a_set_is_used_from_other_processes(train, load, tmp_path):
+    dataset = load(zipped(train, tmp_path / "train.zip"))
+    expected = [dataset.load_label_image(index) for index in range(6)]
+    assert len(pickle.dumps(dataset)) < 5_000
+    with multiprocessing.get_context("fork").Pool(2) as processes:
+        np.testing.assert_equal(processes.map(dataset.load_label_image, range(6)), expected)
+        images = processes.map(dataset.load_image, range(6))
+    np.testing.assert_equal(images, [dataset.load_image(index) for index in range(6)])
+
+
+def test_selections_keep_their_order(train, load):
+    dataset = load(train)
+    chosen = dataset.select([4, 1]).select([1, 0])
+    assert chosen.image_ids == [dataset.image_ids[1], dataset.image_ids[4]]
+    assert chosen.counts.tolist() == dataset.counts[[1, 4]].tolist()
+    np.testing.assert_array_equal(chosen.load_label_image(1), dataset.load_label_image(4))
+    assert dataset.select(dataset.counts > dataset.counts.min()).counts.min() > dataset.counts.min()
+    nothing = dataset.select([])
+    assert len(nothing) == 0 and nothing.sizes.shape == (0, 2)
+
+
+def test_a_test_set_has_no_masks(train, load):
+    assert not load(train, masks=False).has_masks
+    for folder in train.glob("*/masks"):
+        shutil.rmtree(folder)
+    dataset = load(train)
+    assert not dataset.has_masks and dataset.counts.tolist() == [0] * 6
+    assert dataset.sizes.tolist() == [list(dataset.load_image(index).shape[:2]) for index in range(6)]
+    with pytest.raises(InputError, match="stage1_train: holds no masks"):
+        dataset.load_label_image(0)
+    with pytest.raises(InputError, match="stage1_train: holds no masks"):
+        dataset.load_sample(0)
+
+
+def test_overlapping_and_empty_masks_are_reported(train, load):
+    image_id = load(train).image_ids[3]
+    paths = mask_paths(train, image_id)
+    mask = decode_mask(paths[0].read_bytes(), "")
+    save_picture(paths[0].with_name("zz.png"), mask.astype(np.uint8) * 255)
+    save_picture(paths[0].with_name("zzz.png"), np.zeros(mask.shape, np.uint8))
+    for _ in range(2):  # built, and read again
+        load.lines.clear()
+        dataset = load(train)
+        assert dataset.counts[3] == len(paths)
+        assert load.lines == [
+            f"{train}: masks overlap in 1 pictures by {mask.sum()} pixels; the first by file name has them",
+            f"{train}: left out 2 masks without pixels of their own in 1 pictures",
+        ]
+
+
+def spoil_picture(train: Path, image_id: str) -> str:
+    picture_path(train, image_id).write_bytes(b"hello")
+    return f"{picture_path(train, image_id)}: not a picture"
+
+
+def spoil_mask(train: Path, image_id: str) -> str:
+    path = mask_paths(train, image_id)[0]
+    path.write_bytes(path.read_bytes()[:50])
+    return f"{path}: a damaged picture"
+
+
+def shrink_mask(train: Path, image_id: str) -> str:
+    path = mask_paths(train, image_id)[0]
+    save_picture(path, np.ones((9, 8), np.uint8))
+    return f"{path}: a mask of 9 x 8 pixels for a picture of 64 x "
+
+
+def remove_masks(train: Path, image_id: str) -> str:
+    shutil.rmtree(train / image_id / "masks")
+    return f"{picture_path(train, image_id)}: has no masks, others have"
+
+
+def remove_picture(train: Path, image_id: str) -> str:
+    picture_path(train, image_id).unlink()
+    return f"{picture_path(train, image_id)}: no such file"
+
+
+@pytest.mark.parametrize("spoil", [spoil_picture, spoil_mask, shrink_mask, remove_masks, remove_picture])
+def test_unusable_pictures_are_named_and_can_be_left_out(train, load, spoil):
+    whole = load(train)
+    message = spoil(train, whole.image_ids[2])
+    with pytest.raises(InputError) as raised:
+        load(train)
+    assert str(raised.value).startswith(message) and "\n" not in str(raised.value)
+    dataset = load(train, skip_bad=True)
+    assert len(load.lines) == 1 and load.lines[0].startswith(f"left out: {message}")
+    assert dataset.image_ids == [*whole.image_ids[:2], *whole.image_ids[3:]]
+    assert dataset.counts.tolist() == np.delete(whole.counts, 2).tolist()
+    np.testing.assert_array_equal(dataset.load_label_image(2), whole.load_label_image(3))
+
+
+def test_several_unusable_pictures_are_counted(train, load):
+    image_ids = load(train).image_ids
+    for image_id in image_ids[:3]:
+        spoil_picture(train, image_id)
+    with pytest.raises(InputError, match=r"not a picture; .* \(2 more are unusable\)"):
+        load(train)
+    for image_id in image_ids[3:]:
+        spoil_picture(train, image_id)
+    with pytest.raises(InputError, match="none of its 6 pictures can be used"):
+        load(train, skip_bad=True)
+
+
+def test_other_folders_are_refused(tmp_path, load):
+    with pytest.raises(InputError, match="nowhere: no such folder"):
+        load(tmp_path / "nowhere")
+    save_picture(tmp_path / "photos" / "x.png", np.zeros((3, 3), np.uint8))
+    with pytest.raises(InputError, match=r"photos: no pictures found; .*<id>/images/<id>\.png"):
+        load(tmp_path / "photos")
+
+
+def test_an_id_in_two_places_or_with_two_pictures_is_refused():
+    with pytest.raises(InputError, match=r"set: test/a/images/a\.png and train/a/images/a\.png have one id"):
+        find_pictures(["train/a/images/a.png", "test/a/images/a.png"], "set")
+    with pytest.raises(InputError, match="set: a/images holds 2 pictures"):
+        find_pictures(["a/images/a.png", "a/images/b.png"], "set")
+
+
+def test_real_training_set(data_folder, load):
+    dataset = load(data_folder / "dsb2018" / "stage1_train.zip")
+    sizes, counts = np.unique(dataset.sizes, axis=0, return_counts=True)
+    assert dict(zip(map(tuple, sizes.tolist()), counts.tolist(), strict=True)) == DSB_SIZES
+    objects = dataset.counts
+    assert (len(dataset), objects.sum(), objects.min(), objects.max(), np.median(objects)) == (664, 28986, 1, 375, 27)
+    largest = int(np.argmax(dataset.counts))
+    assert dataset.load_label_image(largest).max() == dataset.counts[largest]
