@@ -5,15 +5,16 @@ BIN := .venv/bin
 RUN := $(BIN)/python
 INSTALLED := .venv/.installed
 
-# DATA names Kaggle's folder or zip archive; without it the demo runs on a generated set.
+# DATA names Kaggle's stage1_train, a folder or zip archive, of which a fold is held back and scored; without it the demo
+# runs on a generated set.
 ifdef DATA
-DEMO_DATA := $(DATA)
-DEMO_SCORE := $(DATA)
+DEMO_TRAIN := --dataset "$(DATA)" --fold 0
+DEMO_TEST := --dataset "$(DATA)" --fold 0 --score "$(DATA)"
 else
-DEMO_DATA := demo/data
-DEMO_SCORE := demo/data/stage1_solution.csv
+DEMO_TRAIN := --dataset demo/data/stage1_train
+DEMO_TEST := --dataset demo/data/stage1_test --score demo/data/stage1_solution.csv
 endif
-DEMO_FLAGS = --preset demo --dataset "$(DEMO_DATA)" --logs demo/logs
+DEMO_FLAGS := --preset demo --logs demo/logs
 
 .PHONY: help install demo demo-data test test-jax lint format benchmark clean
 .DELETE_ON_ERROR:
@@ -31,12 +32,10 @@ $(INSTALLED): setup.cfg pyproject.toml
 	touch $@
 
 demo: install $(if $(DATA),,demo-data)  ## train, predict and score on a generated set, or on DATA=path
-	$(RUN) dsb/my_train_1.py $(DEMO_FLAGS) --weights none
-	$(RUN) dsb/my_train_2.py $(DEMO_FLAGS)
-	$(RUN) dsb/my_train_3.py $(DEMO_FLAGS)
-	$(RUN) dsb/my_inference_tta.py $(DEMO_FLAGS) --output submissions/dsb_tta.csv \
-		--score "$(DEMO_SCORE)" --picture demo/pictures
-	$(RUN) dsb/score.py submissions/dsb_tta.csv "$(DEMO_SCORE)"
+	$(RUN) dsb/my_train_1.py $(DEMO_FLAGS) $(DEMO_TRAIN) --weights none
+	$(RUN) dsb/my_train_2.py $(DEMO_FLAGS) $(DEMO_TRAIN)
+	$(RUN) dsb/my_train_3.py $(DEMO_FLAGS) $(DEMO_TRAIN)
+	$(RUN) dsb/my_inference_tta.py $(DEMO_FLAGS) $(DEMO_TEST) --output submissions/dsb_tta.csv --picture demo/pictures
 
 demo-data: install
 	$(RUN) dsb/generate.py --output demo/data --images 60 --test-images 10 --seed 1 --sizes 256x256,256x320

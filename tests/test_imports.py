@@ -43,5 +43,5 @@ def test_imports_follow_the_order(name):
     if name.startswith("common.") and not is_keras_part(name):
         assert not {imported for imported in own if is_keras_part(imported)}, "the Keras part is imported from below"
     assert {imported.split(".")[0] for imported in own} <= {"common", name.split(".")[0]}, "sideways or up"
-    scripts = {imported for imported in own if "run_main(main)" in FILES[imported].read_text(encoding="utf-8")}
+    scripts = {imported for imported in own if '__name__ == "__main__"' in FILES[imported].read_text(encoding="utf-8")}
     assert not scripts, "scripts are not imported"
