@@ -1,0 +1,203 @@
+"""The competitions' scores, from crops."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from common.boxes import box_intersections
+from common.errors import InputError
+from common.instances import Instances
+from common.rle import decode_instances
+from common.submission import COLUMNS, read_rows
+
+DSB_THRESHOLDS = np.arange(10) * 0.05 + 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class PictureScore:
+    """How well one picture's objects were found.
+
+    Attributes:
+        score: mean over the thresholds of tp / (tp + fp + fn), in [0, 1].
+        tp: (10,) int64, true objects that a prediction hits at each IoU threshold.
+        fp: (10,) int64, predictions less hits.
+        fn: (10,) int64, true objects less hits.
+        precision: (10,) float64, hits per prediction; without predictions 0, or 1 where nothing was to be found.
+        recall: (10,) float64, hits per true object; without true objects 0, or 1 where nothing was predicted.
+    """
+
+    score: float
+    tp: np.ndarray
+    fp: np.ndarray
+    fn: np.ndarray
+    precision: np.ndarray
+    recall: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class SubmissionScore:
+    """How well a submission did.
+
+    Attributes:
+        mean: of all pictures' scores, in [0, 1].
+        pictures: a row a picture with the columns image_id, height, width, objects, predicted, score.
+        by_size: a row a picture size with the columns height, width, pictures, score.
+        missing: ids of pictures that the submission lacks; each scores 0.
+    """
+
+    mean: float
+    pictures: pd.DataFrame
+    by_size: pd.DataFrame
+    missing: tuple[str, ...]
+
+
+def mask_ious(true: Instances, predicted: Instances) -> np.ndarray:
+    """Return the intersection over union of each true mask with each predicted one.
+
+    Args:
+        true: N objects.
+        predicted: M objects.
+
+    Returns:
+        (N, M) float64 in [0, 1]; 0 for an object without pixels.
+
+    Example:
+        >>> halves = Instances.from_masks(np.array([[[1, 1, 0]], [[0, 1, 1]]]))
+        >>> mask_ious(halves, halves).round(3).tolist()
+        [[1.0, 0.333], [0.333, 1.0]]
+    """
+    intersections = np.zeros((len(true), len(predicted)))
+    boxes, others = true.boxes.tolist(), predicted.boxes.tolist()
+    for i, j in np.argwhere(box_intersections(true.boxes, predicted.boxes) > 0).tolist():
+        intersections[i, j] = _shared_pixels(boxes[i], true.masks[i], others[j], predicted.masks[j])
+    unions = true.areas[:, None] + predicted.areas[None, :] - intersections
+    return np.divide(intersections, unions, out=np.zeros_like(intersections), where=intersections > 0)
+
+
+def score_picture(true: Instances, predicted: Instances) -> PictureScore:
+    """Score one picture as the 2018 Data Science Bowl does, with what the score is made of.
+
+    A true object counts as hit at a threshold when any prediction's IoU with it is above the threshold.
+
+    Args:
+        true: N objects.
+        predicted: M objects.
+
+    Source: the 2018 Data Science Bowl's evaluation page.
+    """
+    count, num_predicted = len(true), len(predicted)
+    best = mask_ious(true, predicted).max(axis=1, initial=0)
+    tp = (best[:, None] > DSB_THRESHOLDS).sum(axis=0)
+    nothing = float(not count and not num_predicted)
+    parts = tp / (count + num_predicted - tp) if count or num_predicted else np.ones(len(DSB_THRESHOLDS))
+    return PictureScore(
+        score=float(parts.mean()),
+        tp=tp,
+        fp=num_predicted - tp,
+        fn=count - tp,
+        precision=tp / num_predicted if num_predicted else np.full(len(tp), nothing),
+        recall=tp / count if count else np.full(len(tp), nothing),
+    )
+
+
+def dsb_score(true: Instances, predicted: Instances) -> float:
+    """Return one picture's score as the 2018 Data Science Bowl computes it.
+
+    Args:
+        true: N objects.
+        predicted: M objects.
+
+    Returns:
+        The mean over the IoU thresholds 0.50, 0.55 ... 0.95 of tp / (tp + fp + fn), in [0, 1]. Nothing to find and
+        nothing predicted scores 1.
+
+    Source: the 2018 Data Science Bowl's evaluation page.
+
+    Example:
+        >>> pixel = Instances.from_crops(np.array([[0, 0, 1, 1]]), [np.ones((1, 1))])
+        >>> dsb_score(pixel, pixel), dsb_score(pixel, Instances.empty())
+        (1.0, 0.0)
+    """
+    return score_picture(true, predicted).score
+
+
+def score_submission(
+    submission: Path, solution: Path | Mapping[str, tuple[Instances, tuple[int, int]]]
+) -> SubmissionScore:
+    """Score a submission against the true masks.
+
+    Args:
+        submission: CSV with the columns ImageId, EncodedPixels.
+        solution: CSV with the columns ImageId, EncodedPixels, Height, Width, Usage, whose pictures with the usage
+            'Ignored' don't count; or each picture's objects and (height, width).
+
+    Raises:
+        InputError: a file or a column is missing, a picture is unknown, runs are malformed.
+    """
+    known, ignored = (solution, set()) if isinstance(solution, Mapping) else _read_solution(solution)
+    if not known:
+        raise InputError(f"{solution}: no picture counts; choose a solution with pictures that are not ignored")
+    texts = _texts_by_picture(read_rows(submission, COLUMNS))
+    unknown = [image_id for image_id in texts if image_id not in known and image_id not in ignored]
+    if unknown:
+        raise InputError(f"{submission}: {unknown[0]} is not in the solution; choose the solution of the same stage")
+    pictures = _score_pictures(submission, texts, known)
+    by_size = pictures.groupby(["height", "width"], as_index=False).agg(
+        pictures=("score", "size"), score=("score", "mean")
+    )
+    missing = tuple(image_id for image_id in known if image_id not in texts)
+    return SubmissionScore(float(pictures["score"].mean()), pictures, by_size, missing)
+
+
+def _score_pictures(
+    submission: Path, texts: dict[str, list[str]], known: Mapping[str, tuple[Instances, tuple[int, int]]]
+) -> pd.DataFrame:
+    """Return a row a picture; one that the submission lacks scores 0."""
+    rows = []
+    for image_id, (true, (height, width)) in known.items():
+        if image_id in texts:
+            predicted = _decode(submission, image_id, texts[image_id], (height, width))
+            rows.append((image_id, height, width, len(true), len(predicted), dsb_score(true, predicted)))
+        else:
+            rows.append((image_id, height, width, len(true), 0, 0.0))
+    return pd.DataFrame(rows, columns=["image_id", "height", "width", "objects", "predicted", "score"])
+
+
+def _shared_pixels(box: list[int], mask: np.ndarray, other_box: list[int], other_mask: np.ndarray) -> int:
+    top, left = max(box[0], other_box[0]), max(box[1], other_box[1])
+    bottom, right = min(box[2], other_box[2]), min(box[3], other_box[3])
+    part = mask[top - box[0] : bottom - box[0], left - box[1] : right - box[1]]
+    other_part = other_mask[top - other_box[0] : bottom - other_box[0], left - other_box[1] : right - other_box[1]]
+    return int(np.count_nonzero(part & other_part))
+
+
+def _read_solution(path: Path) -> tuple[dict[str, tuple[Instances, tuple[int, int]]], set[str]]:
+    """Return each scored picture's objects and size, and the ids of the ignored ones."""
+    table = read_rows(path, ("ImageId", "EncodedPixels", "Height", "Width", "Usage"))
+    counted = table[table["Usage"] != "Ignored"]
+    texts = _texts_by_picture(counted)
+    sizes = zip(counted["ImageId"], counted["Height"], counted["Width"], strict=True)
+    try:
+        shapes = {image_id: (int(height), int(width)) for image_id, height, width in sizes}
+    except ValueError as error:
+        raise InputError(f"{path}: heights and widths are whole numbers: {error}") from None
+    known = {image_id: (_decode(path, image_id, texts[image_id], shape), shape) for image_id, shape in shapes.items()}
+    return known, set(table["ImageId"]) - set(known)
+
+
+def _texts_by_picture(table: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the runs of each picture's objects; a row without runs is no object."""
+    texts: dict[str, list[str]] = {}
+    for image_id, text in zip(table["ImageId"], table["EncodedPixels"], strict=True):
+        texts.setdefault(image_id, []).extend([text] if text.strip() else [])
+    return texts
+
+
+def _decode(path: Path, image_id: str, texts: list[str], image_shape: tuple[int, int]) -> Instances:
+    try:
+        return decode_instances(texts, image_shape)
+    except ValueError as error:
+        raise InputError(f"{path}: {image_id}: {error}; `check_submission` lists every such row") from None

@@ -1,0 +1,134 @@
+import numpy as np
+import pytest
+
+from common.errors import InputError
+from common.instances import Instances
+from common.metrics import dsb_score, mask_ious, score_picture, score_submission
+from common.rle import encode_instances
+from tests.objects import random_objects
+
+
+def square(y, x, side):
+    return Instances.from_crops(np.array([[y, x, y + side, x + side]]), [np.ones((side, side))])
+
+
+def strips(*lengths):
+    """One strip of a row each, of the given lengths, from the left border."""
+    masks = np.zeros((len(lengths), len(lengths), 100), dtype=bool)
+    for i, length in enumerate(lengths):
+        masks[i, i, :length] = True
+    return Instances.from_masks(masks)
+
+
+def write(path, header, rows):
+    path.write_text("\n".join([header, *rows]) + "\n")
+    return path
+
+
+def write_submission(path, rows):
+    return write(path, "ImageId,EncodedPixels", rows)
+
+
+def test_ious_by_hand():
+    np.testing.assert_allclose(mask_ious(square(0, 0, 4), square(2, 2, 4)), [[4 / 28]])
+    np.testing.assert_allclose(mask_ious(square(0, 0, 4), square(4, 4, 4)), [[0]])
+
+
+def test_ious_of_nothing():
+    empty = Instances.from_masks(np.zeros((2, 5, 5), dtype=bool))
+    assert mask_ious(Instances.empty(), square(0, 0, 2)).shape == (0, 1)
+    assert mask_ious(empty, empty).tolist() == [[0, 0], [0, 0]]
+    assert mask_ious(square(0, 0, 2), empty).tolist() == [[0, 0]]
+
+
+def test_ious_equal_whole_masks():
+    rng = np.random.default_rng(20)
+    true, predicted = random_objects(rng, 25, (30, 40)), random_objects(rng, 22, (30, 40))
+    masks, others = true.to_masks((30, 40))[:, None], predicted.to_masks((30, 40))[None]
+    shared, either = (masks & others).sum(axis=(2, 3)), (masks | others).sum(axis=(2, 3))
+    assert (shared > 0).sum() > 20
+    np.testing.assert_allclose(mask_ious(true, predicted), shared / np.maximum(either, 1))
+
+
+def test_score_by_hand():
+    found = score_picture(strips(100, 100, 100), strips(62, 100))
+    assert found.tp.tolist() == [2, 2, 2, 1, 1, 1, 1, 1, 1, 1]
+    assert found.fp.tolist() == [0, 0, 0, 1, 1, 1, 1, 1, 1, 1]
+    assert found.fn.tolist() == [1, 1, 1, 2, 2, 2, 2, 2, 2, 2]
+    np.testing.assert_allclose(found.precision[[0, 9]], [1, 1 / 2])
+    np.testing.assert_allclose(found.recall[[0, 9]], [2 / 3, 1 / 3])
+    assert found.score == pytest.approx((3 * 2 / 3 + 7 * 1 / 4) / 10)
+
+
+def test_iou_at_the_threshold_is_no_hit():
+    assert score_picture(strips(100), strips(50)).tp[0] == 0
+    assert score_picture(strips(100), strips(51)).tp[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("true", "predicted", "score", "rate"),
+    [
+        (Instances.empty(), Instances.empty(), 1, [1, 1]),
+        (Instances.empty(), square(0, 0, 2), 0, [0, 0]),
+        (square(0, 0, 2), Instances.empty(), 0, [0, 0]),
+    ],
+)
+def test_score_of_nothing(true, predicted, score, rate):
+    found = score_picture(true, predicted)
+    assert dsb_score(true, predicted) == found.score == score
+    assert [found.precision[0], found.recall[0]] == rate
+
+
+def test_score_as_the_oracle(oracle):
+    rng = np.random.default_rng(21)
+    scores = []
+    for _ in range(100):
+        true = random_objects(rng, rng.integers(0, 6), (12, 14))
+        masks = true.to_masks((12, 14)) ^ (rng.random((len(true), 12, 14)) < 0.05)
+        predicted = Instances.from_masks(np.concatenate([masks, masks[:1]])[rng.integers(0, 2) :])
+        scores.append(dsb_score(true, predicted))
+        assert scores[-1] == oracle.dsb_score(true.to_masks((12, 14)), predicted.to_masks((12, 14)))
+    assert len(set(scores)) > 20
+
+
+def test_perfect_submission_and_missing_pictures(tmp_path):
+    solution = {"a": (square(0, 0, 3), (5, 5)), "b": (Instances.empty(), (5, 5)), "c": (square(1, 1, 2), (4, 6))}
+    rows = [f"a,{encode_instances(square(0, 0, 3), (5, 5))[0]}", "b,"]
+    result = score_submission(write_submission(tmp_path / "s.csv", rows), solution)
+    assert result.missing == ("c",)
+    assert result.mean == pytest.approx(2 / 3)
+    assert result.pictures["score"].tolist() == [1, 1, 0]
+    assert result.pictures["predicted"].tolist() == [1, 0, 0]
+    assert result.by_size.values.tolist() == [[4, 6, 1, 0], [5, 5, 2, 1]]
+
+
+def test_solution_file_with_ignored_pictures(tmp_path):
+    solution = write(
+        tmp_path / "solution.csv",
+        "ImageId,EncodedPixels,Height,Width,Usage",
+        ["a,1 4,4,4,Public", "a,9 4,4,4,Public", "b,1 1,8,8,Ignored", "c,1 2,4,4,Private"],
+    )
+    submission = write_submission(tmp_path / "s.csv", ["a,1 4", "b,5 5", "c,1 2"])
+    result = score_submission(submission, solution)
+    assert result.pictures["image_id"].tolist() == ["a", "c"]
+    assert result.pictures["objects"].tolist() == [2, 1]
+    assert result.mean == pytest.approx((0.5 + 1) / 2)
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"), [(["a,1 2 3"], "a: mask 0: 3 numbers"), (["x,1 1"], "x is not in the solution")]
+)
+def test_bad_submission(tmp_path, rows, reason):
+    submission = write_submission(tmp_path / "s.csv", rows)
+    with pytest.raises(InputError, match=reason):
+        score_submission(submission, {"a": (square(0, 0, 2), (4, 4))})
+
+
+def test_bad_solution(tmp_path):
+    submission = write_submission(tmp_path / "s.csv", ["a,"])
+    with pytest.raises(InputError, match="needs ImageId,EncodedPixels,Height,Width,Usage"):
+        score_submission(submission, submission)
+    with pytest.raises(InputError, match="no such file"):
+        score_submission(submission, tmp_path / "none.csv")
+    with pytest.raises(InputError, match="no picture counts"):
+        score_submission(submission, {})
