@@ -193,6 +193,7 @@ def test_an_id_in_two_places_or_with_two_pictures_is_refused():
         find_pictures(["a/images/a.png", "a/images/b.png"], "set")
 
 
+@pytest.mark.slow
 def test_real_training_set(data_folder, load):
     dataset = load(data_folder / "dsb2018" / "stage1_train.zip")
     sizes, counts = np.unique(dataset.sizes, axis=0, return_counts=True)
