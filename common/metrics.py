@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from common.boxes import box_intersections
+from common.boxes import box_intersections, clip_boxes
 from common.errors import InputError
 from common.instances import Instances
 from common.rle import decode_instances
@@ -77,7 +77,7 @@ def mask_ious(true: Instances, predicted: Instances) -> np.ndarray:
     return np.divide(intersections, unions, out=np.zeros_like(intersections), where=intersections > 0)
 
 
-def score_picture(true: Instances, predicted: Instances) -> PictureScore:
+def score_picture(true: Instances, predicted: Instances, image_shape: tuple[int, int]) -> PictureScore:
     """Score one picture as the 2018 Data Science Bowl does, with what the score is made of.
 
     A true object counts as hit at a threshold when any prediction's IoU with it is above the threshold.
@@ -85,9 +85,16 @@ def score_picture(true: Instances, predicted: Instances) -> PictureScore:
     Args:
         true: N objects.
         predicted: M objects.
+        image_shape: (height, width), in whose pixels both are.
+
+    Raises:
+        ValueError: an object lies outside of the picture, as one in the pixels of a scaled view does.
 
     Source: the 2018 Data Science Bowl's evaluation page.
     """
+    for instances in (true, predicted):
+        if not np.array_equal(instances.boxes, clip_boxes(instances.boxes, image_shape)):
+            raise ValueError(f"an object lies outside of the picture of {image_shape[0]}x{image_shape[1]} pixels")
     count, num_predicted = len(true), len(predicted)
     best = mask_ious(true, predicted).max(axis=1, initial=0)
     tp = (best[:, None] > DSB_THRESHOLDS).sum(axis=0)
@@ -103,25 +110,29 @@ def score_picture(true: Instances, predicted: Instances) -> PictureScore:
     )
 
 
-def dsb_score(true: Instances, predicted: Instances) -> float:
+def dsb_score(true: Instances, predicted: Instances, image_shape: tuple[int, int]) -> float:
     """Return one picture's score as the 2018 Data Science Bowl computes it.
 
     Args:
         true: N objects.
         predicted: M objects.
+        image_shape: (height, width), in whose pixels both are.
 
     Returns:
         The mean over the IoU thresholds 0.50, 0.55 ... 0.95 of tp / (tp + fp + fn), in [0, 1]. Nothing to find and
         nothing predicted scores 1.
 
+    Raises:
+        ValueError: an object lies outside of the picture.
+
     Source: the 2018 Data Science Bowl's evaluation page.
 
     Example:
         >>> pixel = Instances.from_crops(np.array([[0, 0, 1, 1]]), [np.ones((1, 1))])
-        >>> dsb_score(pixel, pixel), dsb_score(pixel, Instances.empty())
+        >>> dsb_score(pixel, pixel, (1, 1)), dsb_score(pixel, Instances.empty(), (1, 1))
         (1.0, 0.0)
     """
-    return score_picture(true, predicted).score
+    return score_picture(true, predicted, image_shape).score
 
 
 def score_submission(
@@ -160,7 +171,8 @@ def _score_pictures(
     for image_id, (true, (height, width)) in known.items():
         if image_id in texts:
             predicted = _decode(submission, image_id, texts[image_id], (height, width))
-            rows.append((image_id, height, width, len(true), len(predicted), dsb_score(true, predicted)))
+            score = dsb_score(true, predicted, (height, width))
+            rows.append((image_id, height, width, len(true), len(predicted), score))
         else:
             rows.append((image_id, height, width, len(true), 0, 0.0))
     return pd.DataFrame(rows, columns=["image_id", "height", "width", "objects", "predicted", "score"])

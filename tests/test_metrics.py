@@ -51,7 +51,7 @@ def test_ious_equal_whole_masks():
 
 
 def test_score_by_hand():
-    found = score_picture(strips(100, 100, 100), strips(62, 100))
+    found = score_picture(strips(100, 100, 100), strips(62, 100), (3, 100))
     assert found.tp.tolist() == [2, 2, 2, 1, 1, 1, 1, 1, 1, 1]
     assert found.fp.tolist() == [0, 0, 0, 1, 1, 1, 1, 1, 1, 1]
     assert found.fn.tolist() == [1, 1, 1, 2, 2, 2, 2, 2, 2, 2]
@@ -61,8 +61,8 @@ def test_score_by_hand():
 
 
 def test_iou_at_the_threshold_is_no_hit():
-    assert score_picture(strips(100), strips(50)).tp[0] == 0
-    assert score_picture(strips(100), strips(51)).tp[0] == 1
+    assert score_picture(strips(100), strips(50), (1, 100)).tp[0] == 0
+    assert score_picture(strips(100), strips(51), (1, 100)).tp[0] == 1
 
 
 @pytest.mark.parametrize(
@@ -74,9 +74,14 @@ def test_iou_at_the_threshold_is_no_hit():
     ],
 )
 def test_score_of_nothing(true, predicted, score, rate):
-    found = score_picture(true, predicted)
-    assert dsb_score(true, predicted) == found.score == score
+    found = score_picture(true, predicted, (2, 2))
+    assert dsb_score(true, predicted, (2, 2)) == found.score == score
     assert [found.precision[0], found.recall[0]] == rate
+
+
+def test_objects_outside_of_the_picture():
+    with pytest.raises(ValueError, match="outside of the picture of 4x5"):
+        dsb_score(square(0, 0, 2), square(2, 2, 3), (4, 5))
 
 
 def test_score_as_the_oracle(oracle):
@@ -86,7 +91,7 @@ def test_score_as_the_oracle(oracle):
         true = random_objects(rng, rng.integers(0, 6), (12, 14))
         masks = true.to_masks((12, 14)) ^ (rng.random((len(true), 12, 14)) < 0.05)
         predicted = Instances.from_masks(np.concatenate([masks, masks[:1]])[rng.integers(0, 2) :])
-        scores.append(dsb_score(true, predicted))
+        scores.append(dsb_score(true, predicted, (12, 14)))
         assert scores[-1] == oracle.dsb_score(true.to_masks((12, 14)), predicted.to_masks((12, 14)))
     assert len(set(scores)) > 20
 
