@@ -65,6 +65,7 @@ class Config:
     rotation_range: float = option(10.0, "largest rotation, degrees", minimum=0, maximum=180)
     channel_shift_range: float = option(15.0, "largest shift of a channel, 0-255", minimum=0, maximum=255)
     crop_at_origin: bool = option(False, "always crop at (0, 0), as the submitted run did by mistake")
+    redraw_empty: int = option(0, "times that a training crop without objects is drawn anew", minimum=0, maximum=20)
     balanced: bool = option(False, "repeat pictures of rare sizes")
     mini_mask_size: int = option(56, "side of the masks that training works on, pixels", minimum=14, maximum=224)
     max_instances: int = option(256, "objects of a training crop; a random choice where there are more", minimum=1)
@@ -123,6 +124,7 @@ class Config:
         0.3, "detections that overlap a better one more are dropped", minimum=0, maximum=1
     )
     max_detections: int = option(100, "detections of a picture", minimum=1)
+    dilation: bool = option(True, "grow each mask of a single prediction by one step of binary dilation")
     mask_threshold: float = option(0.5, "a pixel belongs to the mask from this probability on", minimum=0, maximum=1)
 
     def __post_init__(self) -> None:

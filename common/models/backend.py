@@ -1,5 +1,7 @@
 """The two operations that a backend may have a faster kernel for; both ways give the same answers."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -18,7 +20,7 @@ def non_max_suppression(boxes, scores, *, max_output: int, iou_threshold: float,
         boxes (B, D, 4), scores (B, D) in falling order, columns (B, D) int32 and counts (B,) int32;
         rows from a picture's count on are zero.
     """
-    options = {"max_output": max_output, "iou_threshold": iou_threshold, "score_threshold": score_threshold}
+    options: Any = {"max_output": max_output, "iou_threshold": iou_threshold, "score_threshold": score_threshold}
     if keras.backend.backend() == "tensorflow":
         return _non_max_suppression_tensorflow(boxes, scores, **options)
     return portable_non_max_suppression(boxes, scores, **options)
@@ -62,7 +64,7 @@ def portable_non_max_suppression(boxes, scores, *, max_output: int, iou_threshol
         sides = ops.minimum(box[..., 2:], repeated[..., 2:]) - ops.maximum(box[..., :2], repeated[..., :2])
         intersection = ops.prod(ops.maximum(sides, 0), axis=-1)
         union = areas + ops.take_along_axis(areas, best, axis=1) - intersection
-        rival = ops.take(columns, best)  == columns[None]
+        rival = ops.take(columns, best) == columns[None]
         dropped = rival & (intersection > iou_threshold * union)
         dropped = dropped | (ops.arange(num_boxes * num_columns)[None] == best)
         return ops.where(dropped, -1.0, live), picks, picked_scores

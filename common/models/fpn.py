@@ -7,9 +7,7 @@ from common.models.norm import build_norm
 from common.models.resnet import trunk_features
 
 
-def build_pyramid(
-    trunk: str, norm: str, channels: int, mean_pixel: tuple[float, ...], pixel_std: float
-) -> keras.Model:
+def build_pyramid(trunk: str, norm: str, channels: int, mean_pixel: tuple[float, ...], pixel_std: float) -> keras.Model:
     """Build the model from pictures (B, H, W, 3) uint8 to [P2, ..., P6], each (B, H / stride, W / stride, channels).
 
     Args:
@@ -24,7 +22,7 @@ def build_pyramid(
     images = keras.Input((None, None, 3), dtype="uint8", name="images")
     x = layers.Rescaling(1 / pixel_std, [-mean / pixel_std for mean in mean_pixel], name="centre")(images)
     top_down = None
-    levels = []
+    levels: list[keras.KerasTensor] = []
     for level, features in reversed(list(enumerate(trunk_features(x, trunk, norm), start=2))):
         lateral = _conv(features, channels, 1, norm, f"fpn_c{level}p{level}")
         if top_down is not None:

@@ -18,8 +18,12 @@ def build_rpn(channels: int, hidden: int, num_ratios: int) -> keras.Model:
     shared = layers.Conv2D(
         hidden, 3, padding="same", activation="relu", kernel_initializer="he_normal", name="rpn_conv_shared"
     )(features)
-    logits = layers.Conv2D(2 * num_ratios, 1, kernel_initializer=_small(0.01), name="rpn_class_raw", dtype="float32")(shared)
-    deltas = layers.Conv2D(4 * num_ratios, 1, kernel_initializer=_small(0.01), name="rpn_bbox_pred", dtype="float32")(shared)
+    logits = layers.Conv2D(2 * num_ratios, 1, kernel_initializer=_small(0.01), name="rpn_class_raw", dtype="float32")(
+        shared
+    )
+    deltas = layers.Conv2D(4 * num_ratios, 1, kernel_initializer=_small(0.01), name="rpn_bbox_pred", dtype="float32")(
+        shared
+    )
     outputs = [layers.Reshape((-1, 2), dtype="float32")(logits), layers.Reshape((-1, 4), dtype="float32")(deltas)]
     return keras.Model(features, outputs, name="rpn_model")
 
@@ -62,9 +66,7 @@ def build_mask_head(
     regions = keras.Input((pool_size, pool_size, channels), name="regions")
     x = regions
     for number in range(1, num_convs + 1):
-        conv = layers.Conv2D(
-            hidden, 3, padding="same", kernel_initializer="he_normal", name=f"mrcnn_mask_conv{number}"
-        )
+        conv = layers.Conv2D(hidden, 3, padding="same", kernel_initializer="he_normal", name=f"mrcnn_mask_conv{number}")
         x = layers.ReLU()(build_norm(norm, hidden, f"mrcnn_mask_bn{number}")(conv(x)))
     x = layers.Conv2DTranspose(
         hidden, 2, strides=2, activation="relu", kernel_initializer="he_normal", name="mrcnn_mask_deconv"

@@ -76,9 +76,7 @@ class MaskRCNN(keras.Model):
         """Return the weighted sum of the five losses and the L2 penalty; `y_pred` is what `call` returned."""
         for name, tracker in self.loss_trackers.items():
             tracker.update_state(y_pred[name])
-        total = sum(
-            weight * y_pred[name] for weight, name in zip(self.config.loss_weights, LOSS_NAMES, strict=True)
-        )
+        total = sum(weight * y_pred[name] for weight, name in zip(self.config.loss_weights, LOSS_NAMES, strict=True))
         if self.config.optimizer == "sgd" and self.config.weight_decay:
             total = total + self.config.weight_decay * mean_square_penalty(self.trainable_variables)
         return total

@@ -42,9 +42,7 @@ def trunk_features(images: KerasTensor, trunk: str, norm: str) -> list[KerasTens
 def _conv_norm(x: KerasTensor, filters: int, size: int, norm: str, name: str, **options) -> KerasTensor:
     """Convolve and normalise; `name` is a block's and a branch's, e.g. `2a_branch1`."""
     gamma = options.pop("gamma", 1.0)
-    x = layers.Conv2D(
-        filters, size, padding="same", kernel_initializer="he_normal", name=f"res{name}", **options
-    )(x)
+    x = layers.Conv2D(filters, size, padding="same", kernel_initializer="he_normal", name=f"res{name}", **options)(x)
     return build_norm(norm, filters, f"bn{name}", gamma)(x)
 
 

@@ -87,7 +87,14 @@ def anchor_targets(anchors, true_boxes, noise, *, num_sampled: int, box_std: Seq
 
 
 def roi_targets(
-    proposals, true_boxes, class_ids, noise, *, num_sampled: int, positive_ratio: float, fill: bool,
+    proposals,
+    true_boxes,
+    class_ids,
+    noise,
+    *,
+    num_sampled: int,
+    positive_ratio: float,
+    fill: bool,
     box_std: Sequence[float],
 ) -> RoiTargets:
     """Choose regions for the heads to learn from: positive with IoU >= 0.5 with an object, else negative.

@@ -1,0 +1,157 @@
+"""Training batches: from pictures and label images to the arrays that the network learns from."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import cv2
+import numpy as np
+from scipy import ndimage
+
+from common.augment import flip_rotate_shift, rescale_and_crop
+from common.config import Config
+from common.sampler import Sampler, size_balanced_indices
+
+
+class TrainingSet(Protocol):
+    """What a competition's data set offers to training; the pictures are numbered 0 to N - 1."""
+
+    image_ids: Sequence[str]
+    sizes: np.ndarray  # (N, 2) int, height and width
+
+    def load_image(self, index: int) -> np.ndarray:
+        """Return a picture, (H, W, 3) uint8."""
+
+    def load_label_image(self, index: int) -> np.ndarray:
+        """Return its objects, (H, W) int32; object k has the label k + 1."""
+
+    def load_class_ids(self, index: int) -> np.ndarray:
+        """Return the classes of its objects, (N,) int32, 1-based."""
+
+
+class BatchLoader:
+    """Batches by step number: the same step always gives the same batch, so resuming needs the number only.
+
+    Args:
+        dataset: where pictures come from.
+        config: crop, augmentation and batch sizes, seed.
+        training: rebalance and augment as the config says; otherwise pictures are only rescaled and cropped.
+    """
+
+    def __init__(self, dataset: TrainingSet, config: Config, *, training: bool) -> None:
+        self.dataset = dataset
+        self.config = config
+        self.training = training
+        indices = np.arange(len(dataset.image_ids))
+        if training and config.balanced:
+            indices = size_balanced_indices(dataset.sizes)
+        self.sampler = Sampler(indices, config.seed)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches an epoch: as the config says, else as many as take every picture once, remainder dropped."""
+        return self.config.steps_per_epoch or max(1, len(self.dataset.image_ids) // self.config.batch_size)
+
+    def image_ids_at(self, step: int) -> list[str]:
+        """Return the pictures of a batch."""
+        return [self.dataset.image_ids[index] for index in self._indices_at(step)]
+
+    def batch_at(self, step: int) -> dict[str, np.ndarray]:
+        """Return a batch: the inputs of `MaskRCNN.call`."""
+        config = self.config
+        batch_size, side, count = config.batch_size, config.crop_size, config.max_instances
+        batch: dict[str, np.ndarray] = {
+            "images": np.zeros((batch_size, side, side, 3), np.uint8),
+            "boxes": np.zeros((batch_size, count, 4), np.float32),
+            "class_ids": np.zeros((batch_size, count), np.int32),
+            "mini_masks": np.zeros((batch_size, count, config.mini_mask_size, config.mini_mask_size), np.uint8),
+        }
+        for row, index in enumerate(self._indices_at(step)):
+            # Each place in the stream has its own generator: a picture's crop depends on nothing before it.
+            rng = np.random.default_rng([config.seed, int(self.training), step * batch_size + row])
+            image, labels, boxes, masks = self._load_crop(index, rng)
+            class_ids = self.dataset.load_class_ids(index)[labels - 1]
+            if len(class_ids) and not 1 <= class_ids.min() <= class_ids.max() < config.num_classes:
+                raise ValueError(f"class ids {sorted(set(class_ids.tolist()))} are not in 1..{config.num_classes - 1}")
+            batch["images"][row] = image
+            batch["boxes"][row, : len(boxes)] = boxes
+            batch["class_ids"][row, : len(boxes)] = class_ids
+            batch["mini_masks"][row, : len(boxes)] = masks
+        return batch
+
+    def _indices_at(self, step: int) -> np.ndarray:
+        return self.sampler.indices_at(step * self.config.batch_size, self.config.batch_size)
+
+    def _load_crop(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+        """Return a crop, and of its objects the labels (N,), boxes (N, 4) and mini masks (N, M, M)."""
+        image, label_image = self.dataset.load_image(index), self.dataset.load_label_image(index)
+        for _ in range(1 + self.config.redraw_empty):
+            crop = self._draw_crop(image, label_image, rng)
+            if crop[1].any():
+                break
+        labels, boxes = label_boxes(crop[1])
+        if len(labels) > self.config.max_instances:
+            chosen = np.sort(rng.choice(len(labels), self.config.max_instances, replace=False))
+            labels, boxes = labels[chosen], boxes[chosen]
+        return crop[0], labels, boxes, mini_masks(crop[1], labels, boxes, self.config.mini_mask_size)
+
+    def _draw_crop(
+        self, image: np.ndarray, label_image: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, ...]:
+        config = self.config
+        image, label_image = rescale_and_crop(
+            image,
+            label_image,
+            rng,
+            crop_size=config.crop_size,
+            min_dim=config.min_dim,
+            aspect_ratio=config.aspect_ratio,
+            min_enlarge=config.min_enlarge,
+            zoom=config.zoom,
+            crop_at_origin=config.crop_at_origin,
+        )
+        if self.training and config.augment:
+            image, label_image = flip_rotate_shift(
+                image,
+                label_image,
+                rng,
+                rotation_range=config.rotation_range,
+                channel_shift_range=config.channel_shift_range,
+            )
+        return image, label_image
+
+
+def label_boxes(label_image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the labels present in a label image and the smallest box around each.
+
+    Args:
+        label_image: (H, W) int32, 0 = background.
+
+    Returns:
+        labels (N,) int, ascending; boxes (N, 4) int32, y1, x1, y2, x2.
+
+    Example:
+        >>> label_boxes(np.array([[0, 7, 7]]))
+        (array([7]), array([[0, 1, 1, 3]], dtype=int32))
+    """
+    found = [(label, s) for label, s in enumerate(ndimage.find_objects(label_image), start=1) if s is not None]
+    boxes = [(rows.start, columns.start, rows.stop, columns.stop) for _, (rows, columns) in found]
+    return np.array([label for label, _ in found], dtype=int), np.array(boxes, dtype=np.int32).reshape(-1, 4)
+
+
+def mini_masks(label_image: np.ndarray, labels: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
+    """Cut each object to its box and resize it, bilinearly and rounded.
+
+    Args:
+        label_image: (H, W) int32.
+        labels: (N,) int.
+        boxes: (N, 4) int, not empty.
+        size: M, pixels.
+
+    Returns:
+        (N, M, M) uint8, 0 or 1.
+    """
+    masks = np.empty((len(labels), size, size), np.uint8)
+    for mask, label, (y1, x1, y2, x2) in zip(masks, labels, boxes, strict=True):
+        crop = (label_image[y1:y2, x1:x2] == label).view(np.uint8) * np.uint8(255)
+        np.greater(cv2.resize(crop, (size, size), interpolation=cv2.INTER_LINEAR), 127, out=mask.view(bool))
+    return masks

@@ -1,0 +1,92 @@
+"""What the network says of a picture, and the padded frame in which it sees the picture."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from common.instances import Instances
+from common.masks import paint_masks
+
+MULTIPLE = 64  # the coarsest level of the pyramid has stride 64
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """The objects found in one picture, before their masks are painted; small enough to send to another process.
+
+    Attributes:
+        boxes: (N, 4) float32, y1, x1, y2, x2, pixels of the picture.
+        scores: (N,) float32, falling.
+        class_ids: (N,) int32, 1-based.
+        mask_probs: (N, h, w) float16, spread over the boxes.
+        image_shape: (height, width) of the picture.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    class_ids: np.ndarray
+    mask_probs: np.ndarray
+    image_shape: tuple[int, int]
+
+    def paint(self, threshold: float) -> Instances:
+        """Return the objects with masks of full resolution, cut at a probability."""
+        return paint_masks(
+            self.boxes,
+            self.mask_probs.astype(np.float32),
+            self.image_shape,
+            threshold=threshold,
+            class_ids=self.class_ids,
+            scores=self.scores,
+        )
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where a picture lies in the array that the network sees: scaled up, then padded evenly.
+
+    Attributes:
+        image_shape: (height, width) of the picture.
+        scaled_shape: after scaling; never smaller.
+        padded_shape: after padding, multiples of 64.
+
+    Source: the Mask R-CNN library's resize mode `pad64`.
+    """
+
+    image_shape: tuple[int, int]
+    scaled_shape: tuple[int, int]
+    padded_shape: tuple[int, int]
+
+    @classmethod
+    def for_picture(cls, image_shape: tuple[int, int], min_dim: int) -> "Frame":
+        """Scale so that the shorter side is at least `min_dim`, and pad to multiples of 64.
+
+        Example:
+            >>> Frame.for_picture((256, 320), 512)
+            Frame(image_shape=(256, 320), scaled_shape=(512, 640), padded_shape=(512, 640))
+        """
+        scale = max(1.0, min_dim / min(image_shape))
+        height, width = (round(side * scale) for side in image_shape)
+        return cls(image_shape, (height, width), (-height % MULTIPLE + height, -width % MULTIPLE + width))
+
+    @property
+    def window(self) -> tuple[int, int, int, int]:
+        """The picture's box in the padded array."""
+        top, left = (
+            (padded - scaled) // 2 for padded, scaled in zip(self.padded_shape, self.scaled_shape, strict=True)
+        )
+        return top, left, top + self.scaled_shape[0], left + self.scaled_shape[1]
+
+    def place(self, image: np.ndarray) -> np.ndarray:
+        """Return the padded array (*padded_shape, 3) uint8 of a picture (*image_shape, 3) uint8."""
+        top, left, bottom, right = self.window
+        padded = np.zeros((*self.padded_shape, 3), np.uint8)
+        size = (self.scaled_shape[1], self.scaled_shape[0])
+        padded[top:bottom, left:right] = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+        return padded
+
+    def to_picture(self, boxes: np.ndarray) -> np.ndarray:
+        """Map boxes (N, 4) float32 from the padded array to the picture's pixels."""
+        scale = np.array(self.image_shape, np.float32) / np.array(self.scaled_shape, np.float32)
+        origin = np.array(self.window[:2], np.float32)
+        return (boxes - np.tile(origin, 2)) * np.tile(scale, 2)

@@ -1,0 +1,336 @@
+"""The training loop: stages, checkpoints, logs, and going on after an interruption."""
+
+import csv
+import math
+import re
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from common.config import Config, Stage
+from common.dataset import BatchLoader
+from common.errors import InputError
+from common.files import written_aside
+from common.models.mask_rcnn import MaskRCNN
+from common.parallel import map_in_order
+from common.weights import cache_folder, find_published_weights, load_weights, save_weights
+
+CONFIG_FILE = "config.json"
+LOG_FILE = "log.csv"
+LAST_WEIGHTS = "last.weights.h5"
+BEST_WEIGHTS = "best.weights.h5"
+STATE_FILE = "last.state.npz"
+HEADS = "mrcnn_.*|rpn_.*|fpn_.*"
+LAYERS = {
+    "heads": HEADS,
+    "5+": f"{HEADS}|res5.*|bn5.*",
+    "4+": f"{HEADS}|res[45].*|bn[45].*",
+    "3+": f"{HEADS}|res[345].*|bn[345].*",
+    "all": ".*",
+}
+FINAL_RATE = 0.01  # a cosine ends at this share of its stage's learning rate
+
+
+def fit(
+    model: MaskRCNN,
+    config: Config,
+    training: BatchLoader,
+    validation: BatchLoader | None,
+    folder: Path,
+    *,
+    resume: bool = False,
+    score: Callable[[], float] | None = None,
+) -> None:
+    """Train, and leave config, log, checkpoints and TensorBoard events in `folder`.
+
+    After every epoch the state of the run and the last and best weights are saved; where `config.ema` is on, the
+    weights are the moving average. The best epoch has the highest score where there is one, else the lowest
+    validation loss, else the lowest training loss.
+
+    Args:
+        model: built from `config`, with the weights to start from.
+        config: the run.
+        training: batches to learn from.
+        validation: batches to watch, if any.
+        folder: of this run.
+        resume: go on from the folder's last state.
+        score: rates the current weights, higher is better; called every `config.score_every` epochs.
+
+    Raises:
+        InputError: nothing to resume, a run of another architecture, or a loss that is no number any more.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    run = _Run(model, config, training, validation, folder, score)
+    if resume:
+        run.restore()
+    config.save(folder / CONFIG_FILE)
+    run.train()
+
+
+def load_start(model: MaskRCNN, weights: str, logs: Path, name: str, previous: str | None) -> bool:
+    """Load what a run starts from, and say whether it goes on from its own last state.
+
+    Args:
+        model: takes the weights.
+        weights: "coco", "imagenet", "last", "none" or a path. "last" is the run's own last epoch if it has begun,
+            else the previous step's.
+        logs: folder of all runs.
+        name: of this run.
+        previous: name of the step before, if any.
+
+    Raises:
+        InputError: nothing there to start from, or the folder holds another run.
+    """
+    begun = (logs / name / STATE_FILE).exists()
+    if weights == "last" and begun:
+        return True
+    if begun:
+        raise InputError(f"{logs / name}: holds a run already; go on with --weights last, or choose another --logs")
+    if weights == "last" and previous is None:
+        raise InputError(f"{logs / name}: no run to go on with; start one with --weights coco, none or a file")
+    if weights in ("coco", "imagenet"):
+        load_weights(model, find_published_weights(weights, [Path(), logs], cache_folder()))
+    elif weights == "last":
+        load_weights(model, logs / str(previous) / LAST_WEIGHTS)
+    elif weights != "none":
+        load_weights(model, Path(weights))
+    return False
+
+
+def learning_rate_at(config: Config, step: int, steps_per_epoch: int) -> float:
+    """Return the learning rate of a step: its stage's, warmed up at the run's start, falling where it is a cosine."""
+    begin = 0
+    for stage in config.schedule:
+        if step < stage.epochs * steps_per_epoch:
+            break
+        begin = stage.epochs * steps_per_epoch
+    rate = stage.learning_rate
+    if config.decay == "cosine":
+        progress = min(1.0, (step - begin) / (stage.epochs * steps_per_epoch - begin))
+        rate *= FINAL_RATE + (1 - FINAL_RATE) * (1 + math.cos(math.pi * progress)) / 2
+    return rate * min(1.0, (step + 1) / max(1, config.warmup_steps))
+
+
+def set_trainable(model: keras.Model, layers: str) -> int:
+    """Let only some layers train.
+
+    Args:
+        model: any depth of nested models.
+        layers: "heads", "5+", "4+", "3+", "all", or a regular expression that matches whole layer names.
+
+    Returns:
+        The number of trainable weights.
+
+    Raises:
+        InputError: no regular expression, or no layer matches.
+    """
+    try:
+        pattern = re.compile(LAYERS.get(layers, layers))
+    except re.error as error:
+        raise InputError(f"--schedule: layers {layers!r} are no regular expression: {error}") from None
+    for layer in model._flatten_layers(include_self=False):
+        if layer.weights and not isinstance(layer, keras.Model):
+            layer.trainable = bool(pattern.fullmatch(layer.name))
+    if not model.trainable_weights:
+        raise InputError(f"--schedule: no layer's name matches {layers!r}; try heads, 3+, 4+, 5+ or all")
+    return len(model.trainable_weights)
+
+
+def build_optimizer(config: Config) -> keras.optimizers.Optimizer:
+    """Return the optimiser that the config asks for; the learning rate is set at every step."""
+    average: dict[str, Any] = {"use_ema": True, "ema_momentum": config.ema} if config.ema else {}
+    if config.optimizer == "sgd":
+        return keras.optimizers.SGD(1e-3, momentum=config.momentum, global_clipnorm=config.gradient_clip, **average)
+    optimizer = keras.optimizers.AdamW(
+        1e-3,
+        beta_1=config.momentum,
+        weight_decay=config.weight_decay,
+        global_clipnorm=config.gradient_clip,
+        **average,
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+class _Run:
+    """A training run: its model, its place in the schedule and its files."""
+
+    def __init__(
+        self,
+        model: MaskRCNN,
+        config: Config,
+        training: BatchLoader,
+        validation: BatchLoader | None,
+        folder: Path,
+        score: Callable[[], float] | None,
+    ) -> None:
+        self.model, self.config, self.folder = model, config, folder
+        self.training, self.validation, self.score = training, validation, score
+        self.steps = training.steps_per_epoch
+        self.epoch = 0
+        self.best = -math.inf
+        self.layers = ""
+        self._enter_stage()
+
+    def train(self) -> None:
+        """Run the epochs that are left."""
+        from tensorboard.summary import Writer
+
+        events = Writer(str(self.folder))
+        total = self.config.epochs * self.steps
+        first = self.epoch * self.steps
+        with (
+            ThreadPoolExecutor(1) as executor,
+            tqdm(total=total, initial=first, desc=self.config.name, unit="step", mininterval=1, smoothing=0.05) as bar,
+        ):
+            jobs = ((self._batch_name(step), (step,)) for step in range(first, total))
+            batches = map_in_order(self.training.batch_at, jobs, executor, ahead=4)
+            while self.epoch < self.config.epochs:
+                self._enter_stage()
+                begin = time.monotonic()
+                logs = self._train_epoch(batches, bar)
+                logs |= {"learning_rate": float(self.model.optimizer.learning_rate)}
+                self.epoch += 1
+                self._finish_epoch(logs, begin, bar)
+                for name, value in logs.items():
+                    events.add_scalar(name, value, step=self.epoch)
+                events.flush()
+        events.close()
+
+    def restore(self) -> None:
+        """Take up the last saved state."""
+        path = self.folder / STATE_FILE
+        try:
+            with np.load(path, allow_pickle=False) as state:
+                self.epoch, self.best = int(state["epoch"]), float(state["best"])
+                self._enter_stage()
+                variables = self._variables()
+                if len(variables) != sum(name.startswith("variable_") for name in state.files):
+                    raise ValueError("another number of variables")
+                for i, variable in enumerate(variables):
+                    variable.assign(state[f"variable_{i}"])
+        except FileNotFoundError:
+            raise InputError(f"{path}: no run to go on with; start one without --weights last") from None
+        except (ValueError, KeyError, OSError) as error:
+            raise InputError(f"{path}: the state of another architecture or optimiser, or damaged: {error}") from None
+        self._cut_log()
+
+    def _train_epoch(self, batches: Iterator[tuple[str, dict]], bar: tqdm) -> dict[str, float]:
+        self.model.reset_metrics()
+        logs: dict[str, float] = {}
+        for step in range(self.epoch * self.steps, (self.epoch + 1) * self.steps):
+            name, batch = next(batches)
+            self.model.optimizer.learning_rate = learning_rate_at(self.config, step, self.steps)
+            results = self.model.train_on_batch(batch, return_dict=True)
+            logs = {key: float(value) for key, value in results.items()}
+            if not math.isfinite(logs["loss"]):
+                losses = ", ".join(f"{key} {value:g}" for key, value in logs.items())
+                raise InputError(f"the loss is no number any more ({losses}) at {name}; look at these pictures' masks")
+            bar.set_postfix_str(_short(logs, self.epoch + 1, self.config.epochs), refresh=False)
+            bar.update()
+        return logs
+
+    def _finish_epoch(self, logs: dict[str, float], begin: float, bar: tqdm) -> None:
+        """Validate with the averaged weights, save everything, write the log; `logs` gets the new entries."""
+        raw = [variable.numpy() for variable in self.model.trainable_variables] if self.config.ema else []
+        if self.config.ema:
+            self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+        if self.validation is not None:
+            logs |= {f"val_{name}": value for name, value in self._validate().items()}
+        if self.score is not None and self.config.score_every and self._scores_now():
+            logs["score"] = self.score()
+        save_weights(self.model, self.folder / LAST_WEIGHTS)
+        merit = logs.get("score", -math.inf if self.score else -logs.get("val_loss", logs["loss"]))
+        if merit > self.best:
+            self.best = merit
+            save_weights(self.model, self.folder / BEST_WEIGHTS)
+        for variable, value in zip(self.model.trainable_variables if raw else [], raw, strict=True):
+            variable.assign(value)
+        logs["seconds"] = time.monotonic() - begin
+        self._append_log(logs)
+        self._save_state()  # last: an epoch without it is done again
+        bar.write(f"epoch {self.epoch}/{self.config.epochs}: " + ", ".join(f"{k} {v:.4g}" for k, v in logs.items()))
+
+    def _scores_now(self) -> bool:
+        return self.epoch % self.config.score_every == 0 or self.epoch == self.config.epochs
+
+    def _validate(self) -> dict[str, float]:
+        assert self.validation is not None
+        self.model.reset_metrics()
+        results: dict[str, Any] = {}
+        for step in range(min(self.config.validation_steps, self.validation.steps_per_epoch)):
+            results = self.model.test_on_batch(self.validation.batch_at(step), return_dict=True)
+        return {name: float(value) for name, value in results.items()}
+
+    def _stage(self) -> Stage:
+        return next((s for s in self.config.schedule if self.epoch < s.epochs), self.config.schedule[-1])
+
+    def _enter_stage(self) -> None:
+        """Compile anew where the stage trains other layers than the one before."""
+        layers = self._stage().layers
+        if layers != self.layers:
+            self.layers = layers
+            set_trainable(self.model, layers)
+            optimizer = build_optimizer(self.config)
+            self.model.compile(optimizer=optimizer, jit_compile=keras.backend.backend() != "tensorflow")
+            optimizer.build(self.model.trainable_variables)
+
+    def _batch_name(self, step: int) -> str:
+        return f"step {step} (pictures {', '.join(self.training.image_ids_at(step))})"
+
+    def _variables(self) -> list[Any]:
+        model = self.model
+        state = model.seed_generator.state
+        return [*model.weights, state, *model.optimizer.variables]
+
+    def _save_state(self) -> None:
+        arrays = {f"variable_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(self._variables())}
+        with written_aside(self.folder / STATE_FILE) as aside:
+            np.savez(aside, allow_pickle=False, epoch=self.epoch, best=self.best, **arrays)
+
+    def _append_log(self, logs: dict[str, float]) -> None:
+        """Write the log with this epoch's row: columns may join later, so the file is written whole."""
+        rows = [
+            *_read_log(self.folder / LOG_FILE),
+            {"epoch": str(self.epoch), **{k: f"{v:.6g}" for k, v in logs.items()}},
+        ]
+        _write_log(self.folder / LOG_FILE, rows)
+
+    def _cut_log(self) -> None:
+        """Drop rows of epochs that were lost after the last saved state."""
+        rows = [row for row in _read_log(self.folder / LOG_FILE) if int(row["epoch"]) <= self.epoch]
+        _write_log(self.folder / LOG_FILE, rows)
+
+
+def _short(logs: dict[str, float], epoch: int, epochs: int) -> str:
+    """Return the losses as a progress bar's suffix."""
+    parts = {
+        "loss": "loss",
+        "rpn_class_loss": "rpn",
+        "rpn_bbox_loss": "rpn box",
+        "mrcnn_class_loss": "class",
+        "mrcnn_bbox_loss": "box",
+        "mrcnn_mask_loss": "mask",
+    }
+    return f"epoch {epoch}/{epochs} " + " ".join(f"{short} {logs[name]:.3f}" for name, short in parts.items())
+
+
+def _read_log(path: Path) -> list[dict[str, str]]:
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _write_log(path: Path, rows: list[dict[str, str]]) -> None:
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    with written_aside(path) as aside, aside.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, restval="")
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,0 +1,75 @@
+"""The figures of the third-place run, and of what a CPU can train."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from common.config import Config, Stage, option
+
+
+@dataclass(frozen=True, kw_only=True)
+class DSBConfig(Config):
+    """Nuclei, one class; the defaults are the published run's, its first step."""
+
+    name: str = option("001", "names the run's folder under --logs")
+    class_names: tuple[str, ...] = option(("nucleus",), "names of the classes 1, 2, ...; background is not one")
+    fold: Literal["0", "1", "2", "3", "4", "all"] = option("all", "fold kept for validation; all: train on everything")
+
+    add_true_boxes: bool = option(False, "append the true boxes to the proposals in training")
+    fill_negatives: bool = option(False, "use all background regions, not only those that keep the positive ratio")
+    train_rois: int = option(600, "regions of a training picture that the heads see", minimum=2)
+    schedule: tuple[Stage, ...] = option(
+        (Stage(30, 1e-3), Stage(50, 1e-4), Stage(75, 1e-3 / 30)), "stages epochs:learning_rate:layers, epochs as totals"
+    )
+    confidence: float = option(0.9, "lowest score of a detection", minimum=0, maximum=1)
+    detection_nms_threshold: float = option(
+        0.2, "detections that overlap a better one more are dropped", minimum=0, maximum=1
+    )
+    max_detections: int = option(512, "detections of a picture", minimum=1)
+
+
+PUBLISHED = DSBConfig()
+
+# From nothing, on a CPU: group norm, a narrow network, small crops of pictures at the published scale.
+SMALL = replace(
+    PUBLISHED,
+    trunk="small",
+    norm="group",
+    fpn_channels=128,
+    rpn_channels=128,
+    head_channels=256,
+    mask_channels=64,
+    bfloat16=True,
+    pixel_std=58.0,
+    crop_size=256,
+    redraw_empty=3,
+    mini_mask_size=28,
+    max_instances=128,
+    rpn_train_anchors=128,
+    pre_nms_limit=2000,
+    train_proposals=500,
+    train_rois=96,
+    add_true_boxes=True,
+    fill_negatives=True,
+    batch_size=4,
+    optimizer="adamw",
+    decay="cosine",
+    warmup_steps=200,
+    weight_decay=0.02,
+    ema=0.999,
+    validation_steps=8,
+    confidence=0.7,
+    detection_nms_threshold=0.3,
+    dilation=False,  # masks of aligned regions are not too small
+)
+
+# Minutes on a CPU: generated pictures at their own size.
+DEMO = replace(
+    SMALL,
+    min_dim=256,
+    crop_size=128,
+    batch_size=8,
+    ema=0.99,
+    warmup_steps=50,
+    max_detections=256,
+    confidence=0.6,
+)

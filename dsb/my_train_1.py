@@ -1,0 +1,28 @@
+"""Step 1 of 3: every picture as often as any other, flips and rotations on.
+
+    python dsb/my_train_1.py --dataset stage1_train.zip --weights coco            # as published
+    python dsb/my_train_1.py --dataset stage1_train.zip --preset small --fold 0   # from nothing, on a CPU
+
+Writes config.json, log.csv, TensorBoard events and weights to <logs>/001. `--weights last` goes on after an
+interruption.
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from common.config import Stage
+from common.errors import run_main
+from dsb.config import DEMO, PUBLISHED, SMALL
+from dsb.training import train_step
+
+STEP = {
+    "published": PUBLISHED,
+    "small": replace(SMALL, schedule=(Stage(18, 1e-3),), steps_per_epoch=400, score_every=6),
+    "demo": replace(DEMO, schedule=(Stage(4, 1e-3),), steps_per_epoch=100),
+}
+
+if __name__ == "__main__":
+    run_main(lambda: train_step(__doc__, STEP, previous=None))

@@ -1,0 +1,34 @@
+"""Step 2 of 3: from step 1's last weights, pictures of rare sizes repeated.
+
+    python dsb/my_train_2.py --dataset stage1_train.zip
+    python dsb/my_train_2.py --dataset stage1_train.zip --preset small --fold 0
+
+Writes config.json, log.csv, TensorBoard events and weights to <logs>/002. Started again, it goes on where it was.
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from common.config import Stage
+from common.errors import run_main
+from dsb.config import DEMO, PUBLISHED, SMALL
+from dsb.training import train_step
+
+STEP = {
+    "published": replace(
+        PUBLISHED,
+        name="002",
+        balanced=True,
+        augment=False,  # the text says on, the published code has it off
+        schedule=(Stage(10, 1e-3 / 30), Stage(40, 1e-5)),
+        steps_per_epoch=332,
+    ),
+    "small": replace(SMALL, name="002", balanced=True, schedule=(Stage(7, 5e-4),), steps_per_epoch=400, score_every=7),
+    "demo": replace(DEMO, name="002", balanced=True, schedule=(Stage(2, 5e-4),), steps_per_epoch=100),
+}
+
+if __name__ == "__main__":
+    run_main(lambda: train_step(__doc__, STEP, previous="001"))
