@@ -62,7 +62,7 @@ def _scorer(model, held_out) -> Callable[[], float]:
     """Return a function that scores the model's single predictions on some of the held-out pictures."""
     from common.detect import Detector
     from common.instances import Instances
-    from common.metrics import score_picture
+    from common.metrics import dsb_score
     from common.postprocess import separate
 
     config = model.config
@@ -75,7 +75,7 @@ def _scorer(model, held_out) -> Callable[[], float]:
             image = held_out.load_image(index)
             predicted = separate(detector([image])[0], config.mask_threshold, dilation=config.dilation)
             true = Instances.from_label_image(held_out.load_label_image(index))
-            scores.append(score_picture(true, predicted).score)
+            scores.append(dsb_score(true, predicted, image.shape[:2]))
         return float(np.mean(scores))
 
     return score
