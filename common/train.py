@@ -19,13 +19,13 @@ from common.errors import InputError
 from common.files import written_aside
 from common.models.mask_rcnn import MaskRCNN
 from common.parallel import map_in_order
-from common.weights import cache_folder, find_published_weights, load_weights, save_weights
+from common.weights import cache_folder, find_published_weights, load_weights, save_weights, weighted_layers
 
 CONFIG_FILE = "config.json"
 LOG_FILE = "log.csv"
-LAST_WEIGHTS = "last.weights.h5"
-BEST_WEIGHTS = "best.weights.h5"
-STATE_FILE = "last.state.npz"
+LAST_WEIGHTS = "last.h5"
+BEST_WEIGHTS = "best.h5"
+STATE_FILE = "last.npz"
 HEADS = "mrcnn_.*|rpn_.*|fpn_.*"
 LAYERS = {
     "heads": HEADS,
@@ -95,7 +95,9 @@ def load_start(model: MaskRCNN, weights: str, logs: Path, name: str, previous: s
     if weights == "last" and previous is None:
         raise InputError(f"{logs / name}: no run to go on with; start one with --weights coco, none or a file")
     if weights in ("coco", "imagenet"):
-        load_weights(model, find_published_weights(weights, [Path(), logs], cache_folder()))
+        path = find_published_weights(weights, [Path(), logs], cache_folder())
+        for line in load_weights(model, path, partial=True):
+            print(f"not loaded: {line}")
     elif weights == "last":
         load_weights(model, logs / str(previous) / LAST_WEIGHTS)
     elif weights != "none":
@@ -134,9 +136,8 @@ def set_trainable(model: keras.Model, layers: str) -> int:
         pattern = re.compile(LAYERS.get(layers, layers))
     except re.error as error:
         raise InputError(f"--schedule: layers {layers!r} are no regular expression: {error}") from None
-    for layer in model._flatten_layers(include_self=False):
-        if layer.weights and not isinstance(layer, keras.Model):
-            layer.trainable = bool(pattern.fullmatch(layer.name))
+    for layer in weighted_layers(model):
+        layer.trainable = bool(pattern.fullmatch(layer.name))
     if not model.trainable_weights:
         raise InputError(f"--schedule: no layer's name matches {layers!r}; try heads, 3+, 4+, 5+ or all")
     return len(model.trainable_weights)
@@ -243,10 +244,11 @@ class _Run:
             self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
         if self.validation is not None:
             logs |= {f"val_{name}": value for name, value in self._validate().items()}
-        if self.score is not None and self.config.score_every and self._scores_now():
+        scored = self.score is not None and self.config.score_every > 0
+        if self.score is not None and scored and self._scores_now():
             logs["score"] = self.score()
         save_weights(self.model, self.folder / LAST_WEIGHTS)
-        merit = logs.get("score", -math.inf if self.score else -logs.get("val_loss", logs["loss"]))
+        merit = logs.get("score", -math.inf if scored else -logs.get("val_loss", logs["loss"]))
         if merit > self.best:
             self.best = merit
             save_weights(self.model, self.folder / BEST_WEIGHTS)

@@ -5,7 +5,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import h5py
 import keras
+import numpy as np
 
 from common.errors import InputError
 from common.files import written_aside
@@ -14,35 +16,92 @@ COCO_FILE = "mask_rcnn_coco.h5"
 COCO_URL = f"https://github.com/matterport/Mask_RCNN/releases/download/v2.0/{COCO_FILE}"
 IMAGENET_FILE = "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"
 IMAGENET_URL = f"https://github.com/fchollet/deep-learning-models/releases/download/v0.2/{IMAGENET_FILE}"
-HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+RPN_GROUP = "rpn_model"  # the library keeps the proposal head's layers below this name
 
 
 def save_weights(model: keras.Model, path: Path) -> None:
-    """Write a model's weights to `path`, whose name ends in `.weights.h5`, aside first."""
-    with written_aside(path) as aside:
-        model.save_weights(aside)
+    """Write a model's weights in the Mask R-CNN library's layout, aside first.
+
+    The file has a group a layer (`conv1/conv1/kernel:0`; the layers of the proposal head stand below `rpn_model`), the
+    layers' names in its attribute `layer_names`, and those of their weights in each group's `weight_names`.
+
+    Args:
+        model: any depth of nested models; layer names are unique.
+        path: ends in .h5.
+    """
+    with written_aside(path) as aside, h5py.File(aside, "w") as file:
+        names: dict[str, list[str]] = {}
+        for layer in weighted_layers(model):
+            group = RPN_GROUP if layer.name.startswith("rpn_") else layer.name
+            for weight in layer.weights:
+                name = f"{layer.name}/{weight.name}:0"
+                file.create_dataset(f"{group}/{name}", data=keras.ops.convert_to_numpy(weight))
+                names.setdefault(group, []).append(name)
+        file.attrs["layer_names"] = [name.encode() for name in names]
+        for group, weight_names in names.items():
+            file[group].attrs["weight_names"] = [name.encode() for name in weight_names]
 
 
-def load_weights(model: keras.Model, path: Path) -> None:
-    """Read what `save_weights` wrote.
+def load_weights(model: keras.Model, path: Path, *, partial: bool = False) -> list[str]:
+    """Read weights by the names of layers, as `save_weights` or the Mask R-CNN library wrote them.
+
+    Args:
+        model: takes the weights; untouched when an error is raised.
+        path: HDF5 file.
+        partial: leave layers as they are that the file lacks or has in another shape.
+
+    Returns:
+        What was left as it is, a line each.
 
     Raises:
-        InputError: no such file, no HDF5 file, a file of the Mask R-CNN library, or weights of another architecture.
+        InputError: no such file, no HDF5 file, a damaged one, or, unless `partial`, another architecture.
     """
+    stored = _read_arrays(path)
+    values, left = {}, []
+    for layer in weighted_layers(model):
+        arrays = [stored.get((layer.name, weight.name)) for weight in layer.weights]
+        shapes = [None if array is None else array.shape for array in arrays]
+        if shapes == [tuple(weight.shape) for weight in layer.weights]:
+            values[layer] = arrays
+        else:
+            wanted = ", ".join(f"{weight.name} {tuple(weight.shape)}" for weight in layer.weights)
+            left.append(f"{layer.name}: the model has {wanted}; the file {', '.join(map(str, shapes))}")
+    if left and not partial:
+        raise InputError(f"{path}: weights of another architecture, or of another --preset: {left[0]}")
+    if not values:
+        raise InputError(f"{path}: holds no weights for any layer of this model")
+    for layer, arrays in values.items():
+        layer.set_weights(arrays)
+    return left
+
+
+def weighted_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """Return the layers with weights of their own, at any depth, in the order of the model."""
+    return [
+        layer
+        for layer in model._flatten_layers(include_self=False)
+        if layer._trainable_variables or (layer._non_trainable_variables)
+    ]
+
+
+def _read_arrays(path: Path) -> dict[tuple[str, str], np.ndarray]:
+    """Return the arrays of a file by layer and weight."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such weights file")
+    arrays: dict[tuple[str, str], np.ndarray] = {}
+
+    def take(name: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset):
+            *_, layer, weight = name.split("/")
+            arrays[layer, weight.split(":")[0]] = item[()]
+
     try:
-        with path.open("rb") as file:
-            signature = file.read(len(HDF5_SIGNATURE))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such weights file") from None
-    if signature != HDF5_SIGNATURE:
-        raise InputError(f"{path}: not an HDF5 file, so no weights; was it cut off in a download?")
-    if not path.name.endswith(".weights.h5"):
-        raise InputError(f"{path}: weights of the Mask R-CNN library cannot be read yet; use --weights none")
-    try:
-        model.load_weights(path)
-    except (ValueError, KeyError, OSError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise InputError(f"{path}: weights of another architecture, or a damaged file: {reason}") from None
+        with h5py.File(path, "r") as file:
+            file.visititems(take)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        reason = str(error).split("\n")[0]
+        raise InputError(f"{path}: not a weights file, or a damaged one ({reason}); was it cut off?") from None
+    return arrays
 
 
 def find_published_weights(name: str, folders: list[Path], download_folder: Path) -> Path:
