@@ -48,25 +48,22 @@ def parse_training_flags(
 
 
 def parse_inference_flags(
-    description: str | None,
     presets: Mapping[str, C],
     *,
     dataset: str,
     output: str,
-    parser: OneLineParser | None = None,
+    parser: OneLineParser,
     arguments: Sequence[str] | None = None,
 ) -> argparse.Namespace:
     """Read an inference script's flags; those of the config are applied by `config_of_weights`.
 
     Args:
-        description: the script's docstring.
         presets: configs for weights that have none beside them.
         dataset: default of `--dataset`.
         output: default of `--output`.
-        parser: with the script's own flags, if it has any.
+        parser: with the script's own flags.
         arguments: instead of the command line's.
     """
-    parser = parser or OneLineParser(description)
     _add_common_flags(parser, presets, dataset)
     add = parser.add_argument
     add("--weights", default="last", metavar="last|PATH", help="last: of the last step under --logs (default)")

@@ -1,0 +1,80 @@
+"""From pictures to a submission: prediction here, the masks' work in other processes."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from common.config import Config
+from common.errors import InputError
+from common.parallel import map_in_order, open_executor
+from common.picture_set import PictureSet
+from common.submission import SubmissionWriter
+
+
+def write_submission(
+    pictures: PictureSet,
+    image_ids: Sequence[str],
+    predict: Callable[[str, np.ndarray], tuple],
+    encode: Callable[..., list[str]],
+    output: Path,
+    *,
+    fingerprint: str,
+    num_workers: int,
+) -> None:
+    """Predict picture by picture, and write rows in the order of `image_ids`; a killed run goes on where it was.
+
+    Args:
+        pictures: the set; an id that it lacks gets an empty row.
+        image_ids: every picture that is to have rows.
+        predict: from an id and a picture (H, W, 3) uint8 to the arguments of `encode`; called in this process.
+        encode: returns the run lengths of a picture's objects; called in the workers.
+        output: the CSV.
+        fingerprint: whatever the rows depend on.
+        num_workers: processes; 0 encodes in this one.
+    """
+    rows = {image_id: row for row, image_id in enumerate(pictures.image_ids)}
+    with SubmissionWriter(output, image_ids, fingerprint) as writer:
+        left = [image_id for image_id in image_ids[len(writer.done) :] if image_id in rows]
+        jobs = ((image_id, predict(image_id, pictures.load_image(rows[image_id]))) for image_id in left)
+        results = map_in_order(encode, jobs, open_executor(num_workers), ahead=2 * num_workers + 1)
+        progress = tqdm(image_ids, initial=len(writer.done), desc=output.name, unit="picture", smoothing=0.05)
+        with progress:
+            for image_id in image_ids[len(writer.done) :]:
+                writer.write(image_id, next(results)[1] if image_id in rows else [])
+                progress.update()
+        writer.finish()
+
+
+def choose_image_ids(
+    pictures: PictureSet, sample_ids: Sequence[str] | None, *, skip_bad: bool, report: Callable[[str], object] = print
+) -> list[str]:
+    """Return the ids of the submission: the sample's in its order, else those of all pictures.
+
+    Raises:
+        InputError: the sample names a picture that the set lacks, and `skip_bad` is off.
+    """
+    if sample_ids is None:
+        return list(pictures.image_ids)
+    known = set(pictures.image_ids)
+    lacking = [image_id for image_id in sample_ids if image_id not in known]
+    if lacking and not skip_bad:
+        raise InputError(
+            f"{pictures.tree.path}: has no picture {lacking[0]} of the sample submission ({len(lacking)} are lacking); "
+            "choose the set of the same stage, or give those empty rows with --skip-bad"
+        )
+    for image_id in lacking:
+        report(f"no picture {image_id}: it gets an empty row")
+    return list(sample_ids)
+
+
+def fingerprint(config: Config, weights: Path, pictures: PictureSet, *options: object) -> str:
+    """Return a line that changes with the config, the weights, the pictures and the options of a run."""
+    digest = hashlib.sha256(weights.read_bytes())
+    for part in (asdict(config), pictures.tree.signature(), list(pictures.image_ids), [str(o) for o in options]):
+        digest.update(json.dumps(part, default=str).encode())
+    return digest.hexdigest()

@@ -1,0 +1,144 @@
+"""What the two inference scripts have in common."""
+
+import argparse
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from common.cli import config_of_weights
+from common.errors import InputError
+from common.instances import Instances
+from dsb.config import DEMO, PUBLISHED, SMALL, DSBConfig
+
+PRESETS = {"published": PUBLISHED, "small": SMALL, "demo": DEMO}
+STEPS = ("003", "002", "001")  # the latest first
+NUM_WORST = 10
+
+
+def infer(
+    flags: argparse.Namespace,
+    prepare: Callable[[Any, DSBConfig], tuple[Callable[[str, np.ndarray], tuple], Callable[..., list[str]]]],
+    *options: object,
+) -> None:
+    """Run an inference script.
+
+    Args:
+        flags: from `parse_inference_flags`.
+        prepare: from a detector and its config to the two halves of `write_submission`.
+        options: the script's own, which its rows depend on.
+    """
+    weights = find_weights(flags.weights, flags.logs)
+    config = config_of_weights(flags, weights, PRESETS)
+
+    from common.detect import Detector
+    from common.models.mask_rcnn import MaskRCNN
+    from common.predict import choose_image_ids, fingerprint, write_submission
+    from common.submission import check_submission, read_image_ids
+    from common.weights import load_weights
+    from dsb.dataset import load_dataset
+    from dsb.training import split
+
+    pictures = load_dataset(flags.dataset, masks=False, skip_bad=flags.skip_bad)
+    fold = getattr(flags, "fold", "all")
+    if fold != "all":
+        pictures = split(pictures, fold, None)[1]
+    pictures = pictures.select(np.arange(len(pictures))[: flags.limit])
+    sample_ids = read_image_ids(flags.sample_submission) if flags.sample_submission else None
+    image_ids = choose_image_ids(pictures, sample_ids, skip_bad=flags.skip_bad)
+    model = MaskRCNN(config)
+    load_weights(model, weights)
+    predict, encode = prepare(Detector(model), config)
+    write_submission(
+        pictures,
+        image_ids,
+        predict,
+        encode,
+        flags.output,
+        fingerprint=fingerprint(config, weights, pictures, encode.__name__, *options),
+        num_workers=flags.workers,
+    )
+    problems = check_submission(flags.output, image_ids, dict(zip(pictures.image_ids, _shapes(pictures), strict=True)))
+    if problems:
+        raise InputError(f"{flags.output}: {problems[0]} ({len(problems)} problems)")
+    print(f"wrote {flags.output}: {len(image_ids)} pictures, checked")
+    truth = load_truth(flags.score, image_ids) if flags.score else {}
+    if truth:
+        report_score(flags.output, truth)
+    if flags.picture:
+        draw(flags.output, pictures, truth if isinstance(truth, dict) else {}, flags.picture)
+
+
+def find_weights(name: str, logs: Path) -> Path:
+    """Return the weights to predict with: of the latest step under `logs` for "last", else the named file."""
+    if name != "last":
+        if not Path(name).is_file():
+            raise InputError(f"--weights {name}: no such file; give an .h5 file, or last for the last step in --logs")
+        return Path(name)
+    from common.train import LAST_WEIGHTS
+
+    found = [logs / step / LAST_WEIGHTS for step in STEPS if (logs / step / LAST_WEIGHTS).exists()]
+    if not found:
+        raise InputError(f"{logs}: no trained step there; train with dsb/my_train_1.py, or give --weights a file")
+    return found[0]
+
+
+def picture_rng(seed: int, image_id: str) -> np.random.Generator:
+    """Return a generator of a picture's own, so that its result does not depend on the others."""
+    return np.random.default_rng([seed, zlib.crc32(image_id.encode())])
+
+
+def load_truth(path: Path, image_ids: Sequence[str]) -> Path | dict[str, tuple[Instances, tuple[int, int]]]:
+    """Return what `score_submission` compares with: a solution file as it is, or the objects of a set with masks."""
+    if path.suffix == ".csv":
+        return path
+    from dsb.dataset import load_dataset
+
+    solution = load_dataset(path)
+    wanted = set(image_ids)
+    rows = [row for row, image_id in enumerate(solution.image_ids) if image_id in wanted]
+    if len(rows) < len(wanted):
+        raise InputError(f"--score {path}: lacks {len(wanted) - len(rows)} of the pictures; give the set with masks")
+    shapes = _shapes(solution)
+    return {
+        solution.image_ids[row]: (Instances.from_label_image(solution.load_label_image(row)), shapes[row])
+        for row in rows
+    }
+
+
+def report_score(submission: Path, truth: Path | Mapping[str, tuple[Instances, tuple[int, int]]]) -> Any:
+    """Print a submission's score, its sizes' and its worst pictures, and return it."""
+    from common.metrics import score_submission
+
+    result = score_submission(submission, truth)
+    print(result.by_size.to_string(index=False, float_format="%.3f"))
+    worst = result.pictures.nsmallest(NUM_WORST, "score")
+    print(f"worst pictures:\n{worst.to_string(index=False, float_format='%.3f')}")
+    for image_id in result.missing:
+        print(f"missing, counted as 0: {image_id}")
+    print(f"score {result.mean:.4f} over {len(result.pictures)} pictures of {submission}")
+    return result
+
+
+def draw(submission: Path, pictures: Any, true: Mapping[str, tuple], folder: Path) -> None:
+    """Write each picture with the submission's objects drawn in, beside the truth where it is known."""
+    from common.pictures import save_picture
+    from common.rle import decode_instances
+    from common.submission import COLUMNS, read_rows
+    from common.visualize import draw_comparison, draw_instances
+
+    texts = read_rows(submission, COLUMNS).groupby("ImageId")["EncodedPixels"].apply(list)
+    for row, image_id in enumerate(pictures.image_ids):
+        image = pictures.load_image(row)
+        predicted = decode_instances([text for text in texts[image_id] if text], image.shape[:2])
+        drawn = draw_instances(image, predicted)
+        if image_id in true:
+            drawn = np.hstack([drawn, draw_comparison(image, true[image_id][0], predicted)])
+        save_picture(folder / f"{image_id}.png", drawn)
+    print(f"wrote {len(pictures)} pictures to {folder}")
+
+
+def _shapes(pictures: Any) -> list[tuple[int, int]]:
+    return [(int(height), int(width)) for height, width in pictures.sizes]

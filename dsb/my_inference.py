@@ -1,0 +1,40 @@
+"""Single prediction: one look at each picture, masks dilated and separated.
+
+    python dsb/my_inference.py --dataset stage1_test.zip --sample-submission stage1_sample_submission.csv
+    python dsb/my_inference.py --dataset stage1_train.zip --fold 0 --score stage1_train.zip --picture pictures
+
+Writes a checked CSV, `ImageId,EncodedPixels`. Killed and started again, it finishes the same file.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from common.cli import parse_inference_flags
+from common.config import OneLineParser
+from common.errors import run_main
+from dsb.inference import PRESETS, infer
+
+
+def main() -> None:
+    """Predict, write, check, and score where asked."""
+    parser = OneLineParser(__doc__)
+    parser.add_argument("--published", action="store_true", help="resolve overlaps as the published code does")
+    flags = parse_inference_flags(
+        PRESETS, dataset="data/stage1_test", output="submissions/dsb_single.csv", parser=parser
+    )
+
+    def prepare(detector, config):
+        from common.postprocess import separated_runs
+
+        def predict(image_id, image):
+            return detector([image])[0], config.mask_threshold, config.dilation, flags.published
+
+        return predict, separated_runs
+
+    infer(flags, prepare, flags.published)
+
+
+if __name__ == "__main__":
+    run_main(main)

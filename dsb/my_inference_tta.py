@@ -1,0 +1,50 @@
+"""15-way test-time augmentation: each picture is seen in 15 views, whose masks vote.
+
+    python dsb/my_inference_tta.py --dataset stage1_test.zip --sample-submission stage1_sample_submission.csv
+    python dsb/my_inference_tta.py --dataset stage1_train.zip --fold 0 --score stage1_train.zip --picture pictures
+
+Writes a checked CSV, `ImageId,EncodedPixels`. Views that show the same picture are predicted once and counted as
+often as they occur. Killed and started again, it finishes the same file.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from common.cli import parse_inference_flags
+from common.config import OneLineParser
+from common.errors import run_main
+from dsb.inference import PRESETS, infer, picture_rng
+
+
+def main() -> None:
+    """Predict every view, merge, write, check, and score where asked."""
+    parser = OneLineParser(__doc__)
+    parser.add_argument("--channel-shift", action="store_true", help="shift the views' channels, as the text says")
+    parser.add_argument("--swap-scales", action="store_true", help="scale 1 is the width's, as the text says")
+    parser.add_argument("--published", action="store_true", help="resolve overlaps as the published code does")
+    flags = parse_inference_flags(PRESETS, dataset="data/stage1_test", output="submissions/dsb_tta.csv", parser=parser)
+
+    def prepare(detector, config):
+        from common.postprocess import merged_runs
+        from common.tta import VIEWS, apply_view, distinct_views
+
+        views = [view.swap_scales() for view in VIEWS] if flags.swap_scales else VIEWS
+
+        def predict(image_id, image):
+            rng = picture_rng(config.seed, image_id)
+            shape = image.shape[:2]
+            predictions = [
+                (view, places, detector([apply_view(image, view, rng, channel_shift=flags.channel_shift)])[0])
+                for view, places in distinct_views(views, shape, channel_shift=flags.channel_shift)
+            ]
+            return predictions, shape, config.mask_threshold, flags.published
+
+        return predict, merged_runs
+
+    infer(flags, prepare, flags.channel_shift, flags.swap_scales, flags.published)
+
+
+if __name__ == "__main__":
+    run_main(main)
