@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from common.config import Config, OneLineParser, add_config_flags, replace_from_flags
+from common.config import CONFIG_FILE, Config, OneLineParser, add_config_flags, replace_from_flags
 from common.errors import InputError
 
 C = TypeVar("C", bound=Config)
 DEFAULT_PRESET = "published"
+STARTS = ("coco", "imagenet", "last", "none")  # what training starts from, besides files
 
 
 def parse_training_flags(
@@ -43,6 +44,8 @@ def parse_training_flags(
         if flags.epochs < 1:
             raise InputError(f"--epochs {flags.epochs}: must be at least 1")
         config = config.with_epochs(flags.epochs)
+    if flags.weights not in (None, *STARTS) and not Path(flags.weights).is_file():
+        raise InputError(f"--weights {flags.weights}: no such file; give {', '.join(STARTS)} or a weights file")
     _check_limit(flags)
     return config, flags
 
@@ -84,7 +87,7 @@ def parse_inference_flags(
 def config_of_weights(flags: argparse.Namespace, weights: Path, presets: Mapping[str, C]) -> C:
     """Return the config saved beside weights, else the preset's, with the values given as flags."""
     preset = presets[flags.preset]
-    beside = weights.parent / "config.json"
+    beside = weights.parent / CONFIG_FILE
     config = type(preset).load(beside) if beside.exists() else preset
     return replace_from_flags(config, flags)
 

@@ -12,6 +12,10 @@ from typing import Any, Literal, NoReturn, TypeVar
 
 from common.errors import InputError
 
+# In the folder of a run:
+CONFIG_FILE = "config.json"
+LAST_WEIGHTS = "last.h5"
+
 
 def option(default: Any, help: str, *, minimum: float | None = None, maximum: float | None = None) -> Any:
     """Declare a field with its meaning and unit, and the closed range of its values."""
@@ -59,6 +63,7 @@ class Config:
 
     # Augmentation: rescale, then crop
     augment: bool = option(True, "flips, rotations and channel shifts after the crop")
+    imgaug: bool = option(False, "by the imgaug package, as the author's second variant, instead of our own code")
     aspect_ratio: float = option(1.3, "largest extra stretch of one axis", minimum=1, maximum=4)
     min_enlarge: float = option(1.2, "largest scale is at least this", minimum=0.1, maximum=8)
     zoom: float = option(1.5, "largest scale is at least the smallest times this", minimum=1, maximum=8)
@@ -129,7 +134,7 @@ class Config:
 
     def __post_init__(self) -> None:
         for spec in dataclasses.fields(self):
-            _check_range(spec, getattr(self, spec.name))
+            _check_value(spec, getattr(self, spec.name))
         if self.crop_size % 64:
             raise InputError(f"--crop-size {self.crop_size}: choose a multiple of 64")
         for name, length in (("anchor_scales", 5), ("box_std", 4), ("loss_weights", 5), ("mean_pixel", 3)):
@@ -178,9 +183,12 @@ class Config:
         unknown = sorted(set(values) - {spec.name for spec in dataclasses.fields(cls)})
         if unknown:
             raise InputError(f"{path}: unknown fields {', '.join(unknown)}; was it written by another version?")
-        values["schedule"] = tuple(Stage.parse(stage) for stage in values.get("schedule", ["40:1e-3"]))
-        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        return cls(**fields)
+        try:
+            values["schedule"] = tuple(Stage.parse(stage) for stage in values.get("schedule", ["40:1e-3"]))
+            fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+            return cls(**fields)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise InputError(f"{path}: a value of the wrong kind: {error}; train anew, or mend it") from None
 
 
 C = TypeVar("C", bound=Config)
@@ -246,7 +254,9 @@ def _listed(convert: Any) -> Any:
     return values
 
 
-def _check_range(spec: Any, value: Any) -> None:
+def _check_value(spec: Any, value: Any) -> None:
+    if typing.get_origin(spec.type) is Literal and value not in typing.get_args(spec.type):
+        raise InputError(f"--{_flag(spec.name)} {value}: choose one of {', '.join(typing.get_args(spec.type))}")
     minimum, maximum = spec.metadata.get("minimum"), spec.metadata.get("maximum")
     if (minimum is not None and not value >= minimum) or (maximum is not None and not value <= maximum):
         bounds = f"at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"

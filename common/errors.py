@@ -1,6 +1,7 @@
 """Bad input is one clear line and exit code 2, never a traceback."""
 
 import errno
+import os
 import sys
 from collections.abc import Callable
 
@@ -14,6 +15,7 @@ def run_main(main: Callable[[], None]) -> None:
 
     Exit codes: 2 for bad input or an unwritable output, 130 for Ctrl-C.
     """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reads it when it is imported
     try:
         main()
     except InputError as error:
@@ -32,9 +34,14 @@ _DISK_ERRORS = {
     errno.EROFS: "choose an output folder that can be written",
     errno.EACCES: "choose a path that you may read and write",
     errno.EPERM: "choose a path that you may read and write",
+    errno.ENOENT: "choose a path below an existing folder",
+    errno.ENOTDIR: "choose a path that does not lead through a file",
+    errno.EEXIST: "choose a path that does not lead through a file",
+    errno.EISDIR: "give a file, not a folder",
+    errno.ENAMETOOLONG: "choose a shorter name",
 }
 
 
 def _stop(message: str, code: int) -> None:
-    print(f"\n{sys.argv[0]}: {' '.join(message.split())}", file=sys.stderr)
+    print(f"{sys.argv[0]}: {' '.join(message.split())}", file=sys.stderr)
     raise SystemExit(code)

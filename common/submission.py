@@ -28,7 +28,7 @@ class SubmissionWriter:
         fingerprint: whatever the rows depend on (weights, settings, version), as one line.
 
     Raises:
-        InputError: an unfinished file of another run is in the way, or an id cannot stand in a CSV.
+        InputError: an unfinished file of another run or a folder is in the way, or an id cannot stand in a CSV.
 
     Example:
         with SubmissionWriter(path, image_ids, fingerprint) as writer:
@@ -44,6 +44,8 @@ class SubmissionWriter:
         self._first_line = f"{' '.join(fingerprint.split())}\n"
         _check_ids(path, self.image_ids)
         self.done: list[str] = []
+        if path.is_dir():
+            raise InputError(f"{path}: a folder; give the name of the CSV file to write")
         path.parent.mkdir(parents=True, exist_ok=True)
 
     def __enter__(self) -> "SubmissionWriter":

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from common.config import Config, Stage
+from common.config import CONFIG_FILE, LAST_WEIGHTS, Config, Stage
 from common.dataset import BatchLoader
 from common.errors import InputError
 from common.files import written_aside
@@ -21,9 +21,7 @@ from common.models.mask_rcnn import MaskRCNN
 from common.parallel import map_in_order
 from common.weights import cache_folder, find_published_weights, load_weights, save_weights, weighted_layers
 
-CONFIG_FILE = "config.json"
 LOG_FILE = "log.csv"
-LAST_WEIGHTS = "last.h5"
 BEST_WEIGHTS = "best.h5"
 STATE_FILE = "last.npz"
 HEADS = "mrcnn_.*|rpn_.*|fpn_.*"

@@ -23,13 +23,18 @@ def train_step(description: str | None, presets: Mapping[str, DSBConfig], previo
     """
     config, flags = parse_training_flags(description, presets, dataset=DATASET)
 
-    from common.dataset import BatchLoader
-    from common.models.mask_rcnn import MaskRCNN
-    from common.train import fit, load_start
     from dsb.dataset import load_dataset
 
     dataset = load_dataset(flags.dataset, skip_bad=flags.skip_bad)
+    if not dataset.has_masks:
+        raise InputError(f"{flags.dataset}: holds no masks; train on a set that has them, such as stage1_train")
     training, held_out = split(dataset, config.fold, flags.limit)
+
+    # Keras loads for seconds: after everything that may be wrong with flags and pictures.
+    from common.dataset import BatchLoader
+    from common.models.mask_rcnn import MaskRCNN
+    from common.train import fit, load_start
+
     model = MaskRCNN(config)
     weights = flags.weights or (("coco" if flags.preset == "published" else "none") if previous is None else "last")
     resume = load_start(model, weights, flags.logs, config.name, previous)
