@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from common.augment import flip_rotate_shift, rescale_and_crop
+from common.augment_imgaug import augment_imgaug
 from common.config import Config
 from common.sampler import Sampler, size_balanced_indices
 
@@ -110,7 +111,8 @@ class BatchLoader:
             crop_at_origin=config.crop_at_origin,
         )
         if self.training and config.augment:
-            image, label_image = flip_rotate_shift(
+            change = augment_imgaug if config.imgaug else flip_rotate_shift
+            image, label_image = change(
                 image,
                 label_image,
                 rng,

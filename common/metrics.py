@@ -148,9 +148,7 @@ def score_submission(
     Raises:
         InputError: a file or a column is missing, a picture is unknown, runs are malformed.
     """
-    known, ignored = (solution, set()) if isinstance(solution, Mapping) else _read_solution(solution)
-    if not known:
-        raise InputError(f"{solution}: no picture counts; choose a solution with pictures that are not ignored")
+    known, ignored = (solution, set()) if isinstance(solution, Mapping) else read_solution(solution)
     texts = _texts_by_picture(read_rows(submission, COLUMNS))
     unknown = [image_id for image_id in texts if image_id not in known and image_id not in ignored]
     if unknown:
@@ -186,8 +184,18 @@ def _shared_pixels(box: list[int], mask: np.ndarray, other_box: list[int], other
     return int(np.count_nonzero(part & other_part))
 
 
-def _read_solution(path: Path) -> tuple[dict[str, tuple[Instances, tuple[int, int]]], set[str]]:
-    """Return each scored picture's objects and size, and the ids of the ignored ones."""
+def read_solution(path: Path) -> tuple[dict[str, tuple[Instances, tuple[int, int]]], set[str]]:
+    """Read a solution in Kaggle's columns.
+
+    Args:
+        path: CSV with the columns ImageId, EncodedPixels, Height, Width, Usage.
+
+    Returns:
+        Each scored picture's objects and (height, width); the ids of the pictures with the usage 'Ignored'.
+
+    Raises:
+        InputError: a file or a column is missing, runs are malformed, or no picture counts.
+    """
     table = read_rows(path, ("ImageId", "EncodedPixels", "Height", "Width", "Usage"))
     counted = table[table["Usage"] != "Ignored"]
     texts = _texts_by_picture(counted)
@@ -197,6 +205,8 @@ def _read_solution(path: Path) -> tuple[dict[str, tuple[Instances, tuple[int, in
     except ValueError as error:
         raise InputError(f"{path}: heights and widths are whole numbers: {error}") from None
     known = {image_id: (_decode(path, image_id, texts[image_id], shape), shape) for image_id, shape in shapes.items()}
+    if not known:
+        raise InputError(f"{path}: no picture counts; choose a solution with pictures that are not ignored")
     return known, set(table["ImageId"]) - set(known)
 
 

@@ -68,6 +68,7 @@ DEMO = replace(
     min_dim=256,
     crop_size=128,
     batch_size=8,
+    train_rois=48,
     ema=0.99,
     warmup_steps=50,
     max_detections=256,

@@ -16,6 +16,7 @@ from dsb.config import DEMO, PUBLISHED, SMALL, DSBConfig
 PRESETS = {"published": PUBLISHED, "small": SMALL, "demo": DEMO}
 STEPS = ("003", "002", "001")  # the latest first
 NUM_WORST = 10
+NUM_OVERVIEW = 6
 
 
 def infer(
@@ -64,11 +65,10 @@ def infer(
     if problems:
         raise InputError(f"{flags.output}: {problems[0]} ({len(problems)} problems)")
     print(f"wrote {flags.output}: {len(image_ids)} pictures, checked")
-    truth = load_truth(flags.score, image_ids) if flags.score else {}
-    if truth:
-        report_score(flags.output, truth)
     if flags.picture:
-        draw(flags.output, pictures, truth if isinstance(truth, dict) else {}, flags.picture)
+        draw(flags.output, pictures, load_truth(flags.score, image_ids) if flags.score else {}, flags.picture)
+    if flags.score:
+        report_score(flags.output, flags.score, image_ids)
 
 
 def find_weights(name: str, logs: Path) -> Path:
@@ -90,54 +90,65 @@ def picture_rng(seed: int, image_id: str) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(image_id.encode())])
 
 
-def load_truth(path: Path, image_ids: Sequence[str]) -> Path | dict[str, tuple[Instances, tuple[int, int]]]:
-    """Return what `score_submission` compares with: a solution file as it is, or the objects of a set with masks."""
-    if path.suffix == ".csv":
-        return path
+def load_truth(solution: Path, image_ids: Sequence[str]) -> dict[str, tuple[Instances, tuple[int, int]]]:
+    """Return the true objects and the (height, width) of pictures.
+
+    Args:
+        solution: CSV in Kaggle's columns, all of whose pictures are returned, or a folder or zip with masks.
+        image_ids: the pictures wanted of a folder or zip.
+    """
+    from common.metrics import read_solution
+
+    if solution.suffix == ".csv":
+        return read_solution(solution)[0]
     from dsb.dataset import load_dataset
 
-    solution = load_dataset(path)
-    wanted = set(image_ids)
-    rows = [row for row, image_id in enumerate(solution.image_ids) if image_id in wanted]
+    dataset, wanted = load_dataset(solution), set(image_ids)
+    rows = [row for row, image_id in enumerate(dataset.image_ids) if image_id in wanted]
     if len(rows) < len(wanted):
-        raise InputError(f"--score {path}: lacks {len(wanted) - len(rows)} of the pictures; give the set with masks")
-    shapes = _shapes(solution)
+        raise InputError(f"{solution}: lacks {len(wanted) - len(rows)} of the pictures; give the set with their masks")
+    shapes = _shapes(dataset)
     return {
-        solution.image_ids[row]: (Instances.from_label_image(solution.load_label_image(row)), shapes[row])
-        for row in rows
+        dataset.image_ids[row]: (Instances.from_label_image(dataset.load_label_image(row)), shapes[row]) for row in rows
     }
 
 
-def report_score(submission: Path, truth: Path | Mapping[str, tuple[Instances, tuple[int, int]]]) -> Any:
-    """Print a submission's score, its sizes' and its worst pictures, and return it."""
+def report_score(submission: Path, solution: Path, image_ids: Sequence[str]) -> Any:
+    """Print a submission's score, its sizes' and its worst pictures, and return it; for the rest see `load_truth`."""
     from common.metrics import score_submission
 
-    result = score_submission(submission, truth)
+    result = score_submission(submission, solution if solution.suffix == ".csv" else load_truth(solution, image_ids))
     print(result.by_size.to_string(index=False, float_format="%.3f"))
     worst = result.pictures.nsmallest(NUM_WORST, "score")
     print(f"worst pictures:\n{worst.to_string(index=False, float_format='%.3f')}")
-    for image_id in result.missing:
-        print(f"missing, counted as 0: {image_id}")
+    if result.missing:
+        print(f"{len(result.missing)} pictures are missing and count as 0: {result.missing[0]} ...")
     print(f"score {result.mean:.4f} over {len(result.pictures)} pictures of {submission}")
     return result
 
 
 def draw(submission: Path, pictures: Any, true: Mapping[str, tuple], folder: Path) -> None:
-    """Write each picture with the submission's objects drawn in, beside the truth where it is known."""
+    """Write each picture with its objects, beside the truth where it is known, and an overview of the first ones."""
     from common.pictures import save_picture
     from common.rle import decode_instances
     from common.submission import COLUMNS, read_rows
-    from common.visualize import draw_comparison, draw_instances
+    from common.visualize import brighten, draw_comparison, draw_instances, make_overview
 
     texts = read_rows(submission, COLUMNS).groupby("ImageId")["EncodedPixels"].apply(list)
+    overview = []
     for row, image_id in enumerate(pictures.image_ids):
-        image = pictures.load_image(row)
+        image = brighten(pictures.load_image(row))
         predicted = decode_instances([text for text in texts[image_id] if text], image.shape[:2])
-        drawn = draw_instances(image, predicted)
-        if image_id in true:
-            drawn = np.hstack([drawn, draw_comparison(image, true[image_id][0], predicted)])
-        save_picture(folder / f"{image_id}.png", drawn)
-    print(f"wrote {len(pictures)} pictures to {folder}")
+        drawn = [image, draw_instances(image, predicted)]
+        if true:
+            objects = true[image_id][0] if image_id in true else Instances.empty()
+            drawn = [image, draw_instances(image, objects), draw_comparison(image, objects, predicted)]
+        save_picture(folder / f"{image_id}.png", np.hstack(drawn))
+        if row < NUM_OVERVIEW:
+            overview.append(drawn)
+    captions = ("input", "truth", "prediction: green truth, yellow hit, red miss") if true else ("input", "prediction")
+    save_picture(folder / "overview.png", make_overview(overview, captions))
+    print(f"wrote {len(pictures)} pictures and overview.png to {folder}")
 
 
 def _shapes(pictures: Any) -> list[tuple[int, int]]:

@@ -25,13 +25,12 @@ def main() -> None:
 
     from common.files import written_aside
     from common.submission import check_submission, read_image_ids
-    from dsb.inference import load_truth, report_score
+    from dsb.inference import report_score
 
     problems = check_submission(flags.submission)
     if problems:
         raise InputError(f"{flags.submission}: {problems[0]} ({len(problems)} problems)")
-    truth = load_truth(flags.solution, read_image_ids(flags.submission))
-    result = report_score(flags.submission, truth)
+    result = report_score(flags.submission, flags.solution, read_image_ids(flags.submission))
     if flags.table:
         with written_aside(flags.table) as aside:
             result.pictures.to_csv(aside, index=False)
