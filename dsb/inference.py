@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from common.cli import config_of_weights
+from common.config import LAST_WEIGHTS
 from common.errors import InputError
 from common.instances import Instances
 from dsb.config import DEMO, PUBLISHED, SMALL, DSBConfig
@@ -33,22 +34,16 @@ def infer(
     """
     weights = find_weights(flags.weights, flags.logs)
     config = config_of_weights(flags, weights, PRESETS)
+    pictures, image_ids = choose_pictures(flags)
+    truth = load_truth(flags.score, image_ids) if flags.score else {}
 
+    # Keras loads for seconds: after everything that may be wrong with flags and pictures.
     from common.detect import Detector
     from common.models.mask_rcnn import MaskRCNN
-    from common.predict import choose_image_ids, fingerprint, write_submission
-    from common.submission import check_submission, read_image_ids
+    from common.predict import fingerprint, write_submission
+    from common.submission import check_submission
     from common.weights import load_weights
-    from dsb.dataset import load_dataset
-    from dsb.training import split
 
-    pictures = load_dataset(flags.dataset, masks=False, skip_bad=flags.skip_bad)
-    fold = getattr(flags, "fold", "all")
-    if fold != "all":
-        pictures = split(pictures, fold, None)[1]
-    pictures = pictures.select(np.arange(len(pictures))[: flags.limit])
-    sample_ids = read_image_ids(flags.sample_submission) if flags.sample_submission else None
-    image_ids = choose_image_ids(pictures, sample_ids, skip_bad=flags.skip_bad)
     model = MaskRCNN(config)
     load_weights(model, weights)
     predict, encode = prepare(Detector(model), config)
@@ -66,7 +61,7 @@ def infer(
         raise InputError(f"{flags.output}: {problems[0]} ({len(problems)} problems)")
     print(f"wrote {flags.output}: {len(image_ids)} pictures, checked")
     if flags.picture:
-        draw(flags.output, pictures, load_truth(flags.score, image_ids) if flags.score else {}, flags.picture)
+        draw(flags.output, pictures, truth, flags.picture)
     if flags.score:
         report_score(flags.output, flags.score, image_ids)
 
@@ -77,12 +72,27 @@ def find_weights(name: str, logs: Path) -> Path:
         if not Path(name).is_file():
             raise InputError(f"--weights {name}: no such file; give an .h5 file, or last for the last step in --logs")
         return Path(name)
-    from common.train import LAST_WEIGHTS
-
     found = [logs / step / LAST_WEIGHTS for step in STEPS if (logs / step / LAST_WEIGHTS).exists()]
     if not found:
         raise InputError(f"{logs}: no trained step there; train with dsb/my_train_1.py, or give --weights a file")
     return found[0]
+
+
+def choose_pictures(flags: argparse.Namespace) -> tuple[Any, list[str]]:
+    """Return the set to predict, and the ids of the submission in its order."""
+    from common.predict import choose_image_ids
+    from common.submission import read_image_ids
+    from dsb.dataset import load_dataset
+    from dsb.training import in_fold
+
+    pictures = load_dataset(flags.dataset, masks=False, skip_bad=flags.skip_bad)
+    fold = getattr(flags, "fold", "all")
+    if fold != "all":
+        pictures = pictures.select(in_fold(pictures, fold))
+    if not len(pictures):
+        raise InputError(f"--fold {fold}: holds none of the pictures of {flags.dataset}; leave --fold out")
+    sample_ids = read_image_ids(flags.sample_submission) if flags.sample_submission else None
+    return pictures, choose_image_ids(pictures, sample_ids, skip_bad=flags.skip_bad)[: flags.limit]
 
 
 def picture_rng(seed: int, image_id: str) -> np.random.Generator:
@@ -135,8 +145,9 @@ def draw(submission: Path, pictures: Any, true: Mapping[str, tuple], folder: Pat
     from common.visualize import brighten, draw_comparison, draw_instances, make_overview
 
     texts = read_rows(submission, COLUMNS).groupby("ImageId")["EncodedPixels"].apply(list)
-    overview = []
-    for row, image_id in enumerate(pictures.image_ids):
+    overview: list[list[np.ndarray]] = []
+    drawable = [(row, image_id) for row, image_id in enumerate(pictures.image_ids) if image_id in texts]
+    for row, image_id in drawable:
         image = brighten(pictures.load_image(row))
         predicted = decode_instances([text for text in texts[image_id] if text], image.shape[:2])
         drawn = [image, draw_instances(image, predicted)]
@@ -144,11 +155,11 @@ def draw(submission: Path, pictures: Any, true: Mapping[str, tuple], folder: Pat
             objects = true[image_id][0] if image_id in true else Instances.empty()
             drawn = [image, draw_instances(image, objects), draw_comparison(image, objects, predicted)]
         save_picture(folder / f"{image_id}.png", np.hstack(drawn))
-        if row < NUM_OVERVIEW:
+        if len(overview) < NUM_OVERVIEW:
             overview.append(drawn)
     captions = ("input", "truth", "prediction: green truth, yellow hit, red miss") if true else ("input", "prediction")
     save_picture(folder / "overview.png", make_overview(overview, captions))
-    print(f"wrote {len(pictures)} pictures and overview.png to {folder}")
+    print(f"wrote {len(drawable)} pictures and overview.png to {folder}")
 
 
 def _shapes(pictures: Any) -> list[tuple[int, int]]:

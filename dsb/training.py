@@ -51,16 +51,20 @@ def train_step(description: str | None, presets: Mapping[str, DSBConfig], previo
 
 def split(dataset, fold: str, limit: int | None):
     """Return the pictures to train on and those held out; `limit` keeps the first of the former."""
-    from common.sampler import split_folds
-
-    if fold == "all":
-        held_out = np.zeros(len(dataset), bool)
-    else:
-        held_out = split_folds(dataset.sizes, NUM_FOLDS, seed=FOLD_SEED) == int(fold)
+    held_out = in_fold(dataset, fold)
     training = dataset.select(np.flatnonzero(~held_out)[:limit])
     if not len(training):
         raise InputError(f"--fold {fold}: no pictures are left to train on; the set has {len(dataset)}")
     return training, dataset.select(held_out)
+
+
+def in_fold(dataset, fold: str) -> np.ndarray:
+    """Return which pictures a fold holds back, (N,) bool; "all" trains on everything and holds back none."""
+    from common.sampler import split_folds
+
+    if fold == "all":
+        return np.zeros(len(dataset), bool)
+    return split_folds(dataset.sizes, NUM_FOLDS, seed=FOLD_SEED) == int(fold)
 
 
 def _scorer(model, held_out) -> Callable[[], float]:
