@@ -180,13 +180,18 @@ class Config:
             raise InputError(f"{path}: no such file; it is written beside the weights in training") from None
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: not a configuration: {error}") from None
+        if not isinstance(values, dict):
+            raise InputError(f"{path}: not a configuration: no JSON object")
         unknown = sorted(set(values) - {spec.name for spec in dataclasses.fields(cls)})
         if unknown:
             raise InputError(f"{path}: unknown fields {', '.join(unknown)}; was it written by another version?")
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         try:
-            values["schedule"] = tuple(Stage.parse(stage) for stage in values.get("schedule", ["40:1e-3"]))
-            fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+            if "schedule" in fields:
+                fields["schedule"] = tuple(Stage.parse(stage) for stage in fields["schedule"])
             return cls(**fields)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
         except (TypeError, ValueError, AttributeError) as error:
             raise InputError(f"{path}: a value of the wrong kind: {error}; train anew, or mend it") from None
 

@@ -1,0 +1,137 @@
+import dataclasses
+import json
+from dataclasses import dataclass
+
+import pytest
+
+from common.config import Config, OneLineParser, Stage, add_config_flags, option, replace_from_flags
+from common.errors import InputError
+
+
+def parse(config_class, *arguments):
+    parser = OneLineParser(None)
+    add_config_flags(parser, config_class, "configuration")
+    return replace_from_flags(config_class(), parser.parse_args(arguments))
+
+
+def stages(*texts):
+    return tuple(Stage.parse(text) for text in texts)
+
+
+def test_every_kind_of_field_has_a_flag():
+    config = parse(
+        Config,
+        *("--name", "a run", "--seed", "7", "--zoom", "2.5", "--trunk", "small", "--no-augment", "--balanced"),
+        *("--anchor-scales", "4,8,16,32,64", "--class-names", "cat,dog", "--schedule", "5:1e-2:heads,9:1e-3"),
+    )
+    assert (config.name, config.seed, config.zoom, config.trunk) == ("a run", 7, 2.5, "small")
+    assert (config.augment, config.balanced) == (False, True)
+    assert config.anchor_scales == (4.0, 8.0, 16.0, 32.0, 64.0)
+    assert (config.class_names, config.num_classes) == (("cat", "dog"), 3)
+    assert (config.schedule, config.epochs) == ((Stage(5, 0.01, "heads"), Stage(9, 0.001)), 9)
+
+
+def test_fields_without_a_flag_keep_their_values():
+    config = Config(seed=5, trunk="small")
+    parser = OneLineParser(None)
+    add_config_flags(parser, Config, "configuration")
+    assert replace_from_flags(config, parser.parse_args([])) == config
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--seeds", "7"], "--seeds"),
+        (["--see", "7"], "--see"),  # no abbreviations: a new field must not change what an old command means
+        (["--seed", "many"], "many"),
+        (["--seed", "-1"], "must be at least 0"),
+        (["--zoom", "nan"], "from 1 to 8"),
+        (["--trunk", "resnet18"], "resnet50"),
+        (["--crop-size", "100"], "multiple of 64"),
+        (["--box-std", "1,1"], "4 values"),
+        (["--schedule", "9:1e-3,5:1e-4"], "must rise"),
+        (["--schedule", "9:1e-3,9:1e-4"], "must rise"),
+        (["--schedule", "9"], "--schedule"),
+        (["--schedule", "0:1e-3"], "epochs start at 1"),
+        (["--schedule", "1:nan"], "learning rates"),
+    ],
+)
+def test_wrong_flags_are_one_line(arguments, message):
+    with pytest.raises(InputError, match=message) as caught:
+        parse(Config, *arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_stages_read_what_they_print():
+    for stage in (Stage(20, 1e-3, "heads"), Stage(3, 0.00025, "res5.*|mrcnn_.*"), Stage(1, 1e-4, "a:b")):
+        assert Stage.parse(str(stage)) == stage
+
+
+@pytest.mark.parametrize(
+    ("schedule", "epochs", "expected"),
+    [
+        (("10:1e-3", "20:1e-4"), 40, ("20:1e-3", "40:1e-4")),
+        (("10:1e-3", "20:1e-4"), 2, ("1:1e-3", "2:1e-4")),
+        (("10:1e-3", "20:1e-4"), 1, ("1:1e-4",)),
+        (("1:1e-1", "2:1e-2", "100:1e-3"), 3, ("1:1e-1", "2:1e-2", "3:1e-3")),
+        (("1:1e-1", "2:1e-2", "100:1e-3"), 2, ("1:1e-1", "2:1e-3")),
+        (("7:1e-3",), 1, ("1:1e-3",)),
+    ],
+)
+def test_schedules_are_scaled(schedule, epochs, expected):
+    config = Config(schedule=stages(*schedule)).with_epochs(epochs)
+    assert config.schedule == stages(*expected)
+    assert config.epochs == epochs
+
+
+def test_save_and_load(tmp_path):
+    @dataclass(frozen=True, kw_only=True)
+    class Special(Config):
+        fold: str = option("all", "a field of its own")
+
+    config = Special(fold="3", schedule=stages("1:1e-2:heads", "2:1e-3"), anchor_scales=(1, 2, 3, 4, 5.5))
+    config.save(tmp_path / "config.json")
+    assert Special.load(tmp_path / "config.json") == config
+
+
+def test_loading_fills_missing_fields_with_defaults(tmp_path):
+    (tmp_path / "config.json").write_text('{"seed": 4}')
+    assert Config.load(tmp_path / "config.json") == Config(seed=4)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "not a configuration"),
+        ("\xff", "not a configuration"),
+        ('{"colour": 1, "seed": 2}', "unknown fields colour"),
+        ('{"seed": -2}', "must be at least 0"),
+        ("[1]", "not a configuration"),
+        ('{"seed": "x"}', "wrong kind"),
+        ('{"trunk": "resnet18"}', "resnet50, resnet101, small"),
+        ('{"schedule": ["x"]}', "wrong kind"),
+        ('{"schedule": [1]}', "wrong kind"),
+        ('{"box_std": 1}', "wrong kind"),
+    ],
+)
+def test_a_wrong_file_is_one_line(tmp_path, text, message):
+    (tmp_path / "config.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match=message) as caught:
+        Config.load(tmp_path / "config.json")
+    assert "config.json" in str(caught.value)
+
+
+def test_a_missing_file_is_one_line(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        Config.load(tmp_path / "config.json")
+
+
+def test_the_file_is_readable(tmp_path):
+    Config().save(tmp_path / "config.json")
+    values = json.loads((tmp_path / "config.json").read_text())
+    assert values["schedule"] == ["40:0.001:all"]
+    assert list(values) == [spec.name for spec in dataclasses.fields(Config)]
+
+
+def test_every_field_says_what_it_means():
+    assert all(spec.metadata["help"] for spec in dataclasses.fields(Config))
