@@ -1,0 +1,80 @@
+import operator
+import time
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+
+import pytest
+
+from common.errors import InputError
+from common.parallel import InlineExecutor, JobError, map_in_order, open_executor
+
+
+class LazyExecutor(Executor):
+    """Runs a job only when its result is asked for, and remembers what was submitted."""
+
+    def __init__(self):
+        self.futures = []
+
+    def submit(self, function, /, *arguments, **keywords):
+        future = Future()
+        future.result = lambda timeout=None: function(*arguments, **keywords)
+        self.futures.append(future)
+        return future
+
+
+def fail(error):
+    raise error
+
+
+def late(value, seconds):
+    time.sleep(seconds)
+    return value
+
+
+def test_results_keep_the_order_of_the_jobs():
+    jobs = [(f"job {i}", (i, 0.02 * (3 - i % 4))) for i in range(8)]
+    with ThreadPoolExecutor(4) as executor:
+        results = list(map_in_order(late, jobs, executor, ahead=4))
+    assert results == [(f"job {i}", i) for i in range(8)]
+
+
+@pytest.mark.parametrize("ahead", [1, 3, 100])
+def test_few_jobs_are_under_way(ahead):
+    executor, taken = LazyExecutor(), 0
+    for taken, (name, result) in enumerate(
+        map_in_order(abs, ((str(i), (-i,)) for i in range(20)), executor, ahead=ahead)
+    ):
+        assert (name, result) == (str(taken), taken)
+        assert len(executor.futures) - taken <= ahead
+    assert taken == 19
+
+
+def test_no_jobs():
+    assert list(map_in_order(abs, [], InlineExecutor(), ahead=2)) == []
+
+
+def test_a_failure_names_its_job():
+    jobs = [("first", (4, 2)), ("second", (1, 0))]
+    results = map_in_order(operator.truediv, jobs, InlineExecutor(), ahead=1)
+    assert next(results) == ("first", 2)
+    with pytest.raises(JobError, match="second: ZeroDivisionError"):
+        next(results)
+
+
+def test_bad_input_stays_bad_input():
+    with pytest.raises(InputError, match="a picture: no masks"):
+        list(map_in_order(fail, [("a picture", (InputError("no masks"),))], InlineExecutor(), ahead=1))
+
+
+def test_what_is_under_way_is_cancelled_when_nobody_wants_it():
+    executor = LazyExecutor()
+    results = map_in_order(abs, ((str(i), (i,)) for i in range(9)), executor, ahead=4)
+    next(results)
+    results.close()
+    assert [future.cancelled() for future in executor.futures] == [False, True, True, True]
+
+
+def test_other_processes():
+    jobs = [(str(i), (i, 0)) for i in range(5)]
+    results = list(map_in_order(operator.add, jobs, open_executor(1), ahead=2))
+    assert results == [(str(i), i) for i in range(5)]
+    assert isinstance(open_executor(0), InlineExecutor)
