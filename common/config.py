@@ -41,7 +41,7 @@ class Stage:
         return cls(int(epochs), float(learning_rate), *layers)
 
     def __str__(self) -> str:
-        return f"{self.epochs}:{self.learning_rate:g}:{self.layers}"
+        return f"{self.epochs}:{self.learning_rate!r}:{self.layers}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,50 @@
+"""Running the scripts as a user does: in this process, which is fast, or in one of their own, from any folder."""
+
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+DSB = Path(__file__).resolve().parents[1] / "dsb"
+TRAINING = ("my_train_1.py", "my_train_2.py", "my_train_3.py")
+INFERENCE = ("my_inference.py", "my_inference_tta.py")
+LOG_LINES = ("WARNING: All log messages before absl", "I0000 ", "W0000 ", "E0000 ")  # TensorFlow's own
+
+
+def run_here(monkeypatch, capsys, script, *arguments):
+    """Run a script in this process; return its exit code, its output and its errors."""
+    monkeypatch.setattr(sys, "argv", [str(DSB / script), *map(str, arguments)])
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    capsys.readouterr()
+    try:
+        runpy.run_path(str(DSB / script), run_name="__main__")
+        code = 0
+    except SystemExit as stop:
+        code = stop.code
+    return code, *capsys.readouterr()
+
+
+def load_presets(monkeypatch, script):
+    """Return a training script's experiments by the preset's name."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    return runpy.run_path(str(DSB / script), run_name="experiment")["STEP"]
+
+
+def start(folder, script, *arguments):
+    """Start a script as a process in a folder, with the cache of masks and no progress bars in there."""
+    environment = os.environ | {"XDG_CACHE_HOME": str(folder / "cache"), "TQDM_DISABLE": "1"}
+    return subprocess.Popen(
+        [sys.executable, str(DSB / script), *map(str, arguments)],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process):
+    """Wait for a process; return its exit code, its output and the lines on its stderr but for TensorFlow's log."""
+    output, errors = process.communicate(timeout=300)
+    return process.returncode, output, [line for line in errors.splitlines() if not line.startswith(LOG_LINES)]

@@ -1,0 +1,116 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from common.config import Stage
+from common.dataset import BatchLoader
+from dsb.config import DSBConfig
+from tests.scripts import TRAINING, load_presets
+
+# The published run, field by field: what all three steps share, then what differs.
+ALL_STEPS = {
+    "seed": 123,
+    "class_names": ("nucleus",),
+    "fold": "all",
+    "min_dim": 512,
+    "crop_size": 512,
+    "crop_at_origin": False,
+    "redraw_empty": 0,
+    "mini_mask_size": 56,
+    "max_instances": 256,
+    "trunk": "resnet101",
+    "norm": "frozen_batch",
+    "bfloat16": False,
+    "anchor_scales": (8, 16, 32, 64, 128),
+    "anchor_ratios": (0.5, 1, 2),
+    "rpn_train_anchors": 256,
+    "rpn_nms_threshold": 0.7,
+    "pre_nms_limit": 6000,
+    "train_proposals": 2000,
+    "detect_proposals": 1000,
+    "train_rois": 600,
+    "positive_ratio": 0.33,
+    "add_true_boxes": False,
+    "fill_negatives": False,
+    "loss_weights": (1, 1, 1, 1, 1),
+    "batch_size": 2,
+    "optimizer": "sgd",
+    "momentum": 0.9,
+    "gradient_clip": 5,
+    "weight_decay": 1e-4,
+    "decay": "steps",
+    "warmup_steps": 0,
+    "ema": 0,
+    "score_every": 0,
+    "confidence": 0.9,
+    "detection_nms_threshold": 0.2,
+    "max_detections": 512,
+    "dilation": True,
+    "mask_threshold": 0.5,
+}
+STEPS = {
+    "my_train_1.py": {
+        "name": "001",
+        "balanced": False,
+        "augment": True,
+        "aspect_ratio": 1.3,
+        "min_enlarge": 1.2,
+        "zoom": 1.5,
+        "rotation_range": 10,
+        "channel_shift_range": 15,
+        "schedule": (Stage(30, 1e-3, "all"), Stage(50, 1e-4, "all"), Stage(75, 1e-3 / 30, "all")),
+    },
+    "my_train_2.py": {
+        "name": "002",
+        "balanced": True,
+        "augment": False,
+        "aspect_ratio": 1.3,
+        "min_enlarge": 1.2,
+        "zoom": 1.5,
+        "rotation_range": 10,
+        "channel_shift_range": 15,
+        "schedule": (Stage(10, 1e-3 / 30, "all"), Stage(40, 1e-5, "all")),
+    },
+    "my_train_3.py": {
+        "name": "003",
+        "balanced": True,
+        "augment": False,
+        "aspect_ratio": 1.5,
+        "min_enlarge": 1.5,
+        "zoom": 1.7,
+        "rotation_range": 22.5,
+        "channel_shift_range": 20,
+        "schedule": (Stage(5, 1e-3 / 30, "all"),),
+    },
+}
+
+
+@pytest.mark.parametrize("script", TRAINING)
+def test_published_figures(monkeypatch, script):
+    published = load_presets(monkeypatch, script)["published"]
+    expected = ALL_STEPS | STEPS[script]
+    assert {name: getattr(published, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize("script", TRAINING)
+def test_published_epochs_have_332_steps(monkeypatch, script):
+    sizes = np.repeat([[256, 256], [256, 320]], [334, 330], axis=0)
+    dataset = SimpleNamespace(image_ids=list(map(str, range(664))), sizes=sizes)
+    assert BatchLoader(dataset, load_presets(monkeypatch, script)["published"], training=True).steps_per_epoch == 332
+
+
+@pytest.mark.parametrize("script", TRAINING)
+def test_presets_of_a_step_differ_in_scale_not_in_what_the_step_does(monkeypatch, script):
+    presets = load_presets(monkeypatch, script)
+    assert list(presets) == ["published", "small", "demo"]
+    for name in ("name", "balanced", "aspect_ratio", "min_enlarge", "zoom", "rotation_range", "channel_shift_range"):
+        assert len({getattr(preset, name) for preset in presets.values()}) == 1
+    assert all(preset.trunk == "small" and preset.norm == "group" for preset in (presets["small"], presets["demo"]))
+
+
+@pytest.mark.parametrize("script", TRAINING)
+def test_presets_survive_their_file(monkeypatch, script, tmp_path):
+    for name, preset in load_presets(monkeypatch, script).items():
+        preset.save(tmp_path / f"{name}.json")
+        assert DSBConfig.load(tmp_path / f"{name}.json") == preset
