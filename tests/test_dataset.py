@@ -1,0 +1,174 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from common.dataset import BatchLoader, label_boxes, mini_masks
+from tests.tiny import TINY, disc_labels
+
+CONFIG = replace(TINY, augment=True, max_instances=8, balanced=True)
+
+
+class Pictures:
+    """Pictures in memory: of three sizes, the last without objects."""
+
+    def __init__(self):
+        self.label_images = [
+            disc_labels(80, [(10, 10, 9), (40, 40, 12), (60, 20, 6)]),
+            disc_labels(96, [(50, 50, 30)]),
+            np.zeros((70, 90), np.int32),
+        ]
+        self.image_ids = ["three", "one", "none"]
+        self.sizes = np.array([label_image.shape for label_image in self.label_images])
+
+    def load_image(self, index):
+        return np.repeat((50 * (self.label_images[index] > 0)).astype(np.uint8)[..., None], 3, axis=2)
+
+    def load_label_image(self, index):
+        return self.label_images[index]
+
+    def load_class_ids(self, index):
+        return np.ones(self.label_images[index].max(), np.int32)
+
+
+def same(batch, other):
+    return batch.keys() == other.keys() and all((batch[name] == other[name]).all() for name in batch)
+
+
+def crowd(count):
+    """One picture with many objects of one pixel each, object k of class k + 1."""
+    pictures = Pictures()
+    label_image = np.zeros((64, 64), np.int32)
+    label_image[::4, ::4].flat[:count] = np.arange(1, count + 1)
+    pictures.label_images, pictures.image_ids, pictures.sizes = [label_image], ["crowd"], np.array([[64, 64]])
+    pictures.load_class_ids = lambda index: np.arange(1, count + 1, dtype=np.int32)
+    return pictures
+
+
+def test_the_arrays_of_a_batch():
+    batch = BatchLoader(Pictures(), CONFIG, training=True).batch_at(0)
+    shapes = {name: (array.shape, str(array.dtype)) for name, array in batch.items()}
+    assert shapes == {
+        "images": ((2, 64, 64, 3), "uint8"),
+        "boxes": ((2, 8, 4), "float32"),
+        "class_ids": ((2, 8), "int32"),
+        "mini_masks": ((2, 8, 28, 28), "uint8"),
+    }
+
+
+def test_a_step_always_gives_the_same_batch():
+    loader, other = (BatchLoader(Pictures(), CONFIG, training=True) for _ in range(2))
+    batches = [loader.batch_at(step) for step in range(6)]
+    assert all(same(other.batch_at(step), batches[step]) for step in (5, 0, 3))
+    assert not same(batches[0], batches[3])
+    assert not same(BatchLoader(Pictures(), replace(CONFIG, seed=9), training=True).batch_at(0), batches[0])
+
+
+def test_a_batch_holds_the_pictures_that_it_names():
+    loader = BatchLoader(Pictures(), CONFIG, training=False)
+    for step in range(6):
+        batch = loader.batch_at(step)
+        for image_id, class_ids in zip(loader.image_ids_at(step), batch["class_ids"], strict=True):
+            if image_id != "three":  # of whose objects a crop may miss some
+                assert (class_ids > 0).sum() == (image_id == "one")
+
+
+def test_rows_without_an_object_are_zero_and_come_last():
+    loader = BatchLoader(Pictures(), CONFIG, training=True)
+    for step in range(6):
+        batch = loader.batch_at(step)
+        used = batch["class_ids"] > 0
+        assert (np.sort(used, axis=1)[:, ::-1] == used).all()
+        assert (used == batch["boxes"].any(axis=2)).all()
+        assert (used == batch["mini_masks"].any(axis=(2, 3))).all()
+
+
+def test_boxes_and_masks_lie_on_their_objects():
+    """The pictures show the objects, so that a crop's pixels say where the masks must be."""
+    batch = BatchLoader(Pictures(), replace(CONFIG, channel_shift_range=0), training=True).batch_at(1)
+    for image, boxes in zip(batch["images"], batch["boxes"].astype(int), strict=True):
+        inside = np.zeros((64, 64), bool)
+        for y1, x1, y2, x2 in boxes:
+            assert 0 <= y1 <= y2 <= 64
+            assert 0 <= x1 <= x2 <= 64
+            inside[y1:y2, x1:x2] = True
+        assert not (image[..., 0] > 25)[~ndimage.binary_dilation(inside)].any()
+
+
+def test_too_many_objects_are_a_random_choice():
+    config = replace(CONFIG, max_instances=5, class_names=tuple(f"class {i}" for i in range(40)), augment=False)
+    loader = BatchLoader(crowd(40), config, training=False)
+    batches = [loader.batch_at(step) for step in range(4)]
+    for batch in batches:
+        assert (np.diff(batch["class_ids"]) > 0).all()  # all rows in use, nothing twice
+    assert len({tuple(ids) for batch in batches for ids in batch["class_ids"].tolist()}) > 1
+
+
+def test_the_class_follows_its_object():
+    config = replace(CONFIG, max_instances=40, class_names=tuple(f"class {i}" for i in range(40)), augment=False)
+    pictures = crowd(40)
+    pictures.load_class_ids = lambda index: np.arange(40, 0, -1, dtype=np.int32)
+    batch = BatchLoader(pictures, config, training=False).batch_at(0)
+    used = batch["class_ids"][0] > 0
+    assert used.any()
+    assert (np.diff(batch["class_ids"][0][used]) < 0).all()
+
+
+def test_an_impossible_class_is_refused():
+    pictures = Pictures()
+    pictures.load_class_ids = lambda index: np.full(pictures.label_images[index].max(), 2, np.int32)
+    with pytest.raises(ValueError, match=r"class ids \[2\] are not in 1..1"):
+        for step in range(3):
+            BatchLoader(pictures, CONFIG, training=False).batch_at(step)
+
+
+def test_empty_crops_are_drawn_anew():
+    """A large picture with one small object: most crops miss it."""
+    pictures = Pictures()
+    pictures.label_images, pictures.image_ids = [disc_labels(256, [(70, 70, 12)])], ["sparse"]
+    pictures.sizes = np.array([[256, 256]])
+    config = replace(CONFIG, min_dim=256, batch_size=16)
+    found = [
+        (BatchLoader(pictures, replace(config, redraw_empty=n), training=True).batch_at(0)["class_ids"] > 0).sum()
+        for n in (0, 20)
+    ]
+    assert found[1] > found[0]
+
+
+def test_batches_of_an_epoch():
+    assert BatchLoader(Pictures(), CONFIG, training=True).steps_per_epoch == 1
+    assert BatchLoader(Pictures(), replace(CONFIG, batch_size=1), training=True).steps_per_epoch == 3
+    assert BatchLoader(Pictures(), replace(CONFIG, batch_size=9), training=True).steps_per_epoch == 1
+    assert BatchLoader(Pictures(), replace(CONFIG, steps_per_epoch=7), training=True).steps_per_epoch == 7
+
+
+def test_boxes_of_labels():
+    label_image = np.array([[0, 4, 4], [0, 0, 4], [2, 0, 0]], np.int32)
+    labels, boxes = label_boxes(label_image)
+    assert (labels.tolist(), boxes.tolist()) == ([2, 4], [[2, 0, 3, 1], [0, 1, 2, 3]])
+    labels, boxes = label_boxes(np.zeros((3, 3), np.int32))
+    assert (labels.shape, boxes.shape) == ((0,), (0, 4))
+
+
+def test_mini_masks():
+    label_image = np.zeros((8, 8), np.int32)
+    label_image[0:4, 4:8] = 3
+    label_image[2:4, 4:6] = 7  # takes a quarter of the other's box
+    labels, boxes = label_boxes(label_image)
+    masks = mini_masks(label_image, labels, boxes, 4)
+    assert masks.tolist() == [[[1, 1, 1, 1], [1, 1, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1]], np.ones((4, 4)).tolist()]
+    assert masks.dtype == np.uint8
+    assert mini_masks(label_image, labels[:0], boxes[:0], 4).shape == (0, 4, 4)
+
+
+def test_mini_masks_are_resized_bilinearly_and_rounded():
+    rng = np.random.default_rng(3)
+    label_image = ndimage.zoom(rng.integers(0, 4, (6, 6)), 5, order=0).astype(np.int32)
+    labels, boxes = label_boxes(label_image)
+    for mask, label, (y1, x1, y2, x2) in zip(mini_masks(label_image, labels, boxes, 14), labels, boxes, strict=True):
+        crop = (label_image[y1:y2, x1:x2] == label).astype(float)
+        at = [(np.arange(14) + 0.5) / 14 * side - 0.5 for side in crop.shape]
+        values = ndimage.map_coordinates(crop, np.meshgrid(*at, indexing="ij"), order=1, mode="nearest")
+        clear = np.abs(values - 0.5) > 0.01
+        assert (mask[clear] == (values > 0.5)[clear]).all()

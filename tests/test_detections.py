@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from common.detections import Detections, Frame
+
+
+@pytest.mark.parametrize(
+    ("image_shape", "min_dim", "scaled", "padded", "window"),
+    [
+        ((256, 320), 256, (256, 320), (256, 320), (0, 0, 256, 320)),
+        ((256, 320), 512, (512, 640), (512, 640), (0, 0, 512, 640)),
+        ((520, 696), 512, (520, 696), (576, 704), (28, 4, 548, 700)),  # never scaled down
+        ((260, 347), 512, (512, 683), (512, 704), (0, 10, 512, 693)),
+        ((65, 1), 64, (4160, 64), (4160, 64), (0, 0, 4160, 64)),
+    ],
+)
+def test_frames(image_shape, min_dim, scaled, padded, window):
+    frame = Frame.for_picture(image_shape, min_dim)
+    assert (frame.scaled_shape, frame.padded_shape, frame.window) == (scaled, padded, window)
+
+
+def test_pictures_are_placed_in_the_window():
+    image = np.random.default_rng(0).integers(1, 256, (70, 100, 3)).astype(np.uint8)
+    frame = Frame.for_picture((70, 100), 64)
+    placed = frame.place(image)
+    assert placed.shape == (128, 128, 3)
+    top, left, bottom, right = frame.window
+    np.testing.assert_array_equal(placed[top:bottom, left:right], image)
+    placed[top:bottom, left:right] = 0
+    assert not placed.any()
+
+
+def test_boxes_return_to_the_picture():
+    frame = Frame.for_picture((100, 130), 200)
+    boxes = np.array([frame.window, (frame.window[0] + 20, frame.window[1] + 40, frame.window[2], frame.window[3])])
+    mapped = frame.to_picture(boxes.astype(np.float32))
+    np.testing.assert_allclose(mapped, [[0, 0, 100, 130], [10, 20, 100, 130]], rtol=1e-6)
+    assert frame.to_picture(np.zeros((0, 4), np.float32)).shape == (0, 4)
+
+
+def test_the_content_of_a_box_returns_to_the_picture():
+    """A bright rectangle is where its box says, before and after scaling and padding."""
+    image = np.zeros((50, 60, 3), np.uint8)
+    image[10:20, 30:50] = 255
+    frame = Frame.for_picture((50, 60), 100)
+    rows, columns = (np.flatnonzero((frame.place(image)[..., 0] > 127).any(axis=axis)) for axis in (1, 0))
+    box = np.array([[rows[0], columns[0], rows[-1] + 1, columns[-1] + 1]], np.float32)
+    assert frame.to_picture(box).tolist() == [[10, 30, 20, 50]]
+
+
+def test_painting():
+    probs = np.zeros((2, 4, 4), np.float16)
+    probs[0], probs[1, :, 2:] = 0.9, 0.9
+    boxes = np.array([[-2, 0, 4, 4], [4, 4, 8, 8]], np.float32)
+    detections = Detections(boxes, np.array([0.9, 0.8], np.float32), np.array([2, 1], np.int32), probs, (8, 8))
+    instances = detections.paint(0.5)
+    assert instances.boxes.tolist() == [[0, 0, 4, 4], [4, 6, 8, 8]]
+    assert instances.class_ids.tolist() == [2, 1]
+    np.testing.assert_allclose(instances.scores, [0.9, 0.8])
+
+
+def test_nothing_found():
+    nothing = Detections(
+        np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32), np.zeros((0, 28, 28)), (8, 8)
+    )
+    assert len(nothing.paint(0.5)) == 0
