@@ -1,0 +1,129 @@
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from common.cli import config_of_weights, parse_inference_flags, parse_training_flags
+from common.config import Config, OneLineParser, Stage, option
+from common.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeafConfig(Config):
+    fold: Literal["0", "1", "all"] = option("all", "fold kept for validation")
+
+
+PRESETS = {
+    "published": LeafConfig(name="leaf", schedule=(Stage(10, 1e-3), Stage(40, 1e-4))),
+    "demo": LeafConfig(name="leaf", trunk="small", schedule=(Stage(2, 1e-3),)),
+}
+
+
+def training(*arguments):
+    return parse_training_flags("Train on leaves.", PRESETS, dataset="data/leaves", arguments=arguments)
+
+
+def inference(*arguments, parser=None):
+    parser = parser or OneLineParser("Find leaves.")
+    return parse_inference_flags(PRESETS, dataset="data/test", output="out/s.csv", parser=parser, arguments=arguments)
+
+
+def shown_flags(parse, capsys):
+    with pytest.raises(SystemExit) as stop:
+        parse("--help")
+    assert stop.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_help_of_training_shows_every_flag(capsys):
+    text = shown_flags(training, capsys)
+    assert "Train on leaves." in text
+    wanted = ["dataset PATH", "weights coco|imagenet|last|none|PATH", "logs DIR", "preset {published,demo}"]
+    wanted += ["fold {0,1,all}", "epochs N", "steps-per-epoch N", "limit N", "seed N", "skip-bad"]
+    wanted += [field.name.replace("_", "-") for field in fields(LeafConfig)]
+    assert [flag for flag in wanted if f"--{flag}" not in text] == []
+
+
+def test_help_of_inference_shows_every_flag(capsys):
+    text = shown_flags(inference, capsys)
+    wanted = ["dataset PATH", "weights last|PATH", "logs DIR", "preset", "fold", "limit N", "seed N", "skip-bad"]
+    wanted += ["output CSV", "sample-submission CSV", "workers N", "confidence X", "score CSV|PATH", "picture DIR"]
+    assert [flag for flag in wanted if f"--{flag}" not in text] == []
+
+
+def test_training_flags_default_to_the_published_preset():
+    config, flags = training()
+    assert config == PRESETS["published"]
+    assert (flags.dataset, flags.logs, flags.weights, flags.limit) == (Path("data/leaves"), Path("logs"), None, None)
+    assert not flags.skip_bad
+
+
+def test_flags_change_the_chosen_preset():
+    config, flags = training("--preset", "demo", "--seed", "7", "--fold", "1", "--limit", "3", "--skip-bad")
+    assert config == replace(PRESETS["demo"], seed=7, fold="1")
+    assert (flags.limit, flags.skip_bad) == (3, True)
+
+
+def test_epochs_keep_the_shares_of_the_stages():
+    assert training("--epochs", "4")[0].schedule == (Stage(1, 1e-3), Stage(4, 1e-4))
+    assert training("--epochs", "1")[0].schedule == (Stage(1, 1e-4),)
+    assert training("--schedule", "3:0.1,9:0.01", "--epochs", "3")[0].schedule == (Stage(1, 0.1), Stage(3, 0.01))
+
+
+def test_weights_are_a_word_or_a_file(tmp_path):
+    (tmp_path / "w.h5").touch()
+    for weights in ("coco", "imagenet", "last", "none", str(tmp_path / "w.h5")):
+        assert training("--weights", weights)[1].weights == weights
+
+
+@pytest.mark.parametrize(
+    ("parse", "arguments", "message"),
+    [
+        (training, ["--weights", "cocoa"], "--weights cocoa: no such file; give coco, imagenet, last, none or"),
+        (training, ["--weights", "."], "--weights .: no such file"),
+        (training, ["--epochs", "0"], "--epochs 0: must be at least 1"),
+        (training, ["--epochs", "x"], "--epochs: invalid int value: 'x'"),
+        (training, ["--limit", "0"], "--limit 0: must be at least 1"),
+        (training, ["--preset", "huge"], "--preset: invalid choice: 'huge'"),
+        (training, ["--fold", "7"], "--fold: invalid choice: '7'"),
+        (training, ["--output", "x"], "unrecognized arguments: --output x"),
+        (training, ["stage1_train.zip"], "unrecognized arguments: stage1_train.zip"),
+        (training, ["--dataset"], "--dataset: expected one argument"),
+        (training, ["--batch-size", "0"], "--batch-size 0: must be at least 1"),
+        (training, ["--confidence", "1.5"], "--confidence 1.5: must be from 0 to 1"),
+        (inference, ["--workers", "-1"], "--workers -1: must be at least 0"),
+        (inference, ["--limit", "-3"], "--limit -3: must be at least 1"),
+        (inference, ["--epochs", "3"], "unrecognized arguments: --epochs 3"),
+    ],
+)
+def test_impossible_flags(parse, arguments, message):
+    with pytest.raises(InputError) as caught:
+        parse(*arguments)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_script_adds_flags_of_its_own():
+    parser = OneLineParser("Find leaves.")
+    parser.add_argument("--published", action="store_true")
+    assert inference("--published", parser=parser).published
+    with pytest.raises(InputError, match="unrecognized arguments: --published"):
+        inference("--published")
+
+
+def test_model_of_weights_is_described_beside_them(tmp_path):
+    saved = replace(PRESETS["demo"], fpn_channels=32, confidence=0.4)
+    saved.save(tmp_path / "config.json")
+    config = config_of_weights(inference(), tmp_path / "last.h5", PRESETS)
+    assert config == saved
+    config = config_of_weights(inference("--confidence", "0.8"), tmp_path / "last.h5", PRESETS)
+    assert config == replace(saved, confidence=0.8)
+
+
+def test_weights_without_description_are_the_presets(tmp_path):
+    weights = tmp_path / "last.h5"
+    assert config_of_weights(inference(), weights, PRESETS) == PRESETS["published"]
+    assert config_of_weights(inference("--preset", "demo"), weights, PRESETS) == PRESETS["demo"]
+    with pytest.raises(InputError, match="--confidence -1.0: must be from 0 to 1"):
+        config_of_weights(inference("--confidence", "-1"), weights, PRESETS)

@@ -1,0 +1,71 @@
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+
+from common.errors import InputError, run_main
+
+
+def stop_with(error, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["train.py", "--flag"])
+
+    def main():
+        raise error
+
+    with pytest.raises(SystemExit) as stop:
+        run_main(main)
+    return stop.value.code, capsys.readouterr().err
+
+
+def test_success_says_nothing(capsys):
+    assert run_main(lambda: None) is None
+    assert capsys.readouterr() == ("", "")
+
+
+def test_bad_input_is_one_line(capsys, monkeypatch):
+    code, errors = stop_with(InputError("a.png: torn\n  in two; replace it"), capsys, monkeypatch)
+    assert (code, errors) == (2, "train.py: a.png: torn in two; replace it\n")
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "free some space and start the same command again"),
+        (errno.EDQUOT, "free some space"),
+        (errno.EROFS, "choose an output folder that can be written"),
+        (errno.EACCES, "may read and write"),
+        (errno.ENOTDIR, "does not lead through a file"),
+        (errno.EISDIR, "give a file, not a folder"),
+        (errno.ENAMETOOLONG, "choose a shorter name"),
+    ],
+)
+def test_unusable_places_are_one_line(capsys, monkeypatch, number, remedy):
+    code, errors = stop_with(OSError(number, os.strerror(number), "out/a.csv"), capsys, monkeypatch)
+    assert code == 2
+    assert errors.startswith(f"train.py: out/a.csv: {os.strerror(number)}; ")
+    assert remedy in errors
+    assert errors.count("\n") == 1
+
+
+def test_interruption_has_its_own_code(capsys, monkeypatch):
+    code, errors = stop_with(KeyboardInterrupt(), capsys, monkeypatch)
+    assert (code, errors) == (130, "train.py: stopped; start the same command again to go on\n")
+
+
+@pytest.mark.parametrize("error", [ValueError("a bug"), OSError("without a number"), OSError(errno.EPIPE, "broken")])
+def test_bugs_keep_their_traceback(error):
+    def main():
+        raise error
+
+    with pytest.raises(type(error)):
+        run_main(main)
+
+
+def test_tensorflow_is_asked_for_silence_unless_the_user_has_spoken():
+    command = [sys.executable, "-c", "import os; from common.errors import run_main; run_main(lambda: None)\n"]
+    command[-1] += "print(os.environ['TF_CPP_MIN_LOG_LEVEL'])"
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    for given, seen in (({}, "3"), ({"TF_CPP_MIN_LOG_LEVEL": "0"}, "0")):
+        assert subprocess.check_output(command, env=environment | given, text=True).strip() == seen
