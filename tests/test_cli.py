@@ -125,5 +125,5 @@ def test_weights_without_description_are_the_presets(tmp_path):
     weights = tmp_path / "last.h5"
     assert config_of_weights(inference(), weights, PRESETS) == PRESETS["published"]
     assert config_of_weights(inference("--preset", "demo"), weights, PRESETS) == PRESETS["demo"]
-    with pytest.raises(InputError, match="--confidence -1.0: must be from 0 to 1"):
+    with pytest.raises(InputError, match=r"--confidence -1\.0: must be from 0 to 1"):
         config_of_weights(inference("--confidence", "-1"), weights, PRESETS)
