@@ -5,16 +5,13 @@ BIN := .venv/bin
 RUN := $(BIN)/python
 INSTALLED := .venv/.installed
 
-# DATA names Kaggle's stage1_train, a folder or zip archive, of which a fold is held back and scored; without it the demo
-# runs on a generated set.
-ifdef DATA
-DEMO_TRAIN := --dataset "$(DATA)" --fold 0
-DEMO_TEST := --dataset "$(DATA)" --fold 0 --score "$(DATA)"
-else
-DEMO_TRAIN := --dataset demo/data/stage1_train
-DEMO_TEST := --dataset demo/data/stage1_test --score demo/data/stage1_solution.csv
-endif
-DEMO_FLAGS := --preset demo --logs demo/logs
+# DATA names Kaggle's stage1_train, a folder or zip archive, of which a fold is held back and some of it scored; without
+# it the demo runs on a generated set. An interrupted demo goes on where it was; `make clean` starts it anew.
+DEMO_LOGS := demo/logs$(if $(DATA),-data)
+DEMO_TRAIN := --preset demo --logs $(DEMO_LOGS) --dataset $(if $(DATA),"$(DATA)" --fold 0,demo/data/stage1_train)
+DEMO_TEST := --logs $(DEMO_LOGS) --output submissions/dsb_tta.csv --picture demo/pictures \
+	$(if $(DATA),--dataset "$(DATA)" --fold 0 --limit 24 --score "$(DATA)",\
+	--dataset demo/data/stage1_test --score demo/data/stage1_solution.csv)
 
 .PHONY: help install demo demo-data test test-jax lint format benchmark clean
 .DELETE_ON_ERROR:
@@ -31,14 +28,14 @@ $(INSTALLED): setup.cfg pyproject.toml
 	$(RUN) -m pip install --quiet --no-deps imgaug==0.4.0
 	touch $@
 
-demo: install $(if $(DATA),,demo-data)  ## train, predict and score on a generated set, or on DATA=path
-	$(RUN) dsb/my_train_1.py $(DEMO_FLAGS) $(DEMO_TRAIN) --weights none
-	$(RUN) dsb/my_train_2.py $(DEMO_FLAGS) $(DEMO_TRAIN)
-	$(RUN) dsb/my_train_3.py $(DEMO_FLAGS) $(DEMO_TRAIN)
-	$(RUN) dsb/my_inference_tta.py $(DEMO_FLAGS) $(DEMO_TEST) --output submissions/dsb_tta.csv --picture demo/pictures
+demo: install $(if $(DATA),,demo-data)  ## train, predict with 15 views and score, on a generated set or on DATA=path
+	$(RUN) dsb/my_train_1.py $(DEMO_TRAIN)
+	$(RUN) dsb/my_train_2.py $(DEMO_TRAIN)
+	$(RUN) dsb/my_train_3.py $(DEMO_TRAIN)
+	$(RUN) dsb/my_inference_tta.py $(DEMO_TEST)
 
 demo-data: install
-	$(RUN) dsb/generate.py --output demo/data --images 60 --test-images 10 --seed 1 --sizes 256x256,256x320
+	$(RUN) dsb/generate.py --output demo/data --images 120 --test-images 12 --seed 1 --sizes 256x256,256x320
 
 test: install  ## run every test, and the examples in the docstrings
 	$(RUN) -m pytest

@@ -32,8 +32,8 @@ def parse_training_flags(
     parser.add_argument(
         "--weights",
         metavar="coco|imagenet|last|none|PATH",
-        help="what to start from; last: this run's last epoch, else the previous step's last "
-        "(default: coco for the first published step, none for the first of the other presets, else last)",
+        help="what to start from; last: this run's last epoch, else the previous step's "
+        "(default: last where there is one, else coco for the published preset, none for the others)",
     )
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs of the whole run; the stages keep their shares")
     some_config = next(iter(presets.values()))

@@ -67,25 +67,31 @@ def fit(
     run = _Run(model, config, training, validation, folder, score)
     if resume:
         run.restore()
+        _report_changes(type(config).load(folder / CONFIG_FILE), config)
     config.save(folder / CONFIG_FILE)
     run.train()
 
 
-def load_start(model: MaskRCNN, weights: str, logs: Path, name: str, previous: str | None) -> bool:
+def load_start(
+    model: MaskRCNN, weights: str | None, logs: Path, name: str, *, previous: str | None, first: str = "none"
+) -> bool:
     """Load what a run starts from, and say whether it goes on from its own last state.
 
     Args:
         model: takes the weights.
         weights: "coco", "imagenet", "last", "none" or a path. "last" is the run's own last epoch if it has begun,
-            else the previous step's.
+            else the previous step's. None: "last", or `first` where that would be nothing.
         logs: folder of all runs.
         name: of this run.
         previous: name of the step before, if any.
+        first: what a run starts from that has no step before.
 
     Raises:
         InputError: nothing there to start from, or the folder holds another run.
     """
     begun = (logs / name / STATE_FILE).exists()
+    if weights is None:
+        weights = "last" if begun or previous else first
     if weights == "last" and begun:
         return True
     if begun:
@@ -306,6 +312,13 @@ class _Run:
         """Drop rows of epochs that were lost after the last saved state."""
         rows = [row for row in _read_log(self.folder / LOG_FILE) if int(row["epoch"]) <= self.epoch]
         _write_log(self.folder / LOG_FILE, rows)
+
+
+def _report_changes(before: Config, now: Config) -> None:
+    """Say which figures of a run differ from those that it was begun with."""
+    for name, value in vars(before).items():
+        if value != getattr(now, name):
+            print(f"going on with another {name}: {getattr(now, name)} instead of {value}")
 
 
 def _short(logs: dict[str, float], epoch: int, epochs: int) -> str:

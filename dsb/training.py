@@ -36,8 +36,8 @@ def train_step(description: str | None, presets: Mapping[str, DSBConfig], previo
     from common.train import fit, load_start
 
     model = MaskRCNN(config)
-    weights = flags.weights or (("coco" if flags.preset == "published" else "none") if previous is None else "last")
-    resume = load_start(model, weights, flags.logs, config.name, previous)
+    first = "coco" if flags.preset == "published" else "none"
+    resume = load_start(model, flags.weights, flags.logs, config.name, previous=previous, first=first)
     fit(
         model,
         config,
