@@ -113,15 +113,9 @@ def _as_seen(found, view, seed):
     boxes = np.sort(boxes.reshape(-1, 2, 2), axis=1).reshape(-1, 4)
     probs, (height, width) = found.mask_probs.astype(np.float32), SHAPE
     if view.flip_ud:
-        boxes, probs = (
-            np.stack([height - boxes[:, 2], boxes[:, 1], height - boxes[:, 0], boxes[:, 3]], 1),
-            probs[:, ::-1],
-        )
+        boxes, probs = abs(boxes[:, [2, 1, 0, 3]] - [height, 0, height, 0]), probs[:, ::-1]
     if view.flip_lr:
-        boxes, probs = (
-            np.stack([boxes[:, 0], width - boxes[:, 3], boxes[:, 2], width - boxes[:, 1]], 1),
-            probs[..., ::-1],
-        )
+        boxes, probs = abs(boxes[:, [0, 3, 2, 1]] - [0, width, 0, width]), probs[:, :, ::-1]
     for _ in range(view.turns):
         boxes = np.stack([width - boxes[:, 3], boxes[:, 0], width - boxes[:, 1], boxes[:, 2]], axis=1)
         probs, height, width = np.rot90(probs, axes=(1, 2)), width, height
