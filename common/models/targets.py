@@ -120,7 +120,7 @@ def roi_targets(
     negative_indices, negative_in_use = _sample(exists & ~positive, noise, num_sampled - num_positive)
     if not fill:
         count = ops.sum(in_use, axis=1, keepdims=True)
-        wanted = ops.floor(count / positive_ratio) - count
+        wanted = ops.floor(count * (1 / positive_ratio)) - count  # 33 / 0.33 is below 100 in float32
         negative_in_use = negative_in_use * ops.cast(_ranks(negative_in_use) < wanted, "float32")
     matched = ops.take_along_axis(ops.argmax(ious, axis=2), indices, axis=1)
     rois = _take_rows(proposals, ops.concatenate([indices, negative_indices], axis=1))
