@@ -140,6 +140,14 @@ class Config:
         for name, length in (("anchor_scales", 5), ("box_std", 4), ("loss_weights", 5), ("mean_pixel", 3)):
             if len(getattr(self, name)) != length:
                 raise InputError(f"--{_flag(name)} takes {length} values, got {getattr(self, name)}")
+        num_anchors = len(self.anchor_ratios) * sum((self.crop_size // stride) ** 2 for stride in (4, 8, 16, 32, 64))
+        if self.rpn_train_anchors > num_anchors:
+            raise InputError(f"--rpn-train-anchors {self.rpn_train_anchors}: a crop has only {num_anchors} anchors")
+        if not 1 <= self.train_rois * self.positive_ratio <= self.train_rois <= self.train_proposals:
+            raise InputError(
+                f"--train-rois {self.train_rois}: at most --train-proposals, {self.train_proposals}, and so many that "
+                f"--positive-ratio, {self.positive_ratio:g}, leaves one for an object"
+            )
         totals = [stage.epochs for stage in self.schedule]
         if totals != sorted(set(totals)) or not totals:
             raise InputError(f"--schedule: the totals of epochs {totals} must rise from stage to stage")
