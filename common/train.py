@@ -4,7 +4,8 @@ import csv
 import math
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -227,19 +228,22 @@ class _Run:
         self._cut_log()
 
     def _train_epoch(self, batches: Iterator[tuple[str, dict]], bar: tqdm) -> dict[str, float]:
-        self.model.reset_metrics()
-        logs: dict[str, float] = {}
-        for step in range(self.epoch * self.steps, (self.epoch + 1) * self.steps):
+        """Train on an epoch's batches and return the means of their losses."""
+        sums: Counter[str] = Counter()
+        for done in range(1, self.steps + 1):
             name, batch = next(batches)
-            self.model.optimizer.learning_rate = learning_rate_at(self.config, step, self.steps)
-            results = self.model.train_on_batch(batch, return_dict=True)
-            logs = {key: float(value) for key, value in results.items()}
-            if not math.isfinite(logs["loss"]):
-                losses = ", ".join(f"{key} {value:g}" for key, value in logs.items())
-                raise InputError(f"the loss is no number any more ({losses}) at {name}; look at these pictures' masks")
-            bar.set_postfix_str(_short(logs, self.epoch + 1, self.config.epochs), refresh=False)
+            self.model.optimizer.learning_rate = learning_rate_at(
+                self.config, self.epoch * self.steps + done - 1, self.steps
+            )
+            losses = _as_floats(self.model.train_on_batch(batch, return_dict=True))
+            if not math.isfinite(losses["loss"]):
+                text = ", ".join(f"{key} {value:g}" for key, value in losses.items())
+                raise InputError(f"the loss is no number any more ({text}) at {name}; look at these pictures' masks")
+            sums.update(losses)
+            means = {key: value / done for key, value in sums.items()}
+            bar.set_postfix_str(_short(means, self.epoch + 1, self.config.epochs), refresh=False)
             bar.update()
-        return logs
+        return means
 
     def _finish_epoch(self, logs: dict[str, float], begin: float, bar: tqdm) -> None:
         """Validate with the averaged weights, save everything, write the log; `logs` gets the new entries."""
@@ -267,12 +271,13 @@ class _Run:
         return self.epoch % self.config.score_every == 0 or self.epoch == self.config.epochs
 
     def _validate(self) -> dict[str, float]:
+        """Return the means of the losses over the first validation batches."""
         assert self.validation is not None
-        self.model.reset_metrics()
-        results: dict[str, Any] = {}
-        for step in range(min(self.config.validation_steps, self.validation.steps_per_epoch)):
-            results = self.model.test_on_batch(self.validation.batch_at(step), return_dict=True)
-        return {name: float(value) for name, value in results.items()}
+        steps = min(self.config.validation_steps, self.validation.steps_per_epoch)
+        sums: Counter[str] = Counter()
+        for step in range(steps):
+            sums.update(_as_floats(self.model.test_on_batch(self.validation.batch_at(step), return_dict=True)))
+        return {key: value / steps for key, value in sums.items()}
 
     def _stage(self) -> Stage:
         return next((s for s in self.config.schedule if self.epoch < s.epochs), self.config.schedule[-1])
@@ -319,6 +324,10 @@ def _report_changes(before: Config, now: Config) -> None:
     for name, value in vars(before).items():
         if value != getattr(now, name):
             print(f"going on with another {name}: {getattr(now, name)} instead of {value}")
+
+
+def _as_floats(losses: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in losses.items()}
 
 
 def _short(logs: dict[str, float], epoch: int, epochs: int) -> str:
