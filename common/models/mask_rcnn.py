@@ -110,10 +110,11 @@ class MaskRCNN(keras.Model):
         picked = ops.take_along_axis(deltas, class_ids[..., None, None], axis=2)[:, :, 0]
         boxes = clip_to_window(decode_deltas(proposals, picked, config.box_std), windows)
         of_class = ops.one_hot(class_ids, config.num_classes)[..., 1:]
-        exists = ops.cast(ops.all(boxes[..., 2:] > boxes[..., :2], axis=-1), "float32")
+        # Neither rows of zeros that fill up the proposals, nor what the window leaves nothing of.
+        exists = ops.all((proposals[..., 2:] > proposals[..., :2]) & (boxes[..., 2:] > boxes[..., :2]), axis=-1)
         boxes, scores, columns, counts = non_max_suppression(
             boxes,
-            probs[..., 1:] * of_class * exists[..., None],
+            probs[..., 1:] * of_class * ops.cast(exists, "float32")[..., None],
             max_output=config.max_detections,
             iou_threshold=config.detection_nms_threshold,
             score_threshold=config.confidence,
