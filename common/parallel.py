@@ -1,6 +1,9 @@
 """One way to spread work: named jobs go to an executor, results come back in order, few are under way at a time."""
 
 import collections
+import os
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from typing import Any, TypeVar
@@ -31,13 +34,19 @@ def open_executor(num_workers: int) -> Executor:
     """Return an executor of `num_workers` fresh processes, or one that works in-line for 0.
 
     The processes come from joblib's loky, which starts them anew instead of forking: TensorFlow does not survive a
-    fork. They end with the program.
+    fork. They end with the program, even when it is killed.
     """
     if num_workers == 0:
         return InlineExecutor()
     from joblib.externals.loky import get_reusable_executor
 
-    return get_reusable_executor(max_workers=num_workers, timeout=None, env={"OMP_NUM_THREADS": "1"})
+    return get_reusable_executor(
+        max_workers=num_workers,
+        timeout=None,
+        initializer=_end_with,
+        initargs=(os.getpid(),),
+        env={"OMP_NUM_THREADS": "1"},
+    )
 
 
 def map_in_order(
@@ -74,6 +83,17 @@ def map_in_order(
     finally:
         for _, future in pending:
             future.cancel()
+
+
+def _end_with(parent: int) -> None:
+    """Let this process end soon after its parent, which a worker that waits for jobs would not notice."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _result(name: str, future: Future) -> tuple[str, Any]:

@@ -1,4 +1,7 @@
 import operator
+import signal
+import subprocess
+import sys
 import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
@@ -78,3 +81,16 @@ def test_other_processes():
     results = list(map_in_order(operator.add, jobs, open_executor(1), ahead=2))
     assert results == [(str(i), i) for i in range(5)]
     assert isinstance(open_executor(0), InlineExecutor)
+
+
+def test_workers_end_with_a_killed_program():
+    program = (
+        "import os, signal\n"
+        "from common.parallel import open_executor\n"
+        "print(open_executor(1).submit(os.getpid).result(), flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    output, _ = process.communicate(timeout=60)  # comes back when the worker, too, has let go of the pipe
+    assert process.returncode == -signal.SIGKILL
+    assert int(output) != process.pid
