@@ -17,6 +17,8 @@ COCO_URL = f"https://github.com/matterport/Mask_RCNN/releases/download/v2.0/{COC
 IMAGENET_FILE = "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"
 IMAGENET_URL = f"https://github.com/fchollet/deep-learning-models/releases/download/v0.2/{IMAGENET_FILE}"
 RPN_GROUP = "rpn_model"  # the library keeps the proposal head's layers below this name
+# The ImageNet file is that old: `conv1/conv1_W:0`; its "running_std" are variances.
+KERAS_1_NAMES = {"W": "kernel", "b": "bias", "running_mean": "moving_mean", "running_std": "moving_variance"}
 
 
 def save_weights(model: keras.Model, path: Path) -> None:
@@ -37,9 +39,9 @@ def save_weights(model: keras.Model, path: Path) -> None:
                 name = f"{layer.name}/{weight.name}:0"
                 file.create_dataset(f"{group}/{name}", data=keras.ops.convert_to_numpy(weight))
                 names.setdefault(group, []).append(name)
-        file.attrs["layer_names"] = [name.encode() for name in names]
+        file.attrs["layer_names"] = np.array(list(names), "S")  # bytes, as Keras 2 reads them
         for group, weight_names in names.items():
-            file[group].attrs["weight_names"] = [name.encode() for name in weight_names]
+            file[group].attrs["weight_names"] = np.array(weight_names, "S")
 
 
 def load_weights(model: keras.Model, path: Path, *, partial: bool = False) -> list[str]:
@@ -93,7 +95,8 @@ def _read_arrays(path: Path) -> dict[tuple[str, str], np.ndarray]:
     def take(name: str, item: object) -> None:
         if isinstance(item, h5py.Dataset):
             *_, layer, weight = name.split("/")
-            arrays[layer, weight.split(":")[0]] = item[()]
+            weight = weight.split(":")[0].removeprefix(f"{layer}_")
+            arrays[layer, KERAS_1_NAMES.get(weight, weight)] = item[()]
 
     try:
         with h5py.File(path, "r") as file:
