@@ -4,6 +4,7 @@ import csv
 import math
 import re
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -214,16 +215,18 @@ class _Run:
         path = self.folder / STATE_FILE
         try:
             with np.load(path, allow_pickle=False) as state:
-                self.epoch, self.best = int(state["epoch"]), float(state["best"])
-                self._enter_stage()
+                self.epoch, self.best = int(state["epoch"]) - 1, float(state["best"])
+                self._enter_stage()  # that of the saved epoch: the next may belong to a stage with other layers
+                self.epoch += 1
                 variables = self._variables()
-                if len(variables) != sum(name.startswith("variable_") for name in state.files):
-                    raise ValueError("another number of variables")
-                for i, variable in enumerate(variables):
-                    variable.assign(state[f"variable_{i}"])
+                arrays = [state[name] for name in state.files if name.startswith("variable_")]
+                if [tuple(variable.shape) for variable in variables] != [array.shape for array in arrays]:
+                    raise ValueError("other variables")
+                for variable, array in zip(variables, arrays, strict=True):
+                    variable.assign(array)
         except FileNotFoundError:
             raise InputError(f"{path}: no run to go on with; start one without --weights last") from None
-        except (ValueError, KeyError, OSError) as error:
+        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise InputError(f"{path}: the state of another architecture or optimiser, or damaged: {error}") from None
         self._cut_log()
 

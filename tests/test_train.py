@@ -1,0 +1,379 @@
+import csv
+import math
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from common import train
+from common.config import Config, Stage
+from common.dataset import BatchLoader
+from common.errors import InputError
+from common.models.losses import LOSS_NAMES
+from common.models.mask_rcnn import MaskRCNN
+from common.train import fit, learning_rate_at, load_start, set_trainable
+from common.weights import load_weights, save_weights, weighted_layers
+from tests.tiny import TINY, disc_labels
+
+RUN = replace(
+    TINY,
+    steps_per_epoch=2,
+    schedule=(Stage(1, 1e-2, "heads"), Stage(3, 1e-3)),
+    decay="cosine",
+    warmup_steps=2,
+    ema=0.6,
+    validation_steps=1,
+    weight_decay=0.01,
+)
+SHORT = replace(RUN, schedule=(Stage(3, 1e-3),), ema=0.0)
+
+
+class Discs:
+    """Three pictures in memory."""
+
+    image_ids = ("first", "second", "third")
+    sizes = np.full((3, 2), 64)
+
+    def load_image(self, index):
+        return np.repeat(50 + 100 * (self.load_label_image(index) > 0)[..., None], 3, axis=2).astype(np.uint8)
+
+    def load_label_image(self, index):
+        return disc_labels(64, [(20, 20, 12), (45, 20 + 10 * index, 9)])
+
+    def load_class_ids(self, index):
+        return np.ones(2, np.int32)
+
+
+class Interrupted(BatchLoader):
+    """Ctrl-C comes at a certain step."""
+
+    def __init__(self, config, last_step):
+        super().__init__(Discs(), config, training=True)
+        self.last_step = last_step
+
+    def batch_at(self, step):
+        if step == self.last_step:
+            raise KeyboardInterrupt
+        return super().batch_at(step)
+
+
+class Recorded(MaskRCNN):
+    """Remembers its weights after every step."""
+
+    history = ()
+
+    def train_on_batch(self, *arguments, **options):
+        results = super().train_on_batch(*arguments, **options)
+        self.history = [*self.history, weights_of(self)]
+        return results
+
+
+class Scripted(MaskRCNN):
+    """Says what its losses are instead of training."""
+
+    losses = validation_losses = (3.0, 2.0, 1.0)
+    epoch = -1
+
+    def reset_metrics(self):
+        pass
+
+    def train_on_batch(self, batch, return_dict):
+        self.epoch = int(keras.ops.convert_to_numpy(self.optimizer.iterations)) // 2
+        self.optimizer.iterations.assign_add(1)
+        return {"loss": self.losses[self.epoch], **dict.fromkeys(LOSS_NAMES, 0.5)}
+
+    def test_on_batch(self, batch, return_dict):
+        return {"loss": self.validation_losses[self.epoch], **dict.fromkeys(LOSS_NAMES, 0.5)}
+
+
+def weights_of(model):
+    return {weight.path: keras.ops.convert_to_numpy(weight).copy() for weight in model.weights}
+
+
+def build(model_class, config, seed=1):
+    keras.utils.set_random_seed(seed)
+    return model_class(config)
+
+
+def loaders(config):
+    return BatchLoader(Discs(), config, training=True), BatchLoader(Discs(), config, training=False)
+
+
+def read_log(folder):
+    with (folder / train.LOG_FILE).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def without_times(rows):
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+def same(arrays, others):
+    return arrays.keys() == others.keys() and all(np.array_equal(arrays[name], others[name]) for name in arrays)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A finished run: its model and its folder; not to be changed."""
+    folder = tmp_path_factory.mktemp("logs") / "undisturbed"
+    model = build(Recorded, RUN)
+    model.at_first = weights_of(model)
+    fit(model, RUN, loaders(RUN)[0], None, folder)
+    return model, folder
+
+
+def test_the_files_of_a_run(undisturbed):
+    _, folder = undisturbed
+    names = {path.name for path in folder.iterdir()}
+    events = {name for name in names if name.startswith("events")}
+    assert names - events == {"config.json", "log.csv", "last.h5", "best.h5", "last.npz"}
+    assert len(events) == 1
+    assert Config.load(folder / "config.json") == RUN
+
+
+def test_the_log_of_a_run(undisturbed):
+    _, folder = undisturbed
+    rows = read_log(folder)
+    assert set(rows[0]) == {"epoch", "loss", *LOSS_NAMES, "learning_rate", "seconds"}
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert all(np.isfinite([float(value) for value in row.values()]).all() for row in rows)
+    rates = [learning_rate_at(RUN, step, 2) for step in (1, 3, 5)]
+    np.testing.assert_allclose([float(row["learning_rate"]) for row in rows], rates, rtol=1e-4)
+
+
+def test_a_stage_trains_its_layers_only(undisturbed):
+    model, _ = undisturbed
+    first_epoch, last = model.history[1], model.history[-1]
+    trunk = [name for name in last if "res2a" in name or "res5a" in name or "conv1/" in name.split("mrcnn")[0]]
+    heads = [name for name in last if "mrcnn_class_logits" in name or "rpn_conv_shared" in name]
+    assert trunk and heads
+    assert all(np.array_equal(first_epoch[name], model.at_first[name]) for name in trunk)
+    assert not any(np.array_equal(first_epoch[name], model.at_first[name]) for name in heads)
+    assert not any(np.array_equal(last[name], first_epoch[name]) for name in trunk if name.endswith("kernel"))
+
+
+def test_averaged_weights_are_saved_and_training_goes_on_with_its_own(undisturbed):
+    model, folder = undisturbed
+    assert same(weights_of(model), model.history[-1])
+    average = model.history[2]  # the second stage's first step
+    for weights in model.history[3:]:
+        average = {name: RUN.ema * average[name] + (1 - RUN.ema) * weights[name] for name in weights}
+    saved = build(MaskRCNN, RUN, seed=2)
+    load_weights(saved, folder / "last.h5")
+    assert not same(weights_of(saved), model.history[-1])
+    for name, value in weights_of(saved).items():
+        np.testing.assert_allclose(value, average[name], rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+def test_an_interrupted_run_ends_as_an_undisturbed_one(undisturbed, tmp_path):
+    """Interrupted between two stages, and in the middle of an epoch."""
+    finished, folder = undisturbed
+    for last_step, resume in ((2, False), (5, True)):
+        with pytest.raises(KeyboardInterrupt):
+            fit(build(MaskRCNN, RUN), RUN, Interrupted(RUN, last_step), None, tmp_path, resume=resume)
+    model = build(MaskRCNN, RUN, seed=2)  # its own weights are of no importance
+    fit(model, RUN, loaders(RUN)[0], None, tmp_path, resume=True)
+    assert same(weights_of(model), weights_of(finished))
+    assert without_times(read_log(tmp_path)) == without_times(read_log(folder))
+    with np.load(tmp_path / "last.npz") as state, np.load(folder / "last.npz") as expected:
+        assert same(dict(state), dict(expected))
+
+
+def test_a_finished_run_can_be_continued_but_has_nothing_left_to_do(tmp_path):
+    config = replace(SHORT, schedule=(Stage(2, 1e-3),))
+    fit(build(Scripted, config), config, loaders(config)[0], None, tmp_path)
+    fit(build(Scripted, config), config, loaders(config)[0], None, tmp_path, resume=True)
+    assert [row["epoch"] for row in read_log(tmp_path)] == ["1", "2"]
+    longer = replace(config, schedule=(Stage(3, 1e-3),))
+    fit(build(Scripted, longer), longer, loaders(longer)[0], None, tmp_path, resume=True)
+    assert [row["loss"] for row in read_log(tmp_path)] == ["3", "2", "1"]
+
+
+def marked_score(model, scores):
+    """Return a score function that marks the weights with the epoch, so that the best file tells its epoch."""
+
+    def score():
+        model.class_head.get_layer("mrcnn_class_logits").bias.assign([model.epoch, model.epoch])
+        return scores[model.epoch]
+
+    return score
+
+
+def marked_epoch(path):
+    model = build(MaskRCNN, SHORT)
+    load_weights(model, path)
+    return int(keras.ops.convert_to_numpy(model.class_head.get_layer("mrcnn_class_logits").bias)[0])
+
+
+def test_the_best_epoch_has_the_highest_score(tmp_path):
+    config = replace(SHORT, score_every=1)
+    model = build(Scripted, config)
+    fit(model, config, *loaders(config), tmp_path, score=marked_score(model, [0.2, 0.6, 0.4]))
+    assert [row["score"] for row in read_log(tmp_path)] == ["0.2", "0.6", "0.4"]
+    assert (marked_epoch(tmp_path / "best.h5"), marked_epoch(tmp_path / "last.h5")) == (1, 2)
+
+
+def test_scores_come_every_few_epochs_and_at_the_end(tmp_path):
+    config = replace(SHORT, score_every=2)
+    model = build(Scripted, config)
+    fit(model, config, *loaders(config), tmp_path, score=marked_score(model, [0.9, 0.6, 0.4]))
+    assert [row.get("score", "") for row in read_log(tmp_path)] == ["", "0.6", "0.4"]
+    assert marked_epoch(tmp_path / "best.h5") == 1
+
+
+@pytest.mark.parametrize(("validated", "best"), [(True, 1), (False, 2)])
+def test_without_scores_the_lowest_loss_is_best(tmp_path, validated, best):
+    model = build(Scripted, SHORT)
+    model.validation_losses = (2.0, 1.0, 3.0)
+    training, validation = loaders(SHORT)
+    saved = []
+    original = train.save_weights
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "save_weights", lambda m, path: (saved.append((path.name, m.epoch)), original(m, path)))
+        fit(model, SHORT, training, validation if validated else None, tmp_path)
+    assert [epoch for name, epoch in saved if name == "best.h5"][-1] == best
+    names = {f"val_{name}" for name in ("loss", *LOSS_NAMES)}
+    assert names & set(read_log(tmp_path)[0]) == (names if validated else set())
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_names_the_pictures(tmp_path):
+    config = replace(SHORT, batch_size=3)
+    model = build(Scripted, config)
+    model.losses = (1.0, math.nan, 1.0)
+    with pytest.raises(InputError, match="no number") as caught:
+        fit(model, config, *loaders(config), tmp_path)
+    assert all(part in str(caught.value) for part in ("step 2", "first", "second", "third", "loss nan"))
+    with np.load(tmp_path / "last.npz") as state:
+        assert state["epoch"] == 1  # the last good one can be gone on with
+
+
+@pytest.mark.parametrize("kind", ["missing", "cut off", "empty", "another network", "another optimiser"])
+def test_a_run_that_cannot_be_resumed_is_one_line(tmp_path, kind):
+    if kind != "missing":
+        fit(build(Scripted, SHORT), SHORT, loaders(SHORT)[0], None, tmp_path)
+    path = tmp_path / "last.npz"
+    if kind in ("cut off", "empty"):
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2 if kind == "cut off" else 0])
+    config = {
+        "another network": replace(SHORT, mask_channels=64),
+        "another optimiser": replace(SHORT, optimizer="sgd"),
+    }.get(kind, SHORT)
+    with pytest.raises(
+        InputError, match="no run to go on with" if kind == "missing" else "another architecture"
+    ) as caught:
+        fit(build(Scripted, config), config, loaders(config)[0], None, tmp_path, resume=True)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_constant_learning_rates():
+    config = replace(TINY, schedule=(Stage(1, 1e-2), Stage(3, 1e-3)), warmup_steps=0)
+    assert [learning_rate_at(config, step, 2) for step in range(6)] == [1e-2] * 2 + [1e-3] * 4
+
+
+def test_warm_up():
+    config = replace(TINY, schedule=(Stage(1, 1.0), Stage(3, 0.1)), warmup_steps=4)
+    rates = [learning_rate_at(config, step, 2) for step in range(6)]
+    np.testing.assert_allclose(rates, [0.25, 0.5, 0.075, 0.1, 0.1, 0.1])
+
+
+def test_cosine_learning_rates_fall_in_every_stage():
+    config = replace(TINY, schedule=(Stage(2, 1.0), Stage(4, 0.1)), decay="cosine")
+    rates = np.array([learning_rate_at(config, step, 10) for step in range(40)])
+    assert (rates[0], rates[20]) == (1.0, 0.1)
+    np.testing.assert_allclose(rates[20:], rates[:20] / 10)
+    assert (np.diff(rates[:20]) < 0).all()
+    assert rates[10] == pytest.approx(0.505)
+    assert 0.01 < rates[19] < 0.02
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build(MaskRCNN, replace(TINY, norm="frozen_batch"))
+
+
+def trained_names(model, layers):
+    count = set_trainable(model, layers)
+    names = {layer.name for layer in weighted_layers(model) if layer.trainable_weights}
+    assert count == len(model.trainable_weights) > 0
+    return names
+
+
+def test_stages_of_layers_grow(model):
+    names = {layers: trained_names(model, layers) for layers in ("heads", "5+", "4+", "3+", "all")}
+    assert names["all"] == {layer.name for layer in weighted_layers(model)}
+    assert {name[:4] for name in names["heads"]} == {"mrcn", "rpn_", "fpn_"}
+    assert {name[:4] for name in names["5+"] - names["heads"]} == {"res5", "bn5a", "bn5b"}
+    assert {name[:4] for name in names["4+"] - names["5+"]} == {"res4", "bn4a", "bn4b"}
+    assert {name[:4] for name in names["3+"] - names["4+"]} == {"res3", "bn3a", "bn3b"}
+    assert {name[:4] for name in names["all"] - names["3+"]} == {"res2", "bn2a", "bn2b", "conv", "bn_c"}
+
+
+def test_layers_by_regular_expression(model):
+    assert trained_names(model, "mrcnn_mask|res2a_.*") == {
+        *("mrcnn_mask", "res2a_branch1", "res2a_branch2a", "res2a_branch2b"),
+    }
+
+
+def test_frozen_norms_never_learn_their_statistics(model):
+    set_trainable(model, "bn_conv1")
+    assert [weight.name for weight in model.trainable_weights] == ["gamma", "beta"]
+
+
+@pytest.mark.parametrize(("layers", "message"), [("head", "no layer's name"), ("res(", "no regular expression")])
+def test_layers_that_do_not_exist_are_one_line(model, layers, message):
+    with pytest.raises(InputError, match=message):
+        set_trainable(model, layers)
+
+
+def test_where_a_run_starts(tmp_path):
+    model, source = build(MaskRCNN, SHORT), build(MaskRCNN, SHORT, seed=2)
+    before = weights_of(model)
+    assert not load_start(model, "none", tmp_path, "002", previous="001")
+    assert same(weights_of(model), before)
+    (tmp_path / "001").mkdir()
+    save_weights(source, tmp_path / "001" / "last.h5")
+    assert not load_start(model, "last", tmp_path, "002", previous="001")  # from the step before
+    assert not same(weights_of(model), before)
+    again = build(MaskRCNN, SHORT)
+    assert not load_start(again, str(tmp_path / "001" / "last.h5"), tmp_path, "002", previous=None)
+    assert same(weights_of(again), weights_of(model))
+    (tmp_path / "002").mkdir()
+    (tmp_path / "002" / "last.npz").touch()
+    assert load_start(model, "last", tmp_path, "002", previous="001")  # from its own last epoch
+    with pytest.raises(InputError, match="holds a run already"):
+        load_start(model, "none", tmp_path, "002", previous="001")
+
+
+def test_where_a_run_starts_that_is_told_nothing(tmp_path):
+    model, source = build(MaskRCNN, SHORT), build(MaskRCNN, SHORT, seed=2)
+    before = weights_of(model)
+    assert not load_start(model, None, tmp_path, "001", previous=None)
+    assert same(weights_of(model), before)
+    save_weights(source, tmp_path / "start.h5")
+    assert not load_start(model, None, tmp_path, "001", previous=None, first=str(tmp_path / "start.h5"))
+    assert not same(weights_of(model), before)
+    (tmp_path / "001").mkdir()
+    save_weights(build(MaskRCNN, SHORT), tmp_path / "001" / "last.h5")
+    assert not load_start(model, None, tmp_path, "002", previous="001")
+    assert same(weights_of(model), before)
+    (tmp_path / "001" / "last.npz").touch()
+    assert load_start(model, None, tmp_path, "001", previous=None)
+
+
+def test_a_start_that_does_not_exist_is_one_line(tmp_path, model):
+    with pytest.raises(InputError, match="no run to go on with"):
+        load_start(model, "last", tmp_path, "001", previous=None)
+    with pytest.raises(InputError, match="no such weights file"):
+        load_start(model, "last", tmp_path, "002", previous="001")
+    with pytest.raises(InputError, match="no such weights file"):
+        load_start(model, str(tmp_path / "weights.h5"), tmp_path, "001", previous=None)
+
+
+def test_published_weights_are_loaded_as_far_as_they_fit(tmp_path, model, capsys):
+    other = build(MaskRCNN, replace(TINY, norm="frozen_batch", class_names=("a", "b")), seed=3)
+    save_weights(other, tmp_path / "mask_rcnn_coco.h5")
+    assert not load_start(model, "coco", tmp_path, "001", previous=None)
+    printed = capsys.readouterr().out
+    assert printed.count("not loaded: mrcnn_") == 3
