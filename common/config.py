@@ -80,7 +80,7 @@ class Config:
     norm: Literal["frozen_batch", "group"] = option("frozen_batch", "normalisation; 'group' to train from nothing")
     fpn_channels: int = option(256, "channels of the feature pyramid", minimum=16)
     rpn_channels: int = option(512, "channels of the region proposal head", minimum=16)
-    head_channels: int = option(1024, "width of the class and box head", minimum=16)
+    head_channels: int = option(1024, "width of the class and box head", minimum=32)  # 16 groups of one would be 0
     mask_channels: int = option(256, "channels of the mask head", minimum=16)
     mask_convs: int = option(4, "3x3 convolutions of the mask head", minimum=1, maximum=8)
     bfloat16: bool = option(False, "convolve in bfloat16; losses, boxes and scores stay float32")

@@ -1,0 +1,156 @@
+"""The scripts as a user runs them: from another folder, on a generated set, with a network cut to a minimum."""
+
+import csv
+import signal
+import time
+
+import pytest
+
+from common.submission import check_submission, read_image_ids, read_rows
+from tests.scripts import INFERENCE, TRAINING, finish, run_here, start
+
+TINY = ["--preset", "demo", "--min-dim", "64", "--crop-size", "64", "--batch-size", "1", "--steps-per-epoch", "2"]
+TINY += ["--fpn-channels", "16", "--rpn-channels", "16", "--head-channels", "64", "--mask-channels", "16"]
+TINY += ["--mask-convs", "1", "--train-rois", "8", "--train-proposals", "50", "--detect-proposals", "50"]
+TINY += ["--pre-nms-limit", "200", "--max-detections", "20", "--confidence", "0", "--dataset", "data/stage1_train"]
+TINY += ["--loss-weights", "1,1,0,1,1", "--mask-threshold", "0.4"]  # an untrained class head finds something
+TEST = ["--dataset", "data/stage1_test", "--sample-submission", "data/stage1_sample_submission.csv"]
+TRAINING_FLAGS = "dataset weights logs preset fold epochs steps-per-epoch limit seed skip-bad"
+INFERENCE_FLAGS = "dataset weights logs preset fold limit seed skip-bad output sample-submission workers confidence"
+INFERENCE_FLAGS += " score picture"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where the user stands."""
+    folder = tmp_path_factory.mktemp("user")
+    flags = ["--output", "data", "--images", 8, "--test-images", 40, "--sizes", "64x64,64x96"]
+    assert finish(start(folder, "generate.py", *flags))[0] == 0
+    return folder
+
+
+def wait_for(process, condition):
+    """Return when the condition holds; fail where the process ends before."""
+    deadline = time.monotonic() + 200
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def log_rows(folder, step):
+    with (folder / "logs" / step / "log.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def interrupted(folder):
+    """Step 1, stopped with Ctrl-C after its first epochs, then started again for one more: what became of both."""
+    process = start(folder, "my_train_1.py", *TINY, "--epochs", 1000)
+    wait_for(process, (folder / "logs" / "001" / "last.npz").exists)
+    process.send_signal(signal.SIGINT)
+    stopped = (*finish(process), log_rows(folder, "001"))
+    again = finish(start(folder, "my_train_1.py", *TINY, "--epochs", len(stopped[3]) + 1, "--weights", "last"))
+    return stopped, (*again, log_rows(folder, "001"))
+
+
+@pytest.fixture(scope="module")
+def trained(folder, interrupted):
+    """What became of steps 2 and 3."""
+    step_2 = finish(start(folder, "my_train_2.py", *TINY, "--epochs", 1, "--fold", 0, "--score-every", 1))
+    step_3 = finish(start(folder, "my_train_3.py", *TINY, "--epochs", 1))
+    return step_2, step_3
+
+
+@pytest.fixture(scope="module")
+def single(folder, trained):
+    """The single prediction of the test set, undisturbed."""
+    flags = ["--score", "data/stage1_solution.csv", "--picture", "pictures", "--workers", 0]
+    return finish(start(folder, "my_inference.py", *TEST, *flags))
+
+
+def test_interrupted_training_says_so_and_goes_on(interrupted, folder):
+    (code, _, errors, rows), (code_again, _, errors_again, rows_again) = interrupted
+    assert code == 130
+    assert [line.split(": ", 1)[1] for line in errors] == ["stopped; start the same command again to go on"]
+    assert (code_again, errors_again) == (0, [])
+    assert [row["epoch"] for row in rows_again] == [str(number + 1) for number in range(len(rows) + 1)]
+    assert rows_again[: len(rows)] == rows
+    assert not list((folder / "logs" / "001").glob(".*"))
+
+
+def test_three_steps_follow_each_other(trained, folder):
+    for code, _, errors in trained:
+        assert (code, errors) == (0, [])
+    for step in ("001", "002", "003"):
+        names = {path.name for path in (folder / "logs" / step).iterdir()}
+        assert names >= {"config.json", "log.csv", "last.h5", "best.h5", "last.npz"}
+        assert any("tfevents" in name for name in names)
+    (row,) = log_rows(folder, "002")
+    assert 0 <= float(row["score"]) <= 1
+    assert float(row["val_loss"]) > 0
+    assert "val_loss" not in log_rows(folder, "003")[0]
+
+
+def test_single_prediction_of_a_test_set(single, folder):
+    code, output, errors = single
+    assert (code, errors) == (0, [])
+    image_ids = read_image_ids(folder / "data" / "stage1_sample_submission.csv")
+    submission = folder / "submissions" / "dsb_single.csv"
+    assert check_submission(submission, image_ids) == []
+    assert read_image_ids(submission) == image_ids
+    assert (read_rows(submission, ["EncodedPixels"])["EncodedPixels"] != "").any()
+    assert f" over {len(image_ids)} pictures of submissions/dsb_single.csv" in output
+    assert {path.stem for path in (folder / "pictures").iterdir()} == {*image_ids, "overview"}
+
+
+def test_killed_inference_finishes_the_same_file(single, folder):
+    output = folder / "submissions" / "killed.csv"
+    partial = output.with_name("killed.csv.partial")
+    process = start(folder, "my_inference.py", *TEST, "--output", output)
+    wait_for(process, lambda: partial.exists() and partial.read_bytes().count(b"\n") > 5)
+    process.kill()
+    process.communicate()
+    assert partial.exists()
+    assert not output.exists()
+    code, _, errors = finish(start(folder, "my_inference.py", *TEST, "--output", output))
+    assert (code, errors) == (0, [])
+    assert output.read_bytes() == (folder / "submissions" / "dsb_single.csv").read_bytes()
+    assert not partial.exists()
+
+
+def test_fifteen_views_of_a_fold_are_scored(trained, folder, monkeypatch, capsys):
+    flags = ["--dataset", "data/stage1_train", "--fold", 0, "--score", "data/stage1_train", "--workers", 2]
+    code, output, errors = finish(start(folder, "my_inference_tta.py", *flags))
+    assert (code, errors) == (0, [])
+    submission = folder / "submissions" / "dsb_tta.csv"
+    image_ids = read_image_ids(submission)
+    assert len(image_ids) == 2
+    assert image_ids == sorted(image_ids)
+    assert check_submission(submission, image_ids) == []
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    flags = ["submissions/dsb_tta.csv", "--solution", "data/stage1_train", "--table", "scores.csv"]
+    code, scored, _ = run_here(monkeypatch, capsys, "score.py", *flags)
+    assert code == 0
+    assert next(line for line in output.splitlines() if line.startswith("score ")) in scored
+    assert list(read_rows(folder / "scores.csv", ["score"])["image_id"]) == image_ids
+
+
+@pytest.mark.parametrize(
+    ("script", "flags"),
+    [
+        *((script, TRAINING_FLAGS) for script in TRAINING),
+        *((script, INFERENCE_FLAGS) for script in INFERENCE),
+        ("my_inference.py", "published"),
+        ("my_inference_tta.py", "published channel-shift swap-scales"),
+        ("score.py", "solution table"),
+    ],
+)
+def test_help_shows_every_flag(monkeypatch, capsys, script, flags):
+    code, text, errors = run_here(monkeypatch, capsys, script, "--help")
+    assert (code, errors) == (0, "")
+    assert f"python dsb/{script}" in text
+    assert [flag for flag in flags.split() if f"--{flag} " not in text.replace("]", " ")] == []
