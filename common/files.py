@@ -3,12 +3,15 @@
 import contextlib
 import functools
 import hashlib
+import io
 import os
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+import h5py
 
 from common.errors import InputError
 
@@ -148,8 +151,31 @@ def written_aside(path: Path) -> Iterator[Path]:
     try:
         yield aside
         aside.replace(path)
+    except OSError as error:
+        if error.errno and not error.filename:  # a full disk names no file
+            error.filename = str(path)
+        raise
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def hdf5_written_aside(path: Path) -> Iterator[h5py.File]:
+    """Hand out an HDF5 file in memory; it is written to `path` as a whole when all went well.
+
+    HDF5 does not survive a full disk: it crashes where plain writing raises an error.
+
+    Args:
+        path: the file to write; its folder is created.
+
+    Yields:
+        The file, open for writing.
+    """
+    memory = io.BytesIO()
+    with h5py.File(memory, "w") as file:
+        yield file
+    with written_aside(path) as aside:
+        aside.write_bytes(memory.getbuffer())
 
 
 def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, os.stat_result]]:

@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from common.errors import InputError
-from common.files import FileTree, written_aside
+from common.files import FileTree, hdf5_written_aside
 from common.parallel import map_in_order
 from common.pictures import decode_mask, decode_picture
 
@@ -82,8 +82,8 @@ def open_index(
     if not _is_writable(folders[0]):
         report(f"{folders[0]}: cannot be written to; {folders[1]} keeps the masks instead")
         folders = folders[1:]
-    with written_aside(folders[0] / name) as aside:
-        _write_index(aside, tree, pictures)
+    with hdf5_written_aside(folders[0] / name) as file:
+        _write_index(file, tree, pictures)
     return _read_index(folders[0] / name)
 
 
@@ -133,12 +133,12 @@ class _Facts:
     label_image: np.ndarray | None = None
 
 
-def _write_index(path: Path, tree: FileTree, pictures: Sequence[PictureFiles]) -> None:
+def _write_index(file: h5py.File, tree: FileTree, pictures: Sequence[PictureFiles]) -> None:
     needs_masks = any(picture.mask_names for picture in pictures)
     jobs = ((picture.image_id, (tree, picture, needs_masks)) for picture in pictures)
     num_threads = min(os.cpu_count() or 1, 8)
     rows = []
-    with h5py.File(path, "w", libver="latest") as file, ThreadPoolExecutor(num_threads) as threads:
+    with ThreadPoolExecutor(num_threads) as threads:
         found = map_in_order(_examine, jobs, threads, ahead=2 * num_threads)
         for image_id, facts in tqdm(found, f"reading {tree.path.name}", len(pictures), unit="picture"):
             rows.append((facts.size, facts.count, facts.contested, facts.dropped, facts.problem))

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from common.errors import InputError
-from common.files import written_aside
+from common.files import hdf5_written_aside, written_aside
 
 COCO_FILE = "mask_rcnn_coco.h5"
 COCO_URL = f"https://github.com/matterport/Mask_RCNN/releases/download/v2.0/{COCO_FILE}"
@@ -31,7 +31,7 @@ def save_weights(model: keras.Model, path: Path) -> None:
         model: any depth of nested models; layer names are unique.
         path: ends in .h5.
     """
-    with written_aside(path) as aside, h5py.File(aside, "w") as file:
+    with hdf5_written_aside(path) as file:
         names: dict[str, list[str]] = {}
         for layer in weighted_layers(model):
             group = RPN_GROUP if layer.name.startswith("rpn_") else layer.name

@@ -2,6 +2,8 @@
 
 import importlib.util
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -36,3 +38,15 @@ def generated_set(tmp_path_factory):
     folder = tmp_path_factory.mktemp("generated")
     write_dataset(folder / "stage1_train", 6, 1, sizes=[(64, 64), (64, 96)])
     return folder
+
+
+@pytest.fixture
+def full_disk(tmp_path):
+    """A disk of 16 KB, nearly full; only an administrator may mount one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(disk)]
+    if not shutil.which("mount") or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("no permission to mount a small disk")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)

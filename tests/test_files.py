@@ -6,10 +6,12 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
 from common.errors import InputError
-from common.files import FileTree, open_tree, written_aside
+from common.files import FileTree, hdf5_written_aside, open_tree, written_aside
 
 CONTENT = {"b/images/x.png": b"picture", "a.csv": b"text", "b/masks/1.png": b"", "b/images/z.png": b"\0" * 5000}
 HIDDEN = {"__MACOSX/b/images/._x.png": b"fork", ".DS_Store": b"", "b/.cache/y": b""}
@@ -119,3 +121,25 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
         raise KeyError
     assert [file.name for file in path.parent.iterdir()] == ["out.csv"]
     assert path.read_text() == "first"
+
+
+def test_an_hdf5_file_appears_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "new" / "weights.h5"
+    with hdf5_written_aside(path) as file:
+        file["a/b"] = np.arange(3)
+        assert not path.exists()
+    with pytest.raises(KeyError), hdf5_written_aside(path) as file:
+        file["c"] = 1
+        raise KeyError
+    assert [entry.name for entry in path.parent.iterdir()] == ["weights.h5"]
+    with h5py.File(path) as file:
+        assert file["a/b"][()].tolist() == [0, 1, 2]
+        assert list(file) == ["a"]
+
+
+def test_a_full_disk_is_an_error_that_names_the_file(full_disk):
+    path = full_disk / "weights.h5"
+    with pytest.raises(OSError, match="No space left on device") as caught, hdf5_written_aside(path) as file:
+        file["a"] = np.arange(100_000)
+    assert caught.value.filename == str(path)
+    assert not list(full_disk.iterdir())
