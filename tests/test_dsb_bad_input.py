@@ -173,6 +173,19 @@ def test_bad_pictures_get_empty_rows_on_request(place, data, a_model, monkeypatc
 
 
 @pytest.mark.parametrize("script", INFERENCE)
+def test_a_limit_and_a_sample_are_no_contradiction(script, place, data, a_model, monkeypatch, capsys):
+    image_ids = sorted((folder.name for folder in data.iterdir()), reverse=True)
+    (place / "sample.csv").write_text("ImageId,EncodedPixels\n" + "".join(f"{name},\n" for name in image_ids))
+    flags = ["--dataset", "data", "--weights", "w.h5", "--sample-submission", "sample.csv", "--output", "s.csv"]
+    flags += ["--limit", 2, "--workers", 0, "--score", "data", "--picture", "pictures"]
+    code, output, _ = run_here(monkeypatch, capsys, script, *flags)
+    assert code == 0
+    assert read_image_ids(place / "s.csv") == image_ids[:2]
+    assert "over 2 pictures of s.csv" in output
+    assert {path.stem for path in (place / "pictures").iterdir()} == {*image_ids[:2], "overview"}
+
+
+@pytest.mark.parametrize("script", INFERENCE)
 def test_sample_submissions(script, refused, place, data):
     (place / "sample.csv").write_text("ImageId,EncodedPixels\nnobody,\n")
     (place / "other.csv").write_text("id,label\nnobody,1\n")
