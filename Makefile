@@ -41,7 +41,7 @@ test: install  ## run every test, and the examples in the docstrings
 	$(RUN) -m pytest
 
 test-jax: .venv/.installed-jax  ## run the tests of model and training on JAX
-	KERAS_BACKEND=jax $(RUN) -m pytest $$(grep -lE "^from common\.(models|train|detect|weights)[. ]" tests/test_*.py)
+	KERAS_BACKEND=jax $(RUN) -m pytest $$(grep -lE "^from common\.(models|train|optimize|detect|weights)[. ]" tests/test_*.py)
 
 .venv/.installed-jax: $(INSTALLED)
 	$(RUN) -m pip install --quiet --editable '.[jax]'

@@ -1,8 +1,6 @@
 """The training loop: stages, checkpoints, logs, and going on after an interruption."""
 
-import csv
 import math
-import re
 import time
 import zipfile
 from collections import Counter
@@ -20,21 +18,14 @@ from common.dataset import BatchLoader
 from common.errors import InputError
 from common.files import written_aside
 from common.models.mask_rcnn import MaskRCNN
+from common.optimize import build_optimizer, learning_rate_at, set_trainable
 from common.parallel import map_in_order
-from common.weights import cache_folder, find_published_weights, load_weights, save_weights, weighted_layers
+from common.run_log import append_epoch, drop_epochs_after
+from common.weights import cache_folder, find_published_weights, load_weights, save_weights
 
 LOG_FILE = "log.csv"
 BEST_WEIGHTS = "best.h5"
 STATE_FILE = "last.npz"
-HEADS = "mrcnn_.*|rpn_.*|fpn_.*"
-LAYERS = {
-    "heads": HEADS,
-    "5+": f"{HEADS}|res5.*|bn5.*",
-    "4+": f"{HEADS}|res[45].*|bn[45].*",
-    "3+": f"{HEADS}|res[345].*|bn[345].*",
-    "all": ".*",
-}
-FINAL_RATE = 0.01  # a cosine ends at this share of its stage's learning rate
 
 
 def fit(
@@ -111,60 +102,6 @@ def load_start(
     return False
 
 
-def learning_rate_at(config: Config, step: int, steps_per_epoch: int) -> float:
-    """Return the learning rate of a step: its stage's, warmed up at the run's start, falling where it is a cosine."""
-    begin = 0
-    for stage in config.schedule:
-        if step < stage.epochs * steps_per_epoch:
-            break
-        begin = stage.epochs * steps_per_epoch
-    rate = stage.learning_rate
-    if config.decay == "cosine":
-        progress = min(1.0, (step - begin) / (stage.epochs * steps_per_epoch - begin))
-        rate *= FINAL_RATE + (1 - FINAL_RATE) * (1 + math.cos(math.pi * progress)) / 2
-    return rate * min(1.0, (step + 1) / max(1, config.warmup_steps))
-
-
-def set_trainable(model: keras.Model, layers: str) -> int:
-    """Let only some layers train.
-
-    Args:
-        model: any depth of nested models.
-        layers: "heads", "5+", "4+", "3+", "all", or a regular expression that matches whole layer names.
-
-    Returns:
-        The number of trainable weights.
-
-    Raises:
-        InputError: no regular expression, or no layer matches.
-    """
-    try:
-        pattern = re.compile(LAYERS.get(layers, layers))
-    except re.error as error:
-        raise InputError(f"--schedule: layers {layers!r} are no regular expression: {error}") from None
-    for layer in weighted_layers(model):
-        layer.trainable = bool(pattern.fullmatch(layer.name))
-    if not model.trainable_weights:
-        raise InputError(f"--schedule: no layer's name matches {layers!r}; try heads, 3+, 4+, 5+ or all")
-    return len(model.trainable_weights)
-
-
-def build_optimizer(config: Config) -> keras.optimizers.Optimizer:
-    """Return the optimiser that the config asks for; the learning rate is set at every step."""
-    average: dict[str, Any] = {"use_ema": True, "ema_momentum": config.ema} if config.ema else {}
-    if config.optimizer == "sgd":
-        return keras.optimizers.SGD(1e-3, momentum=config.momentum, global_clipnorm=config.gradient_clip, **average)
-    optimizer = keras.optimizers.AdamW(
-        1e-3,
-        beta_1=config.momentum,
-        weight_decay=config.weight_decay,
-        global_clipnorm=config.gradient_clip,
-        **average,
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return optimizer
-
-
 class _Run:
     """A training run: its model, its place in the schedule and its files."""
 
@@ -228,7 +165,7 @@ class _Run:
             raise InputError(f"{path}: no run to go on with; start one without --weights last") from None
         except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise InputError(f"{path}: the state of another architecture or optimiser, or damaged: {error}") from None
-        self._cut_log()
+        drop_epochs_after(self.folder / LOG_FILE, self.epoch)
 
     def _train_epoch(self, batches: Iterator[tuple[str, dict]], bar: tqdm) -> dict[str, float]:
         """Train on an epoch's batches and return the means of their losses."""
@@ -266,7 +203,7 @@ class _Run:
         for variable, value in zip(self.model.trainable_variables if raw else [], raw, strict=True):
             variable.assign(value)
         logs["seconds"] = time.monotonic() - begin
-        self._append_log(logs)
+        append_epoch(self.folder / LOG_FILE, self.epoch, logs)
         self._save_state()  # last: an epoch without it is done again
         bar.write(f"epoch {self.epoch}/{self.config.epochs}: " + ", ".join(f"{k} {v:.4g}" for k, v in logs.items()))
 
@@ -308,19 +245,6 @@ class _Run:
         with written_aside(self.folder / STATE_FILE) as aside:
             np.savez(aside, allow_pickle=False, epoch=self.epoch, best=self.best, **arrays)
 
-    def _append_log(self, logs: dict[str, float]) -> None:
-        """Write the log with this epoch's row: columns may join later, so the file is written whole."""
-        rows = [
-            *_read_log(self.folder / LOG_FILE),
-            {"epoch": str(self.epoch), **{k: f"{v:.6g}" for k, v in logs.items()}},
-        ]
-        _write_log(self.folder / LOG_FILE, rows)
-
-    def _cut_log(self) -> None:
-        """Drop rows of epochs that were lost after the last saved state."""
-        rows = [row for row in _read_log(self.folder / LOG_FILE) if int(row["epoch"]) <= self.epoch]
-        _write_log(self.folder / LOG_FILE, rows)
-
 
 def _report_changes(before: Config, now: Config) -> None:
     """Say which figures of a run differ from those that it was begun with."""
@@ -344,18 +268,3 @@ def _short(logs: dict[str, float], epoch: int, epochs: int) -> str:
         "mrcnn_mask_loss": "mask",
     }
     return f"epoch {epoch}/{epochs} " + " ".join(f"{short} {logs[name]:.3f}" for name, short in parts.items())
-
-
-def _read_log(path: Path) -> list[dict[str, str]]:
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def _write_log(path: Path, rows: list[dict[str, str]]) -> None:
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    with written_aside(path) as aside, aside.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
