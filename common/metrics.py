@@ -45,12 +45,15 @@ class SubmissionScore:
         mean: of all pictures' scores, in [0, 1].
         pictures: a row a picture with the columns image_id, height, width, objects, predicted, score.
         by_size: a row a picture size with the columns height, width, pictures, score.
-        missing: ids of pictures that the submission lacks; each scores 0.
+        by_threshold: a row an IoU threshold with the columns iou, tp, fp, fn, precision, recall: the counts of
+            `PictureScore` summed over the pictures, and the rates of these sums.
+        missing: ids of pictures that the submission lacks; each scores 0, its objects are not found.
     """
 
     mean: float
     pictures: pd.DataFrame
     by_size: pd.DataFrame
+    by_threshold: pd.DataFrame
     missing: tuple[str, ...]
 
 
@@ -98,16 +101,9 @@ def score_picture(true: Instances, predicted: Instances, image_shape: tuple[int,
     count, num_predicted = len(true), len(predicted)
     best = mask_ious(true, predicted).max(axis=1, initial=0)
     tp = (best[:, None] > DSB_THRESHOLDS).sum(axis=0)
-    nothing = float(not count and not num_predicted)
     parts = tp / (count + num_predicted - tp) if count or num_predicted else np.ones(len(DSB_THRESHOLDS))
-    return PictureScore(
-        score=float(parts.mean()),
-        tp=tp,
-        fp=num_predicted - tp,
-        fn=count - tp,
-        precision=tp / num_predicted if num_predicted else np.full(len(tp), nothing),
-        recall=tp / count if count else np.full(len(tp), nothing),
-    )
+    fp, fn = num_predicted - tp, count - tp
+    return PictureScore(float(parts.mean()), tp, fp, fn, *_rates(tp, fp, fn))
 
 
 def dsb_score(true: Instances, predicted: Instances, image_shape: tuple[int, int]) -> float:
@@ -153,27 +149,39 @@ def score_submission(
     unknown = [image_id for image_id in texts if image_id not in known and image_id not in ignored]
     if unknown:
         raise InputError(f"{submission}: {unknown[0]} is not in the solution; choose the solution of the same stage")
-    pictures = _score_pictures(submission, texts, known)
+    pictures, by_threshold = _score_pictures(submission, texts, known)
     by_size = pictures.groupby(["height", "width"], as_index=False).agg(
         pictures=("score", "size"), score=("score", "mean")
     )
     missing = tuple(image_id for image_id in known if image_id not in texts)
-    return SubmissionScore(float(pictures["score"].mean()), pictures, by_size, missing)
+    return SubmissionScore(float(pictures["score"].mean()), pictures, by_size, by_threshold, missing)
 
 
 def _score_pictures(
     submission: Path, texts: dict[str, list[str]], known: Mapping[str, tuple[Instances, tuple[int, int]]]
-) -> pd.DataFrame:
-    """Return a row a picture; one that the submission lacks scores 0."""
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return a row a picture and a row a threshold; a picture that the submission lacks scores 0."""
     rows = []
+    counts = np.zeros((3, len(DSB_THRESHOLDS)), dtype=np.int64)
     for image_id, (true, (height, width)) in known.items():
-        if image_id in texts:
-            predicted = _decode(submission, image_id, texts[image_id], (height, width))
-            score = dsb_score(true, predicted, (height, width))
-            rows.append((image_id, height, width, len(true), len(predicted), score))
-        else:
-            rows.append((image_id, height, width, len(true), 0, 0.0))
-    return pd.DataFrame(rows, columns=["image_id", "height", "width", "objects", "predicted", "score"])
+        predicted = _decode(submission, image_id, texts.get(image_id, []), (height, width))
+        found = score_picture(true, predicted, (height, width))
+        score = found.score if image_id in texts else 0.0
+        rows.append((image_id, height, width, len(true), len(predicted), score))
+        counts += found.tp, found.fp, found.fn
+    tp, fp, fn = counts
+    precision, recall = _rates(tp, fp, fn)
+    return (
+        pd.DataFrame(rows, columns=["image_id", "height", "width", "objects", "predicted", "score"]),
+        pd.DataFrame({"iou": DSB_THRESHOLDS, "tp": tp, "fp": fp, "fn": fn, "precision": precision, "recall": recall}),
+    )
+
+
+def _rates(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return precision and recall; where one has no objects to count, 1 if there are none at all, else 0."""
+    nothing = (tp + fp + fn == 0).astype(float)
+    precision = np.divide(tp, tp + fp, out=nothing.copy(), where=tp + fp > 0)
+    return precision, np.divide(tp, tp + fn, out=nothing, where=tp + fn > 0)
 
 
 def _shared_pixels(box: list[int], mask: np.ndarray, other_box: list[int], other_mask: np.ndarray) -> int:

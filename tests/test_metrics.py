@@ -105,6 +105,36 @@ def test_perfect_submission_and_missing_pictures(tmp_path):
     assert result.pictures["score"].tolist() == [1, 1, 0]
     assert result.pictures["predicted"].tolist() == [1, 0, 0]
     assert result.by_size.values.tolist() == [[4, 6, 1, 0], [5, 5, 2, 1]]
+    assert result.by_threshold[["tp", "fp", "fn", "precision", "recall"]].values.tolist() == [[1, 0, 1, 1, 0.5]] * 10
+
+
+def test_counts_at_each_threshold(tmp_path):
+    """Of the pictures one misses an object, one has too many, and one is not submitted at all."""
+    shape, rest = (3, 100), (2, 100)
+    true, predicted = strips(100, 100, 100), strips(62, 100)
+    rows = [f"a,{text}" for text in encode_instances(predicted, shape)]
+    rows += [f"b,{text}" for text in encode_instances(strips(100, 100), rest)]
+    submission = write_submission(tmp_path / "s.csv", rows)
+    solution = {"a": (true, shape), "b": (strips(100), rest), "c": (strips(100, 100), rest), "d": (strips(), rest)}
+    table = score_submission(submission, solution).by_threshold
+    assert list(table) == ["iou", "tp", "fp", "fn", "precision", "recall"]
+    assert table["iou"].round(2).tolist() == [0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95]
+    assert table[["tp", "fp", "fn"]].values.tolist() == [[3, 1, 3]] * 3 + [[2, 2, 4]] * 7
+    np.testing.assert_allclose(table["precision"], [3 / 4] * 3 + [2 / 4] * 7)
+    np.testing.assert_allclose(table["recall"], [3 / 6] * 3 + [2 / 6] * 7)
+    texts = [(name, text, size) for name, (o, size) in solution.items() for text in encode_instances(o, size) or [""]]
+    header = "ImageId,EncodedPixels,Height,Width,Usage"
+    rows = [f"{name},{text},{height},{width},Public" for name, text, (height, width) in texts]
+    same = score_submission(submission, write(tmp_path / "solution.csv", header, rows)).by_threshold
+    assert same.equals(table)
+
+
+def test_rates_of_a_submission_without_objects(tmp_path):
+    submission = write_submission(tmp_path / "s.csv", ["a,"])
+    nothing = score_submission(submission, {"a": (Instances.empty(), (4, 4))}).by_threshold
+    assert nothing[["tp", "fp", "fn", "precision", "recall"]].values.tolist() == [[0, 0, 0, 1, 1]] * 10
+    something = score_submission(submission, {"a": (square(0, 0, 2), (4, 4))}).by_threshold
+    assert something[["tp", "fp", "fn", "precision", "recall"]].values.tolist() == [[0, 0, 1, 0, 0]] * 10
 
 
 def test_solution_file_with_ignored_pictures(tmp_path):
@@ -135,5 +165,7 @@ def test_bad_solution(tmp_path):
         score_submission(submission, submission)
     with pytest.raises(InputError, match="no such file"):
         score_submission(submission, tmp_path / "none.csv")
-    with pytest.raises(InputError, match="no picture counts"):
-        score_submission(submission, {})
+    header = "ImageId,EncodedPixels,Height,Width,Usage"
+    ignored = write(tmp_path / "ignored.csv", header, ["a,1 1,4,4,Ignored"])
+    with pytest.raises(InputError, match=r"ignored\.csv: no picture counts"):
+        score_submission(submission, ignored)
