@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 
 # DATA names Kaggle's stage1_train, a folder or zip archive, of which a fold is held back and some of it scored; without
 # it the demo runs on a generated set. An interrupted demo goes on where it was; `make clean` starts it anew.
-DEMO_LOGS := demo/logs$(if $(DATA),-data)
+DEMO_LOGS := demo/logs$(if $(DATA),-$(basename $(notdir $(DATA))))
 DEMO_TRAIN := --preset demo --logs $(DEMO_LOGS) --dataset $(if $(DATA),"$(DATA)" --fold 0,demo/data/stage1_train)
 DEMO_TEST := --logs $(DEMO_LOGS) --output submissions/dsb_tta.csv --picture demo/pictures \
 	$(if $(DATA),--dataset "$(DATA)" --fold 0 --limit 24 --score "$(DATA)",\

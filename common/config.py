@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import itertools
 import json
 import types
 import typing
@@ -148,6 +147,12 @@ class Config:
                 f"--train-rois {self.train_rois}: at most --train-proposals, {self.train_proposals}, and so many that "
                 f"--positive-ratio, {self.positive_ratio:g}, leaves one for an object"
             )
+        for name in ("anchor_scales", "anchor_ratios", "box_std"):
+            if min(getattr(self, name), default=0) <= 0:
+                raise InputError(f"--{_flag(name)} {getattr(self, name)}: all must be above 0")
+        for name in ("fpn_channels", "head_channels", "mask_channels") if self.norm == "group" else ():
+            if getattr(self, name) % 16:
+                raise InputError(f"--{_flag(name)} {getattr(self, name)}: group norm needs a multiple of 16")
         totals = [stage.epochs for stage in self.schedule]
         if totals != sorted(set(totals)) or not totals:
             raise InputError(f"--schedule: the totals of epochs {totals} must rise from stage to stage")
@@ -163,11 +168,16 @@ class Config:
         return len(self.class_names) + 1
 
     def with_epochs(self, epochs: int) -> "typing.Self":
-        """Return a copy whose schedule ends after `epochs`, every stage shortened or lengthened in proportion."""
-        totals = [max(i + 1, round(stage.epochs * epochs / self.epochs)) for i, stage in enumerate(self.schedule)]
-        stages = [dataclasses.replace(s, epochs=min(t, epochs)) for s, t in zip(self.schedule, totals, strict=True)]
-        kept = [stage for stage, after in itertools.pairwise(stages) if stage.epochs < after.epochs]
-        return dataclasses.replace(self, schedule=(*kept, stages[-1]))
+        """Return a copy whose schedule ends after `epochs`, every stage shortened or lengthened in proportion.
+
+        Each stage keeps an epoch at least; where there are fewer epochs than stages, the last stages are left out.
+        """
+        stages: list[Stage] = []
+        for i, stage in enumerate(self.schedule):
+            total = min(epochs, max(i + 1, round(stage.epochs * epochs / self.epochs)))
+            if not stages or total > stages[-1].epochs:
+                stages.append(dataclasses.replace(stage, epochs=total))
+        return dataclasses.replace(self, schedule=tuple(stages))
 
     def save(self, path: Path) -> None:
         """Write every field to a JSON file."""

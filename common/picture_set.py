@@ -25,6 +25,7 @@ class PictureSet:
         index: sizes, counts and label images of these and maybe other pictures.
         rows: (N,) int, where the index has each picture.
         has_masks: objects are known; not so for test sets.
+        left_out: ids of pictures that were found but cannot be used.
     """
 
     tree: FileTree
@@ -33,6 +34,7 @@ class PictureSet:
     index: LabelIndex
     rows: np.ndarray
     has_masks: bool
+    left_out: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Return the number of pictures."""
@@ -77,11 +79,12 @@ class PictureSet:
         return Sample(self.image_ids[index], self.load_image(index), instances)
 
     def select(self, indices: Sequence[int] | np.ndarray) -> "PictureSet":
-        """Return the set of the pictures at `indices`, (K,) int or (N,) bool, in that order."""
+        """Return the set of the pictures at `indices`, (K,) int or (N,) bool, in that order; `left_out` is empty."""
         indices = np.asarray(indices)
         order = np.flatnonzero(indices) if indices.dtype == bool else indices.astype(np.intp)
         image_ids, image_names = ([names[i] for i in order] for names in (self.image_ids, self.image_names))
-        return dataclasses.replace(self, image_ids=image_ids, image_names=image_names, rows=self.rows[order])
+        rows = self.rows[order]
+        return dataclasses.replace(self, image_ids=image_ids, image_names=image_names, rows=rows, left_out=())
 
 
 def open_picture_set(
@@ -122,6 +125,7 @@ def open_picture_set(
         index=index,
         rows=np.flatnonzero([not problem for problem in index.problems]),
         has_masks=any(picture.mask_names for picture in pictures),
+        left_out=tuple(p.image_id for p, problem in zip(pictures, index.problems, strict=True) if problem),
     )
 
 

@@ -53,13 +53,15 @@ def write_submission(
 def choose_image_ids(
     pictures: PictureSet, sample_ids: Sequence[str] | None, *, skip_bad: bool, report: Callable[[str], object] = print
 ) -> list[str]:
-    """Return the ids of the submission: the sample's in its order, else those of all pictures.
+    """Return the ids of the submission: the sample's in its order, else those of all pictures, sorted.
+
+    A picture that cannot be used keeps its id: it gets an empty row.
 
     Raises:
         InputError: the sample names a picture that the set lacks, and `skip_bad` is off.
     """
     if sample_ids is None:
-        return list(pictures.image_ids)
+        return sorted([*pictures.image_ids, *pictures.left_out])
     known = set(pictures.image_ids)
     lacking = [image_id for image_id in sample_ids if image_id not in known]
     if lacking and not skip_bad:

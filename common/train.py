@@ -20,8 +20,15 @@ from common.files import written_aside
 from common.models.mask_rcnn import MaskRCNN
 from common.optimize import build_optimizer, learning_rate_at, set_trainable
 from common.parallel import map_in_order
-from common.run_log import append_epoch, drop_epochs_after
-from common.weights import cache_folder, find_published_weights, load_weights, save_weights
+from common.run_log import EventLog, append_epoch, drop_epochs_after, read_epochs
+from common.weights import (
+    COCO_FILE,
+    IMAGENET_FILE,
+    cache_folder,
+    find_published_weights,
+    load_weights,
+    save_weights,
+)
 
 LOG_FILE = "log.csv"
 BEST_WEIGHTS = "best.h5"
@@ -61,7 +68,8 @@ def fit(
     if resume:
         run.restore()
         _report_changes(type(config).load(folder / CONFIG_FILE), config)
-    config.save(folder / CONFIG_FILE)
+    with written_aside(folder / CONFIG_FILE) as aside:
+        config.save(aside)
     run.train()
 
 
@@ -72,34 +80,41 @@ def load_start(
 
     Args:
         model: takes the weights.
-        weights: "coco", "imagenet", "last", "none" or a path. "last" is the run's own last epoch if it has begun,
-            else the previous step's. None: "last", or `first` where that would be nothing.
+        weights: "coco", "imagenet", "last", "none" or a path: what a run starts from that has not begun; one that has
+            goes on. "last" is the previous step's last epoch. None: "last", or `first` where there is no step before.
         logs: folder of all runs.
         name: of this run.
         previous: name of the step before, if any.
         first: what a run starts from that has no step before.
 
     Raises:
-        InputError: nothing there to start from, or the folder holds another run.
+        InputError: nothing there to start from.
     """
-    begun = (logs / name / STATE_FILE).exists()
-    if weights is None:
-        weights = "last" if begun or previous else first
-    if weights == "last" and begun:
+    if (logs / name / STATE_FILE).exists():
+        print(f"{logs / name}: going on after {_progress(model, logs / name)}; another --logs starts anew")
         return True
-    if begun:
-        raise InputError(f"{logs / name}: holds a run already; go on with --weights last, or choose another --logs")
+    weights = weights or ("last" if previous else first)
     if weights == "last" and previous is None:
         raise InputError(f"{logs / name}: no run to go on with; start one with --weights coco, none or a file")
-    if weights in ("coco", "imagenet"):
+    if weights == "none":
+        return False
+    if weights == "last":
+        path = logs / str(previous) / LAST_WEIGHTS
+    elif weights in ("coco", "imagenet"):
         path = find_published_weights(weights, [Path(), logs], cache_folder())
-        for line in load_weights(model, path, partial=True):
-            print(f"not loaded: {line}")
-    elif weights == "last":
-        load_weights(model, logs / str(previous) / LAST_WEIGHTS)
-    elif weights != "none":
-        load_weights(model, Path(weights))
+    else:
+        path = Path(weights)
+    for line in load_weights(model, path, partial=path.name in (COCO_FILE, IMAGENET_FILE)):
+        print(f"not loaded: {line}")
+    print(f"starting from {path}" + (f", after {_progress(model, path.parent)}" if weights == "last" else ""))
     return False
+
+
+def _progress(model: MaskRCNN, folder: Path) -> str:
+    """Say how far a run of such a model has come."""
+    beside = folder / CONFIG_FILE
+    total = type(model.config).load(beside).epochs if beside.exists() else "some"
+    return f"{len(read_epochs(folder / LOG_FILE))} of {total} epochs"
 
 
 class _Run:
@@ -124,9 +139,7 @@ class _Run:
 
     def train(self) -> None:
         """Run the epochs that are left."""
-        from tensorboard.summary import Writer
-
-        events = Writer(str(self.folder))
+        events = EventLog(self.folder)
         total = self.config.epochs * self.steps
         first = self.epoch * self.steps
         with (
@@ -142,10 +155,7 @@ class _Run:
                 logs |= {"learning_rate": float(self.model.optimizer.learning_rate)}
                 self.epoch += 1
                 self._finish_epoch(logs, begin, bar)
-                for name, value in logs.items():
-                    events.add_scalar(name, value, step=self.epoch)
-                events.flush()
-        events.close()
+                events.add(self.epoch, logs)
 
     def restore(self) -> None:
         """Take up the last saved state."""

@@ -34,8 +34,12 @@ def infer(
     """
     weights = find_weights(flags.weights, flags.logs)
     config = config_of_weights(flags, weights, PRESETS)
+    print(f"weights {weights}")
+    _warn_of_trained_pictures(flags, weights)
     pictures, image_ids = choose_pictures(flags)
-    truth = load_truth(flags.score, image_ids) if flags.score else {}
+    truth = load_truth(flags.score, image_ids, skip_bad=flags.skip_bad) if flags.score else {}
+    if flags.picture:
+        flags.picture.mkdir(parents=True, exist_ok=True)
 
     # Keras loads for seconds: after everything that may be wrong with flags and pictures.
     from common.detect import Detector
@@ -59,11 +63,22 @@ def infer(
     problems = check_submission(flags.output, image_ids, dict(zip(pictures.image_ids, _shapes(pictures), strict=True)))
     if problems:
         raise InputError(f"{flags.output}: {problems[0]} ({len(problems)} problems)")
-    print(f"wrote {flags.output}: {len(image_ids)} pictures, checked")
     if flags.picture:
         draw(flags.output, pictures, truth, flags.picture)
-    if flags.score:
-        report_score(flags.output, flags.score, image_ids)
+    result = report_score(flags.output, flags.score, image_ids, skip_bad=flags.skip_bad) if flags.score else None
+    print(f"wrote {flags.output}: {len(image_ids)} pictures, checked")
+    if flags.picture:
+        print(f"wrote {flags.picture}: overview.png, and each picture with its objects")
+    if result:
+        print(f"score {result.mean:.4f} over {len(result.pictures)} pictures")
+
+
+def _warn_of_trained_pictures(flags: argparse.Namespace, weights: Path) -> None:
+    """Say so when the pictures of a fold were trained on."""
+    trained = config_of_weights(argparse.Namespace(preset=flags.preset), weights, PRESETS).fold
+    asked = getattr(flags, "fold", "all")
+    if asked not in ("all", trained):
+        print(f"careful: {weights} was trained with --fold {trained}, so it has seen pictures of fold {asked}")
 
 
 def find_weights(name: str, logs: Path) -> Path:
@@ -85,8 +100,9 @@ def choose_pictures(flags: argparse.Namespace) -> tuple[Any, list[str]]:
     from dsb.dataset import load_dataset
     from dsb.training import in_fold
 
-    pictures = load_dataset(flags.dataset, masks=False, skip_bad=flags.skip_bad)
     fold = getattr(flags, "fold", "all")
+    # Folds are dealt over the pictures that training found usable, so their masks are looked at, too.
+    pictures = load_dataset(flags.dataset, masks=fold != "all", skip_bad=flags.skip_bad)
     if fold != "all":
         pictures = pictures.select(in_fold(pictures, fold))
     if not len(pictures):
@@ -100,12 +116,15 @@ def picture_rng(seed: int, image_id: str) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(image_id.encode())])
 
 
-def load_truth(solution: Path, image_ids: Sequence[str]) -> dict[str, tuple[Instances, tuple[int, int]]]:
+def load_truth(
+    solution: Path, image_ids: Sequence[str], *, skip_bad: bool = False
+) -> dict[str, tuple[Instances, tuple[int, int]]]:
     """Return the true objects and the (height, width) of pictures.
 
     Args:
         solution: CSV in Kaggle's columns, all of whose pictures are returned, or a folder or zip with masks.
         image_ids: the pictures wanted of a folder or zip.
+        skip_bad: report unusable pictures of a folder or zip, and leave them out.
     """
     from common.metrics import read_solution
 
@@ -113,7 +132,7 @@ def load_truth(solution: Path, image_ids: Sequence[str]) -> dict[str, tuple[Inst
         return read_solution(solution)[0]
     from dsb.dataset import load_dataset
 
-    dataset, wanted = load_dataset(solution), set(image_ids)
+    dataset, wanted = load_dataset(solution, skip_bad=skip_bad), set(image_ids)
     rows = [row for row, image_id in enumerate(dataset.image_ids) if image_id in wanted]
     if len(rows) < len(wanted):
         raise InputError(f"{solution}: lacks {len(wanted) - len(rows)} of the pictures; give the set with their masks")
@@ -123,17 +142,17 @@ def load_truth(solution: Path, image_ids: Sequence[str]) -> dict[str, tuple[Inst
     }
 
 
-def report_score(submission: Path, solution: Path, image_ids: Sequence[str]) -> Any:
-    """Print a submission's score, its sizes' and its worst pictures, and return it; for the rest see `load_truth`."""
+def report_score(submission: Path, solution: Path, image_ids: Sequence[str], *, skip_bad: bool = False) -> Any:
+    """Print a submission's score by size and threshold and its worst pictures, and return it; see `load_truth`."""
     from common.metrics import score_submission
 
-    result = score_submission(submission, solution if solution.suffix == ".csv" else load_truth(solution, image_ids))
-    print(result.by_size.to_string(index=False, float_format="%.3f"))
+    from_file = solution.suffix == ".csv"
+    result = score_submission(submission, solution if from_file else load_truth(solution, image_ids, skip_bad=skip_bad))
     worst = result.pictures.nsmallest(NUM_WORST, "score")
-    print(f"worst pictures:\n{worst.to_string(index=False, float_format='%.3f')}")
+    for title, table in (("sizes", result.by_size), ("IoU", result.by_threshold), ("worst pictures", worst)):
+        print(f"{title}:\n{table.to_string(index=False, float_format='%.3f')}")
     if result.missing:
         print(f"{len(result.missing)} pictures are missing and count as 0: {result.missing[0]} ...")
-    print(f"score {result.mean:.4f} over {len(result.pictures)} pictures of {submission}")
     return result
 
 

@@ -67,7 +67,7 @@ def test_flags_change_the_chosen_preset():
 
 def test_epochs_keep_the_shares_of_the_stages():
     assert training("--epochs", "4")[0].schedule == (Stage(1, 1e-3), Stage(4, 1e-4))
-    assert training("--epochs", "1")[0].schedule == (Stage(1, 1e-4),)
+    assert training("--epochs", "1")[0].schedule == (Stage(1, 1e-3),)
     assert training("--schedule", "3:0.1,9:0.01", "--epochs", "3")[0].schedule == (Stage(1, 0.1), Stage(3, 0.01))
 
 

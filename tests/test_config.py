@@ -75,9 +75,9 @@ def test_stages_read_what_they_print():
     [
         (("10:1e-3", "20:1e-4"), 40, ("20:1e-3", "40:1e-4")),
         (("10:1e-3", "20:1e-4"), 2, ("1:1e-3", "2:1e-4")),
-        (("10:1e-3", "20:1e-4"), 1, ("1:1e-4",)),
+        (("10:1e-3", "20:1e-4"), 1, ("1:1e-3",)),
         (("1:1e-1", "2:1e-2", "100:1e-3"), 3, ("1:1e-1", "2:1e-2", "3:1e-3")),
-        (("1:1e-1", "2:1e-2", "100:1e-3"), 2, ("1:1e-1", "2:1e-3")),
+        (("1:1e-1", "2:1e-2", "100:1e-3"), 2, ("1:1e-1", "2:1e-2")),
         (("7:1e-3",), 1, ("1:1e-3",)),
     ],
 )
@@ -138,3 +138,18 @@ def test_the_file_is_readable(tmp_path):
 
 def test_every_field_says_what_it_means():
     assert all(spec.metadata["help"] for spec in dataclasses.fields(Config))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"box_std": (0.1, 0.0, 0.2, 0.2)},
+        {"anchor_ratios": (0.5, -1.0)},
+        {"anchor_scales": (0, 8, 16, 32, 64)},
+        {"norm": "group", "fpn_channels": 100},
+        {"norm": "group", "head_channels": 40},
+    ],
+)
+def test_figures_that_no_network_can_have(values):
+    with pytest.raises(InputError, match=r"must be above 0|group norm needs a multiple of 16"):
+        Config(**values)

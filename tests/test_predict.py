@@ -159,11 +159,13 @@ def test_id_without_a_picture_has_an_empty_row(tmp_path):
 
 
 def test_sample_submission_gives_ids_and_order():
-    pictures = SimpleNamespace(image_ids=["a", "b", "c"], tree=FolderTree(Path("stage1_test")))
+    pictures = SimpleNamespace(image_ids=["a", "b", "c"], left_out=(), tree=FolderTree(Path("stage1_test")))
     assert choose_image_ids(pictures, None, skip_bad=False) == ["a", "b", "c"]
     assert choose_image_ids(pictures, ["c", "a"], skip_bad=False) == ["c", "a"]
     with pytest.raises(InputError, match=r"stage1_test: has no picture x of the sample submission \(2 are lacking\)"):
         choose_image_ids(pictures, ["c", "x", "a", "y"], skip_bad=False)
+    pictures.left_out = ("aa",)  # it cannot be used, but a submission names it
+    assert choose_image_ids(pictures, None, skip_bad=True) == ["a", "aa", "b", "c"]
     reports = []
     assert choose_image_ids(pictures, ["c", "x", "a"], skip_bad=True, report=reports.append) == ["c", "x", "a"]
     assert reports == ["no picture x: it gets an empty row"]

@@ -303,9 +303,8 @@ def test_where_a_run_starts(tmp_path):
     assert same(weights_of(again), weights_of(model))
     (tmp_path / "002").mkdir()
     (tmp_path / "002" / "last.npz").touch()
-    assert load_start(model, "last", tmp_path, "002", previous="001")  # from its own last epoch
-    with pytest.raises(InputError, match="holds a run already"):
-        load_start(model, "none", tmp_path, "002", previous="001")
+    for weights in ("last", "none", "coco"):
+        assert load_start(model, weights, tmp_path, "002", previous="001")  # a run that has begun goes on
 
 
 def test_where_a_run_starts_that_is_told_nothing(tmp_path):

@@ -1,0 +1,32 @@
+import shutil
+from argparse import Namespace
+
+from dsb.dataset import load_dataset
+from dsb.inference import choose_pictures
+from dsb.training import split
+
+
+def test_inference_deals_the_folds_of_training_when_pictures_are_left_out(generated_set, tmp_path):
+    shutil.copytree(generated_set, tmp_path / "set")
+    spoilt = sorted((tmp_path / "set" / "stage1_train").iterdir())[0]
+    shutil.rmtree(spoilt / "masks")
+    dataset = load_dataset(tmp_path / "set", skip_bad=True)
+    assert dataset.left_out == (spoilt.name,)
+    seen = []
+    for fold in "01234":
+        flags = Namespace(dataset=tmp_path / "set", fold=fold, skip_bad=True, sample_submission=None, limit=None)
+        held_out = split(dataset, fold, None)[1].image_ids
+        if held_out:
+            assert choose_pictures(flags)[1] == held_out
+        seen += held_out
+    assert sorted(seen) == dataset.image_ids
+
+
+def test_a_picture_that_cannot_be_used_keeps_an_empty_row(generated_set, tmp_path):
+    shutil.copytree(generated_set, tmp_path / "set")
+    spoilt = sorted((tmp_path / "set" / "stage1_train").iterdir())[0]
+    (spoilt / "images" / f"{spoilt.name}.png").write_bytes(b"no picture")
+    flags = Namespace(dataset=tmp_path / "set", skip_bad=True, sample_submission=None, limit=None)
+    pictures, image_ids = choose_pictures(flags)
+    assert image_ids[0] == spoilt.name
+    assert spoilt.name not in pictures.image_ids
