@@ -269,10 +269,50 @@ def test_score_of_something_else(refused, place, data):
         ("wrong.csv", "data", "wrong.csv: line 1: the header is 'id,runs'"),
         ("unknown.csv", "nowhere", "nowhere: no such folder or zip archive"),
         ("unknown.csv", "none.csv", "none.csv: no such file"),
-        ("unknown.csv", "data", "data: lacks 1 of the pictures"),
+        ("unknown.csv", "data", "unknown.csv: line 2: nobody: no picture of this competition (1 problems)"),
     ):
         assert message in refused("score.py", submission, "--solution", solution)
     assert "the following arguments are required: CSV, --solution" in refused("score.py")
+    flags = ["--solution", "none.csv", "--only-submitted"]
+    assert "--only-submitted: none.csv says itself what counts" in refused("score.py", "unknown.csv", *flags)
+
+
+def test_every_problem_of_a_submission_is_printed(place, data, monkeypatch, capsys):
+    first, second = sorted(folder.name for folder in data.iterdir())[:2]
+    unknown = "".join(f"nobody{number},\n" for number in range(60))
+    wrong = [f"line 2: {first}: ", f"line 3: {second}: run '1 99999': the run ends past the picture's "]
+    for rows, problems, count in (
+        (f"{first},1 2 3\n{second},1 99999\n", wrong, 2),
+        (unknown, [f"line {number + 2}: nobody{number}: no picture of" for number in range(50)] + ["and 10 more"], 60),
+    ):
+        (place / "s.csv").write_text("ImageId,EncodedPixels\n" + rows)
+        code, output, errors = run_here(monkeypatch, capsys, "score.py", "s.csv", "--solution", "data")
+        assert code == 2
+        assert len(errors.splitlines()) == 1 and f"({count} problems)" in errors
+        for line, problem in zip(output.splitlines(), problems, strict=True):
+            assert line.startswith(problem)
+
+
+def test_pictures_that_a_submission_lacks(place, data, monkeypatch, capsys):
+    image_ids = sorted(folder.name for folder in data.iterdir())
+    (place / "s.csv").write_text("ImageId,EncodedPixels\n" + "".join(f"{name},\n" for name in image_ids[:2]))
+    code, output, _ = run_here(monkeypatch, capsys, "score.py", "s.csv", "--solution", "data")
+    assert code == 0
+    assert "4 pictures are missing and count as 0" in output and "over 6 pictures" in output
+    flags = ["--solution", "data", "--only-submitted", "--table", "t.csv"]
+    code, output, _ = run_here(monkeypatch, capsys, "score.py", "s.csv", *flags)
+    assert code == 0
+    assert "missing" not in output and "over 2 pictures" in output
+    assert len((place / "t.csv").read_text().splitlines()) == 3
+
+
+def test_ignored_pictures_may_be_submitted(place, monkeypatch, capsys):
+    rows = "a,1 4,4,4,Public\nb,1 1,8,8,Ignored\n"
+    (place / "solution.csv").write_text("ImageId,EncodedPixels,Height,Width,Usage\n" + rows)
+    (place / "s.csv").write_text("ImageId,EncodedPixels\na,1 4\nb,5 500\n")
+    code, output, _ = run_here(monkeypatch, capsys, "score.py", "s.csv", "--solution", "solution.csv")
+    assert code == 0
+    assert "score 1.0000 over 1 pictures" in output
 
 
 def test_overlapping_and_empty_masks_are_reported_and_handled(place, data, monkeypatch, capsys):

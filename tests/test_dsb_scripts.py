@@ -132,7 +132,8 @@ def test_fifteen_views_of_a_fold_are_scored(trained, folder, monkeypatch, capsys
     assert check_submission(submission, image_ids) == []
     monkeypatch.chdir(folder)
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-    flags = ["submissions/dsb_tta.csv", "--solution", "data/stage1_train", "--table", "scores.csv"]
+    flags = ["submissions/dsb_tta.csv", "--solution", "data/stage1_train", "--only-submitted"]
+    flags += ["--table", "scores.csv"]
     code, scored, _ = run_here(monkeypatch, capsys, "score.py", *flags)
     assert code == 0
     assert next(line for line in output.splitlines() if line.startswith("score ")) in scored
@@ -146,7 +147,7 @@ def test_fifteen_views_of_a_fold_are_scored(trained, folder, monkeypatch, capsys
         *((script, INFERENCE_FLAGS) for script in INFERENCE),
         ("my_inference.py", "published"),
         ("my_inference_tta.py", "published channel-shift swap-scales"),
-        ("score.py", "solution table"),
+        ("score.py", "solution only-submitted table"),
     ],
 )
 def test_help_shows_every_flag(monkeypatch, capsys, script, flags):
