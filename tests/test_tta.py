@@ -36,11 +36,23 @@ def shows(view, picture, channel_shift=False):
 
 
 def test_the_table():
-    assert len(VIEWS) == 15
-    assert VIEWS[4] == View(True, True, 1, 0, 0.9, 0.8)
-    assert [sum(column) for column in zip(*map(dataclasses.astuple, VIEWS), strict=True)] == pytest.approx(
-        [6, 8, 26, 142, 16.4, 16.4]
-    )
+    assert [dataclasses.astuple(view) for view in VIEWS] == [
+        (False, False, 0, 0, 1, 1),
+        (False, False, 0, 0, 2, 2),
+        (False, False, 0, 0, 0.7, 0.8),
+        (False, False, 0, 15, 1.5, 1.5),
+        (True, True, 1, 0, 0.9, 0.8),
+        (True, False, 2, 7, 1.1, 1.2),
+        (False, True, 3, 10, 0.5, 0.5),
+        (False, True, 3, 10, 1, 1.2),
+        (True, True, 2, 25, 1, 1),
+        (True, True, 2, 25, 1, 1),
+        (False, True, 3, 5, 1, 1),
+        (True, False, 1, 15, 1, 1),
+        (True, True, 3, 15, 1, 0.9),
+        (False, True, 3, 10, 1.5, 1.5),
+        (False, False, 3, 5, 1.2, 1),
+    ]
     assert VIEWS[4].swap_scales() == View(True, True, 1, 0, 0.8, 0.9)
 
 
