@@ -5,10 +5,10 @@ from typing import Protocol
 
 import cv2
 import numpy as np
-from scipy import ndimage
 
 from common.augment import flip_rotate_shift, rescale_and_crop
 from common.augment_imgaug import augment_imgaug
+from common.boxes import label_boxes
 from common.config import Config
 from common.sampler import Sampler, size_balanced_indices
 
@@ -120,24 +120,6 @@ class BatchLoader:
                 channel_shift_range=config.channel_shift_range,
             )
         return image, label_image
-
-
-def label_boxes(label_image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the labels present in a label image and the smallest box around each.
-
-    Args:
-        label_image: (H, W) int32, 0 = background.
-
-    Returns:
-        labels (N,) int, ascending; boxes (N, 4) int32, y1, x1, y2, x2.
-
-    Example:
-        >>> label_boxes(np.array([[0, 7, 7]]))
-        (array([7]), array([[0, 1, 1, 3]], dtype=int32))
-    """
-    found = [(label, s) for label, s in enumerate(ndimage.find_objects(label_image), start=1) if s is not None]
-    boxes = [(rows.start, columns.start, rows.stop, columns.stop) for _, (rows, columns) in found]
-    return np.array([label for label, _ in found], dtype=int), np.array(boxes, dtype=np.int32).reshape(-1, 4)
 
 
 def mini_masks(label_image: np.ndarray, labels: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:

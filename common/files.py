@@ -178,6 +178,11 @@ def hdf5_written_aside(path: Path) -> Iterator[h5py.File]:
         aside.write_bytes(memory.getbuffer())
 
 
+def cache_folder() -> Path:
+    """Return the folder for downloads and caches: `$XDG_CACHE_HOME` or `~/.cache`, and the project's name."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kaggle-segmentation"
+
+
 def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
     with os.scandir(folder) as entries:
         for entry in entries:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
+
+from common.boxes import label_boxes
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,15 +122,10 @@ class Instances:
             >>> len(Instances.from_label_image(np.array([[0, 2], [7, 7]])))
             2
         """
-        found = [
-            (label, rows, columns)
-            for label, slices in enumerate(ndimage.find_objects(label_image), start=1)
-            if slices is not None
-            for rows, columns in [slices]
-        ]
-        boxes = [(rows.start, columns.start, rows.stop, columns.stop) for _, rows, columns in found]
-        crops = [label_image[rows, columns] == label for label, rows, columns in found]
-        return cls.from_crops(np.array(boxes), crops, class_ids, scores)
+        labels, boxes = label_boxes(label_image)
+        corners = zip(labels.tolist(), boxes.tolist(), strict=True)
+        crops = [label_image[y1:y2, x1:x2] == label for label, (y1, x1, y2, x2) in corners]
+        return cls.from_crops(boxes, crops, class_ids, scores)
 
     def to_label_image(self, image_shape: tuple[int, int]) -> np.ndarray:
         """Return an (H, W) int32 label image: object i has label i + 1; the earlier one keeps a contested pixel."""

@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from common.errors import InputError
-from common.files import FileTree, hdf5_written_aside
+from common.files import FileTree, cache_folder, hdf5_written_aside
 from common.parallel import map_in_order
 from common.pictures import decode_mask, decode_picture
 
@@ -74,7 +74,8 @@ def open_index(
     Raises:
         InputError: a kept index is damaged.
     """
-    folders = [cache or _default_cache(), Path(tempfile.gettempdir()) / "kaggle-segmentation"]
+    folders = [cache or cache_folder(), Path(tempfile.gettempdir()) / cache_folder().name]
+    # After a change of the files the older index stays: whoever opened the set before may still read from it.
     name = f"{tree.path.stem}-{_digest(tree, pictures)}.h5"
     for folder in folders:
         if (folder / name).is_file():
@@ -187,10 +188,6 @@ def _read_index(path: Path) -> LabelIndex:
             return LabelIndex(path, **columns, problems=list(file["problems"].asstr()[()]))
     except (OSError, KeyError):
         raise InputError(f"{path}: a damaged index; remove the file, and it is made anew") from None
-
-
-def _default_cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kaggle-segmentation"
 
 
 def _digest(tree: FileTree, pictures: Sequence[PictureFiles]) -> str:

@@ -77,24 +77,6 @@ def scale_to_8_bits(image: np.ndarray) -> np.ndarray:
     return np.rint((image - low) * (255 / (high - low) if high > low else 0)).astype(np.uint8)
 
 
-def load_picture(path: Path) -> np.ndarray:
-    """Read a picture file as `decode_picture` does.
-
-    Args:
-        path: the file.
-
-    Returns:
-        (H, W, 3) uint8, RGB.
-
-    Raises:
-        InputError: no such file, no picture, or a damaged one.
-    """
-    try:
-        return decode_picture(path.read_bytes(), str(path))
-    except (FileNotFoundError, IsADirectoryError):
-        raise InputError(f"{path}: no such picture") from None
-
-
 def save_picture(path: Path, image: np.ndarray) -> None:
     """Write a picture, whole or not at all; its folder is created.
 

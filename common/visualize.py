@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import cv2
 import numpy as np
 
-from common.instances import Instances, Sample
+from common.instances import Instances
 
 GREEN, YELLOW, RED, WHITE = (0, 220, 0), (255, 220, 0), (255, 40, 40), (255, 255, 255)
 CAPTION_HEIGHT = 18  # pixels
@@ -111,12 +111,6 @@ def make_overview(
             top = CAPTION_HEIGHT + step * i
             sheet[top : top + tile_height, left : left + tile.shape[1]] = tile
     return sheet
-
-
-def overview_row(sample: Sample, predicted: Instances) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the pictures of a row with the columns input, truth and prediction, brightened for the eye."""
-    image = brighten(sample.image)
-    return image, draw_instances(image, sample.instances), draw_comparison(image, sample.instances, predicted)
 
 
 def brighten(image: np.ndarray) -> np.ndarray:

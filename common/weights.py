@@ -1,6 +1,5 @@
 """Weights in and out of files, and where the well-known ones come from."""
 
-import os
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -10,6 +9,7 @@ import keras
 import numpy as np
 
 from common.errors import InputError
+from common.files import cache_folder as cache_folder
 from common.files import hdf5_written_aside, written_aside
 
 COCO_FILE = "mask_rcnn_coco.h5"
@@ -156,8 +156,3 @@ def download(url: str, path: Path, timeout: float = 30.0) -> None:
                 bar.update(len(block))
             if total and file.tell() != total:
                 raise OSError(f"the connection broke after {file.tell()} of {total} bytes")
-
-
-def cache_folder() -> Path:
-    """Return the folder for downloads and caches: `$XDG_CACHE_HOME` or `~/.cache`, and the project's name."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kaggle-segmentation"

@@ -1,6 +1,6 @@
 import numpy as np
 
-from common.boxes import box_areas, box_intersections, box_ious, boxes_from_xywh, clip_boxes
+from common.boxes import box_areas, box_intersections, box_ious, boxes_from_xywh, clip_boxes, label_boxes
 
 NONE = np.zeros((0, 4), np.int32)
 
@@ -47,3 +47,11 @@ def test_boxes_end_at_the_border():
 
 def test_other_formats():
     assert boxes_from_xywh(np.array([[0, 0, 0, 0], [3, 1, 4, 2]])).tolist() == [[0, 0, 0, 0], [1, 3, 3, 7]]
+
+
+def test_boxes_of_labels():
+    label_image = np.array([[0, 4, 4], [0, 0, 4], [2, 0, 0]], np.int32)
+    labels, boxes = label_boxes(label_image)
+    assert (labels.tolist(), boxes.tolist()) == ([2, 4], [[2, 0, 3, 1], [0, 1, 2, 3]])
+    labels, boxes = label_boxes(np.zeros((3, 3), np.int32))
+    assert (labels.shape, boxes.shape) == ((0,), (0, 4))

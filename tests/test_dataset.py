@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from common.dataset import BatchLoader, label_boxes, mini_masks
+from common.boxes import label_boxes
+from common.dataset import BatchLoader, mini_masks
 from tests.tiny import TINY, disc_labels
 
 CONFIG = replace(TINY, augment=True, max_instances=8, balanced=True)
@@ -182,14 +183,6 @@ def test_batches_of_an_epoch():
     assert BatchLoader(Pictures(), replace(CONFIG, batch_size=1), training=True).steps_per_epoch == 3
     assert BatchLoader(Pictures(), replace(CONFIG, batch_size=9), training=True).steps_per_epoch == 1
     assert BatchLoader(Pictures(), replace(CONFIG, steps_per_epoch=7), training=True).steps_per_epoch == 7
-
-
-def test_boxes_of_labels():
-    label_image = np.array([[0, 4, 4], [0, 0, 4], [2, 0, 0]], np.int32)
-    labels, boxes = label_boxes(label_image)
-    assert (labels.tolist(), boxes.tolist()) == ([2, 4], [[2, 0, 3, 1], [0, 1, 2, 3]])
-    labels, boxes = label_boxes(np.zeros((3, 3), np.int32))
-    assert (labels.shape, boxes.shape) == ((0,), (0, 4))
 
 
 def test_mini_masks():

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from common.errors import InputError
-from common.files import FileTree, hdf5_written_aside, open_tree, written_aside
+from common.files import FileTree, cache_folder, hdf5_written_aside, open_tree, written_aside
 
 CONTENT = {"b/images/x.png": b"picture", "a.csv": b"text", "b/masks/1.png": b"", "b/images/z.png": b"\0" * 5000}
 HIDDEN = {"__MACOSX/b/images/._x.png": b"fork", ".DS_Store": b"", "b/.cache/y": b""}
@@ -143,3 +143,11 @@ def test_a_full_disk_is_an_error_that_names_the_file(full_disk):
         file["a"] = np.arange(100_000)
     assert caught.value.filename == str(path)
     assert not list(full_disk.iterdir())
+
+
+def test_the_cache_follows_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder().parent == tmp_path
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_folder().parent == tmp_path / ".cache"

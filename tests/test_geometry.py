@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from common.dataset import label_boxes, mini_masks
+from common.boxes import label_boxes
+from common.dataset import mini_masks
 from common.instances import Instances
 from common.masks import paint_masks
 from common.metrics import dsb_score

@@ -73,6 +73,7 @@ def test_an_index_is_built_once_and_again_after_a_change(tree, tmp_path):
     save_picture(tree.path / "1.png", np.zeros((9, 7), np.uint8))
     renewed = open_index(open_tree(tree.path), PICTURES, tmp_path / "cache", lines.append)
     assert renewed.path != first.path and renewed.load_label_image("a").max() == 1
+    assert first.load_label_image("a").max() == 2
     assert lines == []
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from common.instances import Instances, Sample
+from common.instances import Instances
 from common.visualize import (
     GREEN,
     RED,
@@ -12,7 +12,6 @@ from common.visualize import (
     inner_contour,
     instance_colour,
     make_overview,
-    overview_row,
 )
 
 GREY = np.full((20, 30, 3), 100, dtype=np.uint8)
@@ -111,11 +110,3 @@ def test_overview_of_no_rows_is_its_captions():
 def test_overview_refuses_uneven_rows():
     with pytest.raises(ValueError, match="2 pictures"):
         make_overview([(GREY, GREY), (GREY,)], ("a", "b"))
-
-
-def test_row_holds_input_truth_and_prediction():
-    sample = Sample("a", GREY, squares((2, 2, 8, 8)))
-    shown, truth, prediction = overview_row(sample, Instances.empty())
-    assert (shown == 255).all()
-    assert coloured(truth, instance_colour(0)).sum() == 20
-    assert coloured(prediction, GREEN).sum() == 20

@@ -270,11 +270,3 @@ def test_without_a_connection_the_message_says_where_to_get_them(tmp_path, monke
     for part in ("--weights coco", weights.COCO_FILE, str(tmp_path), "http://127.0.0.1:1/weights.h5"):
         assert part in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-def test_the_cache_follows_the_environment(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert weights.cache_folder().parent == tmp_path
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert weights.cache_folder().parent == tmp_path / ".cache"

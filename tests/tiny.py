@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from common.boxes import label_boxes
 from common.config import Config, Stage
-from common.dataset import label_boxes, mini_masks
+from common.dataset import mini_masks
 
 TINY = Config(
     name="tiny",

@@ -1,4 +1,4 @@
-"""Boxes as tensors: deltas, overlaps, clipping. All boxes are y1, x1, y2, x2 in pixels, float32."""
+"""Boxes as tensors: deltas, overlaps, clipping, choice. All boxes are y1, x1, y2, x2 in pixels, float32."""
 
 from collections.abc import Sequence
 
@@ -58,3 +58,8 @@ def pairwise_ious(boxes, others):
     intersection = height * width
     union = (y2 - y1) * (x2 - x1) + (other_y2 - other_y1) * (other_x2 - other_x1) - intersection
     return intersection / ops.maximum(union, 1e-6)
+
+
+def take_rows(values, indices):
+    """Pick rows of each picture: (B, N, C) and (B, K) to (B, K, C)."""
+    return ops.take_along_axis(values, indices[..., None], axis=1)

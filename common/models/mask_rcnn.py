@@ -9,7 +9,7 @@ from keras import ops
 from common.config import Config
 from common.models.anchors import pyramid_anchors
 from common.models.backend import non_max_suppression
-from common.models.box_coding import clip_to_window, decode_deltas
+from common.models.box_coding import clip_to_window, decode_deltas, take_rows
 from common.models.fpn import build_pyramid
 from common.models.heads import build_class_head, build_mask_head, build_rpn
 from common.models.losses import LOSS_NAMES, box_loss, class_loss, mask_loss, mean_square_penalty
@@ -65,8 +65,8 @@ class MaskRCNN(keras.Model):
         num_positive = config.rpn_train_anchors // 2
         positive, positive_weights = sampled.indices[:, :num_positive], sampled.weights[:, :num_positive]
         losses = [
-            class_loss(_take_rows(logits, sampled.indices), sampled.labels, sampled.weights),
-            box_loss(_take_rows(deltas, positive), sampled.deltas, positive_weights),
+            class_loss(take_rows(logits, sampled.indices), sampled.labels, sampled.weights),
+            box_loss(take_rows(deltas, positive), sampled.deltas, positive_weights),
         ]
         proposals = self._proposals(logits, deltas, anchors, images, config.train_proposals)
         losses += self._head_losses(features, ops.stop_gradient(proposals), inputs, training)
@@ -177,7 +177,7 @@ class MaskRCNN(keras.Model):
         limit = min(limit, num_anchors) if isinstance(num_anchors, int) else ops.minimum(limit, num_anchors)
         scores, indices = ops.top_k(scores, limit)
         boxes = decode_deltas(
-            ops.take(anchors, indices, axis=0), _take_rows(ops.stop_gradient(deltas), indices), config.box_std
+            ops.take(anchors, indices, axis=0), take_rows(ops.stop_gradient(deltas), indices), config.box_std
         )
         height, width = ops.shape(images)[1:3]
         window = ops.cast(ops.stack([0, 0, height, width]), "float32")[None]
@@ -195,11 +195,6 @@ class MaskRCNN(keras.Model):
     def _noise(self, rows):
         """Return a random number in [0, 1) for each row of (B, N, C)."""
         return keras.random.uniform(ops.shape(rows)[:2], seed=self.seed_generator)
-
-
-def _take_rows(values, indices):
-    """Pick rows of each picture: (B, N, C) and (B, K) to (B, K, C)."""
-    return ops.take_along_axis(values, indices[..., None], axis=1)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from common.models.box_coding import encode_deltas, pairwise_ious
+from common.models.box_coding import encode_deltas, pairwise_ious, take_rows
 
 POSITIVE_ANCHOR_IOU = 0.7
 NEGATIVE_ANCHOR_IOU = 0.3
@@ -76,7 +76,7 @@ def anchor_targets(anchors, true_boxes, noise, *, num_sampled: int, box_std: Seq
     wanted = num_sampled - ops.sum(in_use, axis=1, keepdims=True)
     negative_in_use = negative_in_use * ops.cast(_ranks(negative_in_use) < wanted, "float32")
     matched = ops.take_along_axis(ops.argmax(ious, axis=2), indices, axis=1)
-    deltas = encode_deltas(ops.take(anchors, indices, axis=0), _take_rows(true_boxes, matched), box_std)
+    deltas = encode_deltas(ops.take(anchors, indices, axis=0), take_rows(true_boxes, matched), box_std)
     labels = ops.concatenate([ops.ones_like(indices), ops.zeros_like(negative_indices)], axis=1)
     return AnchorTargets(
         ops.concatenate([indices, negative_indices], axis=1),
@@ -123,13 +123,13 @@ def roi_targets(
         wanted = ops.floor(count * (1 / positive_ratio)) - count  # 33 / 0.33 is below 100 in float32
         negative_in_use = negative_in_use * ops.cast(_ranks(negative_in_use) < wanted, "float32")
     matched = ops.take_along_axis(ops.argmax(ious, axis=2), indices, axis=1)
-    rois = _take_rows(proposals, ops.concatenate([indices, negative_indices], axis=1))
+    rois = take_rows(proposals, ops.concatenate([indices, negative_indices], axis=1))
     positive_ids = ops.take_along_axis(class_ids, matched, axis=1) * ops.cast(in_use, class_ids.dtype)
     return RoiTargets(
         rois,
         ops.concatenate([in_use, negative_in_use], axis=1),
         ops.concatenate([positive_ids, ops.zeros_like(negative_indices)], axis=1),
-        encode_deltas(rois[:, :num_positive], _take_rows(true_boxes, matched), box_std),
+        encode_deltas(rois[:, :num_positive], take_rows(true_boxes, matched), box_std),
         matched,
     )
 
@@ -148,7 +148,7 @@ def mask_targets(rois, true_boxes, mini_masks, instances, size: int):
         (B, P, S, S) float32, 0 or 1; bin centres are sampled bilinearly and rounded, outside of the box is 0.
     """
     side = mini_masks.shape[-1]
-    boxes = _take_rows(true_boxes, instances)
+    boxes = take_rows(true_boxes, instances)
     box_size = ops.maximum(boxes[..., 2:] - boxes[..., :2], 1e-3)
     steps = (ops.arange(size, dtype="float32") + 0.5) / size
     points = rois[..., None, :2] + (rois[..., None, 2:] - rois[..., None, :2]) * steps[:, None]  # (B, P, S, 2)
@@ -184,8 +184,3 @@ def _sample(candidates, noise, count: int):
 def _ranks(rows):
     """Return 0, 1, 2, ... along the second axis, float32, (1, N)."""
     return ops.arange(rows.shape[1], dtype="float32")[None]
-
-
-def _take_rows(values, indices):
-    """Pick rows of each picture: (B, N, C) and (B, K) to (B, K, C)."""
-    return ops.take_along_axis(values, indices[..., None], axis=1)
