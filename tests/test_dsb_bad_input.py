@@ -181,7 +181,7 @@ def test_a_limit_and_a_sample_are_no_contradiction(script, place, data, a_model,
     code, output, _ = run_here(monkeypatch, capsys, script, *flags)
     assert code == 0
     assert read_image_ids(place / "s.csv") == image_ids[:2]
-    assert "over 2 pictures of s.csv" in output
+    assert " over 2 pictures\n" in output
     assert {path.stem for path in (place / "pictures").iterdir()} == {*image_ids[:2], "overview"}
 
 
