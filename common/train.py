@@ -16,7 +16,7 @@ from tqdm import tqdm
 from common.config import CONFIG_FILE, LAST_WEIGHTS, Config, Stage
 from common.dataset import BatchLoader
 from common.errors import InputError
-from common.files import written_aside
+from common.files import cache_folder, written_aside
 from common.models.mask_rcnn import MaskRCNN
 from common.optimize import build_optimizer, learning_rate_at, set_trainable
 from common.parallel import map_in_order
@@ -24,7 +24,6 @@ from common.run_log import EventLog, append_epoch, drop_epochs_after, read_epoch
 from common.weights import (
     COCO_FILE,
     IMAGENET_FILE,
-    cache_folder,
     find_published_weights,
     load_weights,
     save_weights,

@@ -9,7 +9,6 @@ import keras
 import numpy as np
 
 from common.errors import InputError
-from common.files import cache_folder as cache_folder
 from common.files import hdf5_written_aside, written_aside
 
 COCO_FILE = "mask_rcnn_coco.h5"

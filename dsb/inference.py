@@ -178,7 +178,6 @@ def draw(submission: Path, pictures: Any, true: Mapping[str, tuple], folder: Pat
             overview.append(drawn)
     captions = ("input", "truth", "prediction: green truth, yellow hit, red miss") if true else ("input", "prediction")
     save_picture(folder / "overview.png", make_overview(overview, captions))
-    print(f"wrote {len(drawable)} pictures and overview.png to {folder}")
 
 
 def _shapes(pictures: Any) -> list[tuple[int, int]]:
