@@ -65,7 +65,7 @@ def infer(
         raise InputError(f"{flags.output}: {problems[0]} ({len(problems)} problems)")
     if flags.picture:
         draw(flags.output, pictures, truth, flags.picture)
-    result = report_score(flags.output, flags.score, image_ids, skip_bad=flags.skip_bad) if flags.score else None
+    result = report_score(flags.output, flags.score if _is_file(flags.score) else truth) if flags.score else None
     print(f"wrote {flags.output}: {len(image_ids)} pictures, checked")
     if flags.picture:
         print(f"wrote {flags.picture}: overview.png, and each picture with its objects")
@@ -117,22 +117,23 @@ def picture_rng(seed: int, image_id: str) -> np.random.Generator:
 
 
 def load_truth(
-    solution: Path, image_ids: Sequence[str], *, skip_bad: bool = False
+    solution: Path, image_ids: Sequence[str] | None, *, skip_bad: bool = False
 ) -> dict[str, tuple[Instances, tuple[int, int]]]:
     """Return the true objects and the (height, width) of pictures.
 
     Args:
         solution: CSV in Kaggle's columns, all of whose pictures are returned, or a folder or zip with masks.
-        image_ids: the pictures wanted of a folder or zip.
+        image_ids: the pictures wanted of a folder or zip; None: all.
         skip_bad: report unusable pictures of a folder or zip, and leave them out.
     """
     from common.metrics import read_solution
 
-    if solution.suffix == ".csv":
+    if _is_file(solution):
         return read_solution(solution)[0]
     from dsb.dataset import load_dataset
 
-    dataset, wanted = load_dataset(solution, skip_bad=skip_bad), set(image_ids)
+    dataset = load_dataset(solution, skip_bad=skip_bad)
+    wanted = set(dataset.image_ids if image_ids is None else image_ids)
     rows = [row for row, image_id in enumerate(dataset.image_ids) if image_id in wanted]
     if len(rows) < len(wanted):
         raise InputError(f"{solution}: lacks {len(wanted) - len(rows)} of the pictures; give the set with their masks")
@@ -142,12 +143,11 @@ def load_truth(
     }
 
 
-def report_score(submission: Path, solution: Path, image_ids: Sequence[str], *, skip_bad: bool = False) -> Any:
-    """Print a submission's score by size and threshold and its worst pictures, and return it; see `load_truth`."""
+def report_score(submission: Path, solution: Path | Mapping[str, tuple[Instances, tuple[int, int]]]) -> Any:
+    """Print a submission's score by size and threshold and its worst pictures, and return it."""
     from common.metrics import score_submission
 
-    from_file = solution.suffix == ".csv"
-    result = score_submission(submission, solution if from_file else load_truth(solution, image_ids, skip_bad=skip_bad))
+    result = score_submission(submission, solution)
     worst = result.pictures.nsmallest(NUM_WORST, "score")
     for title, table in (("sizes", result.by_size), ("IoU", result.by_threshold), ("worst pictures", worst)):
         print(f"{title}:\n{table.to_string(index=False, float_format='%.3f')}")
@@ -178,6 +178,11 @@ def draw(submission: Path, pictures: Any, true: Mapping[str, tuple], folder: Pat
             overview.append(drawn)
     captions = ("input", "truth", "prediction: green truth, yellow hit, red miss") if true else ("input", "prediction")
     save_picture(folder / "overview.png", make_overview(overview, captions))
+
+
+def _is_file(solution: Path) -> bool:
+    """A solution is a CSV in Kaggle's columns, or else a set with masks."""
+    return solution.suffix == ".csv"
 
 
 def _shapes(pictures: Any) -> list[tuple[int, int]]:

@@ -32,12 +32,11 @@ def main() -> None:
 
     from common.files import written_aside
     from common.submission import read_image_ids
-    from dsb.inference import report_score
+    from dsb.inference import load_truth, report_score
 
-    known = check(flags.submission, flags.solution)
-    result = report_score(
-        flags.submission, flags.solution, read_image_ids(flags.submission) if flags.only_submitted else known
-    )
+    truth = load_truth(flags.solution, read_image_ids(flags.submission) if flags.only_submitted else None)
+    check(flags.submission, {image_id: shape for image_id, (_, shape) in truth.items()})
+    result = report_score(flags.submission, flags.solution if flags.solution.suffix == ".csv" else truth)
     if flags.table:
         with written_aside(flags.table) as aside:
             result.pictures.to_csv(aside, index=False)
@@ -45,39 +44,20 @@ def main() -> None:
     print(f"score {result.mean:.4f} over {len(result.pictures)} pictures")
 
 
-def check(submission: Path, solution: Path) -> list[str]:
-    """Print what is wrong with a submission's rows and then its ids; return the ids of the solution.
+def check(submission: Path, image_shapes: dict[str, tuple[int, int]]) -> None:
+    """Print what is wrong with a submission's rows.
 
     Raises:
-        InputError: something is wrong; pictures that are missing are not.
+        InputError: something is wrong.
     """
-    from common.submission import check_submission, read_image_ids
+    from common.submission import check_submission
 
-    shapes = solution_shapes(solution)
-    known_shapes = {image_id: shape for image_id, shape in shapes.items() if shape}
-    problems = check_submission(submission, image_shapes=known_shapes)
-    if not problems:
-        submitted = set(read_image_ids(submission))
-        problems = check_submission(submission, [image_id for image_id in shapes if image_id in submitted])
+    problems = check_submission(submission, image_shapes=image_shapes)
     if problems:
         print("\n".join(problems[:MOST_PRINTED]))
         if len(problems) > MOST_PRINTED:
             print(f"and {len(problems) - MOST_PRINTED} more")
         raise InputError(f"{submission}: {problems[0]} ({len(problems)} problems)")
-    return list(known_shapes)
-
-
-def solution_shapes(solution: Path) -> dict[str, tuple[int, int] | None]:
-    """Return the (height, width) of each picture of a solution; None for one that does not count."""
-    from common.metrics import read_solution
-    from dsb.dataset import load_dataset
-
-    if solution.suffix == ".csv":
-        known, ignored = read_solution(solution)
-        return dict.fromkeys(ignored) | {image_id: shape for image_id, (_, shape) in known.items()}
-    # The lines for the user come when the masks are read.
-    dataset = load_dataset(solution, report=lambda line: None)
-    return {image_id: (int(h), int(w)) for image_id, (h, w) in zip(dataset.image_ids, dataset.sizes, strict=True)}
 
 
 if __name__ == "__main__":
