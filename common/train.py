@@ -96,6 +96,8 @@ def load_start(
     if weights == "last" and previous is None:
         raise InputError(f"{logs / name}: no run to go on with; start one with --weights coco, none or a file")
     if weights == "none":
+        if model.config.norm == "frozen_batch":
+            print("careful: a frozen batch norm hardly learns from nothing; --norm group does")
         return False
     if weights == "last":
         path = logs / str(previous) / LAST_WEIGHTS
