@@ -10,6 +10,7 @@ from common.augment import flip_rotate_shift, rescale_and_crop
 from common.augment_imgaug import augment_imgaug
 from common.boxes import label_boxes
 from common.config import Config
+from common.errors import InputError
 from common.sampler import Sampler, size_balanced_indices
 
 
@@ -72,7 +73,10 @@ class BatchLoader:
             image, labels, boxes, masks = self._load_crop(index, rng)
             class_ids = self.dataset.load_class_ids(index)[labels - 1]
             if len(class_ids) and not 1 <= class_ids.min() <= class_ids.max() < config.num_classes:
-                raise ValueError(f"class ids {sorted(set(class_ids.tolist()))} are not in 1..{config.num_classes - 1}")
+                raise InputError(
+                    f"{self.dataset.image_ids[index]}: class ids {sorted(set(class_ids.tolist()))} are not in "
+                    f"1..{config.num_classes - 1}; look at --class-names"
+                )
             batch["images"][row] = image
             batch["boxes"][row, : len(boxes)] = boxes
             batch["class_ids"][row, : len(boxes)] = class_ids

@@ -6,6 +6,7 @@ from scipy import ndimage
 
 from common.boxes import label_boxes
 from common.dataset import BatchLoader, mini_masks
+from common.errors import InputError
 from tests.tiny import TINY, disc_labels
 
 CONFIG = replace(TINY, augment=True, max_instances=8, balanced=True)
@@ -160,7 +161,7 @@ def test_the_class_follows_its_object():
 def test_an_impossible_class_is_refused():
     pictures = Pictures()
     pictures.load_class_ids = lambda index: np.full(pictures.label_images[index].max(), 2, np.int32)
-    with pytest.raises(ValueError, match=r"class ids \[2\] are not in 1..1"):
+    with pytest.raises(InputError, match=r"class ids \[2\] are not in 1..1"):
         for step in range(3):
             BatchLoader(pictures, CONFIG, training=False).batch_at(step)
 
