@@ -96,7 +96,12 @@ def _add_common_flags(parser: OneLineParser, presets: Mapping[str, Config], data
     add = parser.add_argument
     add("--dataset", type=Path, default=Path(dataset), metavar="PATH", help=f"folder or zip (default: {dataset})")
     add("--logs", type=Path, default=Path("logs"), metavar="DIR", help="folder of all runs (default: logs)")
-    add("--preset", choices=list(presets), default=DEFAULT_PRESET, help=f"(default: {DEFAULT_PRESET})")
+    add(
+        "--preset",
+        choices=list(presets),
+        default=DEFAULT_PRESET,
+        help=f"the figures to start from (default: {DEFAULT_PRESET})",
+    )
     add("--limit", type=int, metavar="N", help="use the first N pictures only")
     add("--skip-bad", action="store_true", help="report unusable pictures and go on")
 

@@ -220,9 +220,12 @@ C = TypeVar("C", bound=Config)
 class OneLineParser(argparse.ArgumentParser):
     """An argument parser that answers a wrong flag with one line and exit code 2."""
 
-    def __init__(self, description: str | None) -> None:
+    def __init__(self, description: str | None, usage: str = "%(prog)s [flags]") -> None:
         super().__init__(
-            description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+            usage=usage,  # the generated one would name every flag
+            description=description,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
         )
 
     def error(self, message: str) -> NoReturn:

@@ -56,7 +56,7 @@ def open_tree(path: str | os.PathLike[str]) -> FileTree:
         raise InputError(f"{path}: no such folder or zip archive")
     tree = FolderTree(path) if path.is_dir() else ZipTree(path)
     if not tree.names():
-        raise InputError(f"{path}: holds no files")
+        raise InputError(f"{path}: holds no files; give the folder that holds the pictures")
     return tree
 
 

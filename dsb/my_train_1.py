@@ -3,8 +3,7 @@
     python dsb/my_train_1.py --dataset stage1_train.zip --weights coco            # as published
     python dsb/my_train_1.py --dataset stage1_train.zip --preset small --fold 0   # from nothing, on a CPU
 
-Writes config.json, log.csv, TensorBoard events and weights to <logs>/001. `--weights last` goes on after an
-interruption.
+Writes config.json, log.csv, TensorBoard events and weights to <logs>/001. Started again, it goes on where it was.
 """
 
 import sys

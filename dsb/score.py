@@ -21,7 +21,7 @@ MOST_PRINTED = 50
 
 def main() -> None:
     """Check the file, then score it."""
-    parser = OneLineParser(__doc__)
+    parser = OneLineParser(__doc__, "%(prog)s CSV --solution CSV|PATH [flags]")
     parser.add_argument("submission", type=Path, metavar="CSV")
     parser.add_argument("--solution", type=Path, required=True, metavar="CSV|PATH")
     parser.add_argument("--only-submitted", action="store_true", help="leave out pictures that the submission lacks")
