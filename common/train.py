@@ -67,6 +67,8 @@ def fit(
     if resume:
         run.restore()
         _report_changes(type(config).load(folder / CONFIG_FILE), config)
+    else:
+        (folder / LOG_FILE).unlink(missing_ok=True)  # of a run that was killed before its first state was saved
     with written_aside(folder / CONFIG_FILE) as aside:
         config.save(aside)
     run.train()

@@ -83,9 +83,6 @@ class Scripted(MaskRCNN):
     losses = validation_losses = (3.0, 2.0, 1.0)
     epoch = -1
 
-    def reset_metrics(self):
-        pass
-
     def train_on_batch(self, batch, return_dict):
         self.epoch = int(keras.ops.convert_to_numpy(self.optimizer.iterations)) // 2
         self.optimizer.iterations.assign_add(1)
@@ -205,6 +202,12 @@ def test_a_finished_run_can_be_continued_but_has_nothing_left_to_do(tmp_path):
     longer = replace(config, schedule=(Stage(3, 1e-3),))
     fit(build(Scripted, longer), longer, loaders(longer)[0], None, tmp_path, resume=True)
     assert [row["loss"] for row in read_log(tmp_path)] == ["3", "2", "1"]
+
+
+def test_a_run_killed_before_its_first_state_leaves_no_row_behind(tmp_path):
+    (tmp_path / "log.csv").write_text("epoch,loss\n1,9\n")
+    fit(build(Scripted, SHORT), SHORT, loaders(SHORT)[0], None, tmp_path)
+    assert [(row["epoch"], row["loss"]) for row in read_log(tmp_path)] == [("1", "3"), ("2", "2"), ("3", "1")]
 
 
 def marked_score(model, scores):
