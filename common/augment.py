@@ -73,10 +73,11 @@ def flip_rotate_shift(
     Source:
         Third-place solution of the Data Science Bowl 2018.
     """
-    for axis in (1, 0):  # left-right, then up-down
-        if rng.random() < 0.5:
-            image, label_image = cv2.flip(image, axis), cv2.flip(label_image, axis)
-    turn = _TURNS[int(rng.integers(4))]
+    left_right, up_down = (rng.random() < 0.5 for _ in range(2))
+    turns = int(rng.integers(4))
+    if left_right != up_down:  # both make half a turn, and so up-down is left-right and half a turn
+        image, label_image = cv2.flip(image, 1), cv2.flip(label_image, 1)
+    turn = _TURNS[(turns + 2 * up_down) % 4]
     if turn is not None:
         image, label_image = cv2.rotate(image, turn), cv2.rotate(label_image, turn)
     if rng.random() < 0.5:
@@ -207,6 +208,5 @@ def shift_channels(image: np.ndarray, shifts: np.ndarray) -> np.ndarray:
         >>> shift_channels(np.array([[[10, 20, 30]]], np.uint8), np.array([-5, 5, 5])).tolist()
         [[[10, 25, 30]]]
     """
-    values = np.arange(256)[:, None] + shifts
-    table = np.rint(np.clip(values, image.min(), image.max())).astype(np.uint8)
-    return cv2.LUT(image, table[None])
+    shifted = cv2.add(image, np.append(np.rint(shifts), 0))  # OpenCV takes four channels, and cuts at 0 and 255
+    return np.clip(shifted, image.min(), image.max(), out=shifted)
