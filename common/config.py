@@ -127,9 +127,18 @@ class Config:
     detection_nms_threshold: float = option(
         0.3, "detections that overlap a better one more are dropped", minimum=0, maximum=1
     )
-    max_detections: int = option(100, "detections of a picture", minimum=1)
+    max_detections: int = option(100, "detections of a picture, or of a tile", minimum=1)
     dilation: bool = option(True, "grow each mask of a single prediction by one step of binary dilation")
     mask_threshold: float = option(0.5, "a pixel belongs to the mask from this probability on", minimum=0, maximum=1)
+
+    # Tiles of large pictures
+    max_whole_side: int = option(
+        1408, "longest side of a picture that is detected in one piece, in all its views, pixels", minimum=64
+    )
+    tile_size: int = option(1024, "side of the tiles of larger pictures, pixels, at least --min-dim", minimum=64)
+    tile_overlap: int = option(
+        192, "shared by neighbouring tiles at least, pixels; larger objects are joined from parts", minimum=16
+    )
 
     def __post_init__(self) -> None:
         for spec in dataclasses.fields(self):
@@ -153,6 +162,10 @@ class Config:
         for name in ("fpn_channels", "head_channels", "mask_channels") if self.norm == "group" else ():
             if getattr(self, name) % 16:
                 raise InputError(f"--{_flag(name)} {getattr(self, name)}: group norm needs a multiple of 16")
+        if self.tile_size < self.min_dim:  # a tile would be scaled up, though its picture is not
+            raise InputError(f"--tile-size {self.tile_size}: must be at least --min-dim, {self.min_dim}")
+        if 2 * self.tile_overlap > self.tile_size:
+            raise InputError(f"--tile-overlap {self.tile_overlap}: at most half of --tile-size, {self.tile_size}")
         totals = [stage.epochs for stage in self.schedule]
         if totals != sorted(set(totals)) or not totals:
             raise InputError(f"--schedule: the totals of epochs {totals} must rise from stage to stage")

@@ -1,6 +1,7 @@
 """What the network says of a picture, and the padded frame in which it sees the picture."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -9,6 +10,17 @@ from common.instances import Instances
 from common.masks import paint_masks
 
 MULTIPLE = 64  # the coarsest level of the pyramid has stride 64
+
+
+class Paintable(Protocol):
+    """What was found in a picture, in one piece or in tiles, before its masks are painted."""
+
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        """(height, width) of the picture."""
+
+    def paint(self, threshold: float) -> Instances:
+        """Return the objects with masks of full resolution, cut at a probability."""
 
 
 @dataclass(frozen=True, eq=False)

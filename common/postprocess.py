@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from common.detections import Detections
+from common.detections import Paintable
 from common.instances import Instances
 from common.masks import dilate, drop_empty, remove_overlaps
 from common.merge import merge_views
@@ -11,7 +11,7 @@ from common.tta import View, invert_view
 
 
 def separate(
-    detections: Detections, mask_threshold: float, *, dilation: bool = True, published: bool = False
+    detections: Paintable, mask_threshold: float, *, dilation: bool = True, published: bool = False
 ) -> Instances:
     """Turn a single prediction into objects without common pixels; a contested pixel goes to the higher score.
 
@@ -32,7 +32,7 @@ def separate(
 
 
 def merge(
-    predictions: Sequence[tuple[View, Sequence[int], Detections]],
+    predictions: Sequence[tuple[View, Sequence[int], Paintable]],
     image_shape: tuple[int, int],
     mask_threshold: float,
     *,
@@ -53,14 +53,14 @@ def merge(
     return merge_views([by_place[place] for place in sorted(by_place)], image_shape, published=published)
 
 
-def separated_runs(detections: Detections, mask_threshold: float, dilation: bool, published: bool) -> list[str]:
+def separated_runs(detections: Paintable, mask_threshold: float, dilation: bool, published: bool) -> list[str]:
     """Return the run lengths of `separate`, one string an object."""
     instances = separate(detections, mask_threshold, dilation=dilation, published=published)
     return encode_instances(instances, detections.image_shape)
 
 
 def merged_runs(
-    predictions: Sequence[tuple[View, Sequence[int], Detections]],
+    predictions: Sequence[tuple[View, Sequence[int], Paintable]],
     image_shape: tuple[int, int],
     mask_threshold: float,
     published: bool,

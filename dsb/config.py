@@ -24,7 +24,7 @@ class DSBConfig(Config):
     detection_nms_threshold: float = option(
         0.2, "detections that overlap a better one more are dropped", minimum=0, maximum=1
     )
-    max_detections: int = option(512, "detections of a picture", minimum=1)
+    max_detections: int = option(512, "detections of a picture, or of a tile", minimum=1)
 
 
 PUBLISHED = DSBConfig()

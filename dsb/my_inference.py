@@ -27,9 +27,11 @@ def main() -> None:
 
     def prepare(detector, config):
         from common.postprocess import separated_runs
+        from common.tiles import choose_detector
 
         def predict(image_id, image):
-            return detector([image])[0], config.mask_threshold, config.dilation, flags.published
+            (found,) = choose_detector(detector, image.shape[:2], config)([image])
+            return found, config.mask_threshold, config.dilation, flags.published
 
         return predict, separated_runs
 

@@ -28,6 +28,7 @@ def main() -> None:
 
     def prepare(detector, config):
         from common.postprocess import merged_runs
+        from common.tiles import choose_detector
         from common.tta import VIEWS, apply_view, distinct_views
 
         views = [view.swap_scales() for view in VIEWS] if flags.swap_scales else VIEWS
@@ -35,8 +36,9 @@ def main() -> None:
         def predict(image_id, image):
             rng = picture_rng(config.seed, image_id)
             shape = image.shape[:2]
+            detect = choose_detector(detector, shape, config)
             predictions = [
-                (view, places, detector([apply_view(image, view, rng, channel_shift=flags.channel_shift)])[0])
+                (view, places, detect([apply_view(image, view, rng, channel_shift=flags.channel_shift)])[0])
                 for view, places in distinct_views(views, shape, channel_shift=flags.channel_shift)
             ]
             return predictions, shape, config.mask_threshold, flags.published

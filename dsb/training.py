@@ -73,6 +73,7 @@ def _scorer(model, held_out) -> Callable[[], float]:
     from common.instances import Instances
     from common.metrics import dsb_score
     from common.postprocess import separate
+    from common.tiles import choose_detector
 
     config = model.config
     chosen = np.random.default_rng(FOLD_SEED).permutation(len(held_out))[: config.score_limit]
@@ -82,7 +83,8 @@ def _scorer(model, held_out) -> Callable[[], float]:
         scores = []
         for index in chosen:
             image = held_out.load_image(index)
-            predicted = separate(detector([image])[0], config.mask_threshold, dilation=config.dilation)
+            (found,) = choose_detector(detector, image.shape[:2], config)([image])
+            predicted = separate(found, config.mask_threshold, dilation=config.dilation)
             true = Instances.from_label_image(held_out.load_label_image(index))
             scores.append(dsb_score(true, predicted, image.shape[:2]))
         return float(np.mean(scores))

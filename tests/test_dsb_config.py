@@ -63,6 +63,9 @@ ALL_STEPS = {
     "max_detections": 512,
     "dilation": True,
     "mask_threshold": 0.5,
+    "max_whole_side": 1408,
+    "tile_size": 1024,
+    "tile_overlap": 192,
 }
 STEPS = {
     "my_train_1.py": {

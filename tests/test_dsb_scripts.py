@@ -140,6 +140,15 @@ def test_fifteen_views_of_a_fold_are_scored(trained, folder, monkeypatch, capsys
     assert list(read_rows(folder / "scores.csv", ["score"])["image_id"]) == image_ids
 
 
+@pytest.mark.parametrize("script", INFERENCE)
+def test_large_pictures_go_through_tiles(script, trained, folder):
+    image_ids = read_image_ids(folder / "data" / "stage1_sample_submission.csv")[:4]
+    flags = ["--tile-size", 64, "--tile-overlap", 32, "--max-whole-side", 64, "--limit", 4, "--output", "tiled.csv"]
+    code, _, errors = finish(start(folder, script, *TEST, *flags))
+    assert (code, errors) == (0, [])
+    assert read_image_ids(folder / "tiled.csv") == image_ids
+
+
 @pytest.mark.parametrize(
     ("script", "flags"),
     [
