@@ -1,0 +1,284 @@
+"""A training batch, from files to arrays, against stacks of whole masks (H, W, N), read anew each time.
+
+    python benchmarks/training_batch.py [--dataset stage1_train.zip]
+
+Some pictures of the set (by default the one in the folder that SEGMENTATION_DATA names, else a generated one) are
+rescaled, cropped, flipped, turned, rotated and shifted, and their objects become boxes and mini masks: by our
+`BatchLoader`, and as the Mask R-CNN library and the third-place run do it, written anew here. There, each mask is read
+from its PNG file, SciPy resizes the whole stack before it is cropped, and scikit-image makes the mini masks. "First" is
+a batch whose pictures are read from files, as an epoch's first ones are; "later" one of pictures that the loader kept.
+
+Before anything is timed, both sides make the same random choices and must agree: exactly in each crop's label of every
+pixel, in boxes and in classes; in colours to 1 of 255; in mini masks wherever the interpolated value is not within 0.01
+of one half, where it is rounded. Pictures whose masks overlap are left out: a label image holds no overlaps.
+Either side has one thread. A second table compares one loading thread with the training step that it feeds.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+from scipy import ndimage
+from skimage import io, transform
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from benchmarks.measure import in_own_process, print_table, race, readable
+from common.augment import draw_rescaled_shape, flip_rotate_shift, rescale_and_crop
+from common.boxes import label_boxes
+from common.config import Config
+from common.dataset import BatchLoader, mini_masks
+from common.files import open_tree
+from common.picture_set import PictureSet
+from common.synthetic import write_dataset
+from dsb.config import PUBLISHED, SMALL
+from dsb.dataset import find_pictures, load_dataset
+
+PRESETS = {"small": SMALL, "published": PUBLISHED}
+RESCALING = ("crop_size", "min_dim", "aspect_ratio", "min_enlarge", "zoom")
+CHANGES = ("rotation_range", "channel_shift_range")
+STEPS_TO_TIME = 6
+
+
+def main() -> None:
+    """Check that both sides agree, then measure and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", type=Path, help="folder or zip archive in Kaggle's layout")
+    parser.add_argument("--pictures", type=int, default=32, help="pictures to measure with")
+    parser.add_argument("--repeats", type=int, default=3, help="turns of each side")
+    parser.add_argument("--no-step", action="store_true", help="leave out the training step")
+    flags = parser.parse_args()
+    if flags.dataset is None and "SEGMENTATION_DATA" in os.environ:
+        flags.dataset = Path(os.environ["SEGMENTATION_DATA"]) / "dsb2018" / "stage1_train.zip"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_pictures(folder / "set", flags.dataset, flags.pictures)
+        compare(folder, flags.repeats)
+        if not flags.no_step:
+            compare_with_step(folder, flags.repeats)
+
+
+def write_pictures(folder: Path, source: Path | None, count: int) -> None:
+    """Unpack pictures with their masks, chosen at random, or generate some."""
+    if source is None:
+        folder.mkdir()
+        write_dataset(folder, count, seed=1)
+        return
+    tree = open_tree(source)
+    pictures = find_pictures(tree.names(), str(source))
+    for index in np.random.default_rng(1).permutation(len(pictures))[:count]:
+        for name in (pictures[index].image_name, *pictures[index].mask_names):
+            path = folder.joinpath(*Path(name).parts[-3:])
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(tree.read(name))
+
+
+def open_pictures(folder: Path) -> PictureSet:
+    """Open the pictures whose masks do not overlap; this process gets one thread."""
+    cv2.setNumThreads(1)
+    dataset = load_dataset(folder / "set", cache=folder / "cache", report=lambda line: None)
+    return dataset.select(dataset.index.contested == 0)
+
+
+def compare(folder: Path, repeats: int) -> None:
+    """Print the times and the peak memory of both sides at each preset."""
+    dataset, rows = open_pictures(folder), []
+    for preset, config in PRESETS.items():
+        peaks = [in_own_process(measure_peak, side, folder, preset) for side in (DenseLoader, BatchLoader)]
+        check_equal(folder, dataset, config)
+        dense, kept = DenseLoader(dataset, config, training=True), BatchLoader(dataset, config, training=True)
+        run_epoch(kept)
+        sides = {
+            "dense": lambda dense=dense: run_epoch(dense),
+            "first": lambda config=config: run_epoch(BatchLoader(dataset, config, training=True)),
+            "later": lambda kept=kept: run_epoch(kept),
+        }
+        seconds = {side: best / kept.steps_per_epoch for side, best in race(sides, repeats=repeats).items()}
+        times = [readable(seconds[side]) for side in sides]
+        ratios = [f"{seconds['dense'] / seconds[side]:.0f}" for side in ("first", "later")]
+        batch = f"{config.batch_size} of {config.crop_size} px"
+        rows.append((preset, batch, *times, *ratios, *(f"{peak:.0f} MiB" for peak in peaks)))
+    print(f"{len(dataset)} pictures with {dataset.counts.sum()} objects; times of a batch, one thread\n")
+    sides_shown = ("dense", "ours, first", "ours, later", "ratio, first", "ratio, later", "dense, peak", "ours, peak")
+    print_table(("preset", "batch", *sides_shown), rows)
+
+
+def compare_with_step(folder: Path, repeats: int) -> None:
+    """Print how many pictures a loading thread delivers, and how many a training step takes."""
+    batch_size = SMALL.batch_size
+    step = in_own_process(measure_step, folder)
+    loader = BatchLoader(open_pictures(folder), SMALL, training=True)
+    sides = {
+        "first": lambda: run_epoch(BatchLoader(loader.dataset, SMALL, training=True)),
+        "later": lambda: run_epoch(loader),
+    }
+    run_epoch(loader)
+    best = race(sides, repeats=repeats)
+    rates = [loader.steps_per_epoch * batch_size / best[side] for side in sides]
+    print(f"\nA training step of preset small, all cores: {readable(step)}\n")
+    print_table(
+        ("preset small", "first", "later", "the step takes", "ratio, first", "ratio, later"),
+        [
+            (
+                "pictures a second",
+                *(f"{rate:.0f}" for rate in rates),
+                f"{batch_size / step:.1f}",
+                *(f"{rate * step / batch_size:.0f}" for rate in rates),
+            )
+        ],
+    )
+
+
+def run_epoch(loader: BatchLoader) -> None:
+    """Make every batch of an epoch."""
+    for step in range(loader.steps_per_epoch):
+        loader.batch_at(step)
+
+
+def measure_peak(side: type[BatchLoader], folder: Path, preset: str) -> float:
+    """Return by how many MiB an epoch of batches raises this process's largest memory."""
+    loader = side(open_pictures(folder), PRESETS[preset], training=True)
+    Path("/proc/self/clear_refs").write_text("5")  # from here on, Linux counts the peak anew
+    before = peak_mib()
+    run_epoch(loader)
+    return peak_mib() - before
+
+
+def peak_mib() -> float:
+    """Return this process's largest memory since the count began, MiB; unlike getrusage's, not also its parent's."""
+    status = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))
+
+
+def measure_step(folder: Path) -> float:
+    """Return the seconds of a training step of preset small, the best of some."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import keras
+
+    from common.models.mask_rcnn import MaskRCNN
+    from common.optimize import build_optimizer
+
+    loader = BatchLoader(open_pictures(folder), SMALL, training=True)
+    model = MaskRCNN(SMALL)
+    model.compile(optimizer=build_optimizer(SMALL), jit_compile=keras.backend.backend() != "tensorflow")
+    batch = loader.batch_at(0)
+    model.train_on_batch(batch)
+    return race({"step": lambda: model.train_on_batch(batch)}, repeats=STEPS_TO_TIME)["step"]
+
+
+class DenseLoader(BatchLoader):
+    """The same batches of the same pictures by way of (H, W, N) stacks; every mask is read from its file each time."""
+
+    def _load_crop(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+        folder = self.dataset.tree.path / self.dataset.image_ids[index]
+        image, masks = dense_read(folder)
+        for _ in range(1 + self.config.redraw_empty):
+            crop, crop_masks = dense_draw(image, masks, self.config, rng)
+            if crop_masks.any():
+                break
+        labels = np.flatnonzero(crop_masks.any(axis=(0, 1))) + 1
+        if len(labels) > self.config.max_instances:
+            labels = labels[np.sort(rng.choice(len(labels), self.config.max_instances, replace=False))]
+        crop_masks = crop_masks[..., labels - 1]
+        boxes = dense_boxes(crop_masks)
+        return crop, labels, boxes, np.rint(dense_mini_masks(crop_masks, boxes, self.config.mini_mask_size))
+
+
+def dense_read(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read a picture (H, W, 3) uint8 and the stack (H, W, N) bool of its masks."""
+    image = io.imread(next((folder / "images").iterdir()))[..., :3]
+    masks = [io.imread(path) > 0 for path in sorted((folder / "masks").iterdir())]
+    return image, np.stack([mask if mask.ndim == 2 else mask[..., :3].any(axis=2) for mask in masks], axis=-1)
+
+
+def dense_draw(
+    image: np.ndarray, masks: np.ndarray, config: Config, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw and make one crop: everything is done to the picture and to all masks."""
+    shape = draw_rescaled_shape(image.shape[:2], rng, **{name: getattr(config, name) for name in RESCALING[1:]})
+    top, left = (int(rng.integers(length - config.crop_size + 1)) for length in shape)
+    window = np.s_[top : top + config.crop_size, left : left + config.crop_size]
+    image = transform.resize(image, shape, order=1, mode="edge", preserve_range=True, anti_aliasing=False)
+    image, masks = np.rint(image).astype(np.uint8)[window], dense_zoom(masks, shape)[window]
+    if rng.random() < 0.5:
+        image, masks = np.fliplr(image), np.fliplr(masks)
+    if rng.random() < 0.5:
+        image, masks = np.flipud(image), np.flipud(masks)
+    turns = int(rng.integers(4))
+    image, masks = np.rot90(image, turns), np.rot90(masks, turns)
+    if rng.random() < 0.5:
+        degrees = rng.uniform(-config.rotation_range, config.rotation_range)
+        image, masks = dense_rotate(image, degrees), dense_rotate(masks.astype(np.uint8), degrees) > 0
+    shifts = rng.uniform(-config.channel_shift_range, config.channel_shift_range, 3)
+    return np.rint(np.clip(image + shifts, image.min(), image.max())).astype(np.uint8), masks
+
+
+def dense_zoom(masks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Resize a stack by nearest neighbour: the routine behind `scipy.ndimage.zoom`, pixel centres at halves.
+
+    Where a centre falls on the border of two pixels, the small offset decides for the later one, as our side does.
+    """
+    steps = [old / new for old, new in zip(masks.shape, shape, strict=False)]
+    offsets = [step / 2 - 0.5 + 1e-6 for step in steps]
+    return ndimage.affine_transform(
+        masks, [*steps, 1.0], [*offsets, 0.0], output_shape=(*shape, masks.shape[2]), order=0, mode="nearest"
+    )
+
+
+def dense_rotate(stack: np.ndarray, degrees: float) -> np.ndarray:
+    """Rotate each channel of an (H, W, N) uint8 stack about the centre, by OpenCV's nearest neighbour."""
+    height, width = stack.shape[:2]
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
+    channels = [np.ascontiguousarray(channel) for channel in np.moveaxis(stack, 2, 0)]
+    return np.stack([cv2.warpAffine(c, matrix, (width, height), flags=cv2.INTER_NEAREST) for c in channels], axis=-1)
+
+
+def dense_boxes(masks: np.ndarray) -> np.ndarray:
+    """Return the smallest box (N, 4) around each mask of a stack, none of which is empty."""
+    boxes = np.zeros((masks.shape[2], 4), np.int32)
+    for i in range(masks.shape[2]):
+        rows, columns = (np.flatnonzero(masks[:, :, i].any(axis=axis)) for axis in (1, 0))
+        boxes[i] = rows[0], columns[0], rows[-1] + 1, columns[-1] + 1
+    return boxes
+
+
+def dense_mini_masks(masks: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
+    """Return each mask, cut to its box and resized bilinearly, not yet rounded: (N, M, M) float64."""
+    minis = np.zeros((len(boxes), size, size))
+    for i, (y1, x1, y2, x2) in enumerate(boxes):
+        crop = masks[y1:y2, x1:x2, i].astype(np.float64)
+        minis[i] = transform.resize(crop, (size, size), order=1, mode="edge", anti_aliasing=False)
+    return minis
+
+
+def check_equal(folder: Path, dataset: PictureSet, config: Config) -> None:
+    """Assert that both sides make the same of every picture, and of every batch."""
+    figures = {name: getattr(config, name) for name in RESCALING}
+    changes = {name: getattr(config, name) for name in CHANGES}
+    for index, image_id in enumerate(dataset.image_ids):
+        rng = np.random.default_rng(index)
+        image, label_image = dataset.load_image(index), dataset.load_label_image(index)
+        crop, label_image = flip_rotate_shift(*rescale_and_crop(image, label_image, rng, **figures), rng, **changes)
+        labels, boxes = label_boxes(label_image)
+        rng = np.random.default_rng(index)
+        dense_crop, masks = dense_draw(*dense_read(folder / "set" / image_id), config, rng)
+        assert (masks.sum(axis=2) <= 1).all(), f"{image_id}: masks overlap"
+        assert np.array_equal(masks @ np.arange(1, masks.shape[2] + 1), label_image), f"{image_id}: other labels"
+        assert np.abs(crop.astype(int) - dense_crop).max() <= 1, f"{image_id}: other colours"
+        masks = masks[..., labels - 1]
+        assert np.array_equal(boxes, dense_boxes(masks)), f"{image_id}: other boxes"
+        values = dense_mini_masks(masks, boxes, config.mini_mask_size)
+        unequal = mini_masks(label_image, labels, boxes, config.mini_mask_size) != np.rint(values)
+        assert (np.abs(values[unequal] - 0.5) < 0.01).all(), f"{image_id}: other mini masks"
+    ours, dense = (side(dataset, config, training=True) for side in (BatchLoader, DenseLoader))
+    for step in range(ours.steps_per_epoch):
+        batch, other = ours.batch_at(step), dense.batch_at(step)
+        assert all(np.array_equal(batch[name], other[name]) for name in ("boxes", "class_ids")), f"batch {step}"
+
+
+if __name__ == "__main__":
+    main()
