@@ -54,6 +54,48 @@ def box_ious(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.divide(intersections, unions, out=np.zeros_like(intersections), where=unions > 0)
 
 
+def touching_boxes(boxes: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return which boxes share area with which of the others.
+
+    Args:
+        boxes: (N, 4), pixels; a box without area is all zeros.
+        others: (M, 4), likewise.
+
+    Returns:
+        Indices in `boxes` and in `others`, (K,) int64 each: every such pair once, sorted by the first, then the second.
+
+    Example:
+        >>> touching_boxes(np.array([[0, 0, 2, 2]]), np.array([[0, 2, 2, 4], [1, 1, 3, 3]]))
+        (array([0]), array([1]))
+    """
+    y1, x1, y2, x2 = np.ascontiguousarray(np.transpose(boxes))[:, :, None]
+    other_y1, other_x1, other_y2, other_x2 = np.ascontiguousarray(np.transpose(others))
+    touch = y1 < other_y2
+    touch &= other_y1 < y2
+    touch &= x1 < other_x2
+    touch &= other_x1 < x2
+    first, second = np.divmod(np.flatnonzero(touch), max(len(others), 1))
+    return first, second
+
+
+def shared_boxes(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the intersections of pairs of boxes that touch.
+
+    Args:
+        boxes: (N, 4), pixels.
+        others: (N, 4), the partner of each.
+
+    Returns:
+        (N, 4) of the same dtype.
+
+    Example:
+        >>> shared_boxes(np.array([[0, 0, 2, 2]]), np.array([[1, 1, 3, 3]])).tolist()
+        [[1, 1, 2, 2]]
+    """
+    lows, highs = np.maximum(boxes[:, :2], others[:, :2]), np.minimum(boxes[:, 2:], others[:, 2:])
+    return np.concatenate([lows, highs], axis=1)
+
+
 def clip_boxes(boxes: np.ndarray, image_shape: tuple[int, int]) -> np.ndarray:
     """Cut boxes at the picture's border.
 

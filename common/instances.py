@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -12,7 +13,8 @@ from common.boxes import label_boxes
 class Instances:
     """The objects of one picture; every field has N entries, and N = 0 is an ordinary value.
 
-    An object without pixels has the box (0, 0, 0, 0) and a crop of shape (0, 0).
+    An object without pixels has the box (0, 0, 0, 0) and a crop of shape (0, 0). The class methods check that the
+    fields agree; the bare constructor is for fields that are known to. No array is changed once it is in.
 
     Attributes:
         boxes: (N, 4) int32, y1, x1, y2, x2, pixels, half-open.
@@ -26,30 +28,20 @@ class Instances:
     class_ids: np.ndarray
     scores: np.ndarray
 
-    def __post_init__(self) -> None:
-        count = len(self.masks)
-        if not self.boxes.shape == (count, 4) or len(self.class_ids) != count or len(self.scores) != count:
-            raise ValueError(
-                f"boxes {self.boxes.shape}, masks {count}, class_ids {self.class_ids.shape} and scores "
-                f"{self.scores.shape} must share one N"
-            )
-        for box, mask in zip(self.boxes, self.masks, strict=True):
-            if mask.shape != (box[2] - box[0], box[3] - box[1]):
-                raise ValueError(f"mask crop {mask.shape} does not have the size of its box {box.tolist()}")
-
     def __len__(self) -> int:
         return len(self.masks)
 
-    @property
+    @cached_property
     def areas(self) -> np.ndarray:
         """(N,) int64, pixels of each mask."""
-        return np.array([np.count_nonzero(mask) for mask in self.masks], dtype=np.int64)
+        return np.fromiter(map(np.count_nonzero, self.masks), dtype=np.int64, count=len(self))
 
     def select(self, indices: np.ndarray | Sequence[int]) -> "Instances":
         """Return the objects at `indices`, (K,) int or (N,) bool, in that order."""
         indices = np.asarray(indices)
         order = np.flatnonzero(indices) if indices.dtype == bool else indices.astype(np.intp)
-        return Instances(self.boxes[order], [self.masks[i] for i in order], self.class_ids[order], self.scores[order])
+        masks = [self.masks[i] for i in order.tolist()]
+        return Instances(self.boxes[order], masks, self.class_ids[order], self.scores[order])
 
     @classmethod
     def empty(cls) -> "Instances":
@@ -72,12 +64,14 @@ class Instances:
             ValueError: the fields disagree in N, or a crop's size is not its box's.
         """
         count = len(masks)
-        return cls(
+        instances = cls(
             np.asarray(boxes, dtype=np.int32).reshape(-1, 4),
             [np.asarray(mask, dtype=bool) for mask in masks],
             np.ones(count, np.int32) if class_ids is None else np.asarray(class_ids, dtype=np.int32),
             np.ones(count, np.float32) if scores is None else np.asarray(scores, dtype=np.float32),
         )
+        _check_fields(instances)
+        return instances
 
     @classmethod
     def from_masks(
@@ -105,7 +99,7 @@ class Instances:
     def to_masks(self, image_shape: tuple[int, int]) -> np.ndarray:
         """Return whole masks, (N, H, W) bool. For tests and small pictures: memory is N x H x W."""
         masks = np.zeros((len(self), *image_shape), dtype=bool)
-        for mask, (y1, x1, y2, x2), crop in zip(masks, self.boxes, self.masks, strict=True):
+        for mask, (y1, x1, y2, x2), crop in zip(masks, self.boxes.tolist(), self.masks, strict=True):
             mask[y1:y2, x1:x2] = crop
         return masks
 
@@ -130,8 +124,9 @@ class Instances:
     def to_label_image(self, image_shape: tuple[int, int]) -> np.ndarray:
         """Return an (H, W) int32 label image: object i has label i + 1; the earlier one keeps a contested pixel."""
         label_image = np.zeros(image_shape, dtype=np.int32)
+        boxes = self.boxes.tolist()
         for i in reversed(range(len(self))):
-            y1, x1, y2, x2 = self.boxes[i]
+            y1, x1, y2, x2 = boxes[i]
             label_image[y1:y2, x1:x2][self.masks[i]] = i + 1
         return label_image
 
@@ -149,6 +144,18 @@ class Sample:
     image_id: str
     image: np.ndarray
     instances: Instances
+
+
+def _check_fields(instances: Instances) -> None:
+    boxes, count = instances.boxes, len(instances.masks)
+    if not len(boxes) == len(instances.class_ids) == len(instances.scores) == count:
+        raise ValueError(
+            f"boxes {boxes.shape}, masks {count}, class_ids {instances.class_ids.shape} and scores "
+            f"{instances.scores.shape} must share one N"
+        )
+    for mask, box in zip(instances.masks, boxes.tolist(), strict=True):
+        if mask.shape != (box[2] - box[0], box[3] - box[1]):
+            raise ValueError(f"mask crop {mask.shape} does not have the size of its box {box}")
 
 
 def _tight_box(mask: np.ndarray) -> tuple[int, int, int, int]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from common.boxes import shared_boxes, touching_boxes
 from common.instances import Instances
 
 
@@ -62,18 +63,13 @@ def tight_instances(instances: Instances) -> Instances:
     Returns:
         N objects; one without pixels has the box (0, 0, 0, 0).
     """
-    boxes, masks = np.zeros((len(instances), 4), dtype=np.int32), []
-    for i, (mask, (top, left)) in enumerate(zip(instances.masks, instances.boxes[:, :2].tolist(), strict=True)):
-        x, y, width, height = cv2.boundingRect(mask.view(np.uint8)) if mask.size else (0, 0, 0, 0)
-        masks.append(mask[y : y + height, x : x + width])
-        if height:
-            boxes[i] = (top + y, left + x, top + y + height, left + x + width)
-    return Instances(boxes, masks, instances.class_ids, instances.scores)
+    return _tighten(instances, list(instances.masks), np.arange(len(instances)))
 
 
 def drop_empty(instances: Instances) -> Instances:
     """Return the objects that have pixels, in the same order."""
-    return instances.select(instances.areas > 0)
+    present = instances.areas > 0
+    return instances if present.all() else instances.select(present)
 
 
 def dilate(instances: Instances, image_shape: tuple[int, int]) -> Instances:
@@ -130,40 +126,72 @@ def remove_overlaps(
         >>> remove_overlaps(pair, (1, 3)).areas.tolist()
         [0, 3]
     """
-    areas = instances.areas.astype(np.float64)
-    values = areas if priorities is None else np.asarray(priorities, dtype=np.float64)
-    owners = paint_labels(instances, image_shape, _painting_order(values, published))
-    spans = zip(instances.boxes.tolist(), range(1, len(instances) + 1), strict=True)
-    crops = [owners[y1:y2, x1:x2] == label for (y1, x1, y2, x2), label in spans]
-    kept = np.array([np.count_nonzero(crop) for crop in crops], dtype=np.int64)
+    areas, boxes = instances.areas, instances.boxes.tolist()
+    values = np.asarray(areas if priorities is None else priorities, dtype=np.float64)
+    masks, kept = list(instances.masks), areas.copy()
+    first, _ = touching_boxes(instances.boxes, instances.boxes)
+    contested = np.bincount(first, minlength=len(masks)) > 1  # each box touches itself
+    order = _by_importance(values, published)
+    free = np.ones(image_shape, dtype=bool)
+    for i in order[contested[order]].tolist():
+        y1, x1, y2, x2 = boxes[i]
+        window = free[y1:y2, x1:x2]
+        masks[i] = masks[i] & window
+        window ^= masks[i]
+        kept[i] = np.count_nonzero(masks[i])
     bases = values if published else areas
     with np.errstate(invalid="ignore", divide="ignore"):
-        emptied = (bases - kept) / bases > loss_threshold
-    masks = [np.zeros((0, 0), dtype=bool) if gone else crop for gone, crop in zip(emptied, crops, strict=True)]
-    boxes = np.where(emptied[:, None], 0, instances.boxes)
-    return tight_instances(Instances(boxes, masks, instances.class_ids, instances.scores))
+        kept[(bases - kept) / bases > loss_threshold] = 0
+    for i in np.flatnonzero(kept == 0).tolist():
+        masks[i] = masks[i][:0]
+    return _tighten(instances, masks, np.flatnonzero((kept < areas) | (kept == 0)))
 
 
-def paint_labels(instances: Instances, image_shape: tuple[int, int], order: np.ndarray) -> np.ndarray:
-    """Paint objects over one another.
+def shared_pixels(instances: Instances, others: Instances, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return how many pixels pairs of objects share.
 
     Args:
-        instances: N objects inside the picture.
-        image_shape: (height, width).
-        order: (N,) int, the objects' indices from the first painted to the last, which wins every contested pixel.
+        instances: N objects.
+        others: M objects.
+        first: (K,) int, indices in `instances`.
+        second: (K,) int, indices in `others`; each box touches that of its partner.
 
     Returns:
-        (H, W) int32 label image; object i has label i + 1.
+        (K,) int64.
+
+    Example:
+        >>> pair = Instances.from_masks(np.array([[[1, 1, 0]], [[0, 1, 1]]]))
+        >>> shared_pixels(pair, pair, np.array([0]), np.array([1]))
+        array([1])
     """
-    labels = np.zeros(image_shape, dtype=np.int32)
-    boxes = instances.boxes.tolist()
-    for i in order.tolist():
-        y1, x1, y2, x2 = boxes[i]
-        np.copyto(labels[y1:y2, x1:x2], i + 1, where=instances.masks[i])
-    return labels
+    boxes, other_boxes = instances.boxes[first], others.boxes[second]
+    both = shared_boxes(boxes, other_boxes)
+    pairs = zip(
+        (instances.masks[i] for i in first.tolist()),
+        (both - boxes[:, [0, 1, 0, 1]]).tolist(),
+        (others.masks[i] for i in second.tolist()),
+        (both - other_boxes[:, [0, 1, 0, 1]]).tolist(),
+        strict=True,
+    )
+    counts = [
+        np.count_nonzero(mask[y1:y2, x1:x2] & other[v1:v2, u1:u2])
+        for mask, (y1, x1, y2, x2), other, (v1, u1, v2, u2) in pairs
+    ]
+    return np.array(counts, dtype=np.int64)
 
 
 _GROW = (-1, -1, 1, 1)  # y1, x1, y2, x2
+
+
+def _tighten(instances: Instances, masks: list[np.ndarray], which: np.ndarray) -> Instances:
+    """Return the objects with other masks in their boxes, of which those at `which`, (K,) int, need smaller boxes."""
+    boxes, corners = instances.boxes.copy(), instances.boxes[which, :2].tolist()
+    for i, (top, left) in zip(which.tolist(), corners, strict=True):
+        mask = masks[i]
+        x, y, width, height = cv2.boundingRect(mask.view(np.uint8)) if mask.size else (0, 0, 0, 0)
+        masks[i] = mask[y : y + height, x : x + width]
+        boxes[i] = (top + y, left + x, top + y + height, left + x + width) if height else 0
+    return Instances(boxes, masks, instances.class_ids, instances.scores)
 
 
 def _grown(mask: np.ndarray) -> np.ndarray:
@@ -176,11 +204,11 @@ def _grown(mask: np.ndarray) -> np.ndarray:
     return grown
 
 
-def _painting_order(values: np.ndarray, published: bool) -> np.ndarray:
-    """Return the objects' indices, the least important first."""
+def _by_importance(values: np.ndarray, published: bool) -> np.ndarray:
+    """Return the objects' indices, the most important first."""
     if published:
-        return np.argsort(np.argsort(values)[::-1])
-    return np.argsort(-values, kind="stable")[::-1]
+        return np.argsort(np.argsort(values)[::-1])[::-1]
+    return np.argsort(-values, kind="stable")
 
 
 def _pixel_boxes(boxes: np.ndarray, image_shape: tuple[int, int]) -> np.ndarray:

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 
+from common.boxes import box_areas, shared_boxes, touching_boxes
 from common.instances import Instances
-from common.masks import drop_empty, paint_labels, remove_overlaps, tight_instances
+from common.masks import drop_empty, remove_overlaps, shared_pixels, tight_instances
+
+_CORNER = [0, 1, 0, 1]  # a box's upper left corner, once for either corner
 
 
 def merge_views(
@@ -43,95 +47,103 @@ def merge_views(
         >>> merge_views([square] * 5, (4, 4)).boxes.tolist(), len(merge_views([square] * 4, (4, 4)))
         ([[1, 1, 3, 3]], 0)
     """
-    votes: list[_Votes] = []
+    votes = _Votes.start(Instances.empty())
     for prediction in predictions:
-        if not votes:
-            votes = _start_votes(prediction)
+        if not votes.counts:
+            votes = _Votes.start(prediction)
         elif len(prediction):
             votes = _cast_votes(votes, prediction, image_shape, iou_threshold, loss_threshold, published)
-    masks = [vote.counts > more_than for vote in votes]
-    scores = [vote.score / len(predictions) for vote in votes]
-    elected = Instances.from_crops(np.array([vote.box for vote in votes]), masks, scores=scores)
+    masks = [counts > more_than for counts in votes.counts]
+    elected = Instances.from_crops(votes.boxes, masks, scores=votes.scores / len(predictions))
     elected = drop_empty(tight_instances(elected))
     return drop_empty(remove_overlaps(elected, image_shape, loss_threshold=loss_threshold, published=published))
 
 
 @dataclass
 class _Votes:
-    """The votes for one object.
+    """The votes for N objects.
 
     Attributes:
-        box: y1, x1, y2, x2.
-        counts: uint16, the size of the box, votes for each pixel.
-        score: sum of the voters' scores.
+        boxes: (N, 4) int32, y1, x1, y2, x2.
+        counts: N uint16 crops, votes for each pixel of the box.
+        scores: (N,) float64, sum of the voters' scores.
     """
 
-    box: list[int]
-    counts: np.ndarray
-    score: float
+    boxes: np.ndarray
+    counts: list[np.ndarray]
+    scores: np.ndarray
 
-    def add(self, box: list[int], mask: np.ndarray, score: float) -> None:
-        """Count one vote for the pixels of a mask; the crop grows to hold them."""
-        outer = [min(self.box[0], box[0]), min(self.box[1], box[1]), max(self.box[2], box[2]), max(self.box[3], box[3])]
-        if outer != self.box:
-            grown = np.zeros((outer[2] - outer[0], outer[3] - outer[1]), dtype=np.uint16)
-            _crop_at(grown, outer, self.box)[...] = self.counts
-            self.box, self.counts = outer, grown
-        inner = _crop_at(self.counts, self.box, box)
-        inner += mask
-        self.score += score
+    @classmethod
+    def start(cls, instances: Instances) -> "_Votes":
+        """Return one vote for each object."""
+        counts = [mask.astype(np.uint16) for mask in instances.masks]
+        return cls(instances.boxes.copy(), counts, instances.scores.astype(np.float64))
 
+    def support(self) -> Instances:
+        """Return the pixels with votes."""
+        class_ids = np.ones(len(self.counts), dtype=np.int32)
+        return Instances(self.boxes, [counts.astype(bool) for counts in self.counts], class_ids, self.scores)
 
-def _crop_at(crop: np.ndarray, box: list[int], inner: list[int]) -> np.ndarray:
-    """Return the part of a crop with the given box that lies in the box `inner`."""
-    return crop[inner[0] - box[0] : inner[2] - box[0], inner[1] - box[1] : inner[3] - box[1]]
+    def add(self, voted: np.ndarray, voters: Instances) -> None:
+        """Count the votes of K masks for the objects at `voted`, (K,) int; the crops grow to hold them."""
+        old = self.boxes[voted]
+        lows, highs = np.minimum(old[:, :2], voters.boxes[:, :2]), np.maximum(old[:, 2:], voters.boxes[:, 2:])
+        grown = np.concatenate([lows, highs], axis=1)
+        growing = np.flatnonzero((grown != old).any(axis=1))
+        windows, sizes = old[growing] - grown[growing][:, _CORNER], highs[growing] - lows[growing]
+        for i, (y1, x1, y2, x2), size in zip(voted[growing].tolist(), windows.tolist(), sizes.tolist(), strict=True):
+            crop = np.zeros(size, dtype=np.uint16)
+            crop[y1:y2, x1:x2] = self.counts[i]
+            self.counts[i] = crop
+        self.boxes[voted] = grown
+        self.scores[voted] += voters.scores
+        windows = (voters.boxes - grown[:, _CORNER]).tolist()
+        for i, (y1, x1, y2, x2), mask in zip(voted.tolist(), windows, voters.masks, strict=True):
+            window = self.counts[i][y1:y2, x1:x2]
+            window += mask.view(np.uint8)
 
-
-def _start_votes(instances: Instances) -> list[_Votes]:
-    fields = zip(instances.boxes.tolist(), instances.masks, instances.scores.tolist(), strict=True)
-    return [_Votes(box, mask.astype(np.uint16), score) for box, mask, score in fields]
+    def join(self, others: "_Votes", alive: np.ndarray) -> "_Votes":
+        """Return the objects that are alive, (N,) bool, and others behind them."""
+        return _Votes(
+            np.concatenate([self.boxes[alive], others.boxes]),
+            [*compress(self.counts, alive), *others.counts],
+            np.concatenate([self.scores[alive], others.scores]),
+        )
 
 
 def _cast_votes(
-    votes: list[_Votes],
+    votes: _Votes,
     prediction: Instances,
     image_shape: tuple[int, int],
     iou_threshold: float,
     loss_threshold: float,
     published: bool,
-) -> list[_Votes]:
+) -> _Votes:
     """Return the votes after one more prediction; objects that vanish among the others are dropped."""
-    support = Instances.from_crops(np.array([vote.box for vote in votes]), [vote.counts > 0 for vote in votes])
-    mine = remove_overlaps(support, image_shape, loss_threshold=loss_threshold, published=published)
-    votes = [vote for vote, mask in zip(votes, mine.masks, strict=True) if mask.size]
-    mine = drop_empty(mine)
-    theirs = drop_empty(remove_overlaps(prediction, image_shape, loss_threshold=loss_threshold, published=published))
-    matches = _match(mine, theirs, image_shape, iou_threshold)
-    boxes, scores = theirs.boxes.tolist(), theirs.scores.tolist()
-    for vote, best in zip(votes, matches.tolist(), strict=True):
-        if best >= 0:
-            vote.add(boxes[best], theirs.masks[best], scores[best])
-    unmatched = np.setdiff1d(np.arange(len(theirs)), matches)
-    return votes + _start_votes(theirs.select(unmatched))
+    mine, theirs = (
+        remove_overlaps(instances, image_shape, loss_threshold=loss_threshold, published=published)
+        for instances in (votes.support(), prediction)
+    )
+    voted, voters = _match(mine, theirs, iou_threshold)
+    votes.add(voted, theirs.select(voters))
+    new = theirs.areas > 0
+    new[voters] = False
+    return votes.join(_Votes.start(theirs.select(new)), mine.areas > 0)
 
 
-def _match(mine: Instances, theirs: Instances, image_shape: tuple[int, int], iou_threshold: float) -> np.ndarray:
-    """Return the index of each object's best mask in `theirs`, (N,) int; -1 where no mask reaches the threshold."""
-    if not len(mine) or not len(theirs):
-        return np.full(len(mine), -1)
-    intersections = _intersections(mine, theirs, image_shape)
-    unions = mine.areas[:, None] + theirs.areas[None, :] - intersections
-    ious = intersections / unions
+def _match(mine: Instances, theirs: Instances, iou_threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return which objects have a mask that reaches the threshold and which is the best, (K,) int each."""
+    first, second = touching_boxes(mine.boxes, theirs.boxes)
+    areas = mine.areas[first] + theirs.areas[second]
+    # Two masks share at most the smaller one and the window in which their boxes meet.
+    most = np.minimum(mine.areas[first], theirs.areas[second])
+    most = np.minimum(most, box_areas(shared_boxes(mine.boxes[first], theirs.boxes[second])))
+    likely = most / (areas - most) >= iou_threshold
+    first, second, areas = first[likely], second[likely], areas[likely]
+    shared = shared_pixels(mine, theirs, first, second)
+    ious = np.zeros((len(mine), len(theirs) + 1))  # the last column stays empty, for an object that meets no mask
+    ious[first, second] = shared / (areas - shared)
     best = ious.argmax(axis=1)
-    best_ious = ious.max(axis=1)
-    return np.where((best_ious >= iou_threshold) & (best_ious > 0), best, -1)
-
-
-def _intersections(mine: Instances, theirs: Instances, image_shape: tuple[int, int]) -> np.ndarray:
-    """Return the pixels that each object shares with each of `theirs`, (N, M); neither has overlaps within itself."""
-    labels = paint_labels(theirs, image_shape, np.arange(len(theirs)))
-    pairs = np.zeros((len(mine), len(theirs) + 1), dtype=np.int64)  # column 0 is the background
-    for row, mask, (y1, x1, y2, x2) in zip(pairs, mine.masks, mine.boxes.tolist(), strict=True):
-        counts = np.bincount(labels[y1:y2, x1:x2][mask])
-        row[: len(counts)] = counts
-    return pairs[:, 1:]
+    best_ious = ious[np.arange(len(mine)), best]
+    voted = np.flatnonzero((best_ious >= iou_threshold) & (best_ious > 0))
+    return voted, best[voted]
