@@ -48,7 +48,7 @@ def main() -> None:
     """Check that both sides agree, then measure and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", type=Path, help="folder or zip archive in Kaggle's layout")
-    parser.add_argument("--pictures", type=int, default=32, help="pictures to measure with")
+    parser.add_argument("--pictures", type=int, default=24, help="pictures to measure with")
     parser.add_argument("--repeats", type=int, default=3, help="turns of each side")
     parser.add_argument("--no-step", action="store_true", help="leave out the training step")
     flags = parser.parse_args()
