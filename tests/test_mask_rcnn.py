@@ -10,6 +10,7 @@ from common.instances import Instances
 from common.metrics import mask_ious
 from common.models.losses import LOSS_NAMES
 from common.models.mask_rcnn import MaskRCNN
+from common.weights import weighted_layers
 from tests.tiny import TINY, disc_labels, empty_batch, label_batch
 
 DISCS = [
@@ -170,8 +171,9 @@ def test_half_precision():
     model = MaskRCNN(config)
     assert keras.config.dtype_policy() == policy
     assert {str(weight.dtype) for weight in model.weights} == {"float32"}
-    assert model.pyramid.get_layer("conv1").compute_dtype == "bfloat16"
-    assert model.class_head.get_layer("mrcnn_class_logits").compute_dtype == "float32"
+    layers = {layer.name: layer for layer in weighted_layers(model)}
+    assert layers["conv1"].compute_dtype == "bfloat16"
+    assert layers["mrcnn_class_logits"].compute_dtype == "float32"
 
 
 @pytest.mark.slow

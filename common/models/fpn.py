@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from common.models.norm import build_norm
+from common.models.norm import ConvNorm, build_norm
 from common.models.resnet import trunk_features
 
 
@@ -35,5 +35,5 @@ def build_pyramid(trunk: str, norm: str, channels: int, mean_pixel: tuple[float,
 
 
 def _conv(x, channels: int, size: int, norm: str, name: str):
-    x = layers.Conv2D(channels, size, padding="same", name=name)(x)
-    return build_norm("group", channels, f"{name}_norm")(x) if norm == "group" else x
+    conv = layers.Conv2D(channels, size, padding="same", name=name)
+    return ConvNorm(conv, build_norm(norm, channels, f"{name}_norm"))(x) if norm == "group" else conv(x)

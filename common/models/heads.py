@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from common.models.norm import build_norm
+from common.models.norm import ConvNorm, build_norm
 
 
 def build_rpn(channels: int, hidden: int, num_ratios: int) -> keras.Model:
@@ -41,8 +41,8 @@ def build_class_head(channels: int, hidden: int, pool_size: int, num_classes: in
     regions = keras.Input((pool_size, pool_size, channels), name="regions")
     x = regions
     for number, size in ((1, pool_size), (2, 1)):
-        x = layers.Conv2D(hidden, size, kernel_initializer="he_normal", name=f"mrcnn_class_conv{number}")(x)
-        x = layers.ReLU()(build_norm(norm, hidden, f"mrcnn_class_bn{number}")(x))
+        conv = layers.Conv2D(hidden, size, kernel_initializer="he_normal", name=f"mrcnn_class_conv{number}")
+        x = layers.ReLU()(ConvNorm(conv, build_norm(norm, hidden, f"mrcnn_class_bn{number}"))(x))
     x = layers.Flatten(name="pool_squeeze")(x)
     logits = layers.Dense(num_classes, kernel_initializer=_small(0.01), name="mrcnn_class_logits", dtype="float32")(x)
     deltas = layers.Dense(4 * num_classes, kernel_initializer=_small(0.001), name="mrcnn_bbox_fc", dtype="float32")(x)
@@ -67,7 +67,7 @@ def build_mask_head(
     x = regions
     for number in range(1, num_convs + 1):
         conv = layers.Conv2D(hidden, 3, padding="same", kernel_initializer="he_normal", name=f"mrcnn_mask_conv{number}")
-        x = layers.ReLU()(build_norm(norm, hidden, f"mrcnn_mask_bn{number}")(conv(x)))
+        x = layers.ReLU()(ConvNorm(conv, build_norm(norm, hidden, f"mrcnn_mask_bn{number}"))(x))
     x = layers.Conv2DTranspose(
         hidden, 2, strides=2, activation="relu", kernel_initializer="he_normal", name="mrcnn_mask_deconv"
     )(x)

@@ -1,6 +1,7 @@
 """The two normalisations: frozen batch norm for pretrained weights, group norm to train from nothing."""
 
 import keras
+from keras import ops
 
 
 class FrozenBatchNorm(keras.layers.BatchNormalization):
@@ -12,6 +13,50 @@ class FrozenBatchNorm(keras.layers.BatchNormalization):
     def call(self, inputs, training=None, mask=None):
         """Normalise (B, H, W, C) with the moving mean and variance, whatever `training` says."""
         return super().call(inputs, training=False, mask=mask)
+
+    def fold(self, kernel, bias) -> tuple:
+        """Return the kernel (h, w, in, C) and bias (C,) of a convolution that normalises its result, too."""
+        scale = self.gamma * ops.rsqrt(self.moving_variance + self.epsilon)
+        return kernel * scale, (bias - self.moving_mean) * scale + self.beta
+
+
+class GroupNorm(keras.layers.GroupNormalization):
+    """Group normalisation of (B, H, W, C), with statistics in float32.
+
+    Source: Wu, He: Group Normalization, 2018.
+    """
+
+    def call(self, inputs):
+        """Normalise each group of channels of each picture."""
+        return _group_normalise(inputs, self.gamma, self.beta, self.groups, self.epsilon)
+
+
+class ConvNorm(keras.layers.Layer):
+    """A convolution and its normalisation, each a layer with a name and weights of its own.
+
+    A frozen batch norm is folded into the kernel: training then keeps, and passes over, half as many features.
+    """
+
+    def __init__(self, conv: keras.layers.Conv2D, norm: keras.layers.Layer) -> None:
+        super().__init__(autocast=False, name=f"{conv.name}_{norm.name}")  # kernels are folded in float32
+        self.conv, self.norm = conv, norm
+
+    def build(self, input_shape) -> None:
+        """Build both layers."""
+        self.conv.build(input_shape)
+        self.norm.build(self.compute_output_shape(input_shape))
+
+    def compute_output_shape(self, input_shape) -> tuple:
+        """Return the convolution's."""
+        return self.conv.compute_output_shape(input_shape)
+
+    def call(self, inputs):
+        """Convolve and normalise (B, H, W, C)."""
+        if not isinstance(self.norm, FrozenBatchNorm):
+            return self.norm(self.conv(inputs))
+        kernel, bias = self.norm.fold(self.conv.kernel, self.conv.bias)
+        features = self.conv.convolution_op(inputs, ops.cast(kernel, inputs.dtype))
+        return features + ops.cast(bias, inputs.dtype)
 
 
 def build_norm(kind: str, channels: int, name: str, gamma: float = 1.0) -> keras.layers.Layer:
@@ -28,6 +73,47 @@ def build_norm(kind: str, channels: int, name: str, gamma: float = 1.0) -> keras
     gamma_initializer = keras.initializers.Constant(gamma)
     if kind == "group":
         groups = 32 if channels % 256 == 0 else 16
-        return keras.layers.GroupNormalization(groups, epsilon=1e-5, gamma_initializer=gamma_initializer, name=name)
+        return GroupNorm(groups, epsilon=1e-5, gamma_initializer=gamma_initializer, name=name)
     # A frozen norm with gamma 0 could never pass anything on: its weights come from a file.
     return FrozenBatchNorm(epsilon=1e-3, momentum=0.99, name=name)
+
+
+def _group_normalise(features, gamma, beta, groups: int, epsilon: float):
+    """Normalise (B, H, W, C), with a gradient by hand: half the passes over the features that Keras' layer needs."""
+    height, width, channels = ops.shape(features)[1:]
+    count = ops.cast(height * width * (channels // groups), "float32")
+
+    def group_mean(sums):
+        """Turn each channel's sum, (B, C), into its group's mean, (B, C)."""
+        means = ops.sum(ops.reshape(sums, (-1, groups, channels // groups)), axis=2) / count
+        return ops.repeat(means, channels // groups, axis=1)
+
+    def channel_sums(features):
+        return ops.sum(ops.cast(features, "float32"), axis=(1, 2))
+
+    def everywhere(values, like):
+        return ops.cast(values, like.dtype)[:, None, None]
+
+    @ops.custom_gradient
+    def normalise(features, gamma, beta):
+        mean = group_mean(channel_sums(features))
+        variance = group_mean(channel_sums(ops.square(ops.cast(features, "float32")))) - ops.square(mean)
+        inverse = ops.rsqrt(ops.maximum(variance, 0.0) + epsilon)
+        scale = inverse * gamma
+        normalised = features * everywhere(scale, features) + everywhere(beta - mean * scale, features)
+
+        def gradient(upstream):
+            by_beta = channel_sums(upstream)  # (B, C), as is by_gamma
+            products = ops.cast(upstream, "float32") * ops.cast(features, "float32")
+            by_gamma = (channel_sums(products) - mean * by_beta) * inverse
+            # upstream gamma inverse - inverse (mean of upstream gamma) - x inverse (mean of upstream gamma x), where
+            # x = (features - mean) inverse: a linear function of upstream and features.
+            slope = -ops.square(inverse) * group_mean(by_gamma * gamma)
+            offset = -inverse * group_mean(by_beta * gamma) - mean * slope
+            by_features = upstream * everywhere(scale, features)
+            by_features = by_features + (features * everywhere(slope, features) + everywhere(offset, features))
+            return by_features, ops.sum(by_gamma, axis=0, keepdims=True), ops.sum(by_beta, axis=0, keepdims=True)
+
+        return normalised, gradient
+
+    return normalise(features, ops.reshape(gamma, (1, channels)), ops.reshape(beta, (1, channels)))

@@ -4,7 +4,7 @@ import string
 
 from keras import KerasTensor, layers
 
-from common.models.norm import build_norm
+from common.models.norm import ConvNorm, build_norm
 
 BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3), "small": (2, 2, 2, 2)}
 SMALL_CHANNELS = (64, 128, 256, 256)
@@ -22,8 +22,9 @@ def trunk_features(images: KerasTensor, trunk: str, norm: str) -> list[KerasTens
     """
     small = trunk == "small"
     x = layers.ZeroPadding2D(3, name="conv1_pad")(images)
-    x = layers.Conv2D(32 if small else 64, 7, strides=2, kernel_initializer="he_normal", name="conv1")(x)
-    x = build_norm(norm, x.shape[-1], "bn_conv1")(x)
+    filters = 32 if small else 64
+    conv = layers.Conv2D(filters, 7, strides=2, kernel_initializer="he_normal", name="conv1")
+    x = ConvNorm(conv, build_norm(norm, filters, "bn_conv1"))(x)
     x = layers.ReLU(name="conv1_relu")(x)
     x = layers.MaxPooling2D(3, strides=2, padding="same", name="pool1")(x)
     features = []
@@ -42,8 +43,8 @@ def trunk_features(images: KerasTensor, trunk: str, norm: str) -> list[KerasTens
 def _conv_norm(x: KerasTensor, filters: int, size: int, norm: str, name: str, **options) -> KerasTensor:
     """Convolve and normalise; `name` is a block's and a branch's, e.g. `2a_branch1`."""
     gamma = options.pop("gamma", 1.0)
-    x = layers.Conv2D(filters, size, padding="same", kernel_initializer="he_normal", name=f"res{name}", **options)(x)
-    return build_norm(norm, filters, f"bn{name}", gamma)(x)
+    conv = layers.Conv2D(filters, size, padding="same", kernel_initializer="he_normal", name=f"res{name}", **options)
+    return ConvNorm(conv, build_norm(norm, filters, f"bn{name}", gamma))(x)
 
 
 def _bottleneck_block(x: KerasTensor, filters: int, strides: int, norm: str, name: str) -> KerasTensor:
