@@ -7,13 +7,8 @@ import time
 import pytest
 
 from common.submission import check_submission, read_image_ids, read_rows
-from tests.scripts import INFERENCE, TRAINING, finish, run_here, start
+from tests.scripts import INFERENCE, TINY, TRAINING, finish, run_here, start
 
-TINY = ["--preset", "demo", "--min-dim", "64", "--crop-size", "64", "--batch-size", "1", "--steps-per-epoch", "2"]
-TINY += ["--fpn-channels", "16", "--rpn-channels", "16", "--head-channels", "64", "--mask-channels", "16"]
-TINY += ["--mask-convs", "1", "--train-rois", "8", "--train-proposals", "50", "--detect-proposals", "50"]
-TINY += ["--pre-nms-limit", "200", "--max-detections", "20", "--confidence", "0", "--dataset", "data/stage1_train"]
-TINY += ["--loss-weights", "1,1,0,1,1", "--mask-threshold", "0.4"]  # an untrained class head finds something
 TEST = ["--dataset", "data/stage1_test", "--sample-submission", "data/stage1_sample_submission.csv"]
 TRAINING_FLAGS = "dataset weights logs preset fold epochs steps-per-epoch limit seed skip-bad"
 INFERENCE_FLAGS = "dataset weights logs preset fold limit seed skip-bad output sample-submission workers confidence"

@@ -1,0 +1,143 @@
+"""Inference and training, killed again and again at random moments with SIGKILL and started again.
+
+    python benchmarks/kill.py
+    python benchmarks/kill.py --kills 5 --tasks inference
+
+The scripts themselves run, `dsb/my_train_1.py` and `dsb/my_inference_tta.py`, with a tiny network on a small generated
+set. Most kills come soon after a run has got on; every fourth comes while the program starts. Asserted: the submission
+has the bytes of that of an undisturbed run; training ends with a log of all epochs, each once, and with weights and a
+state that can be loaded after each kill.
+"""
+
+import argparse
+import csv
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from benchmarks.measure import print_table
+from tests.scripts import TINY, finish, start
+
+NUM_EPOCHS = 60
+NUM_PICTURES = 150
+START_UP = 6.0  # seconds; a kill in there finds nothing new
+DATA = ["--images", 8, "--test-images", NUM_PICTURES, "--sizes", "64x64,64x96"]
+TRAIN = ["my_train_1.py", *TINY, "--epochs", NUM_EPOCHS]
+INFER = ["my_inference_tta.py", "--dataset", "data/stage1_test", "--workers", 2, "--output"]
+
+
+def main() -> None:
+    """Kill both scripts and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=20, help="of each script")
+    parser.add_argument("--seed", type=int, default=1, help="of the moments")
+    parser.add_argument("--tasks", nargs="+", choices=["training", "inference"], default=["training", "inference"])
+    flags = parser.parse_args()
+    rng = np.random.default_rng(flags.seed)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        must_finish(folder, "generate.py", "--output", "data", *DATA)
+        tasks = {"training": kill_training, "inference": kill_inference}
+        rows = [(task, str(flags.kills), *tasks[task](folder, rng, flags.kills)) for task in flags.tasks]
+    print_table(("script", "kills", "done at each kill", "in the end"), rows)
+
+
+def kill_inference(folder: Path, rng: np.random.Generator, num_kills: int) -> tuple[str, str]:
+    """Kill the TTA and compare its file with an undisturbed run's."""
+    if not (folder / "logs").exists():
+        must_finish(folder, *TRAIN[:-1], 1)
+    start_time = time.monotonic()
+    must_finish(folder, *INFER, "undisturbed.csv")
+    usual = max(time.monotonic() - start_time - START_UP, 5)
+    partial = folder / "killed.csv.partial"
+
+    def pictures_done() -> int:
+        lines = partial.read_bytes().split(b"\n")[1:-1] if partial.exists() else []
+        return sum(b"," not in line for line in lines)
+
+    done = kill_often(folder, [*INFER, "killed.csv"], rng, num_kills, pictures_done, usual / num_kills, lambda: None)
+    assert not (folder / "killed.csv").exists(), "finished before the last kill: give it more pictures"
+    must_finish(folder, *INFER, "killed.csv")
+    assert (folder / "killed.csv").read_bytes() == (folder / "undisturbed.csv").read_bytes(), "another submission"
+    assert not partial.exists()
+    return done, f"the bytes of an undisturbed run, {NUM_PICTURES} pictures"
+
+
+def kill_training(folder: Path, rng: np.random.Generator, num_kills: int) -> tuple[str, str]:
+    """Kill step 1 of the training and look at what it leaves."""
+    run = folder / "logs" / "001"
+
+    def epochs_done() -> int:
+        if not (run / "last.npz").exists():
+            return 0
+        with np.load(run / "last.npz") as state:
+            return int(state["epoch"])
+
+    def check() -> None:
+        if epochs_done():
+            with h5py.File(run / "last.h5") as weights, np.load(run / "last.npz") as state:
+                assert len(weights)
+                assert all(np.isfinite(state[name]).all() for name in state.files)
+
+    done = kill_often(folder, TRAIN, rng, num_kills, epochs_done, 2.0, check)
+    must_finish(folder, *TRAIN)
+    check()
+    with (run / "log.csv").open(newline="") as file:
+        epochs = [int(row["epoch"]) for row in csv.DictReader(file)]
+    assert epochs == list(range(1, NUM_EPOCHS + 1)), f"epochs in the log: {epochs}"
+    assert epochs_done() == NUM_EPOCHS
+    return done, f"{NUM_EPOCHS} epochs in the log, each once; weights and state load"
+
+
+def kill_often(
+    folder: Path,
+    command: list,
+    rng: np.random.Generator,
+    num_kills: int,
+    progress: Callable[[], int],
+    longest: float,
+    check: Callable[[], None],
+) -> str:
+    """Start a script and kill it, again and again; return how far it had come at each kill.
+
+    Args:
+        folder: to stand in.
+        command: the script and its flags.
+        rng: source of the moments.
+        num_kills: at least 1.
+        progress: from the files, how much is done.
+        longest: between a run's getting on and its end, seconds.
+        check: looks at the files after each kill.
+    """
+    done = []
+    for number in range(num_kills):
+        before = progress()
+        process = start(folder, *command)
+        while number % 4 != 3 and progress() == before and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, START_UP if number % 4 == 3 else longest))
+        process.kill()
+        _, errors = process.communicate()
+        assert process.returncode == -9, f"ended before it was killed: {errors}"
+        check()
+        done.append(progress())
+        assert done[-1] >= before, "a kill undid what was done"
+        print(f"kill {number + 1}: {done[-1]} done", file=sys.stderr)
+    return " ".join(map(str, done))
+
+
+def must_finish(folder: Path, script: str, *arguments: object) -> None:
+    """Run a script to its end."""
+    code, _, errors = finish(start(folder, script, *arguments))
+    assert code == 0, errors
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""A picture of 4096x4096 with 3,000 nuclei through detection in tiles, joining, merging and run lengths: memory, time.
+
+    python benchmarks/large_picture.py
+    python benchmarks/large_picture.py --side 2048 --nuclei 700 --tasks single
+
+The network is that of the small preset with random weights, and works on every tile of every view. What it says is
+replaced by the true nuclei of the tile, cut at the tile's border, in masks of 28x28 as the network's are, so that as
+many objects as there are go through all the rest. Merging and run lengths happen in a worker, as in the scripts. The
+rows are compared with the truth. Peaks are of resident memory; both together stay below 3 GiB.
+"""
+
+import argparse
+import os
+import pickle
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from benchmarks.measure import in_own_process, peak_mib, print_table, readable
+from common.detections import Detections
+from common.instances import Instances, Sample
+from common.metrics import dsb_score
+from common.parallel import open_executor
+from common.postprocess import merged_runs, separated_runs
+from common.rle import decode_instances
+from common.synthetic import generate_sample
+from common.tiles import choose_detector, tile_boxes
+from common.tta import VIEWS, View, apply_view, distinct_views, scaled_shape
+from dsb.config import SMALL
+
+LIMIT_MIB = 3 * 1024
+MASK_SIDE = 28
+
+
+def main() -> None:
+    """Measure both ways of prediction, each in a process of its own, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--side", type=int, default=4096, help="of the picture, pixels")
+    parser.add_argument("--nuclei", type=int, default=3000, help="in the picture")
+    parser.add_argument("--tasks", nargs="+", choices=["single", "tta"], default=["single", "tta"], help="what to run")
+    flags = parser.parse_args()
+    rows = [in_own_process(measure, task, flags.side, flags.nuclei) for task in flags.tasks]
+    columns = ("prediction", "picture", "nuclei", "found", "score", "tiles", "predicting", "merging and rows")
+    print_table((*columns, "sent", "peak", "worker's peak"), rows)
+
+
+def measure(task: str, side: int, num_nuclei: int) -> tuple[str, ...]:
+    """Predict one picture, and return a row of the table."""
+    with open_executor(1) as worker:
+        worker.submit(peak_mib).result()  # a process takes over the peak of the one that starts it: start it early
+        image, true = make_picture(side, num_nuclei)
+        detector = KnowingDetector(true.to_label_image((side, side)))
+        start = time.perf_counter()
+        predict = {"single": predict_single, "tta": predict_views}[task]
+        function, arguments = predict(detector, image)
+        predicted = time.perf_counter()
+        runs = worker.submit(function, *arguments).result()
+        end = time.perf_counter()
+        peaks = peak_mib(), worker.submit(peak_mib).result()
+        sent = _sent_mib(arguments)
+    found = decode_instances(runs, (side, side))
+    score = dsb_score(true, found, (side, side))
+    assert abs(len(found) - len(true)) <= 0.01 * len(true), f"{len(found)} nuclei where there are {len(true)}"
+    assert sum(peaks) < LIMIT_MIB, f"more than 3 GiB: {peaks}"
+    figures = (f"{side}x{side}", str(len(true)), str(len(found)), f"{score:.3f}", str(detector.num_calls))
+    memory = [f"{mib:.0f} MiB" for mib in (sent, *peaks)]
+    return task, *figures, readable(predicted - start), readable(end - predicted), *memory
+
+
+def predict_single(detector: "KnowingDetector", image: np.ndarray) -> tuple[Any, tuple]:
+    """Return what `dsb/my_inference.py` sends to a worker."""
+    detector.look_at(View(), image.shape[:2])
+    (found,) = choose_detector(detector, image.shape[:2], detector.config)([image])
+    return separated_runs, (found, detector.config.mask_threshold, False, False)
+
+
+def predict_views(detector: "KnowingDetector", image: np.ndarray) -> tuple[Any, tuple]:
+    """Return what `dsb/my_inference_tta.py` sends to a worker."""
+    shape, rng = image.shape[:2], np.random.default_rng(0)
+    detect = choose_detector(detector, shape, detector.config)
+    found = []
+    for view, places in distinct_views(VIEWS, shape):
+        detector.look_at(view, shape)
+        found.append((view, places, detect([apply_view(image, view, rng)])[0]))
+        print(f"{view}: {detector.num_calls} tiles so far", file=sys.stderr)
+    return merged_runs, (found, shape, detector.config.mask_threshold, False)
+
+
+class KnowingDetector:
+    """Lets the network work on each tile, and answers with the truth; tiles must come in their order.
+
+    Args:
+        label_image: (H, W) int32, the truth.
+    """
+
+    def __init__(self, label_image: np.ndarray) -> None:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        from common.detect import Detector
+        from common.models.mask_rcnn import MaskRCNN
+
+        self.config = SMALL
+        self.num_calls = 0
+        self._network = Detector(MaskRCNN(SMALL))
+        self._label_image = label_image
+        self._tiles: Iterator[np.ndarray] = iter(())
+
+    def look_at(self, view: View, image_shape: tuple[int, int]) -> None:
+        """Get ready for the tiles of a view."""
+        labels = self._label_image[:: -1 if view.flip_ud else 1, :: -1 if view.flip_lr else 1]
+        labels = np.rot90(labels, view.turns)
+        scaled = scaled_shape(view, image_shape)
+        rows, columns = (
+            (2 * np.arange(size) + 1) * turned // (2 * size) for turned, size in zip(labels.shape, scaled, strict=True)
+        )
+        boxes = tile_boxes(scaled, self.config.tile_size, self.config.tile_overlap).tolist()
+        self._tiles = (labels[np.ix_(rows[y1:y2], columns[x1:x2])] for y1, x1, y2, x2 in boxes)
+
+    def __call__(self, images: Sequence[np.ndarray]) -> list[Detections]:
+        """Return the nuclei of the next tile."""
+        (image,) = images
+        self._network(images)
+        self.num_calls += 1
+        labels = next(self._tiles)
+        assert labels.shape == image.shape[:2]
+        nuclei = Instances.from_label_image(labels)
+        nuclei = nuclei.select(np.arange(len(nuclei)) < self.config.max_detections)
+        size = (MASK_SIDE, MASK_SIDE)
+        probs = [cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) for mask in nuclei.masks]
+        stacked = np.array(probs, np.float16).reshape(-1, *size)
+        return [Detections(nuclei.boxes.astype(np.float32), nuclei.scores, nuclei.class_ids, stacked, image.shape[:2])]
+
+
+def make_picture(side: int, num_nuclei: int) -> tuple[np.ndarray, Instances]:
+    """Return a generated picture, made in another process so that its memory does not count."""
+    sample = in_own_process(_generate, side, num_nuclei)
+    return sample.image, sample.instances
+
+
+def _generate(side: int, num_nuclei: int) -> Sample:
+    return generate_sample(np.random.default_rng(1), "fluorescence", (side, side), num_nuclei)
+
+
+def _sent_mib(arguments: tuple) -> float:
+    return len(pickle.dumps(arguments)) / 2**20
+
+
+if __name__ == "__main__":
+    main()
