@@ -48,7 +48,6 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes beside the predicting one")
     parser.add_argument("--network", action="store_true", help="let a tiny network work on each picture")
     flags = parser.parse_args()
-    os.environ["TQDM_DISABLE"] = "1"
     with tempfile.TemporaryDirectory() as folder:
         run(Path(folder), flags.pictures // NUM_FILES, flags.workers, build_network() if flags.network else None)
 

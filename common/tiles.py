@@ -16,6 +16,7 @@ from common.masks import drop_empty
 BORDER = 4  # pixels; an object that comes so near to its tile's border may go on behind it
 AGREEMENT = 0.5  # lowest intersection over union, in what two tiles share, of two sights of one object
 
+Box = list[int]  # y1, x1, y2, x2
 Detector = Callable[[Sequence[np.ndarray]], Sequence[Detections]]
 
 
@@ -142,7 +143,7 @@ def _within(boxes: np.ndarray, tiles: np.ndarray, image_shape: tuple[int, int]) 
 
 def _group(sights: Instances, owners: np.ndarray, tiles: np.ndarray) -> list[np.ndarray]:
     """Return the indices of each object's sights."""
-    pairs = []
+    pairs: list[tuple[int, int]] = []
     for i, j in np.argwhere(np.triu(box_intersections(tiles, tiles), 1)).tolist():
         pairs += _agreeing(
             sights, np.flatnonzero(owners == i), np.flatnonzero(owners == j), _shared(tiles[i], tiles[j])
@@ -154,34 +155,42 @@ def _group(sights: Instances, owners: np.ndarray, tiles: np.ndarray) -> list[np.
     return np.split(order, np.searchsorted(groups[order], np.arange(1, count)))
 
 
-def _agreeing(sights: Instances, mine: np.ndarray, theirs: np.ndarray, region: np.ndarray) -> list[tuple[int, int]]:
+def _agreeing(sights: Instances, mine: np.ndarray, theirs: np.ndarray, region: Box) -> list[tuple[int, int]]:
     """Return the pairs of `mine` and `theirs`, (n,) and (m,) int, that agree in a region that both tiles show."""
-    mine, theirs = (some[box_intersections(sights.boxes[some], region[None])[:, 0] > 0] for some in (mine, theirs))
+    regions = np.array([region])
+    mine, theirs = (some[box_intersections(sights.boxes[some], regions)[:, 0] > 0] for some in (mine, theirs))
     near = box_intersections(sights.boxes[mine], sights.boxes[theirs]) > 0
     near &= sights.class_ids[mine][:, None] == sights.class_ids[theirs]
-    pairs = [(int(mine[i]), int(theirs[j])) for i, j in np.argwhere(near).tolist()]
-    return [pair for pair in pairs if _iou(sights, *pair, region) >= AGREEMENT]
+    first, second = (_cut_out(sights, some, region) for some in (mine, theirs))
+    agreeing = [(i, j) for i, j in np.argwhere(near).tolist() if _iou(*first[i], *second[j]) >= AGREEMENT]
+    return [(int(mine[i]), int(theirs[j])) for i, j in agreeing]
 
 
-def _iou(sights: Instances, first: int, second: int, region: np.ndarray) -> float:
-    """Return the intersection over union of two objects' masks inside a region."""
-    both = _shared(_shared(sights.boxes[first], sights.boxes[second]), region)
-    common = int(np.count_nonzero(_window(sights, first, both) & _window(sights, second, both)))
-    areas = [int(np.count_nonzero(_window(sights, i, _shared(sights.boxes[i], region)))) for i in (first, second)]
-    return common / max(sum(areas) - common, 1)
+def _cut_out(sights: Instances, indices: np.ndarray, region: Box) -> list[tuple[np.ndarray, Box]]:
+    """Return the parts of masks that lie in a region that all of them touch, each with its box."""
+    parts = []
+    for index, box in zip(indices.tolist(), sights.boxes[indices].tolist(), strict=True):
+        inner = _shared(box, region)
+        parts.append((_window(sights.masks[index], box, inner), inner))
+    return parts
 
 
-def _window(sights: Instances, index: int, box: np.ndarray) -> np.ndarray:
-    """Return the part of a mask that lies in a box inside the object's own."""
-    top, left = sights.boxes[index, :2]
-    y1, x1, y2, x2 = box
-    return sights.masks[index][y1 - top : y2 - top, x1 - left : x2 - left]
+def _iou(mask: np.ndarray, box: Box, other: np.ndarray, other_box: Box) -> float:
+    """Return the intersection over union of two masks with their boxes."""
+    both = _shared(box, other_box)
+    common = int(np.count_nonzero(_window(mask, box, both) & _window(other, other_box, both)))
+    return common / max(int(np.count_nonzero(mask)) + int(np.count_nonzero(other)) - common, 1)
 
 
-def _shared(box: np.ndarray, other: np.ndarray) -> np.ndarray:
+def _window(mask: np.ndarray, box: Box, inner: Box) -> np.ndarray:
+    """Return the part of a mask with the given box that lies in the box `inner`."""
+    return mask[inner[0] - box[0] : inner[2] - box[0], inner[1] - box[1] : inner[3] - box[1]]
+
+
+def _shared(box: Box, other: Box) -> Box:
     """Return the intersection of two boxes; it has no area where they share nothing."""
-    lows = np.maximum(box[:2], other[:2])
-    return np.concatenate([lows, np.maximum(np.minimum(box[2:], other[2:]), lows)])
+    y1, x1 = max(box[0], other[0]), max(box[1], other[1])
+    return [y1, x1, max(min(box[2], other[2]), y1), max(min(box[3], other[3]), x1)]
 
 
 def _union(parts: Instances) -> Instances:
