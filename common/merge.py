@@ -6,7 +6,7 @@ from itertools import compress
 
 import numpy as np
 
-from common.boxes import box_areas, shared_boxes, touching_boxes
+from common.boxes import touching_boxes
 from common.instances import Instances
 from common.masks import drop_empty, remove_overlaps, shared_pixels, tight_instances
 
@@ -100,7 +100,7 @@ class _Votes:
         windows = (voters.boxes - grown[:, _CORNER]).tolist()
         for i, (y1, x1, y2, x2), mask in zip(voted.tolist(), windows, voters.masks, strict=True):
             window = self.counts[i][y1:y2, x1:x2]
-            window += mask.view(np.uint8)
+            window += mask
 
     def join(self, others: "_Votes", alive: np.ndarray) -> "_Votes":
         """Return the objects that are alive, (N,) bool, and others behind them."""
@@ -134,15 +134,9 @@ def _cast_votes(
 def _match(mine: Instances, theirs: Instances, iou_threshold: float) -> tuple[np.ndarray, np.ndarray]:
     """Return which objects have a mask that reaches the threshold and which is the best, (K,) int each."""
     first, second = touching_boxes(mine.boxes, theirs.boxes)
-    areas = mine.areas[first] + theirs.areas[second]
-    # Two masks share at most the smaller one and the window in which their boxes meet.
-    most = np.minimum(mine.areas[first], theirs.areas[second])
-    most = np.minimum(most, box_areas(shared_boxes(mine.boxes[first], theirs.boxes[second])))
-    likely = most / (areas - most) >= iou_threshold
-    first, second, areas = first[likely], second[likely], areas[likely]
     shared = shared_pixels(mine, theirs, first, second)
-    ious = np.zeros((len(mine), len(theirs) + 1))  # the last column stays empty, for an object that meets no mask
-    ious[first, second] = shared / (areas - shared)
+    ious = np.zeros((len(mine), len(theirs) + 1))  # the last column is for an object that meets no mask
+    ious[first, second] = shared / (mine.areas[first] + theirs.areas[second] - shared)
     best = ious.argmax(axis=1)
     best_ious = ious[np.arange(len(mine)), best]
     voted = np.flatnonzero((best_ious >= iou_threshold) & (best_ious > 0))
