@@ -1,14 +1,16 @@
 """Detection: pictures in, objects out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import keras
 import numpy as np
+from keras import ops
 
 from common.detections import Detections, Frame
 from common.models.mask_rcnn import MaskRCNN
 
-MASKS_AT_ONCE = 64  # the mask head runs on the objects found, in batches of this size: one compiled shape
+BATCH_PIXELS = 1 << 20  # of a batch, so that its memory is bounded: four pictures of 512x512
+MASKS_AT_ONCE = 16  # the mask head runs on the objects found, so many of each picture at a time
 
 
 class Detector:
@@ -20,75 +22,82 @@ class Detector:
 
     def __init__(self, model: MaskRCNN) -> None:
         self.config = model.config
-        self._find = _Finding(model)
-        self._segment = _Segmenting(model)
-        for stage in (self._find, self._segment):
-            # XLA is slower on the CPU, and would compile each size of picture anew.
-            stage.compile(jit_compile=keras.backend.backend() != "tensorflow")
+        self._model = _Detecting(model)
+        # XLA is slower on the CPU, and would compile each size of picture anew.
+        self._model.compile(jit_compile=keras.backend.backend() != "tensorflow")
 
-    def __call__(self, images: Sequence[np.ndarray]) -> list[Detections]:
+    def __call__(self, images: Iterable[np.ndarray]) -> list[Detections]:
         """Detect objects.
 
+        Pictures of one padded shape go through the network together. How they are batched depends on this call
+        alone, so that the same pictures have the same result to the last bit.
+
         Args:
-            images: pictures (H, W, 3) uint8 of one shape; they go through the network as one batch.
+            images: pictures (H, W, 3) uint8.
 
         Returns:
             Detections, one a picture.
         """
-        frame = Frame.for_picture(images[0].shape[:2], self.config.min_dim)
-        windows = np.tile(np.array(frame.window, np.float32), (len(images), 1))
-        batch = {"images": np.stack([frame.place(image) for image in images]), "windows": windows}
-        found = self._find.predict_on_batch(batch)
-        probs = self._mask_probs(found)
-        return [
-            Detections(
-                frame.to_picture(found["boxes"][i, :count]),
-                found["scores"][i, :count],
-                found["class_ids"][i, :count],
-                probs[i, :count],
-                frame.image_shape,
+        images = list(images)
+        frames = [Frame.for_picture(image.shape[:2], self.config.min_dim) for image in images]
+        found: dict[int, Detections] = {}
+        for rows in _batches([frame.padded_shape for frame in frames]):
+            found |= zip(rows, self._detect([images[i] for i in rows], [frames[i] for i in rows]), strict=True)
+        return [found[i] for i in range(len(images))]
+
+    def _detect(self, images: Sequence[np.ndarray], frames: Sequence[Frame]) -> Iterator[Detections]:
+        """Detect objects in pictures of one padded shape."""
+        placed = np.stack([frame.place(image) for frame, image in zip(frames, images, strict=True)])
+        windows = np.array([frame.window for frame in frames], np.float32)
+        found = self._model.predict_on_batch({"images": placed, "windows": windows})
+        for i, (frame, count) in enumerate(zip(frames, found["counts"].tolist(), strict=True)):
+            boxes, scores, class_ids, probs = (
+                found[name][i, :count].copy() for name in ("boxes", "scores", "class_ids", "mask_probs")
             )
-            for i, count in enumerate(found["counts"].tolist())
-        ]
-
-    def _mask_probs(self, found: Mapping) -> np.ndarray:
-        """Return mask probabilities (B, most objects of a picture, S, S) float16."""
-        side = 2 * self.config.mask_pool_size
-        most = int(found["counts"].max())
-        probs = np.zeros((len(found["boxes"]), most, side, side), np.float16)
-        for first in range(0, most, MASKS_AT_ONCE):
-            last = min(first + MASKS_AT_ONCE, most)
-            some = {name: _padded(found[name][:, first:last], MASKS_AT_ONCE) for name in ("boxes", "class_ids")}
-            probs[:, first:last] = self._segment.predict_on_batch({"features": found["features"], **some})[
-                :, : last - first
-            ]
-        return probs
+            yield Detections(frame.to_picture(boxes), scores, class_ids, probs, frame.image_shape)
 
 
-class _Finding(keras.Model):
-    """Pictures to boxes, and the features that the masks need."""
+class _Detecting(keras.Model):
+    """Pictures to boxes, scores, class ids, counts and mask probabilities."""
 
     def __init__(self, model: MaskRCNN) -> None:
-        super().__init__(name="finding")
+        super().__init__(name="detecting")
         self.model = model
 
     def call(self, inputs: Mapping) -> dict:
         features, proposals = self.model.propose(inputs["images"])
         boxes, scores, class_ids, counts = self.model.detect(features, proposals, inputs["windows"])
-        return {"features": features, "boxes": boxes, "scores": scores, "class_ids": class_ids, "counts": counts}
+        probs = self._mask_probs(features, boxes, class_ids, counts)
+        return {"boxes": boxes, "scores": scores, "class_ids": class_ids, "counts": counts, "mask_probs": probs}
+
+    def _mask_probs(self, features: Sequence, boxes, class_ids, counts):
+        """Return mask probabilities (B, at least D, S, S) float16; those that no picture has use for are zeros."""
+        batch, most = ops.shape(boxes)[:2]
+        rounds = -(-most // MASKS_AT_ONCE)
+        spare = rounds * MASKS_AT_ONCE - most
+        boxes = ops.reshape(ops.pad(boxes, ((0, 0), (0, spare), (0, 0))), (batch, rounds, MASKS_AT_ONCE, 4))
+        class_ids = ops.reshape(ops.pad(class_ids, ((0, 0), (0, spare))), (batch, rounds, MASKS_AT_ONCE))
+        side = 2 * self.model.config.mask_pool_size
+        used = ops.max(counts)
+
+        def some_are_left(i, probs):
+            return i * MASKS_AT_ONCE < used
+
+        def segment_some(i, probs):
+            some = self.model.segment(features, ops.take(boxes, i, axis=1), ops.take(class_ids, i, axis=1))
+            return i + 1, ops.scatter_update(probs, ops.reshape(i, (1, 1)), ops.cast(some, "float16")[None])
+
+        start = ops.zeros((rounds, batch, MASKS_AT_ONCE, side, side), "float16")
+        _, probs = ops.while_loop(some_are_left, segment_some, (ops.convert_to_tensor(0, "int32"), start))
+        return ops.reshape(ops.transpose(probs, (1, 0, 2, 3, 4)), (batch, rounds * MASKS_AT_ONCE, side, side))
 
 
-class _Segmenting(keras.Model):
-    """Features and boxes to mask probabilities."""
-
-    def __init__(self, model: MaskRCNN) -> None:
-        super().__init__(name="segmenting")
-        self.model = model
-
-    def call(self, inputs: Mapping):
-        return self.model.segment(inputs["features"], inputs["boxes"], inputs["class_ids"])
-
-
-def _padded(rows: np.ndarray, length: int) -> np.ndarray:
-    """Fill (B, n, ...) up to (B, length, ...) with zeros."""
-    return np.pad(rows, [(0, 0), (0, length - rows.shape[1])] + [(0, 0)] * (rows.ndim - 2))
+def _batches(shapes: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
+    """Yield the rows of equal shapes together, as many at a time as a batch may hold, and at least one."""
+    groups: dict[tuple[int, int], list[int]] = {}
+    for i, shape in enumerate(shapes):
+        groups.setdefault(shape, []).append(i)
+    for (height, width), rows in groups.items():
+        size = max(1, BATCH_PIXELS // (height * width))
+        for first in range(0, len(rows), size):
+            yield rows[first : first + size]
