@@ -36,11 +36,10 @@ def main() -> None:
         def predict(image_id, image):
             rng = picture_rng(config.seed, image_id)
             shape = image.shape[:2]
-            detect = choose_detector(detector, shape, config)
-            predictions = [
-                (view, places, detect([apply_view(image, view, rng, channel_shift=flags.channel_shift)])[0])
-                for view, places in distinct_views(views, shape, channel_shift=flags.channel_shift)
-            ]
+            distinct = distinct_views(views, shape, channel_shift=flags.channel_shift)
+            seen = (apply_view(image, view, rng, channel_shift=flags.channel_shift) for view, _ in distinct)
+            found = choose_detector(detector, shape, config)(seen)
+            predictions = [(view, places, part) for (view, places), part in zip(distinct, found, strict=True)]
             return predictions, shape, config.mask_threshold, flags.published
 
         return predict, merged_runs
