@@ -99,21 +99,19 @@ def invert_view(instances: Instances, view: View, image_shape: tuple[int, int]) 
     Returns:
         N objects in their smallest boxes; one that the nearest neighbour misses is empty.
     """
-    turned = _turned_shape(view, image_shape)
-    instances = _resize_nearest(instances, scaled_shape(view, image_shape), turned)
-    boxes, masks = instances.boxes, list(instances.masks)
-    width = turned[1]
-    for _ in range(-view.turns % 4):
-        boxes = np.stack([width - boxes[:, 3], boxes[:, 0], width - boxes[:, 1], boxes[:, 2]], axis=1)
-        masks = [np.rot90(mask) for mask in masks]
-        width = sum(turned) - width
-    if view.flip_lr:
-        boxes = np.abs(boxes[:, [0, 3, 2, 1]] - [0, image_shape[1], 0, image_shape[1]])
-        masks = [mask[:, ::-1] for mask in masks]
-    if view.flip_ud:
-        boxes = np.abs(boxes[:, [2, 1, 0, 3]] - [image_shape[0], 0, image_shape[0], 0])
-        masks = [mask[::-1] for mask in masks]
-    masks = [np.ascontiguousarray(mask) for mask in masks]
+    instances = _resize_nearest(instances, scaled_shape(view, image_shape), _turned_shape(view, image_shape))
+    turns = -view.turns % 4
+    # A turn is a transposition and a flip.
+    transposed, flip_ud, flip_lr = turns % 2 == 1, view.flip_ud ^ (turns in (1, 2)), view.flip_lr ^ (turns in (2, 3))
+    boxes, (height, width) = instances.boxes, image_shape
+    if transposed:
+        boxes = boxes[:, [1, 0, 3, 2]]
+    if flip_ud:
+        boxes = np.abs(boxes[:, [2, 1, 0, 3]] - [height, 0, height, 0])
+    if flip_lr:
+        boxes = np.abs(boxes[:, [0, 3, 2, 1]] - [0, width, 0, width])
+    flips = (slice(None, None, -1 if flip_ud else 1), slice(None, None, -1 if flip_lr else 1))
+    masks = [np.ascontiguousarray((mask.T if transposed else mask)[flips]) for mask in instances.masks]
     return tight_instances(Instances.from_crops(boxes, masks, instances.class_ids, instances.scores))
 
 
@@ -187,5 +185,8 @@ def _resize_nearest(instances: Instances, source: tuple[int, int], target: tuple
     boxes[:, ::2] = np.searchsorted(rows, instances.boxes[:, ::2])
     boxes[:, 1::2] = np.searchsorted(columns, instances.boxes[:, 1::2])
     spans = zip(instances.masks, instances.boxes[:, :2].tolist(), boxes.tolist(), strict=True)
-    masks = [mask[rows[y1:y2] - top][:, columns[x1:x2] - left] for mask, (top, left), (y1, x1, y2, x2) in spans]
+    masks = [
+        mask.take(rows[y1:y2] - top, axis=0).take(columns[x1:x2] - left, axis=1)
+        for mask, (top, left), (y1, x1, y2, x2) in spans
+    ]
     return Instances(boxes, masks, instances.class_ids, instances.scores)
