@@ -1,10 +1,10 @@
 """What the benchmarks share: times of sides that take turns, peak memory of a process of its own, tables."""
 
 import multiprocessing
-import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -27,9 +27,19 @@ def in_own_process(function: Callable[..., Result], *arguments: Any) -> Result:
         return pool.submit(function, *arguments).result()
 
 
+def start_peak() -> float:
+    """Let Linux count this process's largest memory anew, and return what it holds now, MiB."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return peak_mib()
+
+
 def peak_mib() -> float:
-    """Return this process's largest memory so far, MiB; Linux counts in KiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Return this process's largest memory, MiB, since its start or `start_peak`.
+
+    Unlike getrusage's, it is not that of the process that started this one.
+    """
+    status = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -13,8 +13,6 @@ from common.config import Config
 from common.errors import InputError
 from common.sampler import Sampler, size_balanced_indices
 
-KEPT_BYTES = 512 * 2**20  # the Data Science Bowl's 664 pictures take 420 MiB
-
 
 class TrainingSet(Protocol):
     """What a competition's data set offers to training; the pictures are numbered 0 to N - 1."""
@@ -35,8 +33,6 @@ class TrainingSet(Protocol):
 class BatchLoader:
     """Batches by step number: the same step always gives the same batch, so resuming needs the number only.
 
-    The first pictures that it meets stay in memory, up to `KEPT_BYTES`: to decode one takes longer than all the rest.
-
     Args:
         dataset: where pictures come from.
         config: crop, augmentation and batch sizes, seed.
@@ -51,8 +47,6 @@ class BatchLoader:
         if training and config.balanced:
             indices = size_balanced_indices(dataset.sizes)
         self.sampler = Sampler(indices, config.seed)
-        self._kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        self._room = KEPT_BYTES
 
     @property
     def steps_per_epoch(self) -> int:
@@ -92,21 +86,9 @@ class BatchLoader:
     def _indices_at(self, step: int) -> np.ndarray:
         return self.sampler.indices_at(step * self.config.batch_size, self.config.batch_size)
 
-    def _load(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return a picture and its label image, of the smallest dtype that holds it; both are shared."""
-        if index in self._kept:
-            return self._kept[index]
-        image, label_image = self.dataset.load_image(index), self.dataset.load_label_image(index)
-        label_image = label_image.astype(np.min_scalar_type(label_image.max(initial=0)))
-        num_bytes = image.nbytes + label_image.nbytes
-        if num_bytes <= self._room:
-            self._room -= num_bytes
-            self._kept[index] = image, label_image
-        return image, label_image
-
     def _load_crop(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         """Return a crop, and of its objects the labels (N,), boxes (N, 4) and mini masks (N, M, M)."""
-        image, label_image = self._load(index)
+        image, label_image = self.dataset.load_image(index), self.dataset.load_label_image(index)
         for _ in range(1 + self.config.redraw_empty):
             crop = self._draw_crop(image, label_image, rng)
             if crop[1].any():
@@ -132,7 +114,6 @@ class BatchLoader:
             zoom=config.zoom,
             crop_at_origin=config.crop_at_origin,
         )
-        label_image = label_image.astype(np.int32)
         if self.training and config.augment:
             change = augment_imgaug if config.imgaug else flip_rotate_shift
             image, label_image = change(

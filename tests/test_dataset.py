@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from common import dataset
 from common.boxes import label_boxes
 from common.dataset import BatchLoader, mini_masks
 from common.errors import InputError
@@ -66,37 +65,6 @@ def test_a_step_always_gives_the_same_batch():
     assert all(same(other.batch_at(step), batches[step]) for step in (5, 0, 3))
     assert not same(batches[0], batches[3])
     assert not same(BatchLoader(Pictures(), replace(CONFIG, seed=9), training=True).batch_at(0), batches[0])
-
-
-class Counted(Pictures):
-    """Counts how often each picture is read."""
-
-    def __init__(self):
-        super().__init__()
-        self.reads = [0, 0, 0]
-
-    def load_image(self, index):
-        self.reads[index] += 1
-        return super().load_image(index)
-
-
-def test_a_picture_is_read_once():
-    pictures = Counted()
-    loader = BatchLoader(pictures, CONFIG, training=True)
-    for _ in range(2):
-        for step in range(6):
-            fresh = BatchLoader(Pictures(), CONFIG, training=True)
-            assert same(loader.batch_at(step), fresh.batch_at(step))
-    assert pictures.reads == [1, 1, 1]
-
-
-def test_pictures_for_which_there_is_no_room_are_read_each_time(monkeypatch):
-    pictures = Counted()
-    monkeypatch.setattr(dataset, "KEPT_BYTES", 4 * 80 * 80)  # the first takes 3 bytes a pixel, and 1 for its labels
-    loader = BatchLoader(pictures, replace(CONFIG, balanced=False, batch_size=3), training=True)
-    for step in range(4):
-        loader.batch_at(step)
-    assert sorted(pictures.reads) == [1, 4, 4]
 
 
 def test_a_batch_holds_the_pictures_that_it_names():
