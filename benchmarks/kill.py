@@ -124,8 +124,8 @@ def kill_often(
             time.sleep(0.01)
         time.sleep(rng.uniform(0, START_UP if number % 4 == 3 else longest))
         process.kill()
-        _, errors = process.communicate()
-        assert process.returncode == -9, f"ended before it was killed: {errors}"
+        output, errors = process.communicate()
+        assert process.returncode == -9, f"ended by itself with code {process.returncode}: {output}{errors}"
         check()
         done.append(progress())
         assert done[-1] >= before, "a kill undid what was done"

@@ -5,9 +5,9 @@
 
 The pictures are generated, of the real set's sizes, 300 files under ten names each. The 15 views of each go through
 merging, run lengths and the CSV writer as in `dsb/my_inference_tta.py`; what a network would say of them is drawn at
-random. With --network a tiny one works on each picture, too, once; its answer is thrown away. Memory is taken before
-each 300th picture, so that the same ones are under way each time. Asserted: each name of a file gets the same rows, and
-memory after the last picture is within 5% of that after 300.
+random. With --network a tiny one works on all views, too; its answer is thrown away. Memory is taken before each 300th
+picture, so that the same ones are under way each time. Asserted: each name of a file gets the same rows, and memory
+after the last picture is within 5% of that after 300.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from common.postprocess import merged_runs
 from common.predict import write_submission
 from common.submission import check_submission, read_rows
 from common.synthetic import generate_indexed, write_image
-from common.tta import VIEWS, View, distinct_views, scaled_shape
+from common.tta import VIEWS, View, apply_view, distinct_views, scaled_shape
 from dsb.dataset import load_dataset
 
 NUM_FILES = 300
@@ -95,14 +95,15 @@ def predict_views(
     """Return what the TTA script sends to a worker; depends on the file, not on its name."""
     if int(image_id[-ID_LENGTH:]) == 0:
         samples.append((NUM_FILES * len(samples), *memory()))
-    if network is not None:
-        network([image])
     rng = np.random.default_rng(zlib.crc32(image_id[-ID_LENGTH:].encode()))
     shape = image.shape[:2]
+    distinct = distinct_views(VIEWS, shape)
+    if network is not None:
+        network(apply_view(image, view, rng) for view, _ in distinct)
     enlarged = shape[0] * shape[1] / 65536
     count = int(np.clip(rng.lognormal(np.log(22 * enlarged**0.7), 0.8), 0, 375))
     centres, radii = rng.uniform(0, shape, (count, 2)), rng.uniform(3, 12, (count, 2))
-    found = [(view, places, see(rng, view, centres, radii, shape)) for view, places in distinct_views(VIEWS, shape)]
+    found = [(view, places, see(rng, view, centres, radii, shape)) for view, places in distinct]
     return found, shape, 0.5, False
 
 

@@ -1,6 +1,6 @@
 """Large pictures are detected in overlapping tiles; what several tiles saw of one object becomes one object."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ BORDER = 4  # pixels; an object that comes so near to its tile's border may go o
 AGREEMENT = 0.5  # lowest intersection over union, in what two tiles share, of two sights of one object
 
 Box = list[int]  # y1, x1, y2, x2
-Detector = Callable[[Sequence[np.ndarray]], Sequence[Detections]]
+Detector = Callable[[Iterable[np.ndarray]], Sequence[Detections]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,13 +41,13 @@ class TiledDetections:
 
 def choose_detector(
     detector: Detector, image_shape: tuple[int, int], config: Config
-) -> Callable[[Sequence[np.ndarray]], Sequence[Paintable]]:
+) -> Callable[[Iterable[np.ndarray]], Sequence[Paintable]]:
     """Return the detector itself for a picture that is detected in one piece, else one that works in tiles.
 
     All views of a picture go through the same one: an enlarged view of a picture that fits is not cut.
 
     Args:
-        detector: from pictures (H, W, 3) uint8 of one shape to their detections.
+        detector: from pictures (H, W, 3) uint8 to their detections.
         image_shape: (height, width) of the picture.
         config: says what fits, and how large the tiles are.
     """
@@ -61,7 +61,7 @@ def detect_in_tiles(detector: Detector, image: np.ndarray, tile_size: int, overl
     """Detect tile by tile: memory is that of one tile, and all have one shape.
 
     Args:
-        detector: from pictures of one shape to their detections.
+        detector: from pictures to their detections.
         image: (H, W, 3) uint8.
         tile_size: side of a tile, pixels.
         overlap: shared by neighbours at least, pixels.
@@ -144,10 +144,10 @@ def _within(boxes: np.ndarray, tiles: np.ndarray, image_shape: tuple[int, int]) 
 def _group(sights: Instances, owners: np.ndarray, tiles: np.ndarray) -> list[np.ndarray]:
     """Return the indices of each object's sights."""
     pairs: list[tuple[int, int]] = []
+    members = [np.flatnonzero(owners == tile) for tile in range(len(tiles))]
+    boxes = tiles.tolist()
     for i, j in np.argwhere(np.triu(box_intersections(tiles, tiles), 1)).tolist():
-        pairs += _agreeing(
-            sights, np.flatnonzero(owners == i), np.flatnonzero(owners == j), _shared(tiles[i], tiles[j])
-        )
+        pairs += _agreeing(sights, members[i], members[j], _shared(boxes[i], boxes[j]))
     rows, columns = np.array(pairs, int).reshape(-1, 2).T
     graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=(len(sights), len(sights)))
     count, groups = connected_components(graph, directed=False)
