@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from common.boxes import box_intersections, clip_boxes
+from common.boxes import clip_boxes
 from common.errors import InputError
 from common.instances import Instances
-from common.rle import decode_instances
+from common.rle import parse_runs
+from common.runs import Runs, fill_runs, find_runs, shared_run_pixels
 from common.submission import COLUMNS, read_rows
 
 DSB_THRESHOLDS = np.arange(10) * 0.05 + 0.5
@@ -72,12 +73,12 @@ def mask_ious(true: Instances, predicted: Instances) -> np.ndarray:
         >>> mask_ious(halves, halves).round(3).tolist()
         [[1.0, 0.333], [0.333, 1.0]]
     """
-    intersections = np.zeros((len(true), len(predicted)))
-    boxes, others = true.boxes.tolist(), predicted.boxes.tolist()
-    for i, j in np.argwhere(box_intersections(true.boxes, predicted.boxes) > 0).tolist():
-        intersections[i, j] = _shared_pixels(boxes[i], true.masks[i], others[j], predicted.masks[j])
-    unions = true.areas[:, None] + predicted.areas[None, :] - intersections
-    return np.divide(intersections, unions, out=np.zeros_like(intersections), where=intersections > 0)
+    rows = np.concatenate([true.boxes, predicted.boxes])[:, ::2]
+    height = int(rows.max(initial=0) - rows.min(initial=0))
+    ious = np.zeros((len(true), len(predicted)))
+    first, second, values = _run_ious(find_runs(true, height), find_runs(predicted, height))
+    ious[first, second] = values
+    return ious
 
 
 def score_picture(true: Instances, predicted: Instances, image_shape: tuple[int, int]) -> PictureScore:
@@ -95,15 +96,9 @@ def score_picture(true: Instances, predicted: Instances, image_shape: tuple[int,
 
     Source: the 2018 Data Science Bowl's evaluation page.
     """
-    for instances in (true, predicted):
-        if not np.array_equal(instances.boxes, clip_boxes(instances.boxes, image_shape)):
-            raise ValueError(f"an object lies outside of the picture of {image_shape[0]}x{image_shape[1]} pixels")
-    count, num_predicted = len(true), len(predicted)
-    best = mask_ious(true, predicted).max(axis=1, initial=0)
-    tp = (best[:, None] > DSB_THRESHOLDS).sum(axis=0)
-    parts = tp / (count + num_predicted - tp) if count or num_predicted else np.ones(len(DSB_THRESHOLDS))
-    fp, fn = num_predicted - tp, count - tp
-    return PictureScore(float(parts.mean()), tp, fp, fn, *_rates(tp, fp, fn))
+    tp = _count_hits(_find_checked_runs(true, image_shape), _find_checked_runs(predicted, image_shape))
+    fp, fn = len(predicted) - tp, len(true) - tp
+    return PictureScore(float(_scores(tp, len(true), len(predicted))), tp, fp, fn, *_rates(tp, fp, fn))
 
 
 def dsb_score(true: Instances, predicted: Instances, image_shape: tuple[int, int]) -> float:
@@ -144,37 +139,50 @@ def score_submission(
     Raises:
         InputError: a file or a column is missing, a picture is unknown, runs are malformed.
     """
-    known, ignored = (solution, set()) if isinstance(solution, Mapping) else read_solution(solution)
+    known, ignored = _find_solution_runs(solution) if isinstance(solution, Mapping) else _read_solution_runs(solution)
     texts = _texts_by_picture(read_rows(submission, COLUMNS))
     unknown = [image_id for image_id in texts if image_id not in known and image_id not in ignored]
     if unknown:
         raise InputError(f"{submission}: {unknown[0]} is not in the solution; choose the solution of the same stage")
     pictures, by_threshold = _score_pictures(submission, texts, known)
-    by_size = pictures.groupby(["height", "width"], as_index=False).agg(
-        pictures=("score", "size"), score=("score", "mean")
-    )
+    scores = pictures.groupby(["height", "width"])["score"]
+    by_size = pd.DataFrame({"pictures": scores.size(), "score": scores.mean()}).reset_index()
     missing = tuple(image_id for image_id in known if image_id not in texts)
     return SubmissionScore(float(pictures["score"].mean()), pictures, by_size, by_threshold, missing)
 
 
 def _score_pictures(
-    submission: Path, texts: dict[str, list[str]], known: Mapping[str, tuple[Instances, tuple[int, int]]]
+    submission: Path, texts: dict[str, list[str]], known: dict[str, tuple[Runs, tuple[int, int]]]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return a row a picture and a row a threshold; a picture that the submission lacks scores 0."""
-    rows = []
-    counts = np.zeros((3, len(DSB_THRESHOLDS)), dtype=np.int64)
-    for image_id, (true, (height, width)) in known.items():
-        predicted = _decode(submission, image_id, texts.get(image_id, []), (height, width))
-        found = score_picture(true, predicted, (height, width))
-        score = found.score if image_id in texts else 0.0
-        rows.append((image_id, height, width, len(true), len(predicted), score))
-        counts += found.tp, found.fp, found.fn
-    tp, fp, fn = counts
+    hits, rows = [], []
+    for image_id, (true, shape) in known.items():
+        predicted = _parse(submission, image_id, texts.get(image_id, []), shape)
+        hits.append(_count_hits(true, predicted))
+        rows.append((image_id, *shape, true.num_masks, predicted.num_masks))
+    pictures = pd.DataFrame(rows, columns=["image_id", "height", "width", "objects", "predicted"])
+    tp = np.reshape(hits, (-1, len(DSB_THRESHOLDS)))
+    count, num_predicted = pictures[["objects", "predicted"]].to_numpy(np.int64).T[:, :, None]
+    submitted = [image_id in texts for image_id in known]
+    pictures["score"] = np.where(submitted, _scores(tp, count, num_predicted), 0.0)
+    tp, fp, fn = (part.sum(axis=0) for part in (tp, num_predicted - tp, count - tp))
     precision, recall = _rates(tp, fp, fn)
-    return (
-        pd.DataFrame(rows, columns=["image_id", "height", "width", "objects", "predicted", "score"]),
-        pd.DataFrame({"iou": DSB_THRESHOLDS, "tp": tp, "fp": fp, "fn": fn, "precision": precision, "recall": recall}),
-    )
+    by_threshold = {"iou": DSB_THRESHOLDS, "tp": tp, "fp": fp, "fn": fn, "precision": precision, "recall": recall}
+    return pictures, pd.DataFrame(by_threshold)
+
+
+def _count_hits(true: Runs, predicted: Runs) -> np.ndarray:
+    """Return how many true masks a prediction hits at each threshold, (10,) int64."""
+    best = np.zeros(true.num_masks)
+    first, _, ious = _run_ious(true, predicted)
+    np.maximum.at(best, first, ious)
+    return (best[:, None] > DSB_THRESHOLDS).sum(axis=0)
+
+
+def _scores(tp: np.ndarray, count: np.ndarray | int, num_predicted: np.ndarray | int) -> np.ndarray:
+    """Return the scores (...) of pictures with true and predicted objects, (..., 1), and hits, (..., 10)."""
+    either = count + num_predicted - tp
+    return np.divide(tp, either, out=np.ones(tp.shape), where=either > 0).mean(axis=-1)
 
 
 def _rates(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -184,12 +192,21 @@ def _rates(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray) -> tuple[np.ndarray, 
     return precision, np.divide(tp, tp + fn, out=nothing, where=tp + fn > 0)
 
 
-def _shared_pixels(box: list[int], mask: np.ndarray, other_box: list[int], other_mask: np.ndarray) -> int:
-    top, left = max(box[0], other_box[0]), max(box[1], other_box[1])
-    bottom, right = min(box[2], other_box[2]), min(box[3], other_box[3])
-    part = mask[top - box[0] : bottom - box[0], left - box[1] : right - box[1]]
-    other_part = other_mask[top - other_box[0] : bottom - other_box[0], left - other_box[1] : right - other_box[1]]
-    return int(np.count_nonzero(part & other_part))
+def _run_ious(true: Runs, predicted: Runs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return indices of true and predicted masks that share pixels, (K,) int64 each, and their IoU, (K,) float64."""
+    first, second, shared = shared_run_pixels(true, predicted)
+    return first, second, shared / (true.areas[first] + predicted.areas[second] - shared)
+
+
+def _find_checked_runs(instances: Instances, image_shape: tuple[int, int]) -> Runs:
+    """Return the runs of objects.
+
+    Raises:
+        ValueError: one lies outside of the picture.
+    """
+    if not np.array_equal(instances.boxes, clip_boxes(instances.boxes, image_shape)):
+        raise ValueError(f"an object lies outside of the picture of {image_shape[0]}x{image_shape[1]} pixels")
+    return find_runs(instances, image_shape[0])
 
 
 def read_solution(path: Path) -> tuple[dict[str, tuple[Instances, tuple[int, int]]], set[str]]:
@@ -204,30 +221,45 @@ def read_solution(path: Path) -> tuple[dict[str, tuple[Instances, tuple[int, int
     Raises:
         InputError: a file or a column is missing, runs are malformed, or no picture counts.
     """
+    known, ignored = _read_solution_runs(path)
+    return {image_id: (fill_runs(runs, shape[0]), shape) for image_id, (runs, shape) in known.items()}, ignored
+
+
+def _find_solution_runs(
+    solution: Mapping[str, tuple[Instances, tuple[int, int]]],
+) -> tuple[dict[str, tuple[Runs, tuple[int, int]]], set[str]]:
+    """Return each picture's runs and (height, width), and that no picture is ignored."""
+    return {name: (_find_checked_runs(objects, shape), shape) for name, (objects, shape) in solution.items()}, set()
+
+
+def _read_solution_runs(path: Path) -> tuple[dict[str, tuple[Runs, tuple[int, int]]], set[str]]:
+    """Return the runs and (height, width) of each picture that counts, and the ids of the others."""
     table = read_rows(path, ("ImageId", "EncodedPixels", "Height", "Width", "Usage"))
     counted = table[table["Usage"] != "Ignored"]
     texts = _texts_by_picture(counted)
-    sizes = zip(counted["ImageId"], counted["Height"], counted["Width"], strict=True)
+    sizes = zip(*(counted[column].tolist() for column in ("ImageId", "Height", "Width")), strict=True)
     try:
         shapes = {image_id: (int(height), int(width)) for image_id, height, width in sizes}
     except ValueError as error:
         raise InputError(f"{path}: heights and widths are whole numbers: {error}") from None
-    known = {image_id: (_decode(path, image_id, texts[image_id], shape), shape) for image_id, shape in shapes.items()}
-    if not known:
+    if not shapes:
         raise InputError(f"{path}: no picture counts; choose a solution with pictures that are not ignored")
-    return known, set(table["ImageId"]) - set(known)
+    known = {image_id: (_parse(path, image_id, texts[image_id], shape), shape) for image_id, shape in shapes.items()}
+    return known, set(table["ImageId"].tolist()) - set(known)
 
 
 def _texts_by_picture(table: pd.DataFrame) -> dict[str, list[str]]:
     """Return the runs of each picture's objects; a row without runs is no object."""
     texts: dict[str, list[str]] = {}
-    for image_id, text in zip(table["ImageId"], table["EncodedPixels"], strict=True):
-        texts.setdefault(image_id, []).extend([text] if text.strip() else [])
+    for image_id, text in zip(table["ImageId"].tolist(), table["EncodedPixels"].tolist(), strict=True):
+        of_picture = texts.setdefault(image_id, [])
+        if text and not text.isspace():
+            of_picture.append(text)
     return texts
 
 
-def _decode(path: Path, image_id: str, texts: list[str], image_shape: tuple[int, int]) -> Instances:
+def _parse(path: Path, image_id: str, texts: list[str], image_shape: tuple[int, int]) -> Runs:
     try:
-        return decode_instances(texts, image_shape)
+        return parse_runs(texts, image_shape[0] * image_shape[1])
     except ValueError as error:
         raise InputError(f"{path}: {image_id}: {error}; `check_submission` lists every such row") from None

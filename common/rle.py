@@ -1,28 +1,13 @@
 """Run lengths: column-major, 1-based `start length` pairs, as Kaggle's segmentation competitions write masks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import chain, pairwise
 
 import cv2
 import numpy as np
 
 from common.instances import Instances
-
-
-@dataclass(frozen=True, eq=False)
-class Runs:
-    """The runs of several masks, mask after mask, each mask's in ascending order.
-
-    Attributes:
-        starts: (R,) int64, first pixel of each run, 0-based, column-major.
-        stops: (R,) int64, one past the last pixel.
-        owners: (R,) int64, which mask each run belongs to.
-    """
-
-    starts: np.ndarray
-    stops: np.ndarray
-    owners: np.ndarray
+from common.runs import Runs, fill_runs, find_runs, join_touching
 
 
 def encode_rle(mask: np.ndarray) -> str:
@@ -100,8 +85,8 @@ def encode_instances(instances: Instances, image_shape: tuple[int, int]) -> list
         >>> encode_instances(Instances.from_crops(np.array([[0, 1, 2, 2]]), [np.ones((2, 1))]), (2, 2))
         ['3 2']
     """
-    runs = _join_touching(_crop_runs(instances, image_shape[0]))
-    return _write_runs(runs.starts, runs.stops, np.searchsorted(runs.owners, np.arange(len(instances))))
+    runs = join_touching(find_runs(instances, image_shape[0]))
+    return _write_runs(runs.starts, runs.stops, np.searchsorted(runs.owners, np.arange(runs.num_masks)))
 
 
 def decode_instances(texts: Sequence[str], image_shape: tuple[int, int]) -> Instances:
@@ -121,22 +106,7 @@ def decode_instances(texts: Sequence[str], image_shape: tuple[int, int]) -> Inst
         >>> decode_instances(["3 2", ""], (2, 2)).boxes.tolist()
         [[0, 1, 2, 2], [0, 0, 0, 0]]
     """
-    height, width = image_shape
-    runs = _split_at_columns(parse_runs(texts, height * width), height)
-    columns, tops = np.divmod(runs.starts, height)
-    bottoms = runs.stops - columns * height
-    boxes = _run_boxes(tops, bottoms, columns, runs.owners, len(texts))
-    heights, widths = (boxes[:, 2:] - boxes[:, :2]).T
-    offsets = np.concatenate([[0], np.cumsum(heights * widths)])
-    to_buffer = (offsets[:-1] - boxes[:, 1] * heights - boxes[:, 0])[runs.owners] + columns * heights[runs.owners]
-    # A step up where a run starts and down where it stops; the running sum is the mask.
-    steps = np.zeros(offsets[-1] + 1, dtype=np.int8)
-    steps[to_buffer + tops] += 1
-    steps[to_buffer + bottoms] -= 1
-    filled = np.cumsum(steps, dtype=np.int8).view(bool)
-    spans = zip(offsets, widths, heights, strict=False)
-    crops = [filled[at : at + w * h].reshape(w, h).T.copy() for at, w, h in spans]
-    return Instances.from_crops(boxes, crops)
+    return fill_runs(parse_runs(texts, image_shape[0] * image_shape[1]), image_shape[0])
 
 
 def parse_runs(texts: Sequence[str], num_pixels: int) -> Runs:
@@ -157,22 +127,29 @@ def parse_runs(texts: Sequence[str], num_pixels: int) -> Runs:
         >>> parse_runs(["1 2 7 1"], 9).stops.tolist()
         [2, 7]
     """
-    tokens = [text.split() for text in texts]
-    counts = np.array([len(words) for words in tokens], dtype=np.int64)
+    numbers, counts = _parse_numbers(texts)
     if (counts % 2).any():
         mask = int(np.flatnonzero(counts % 2)[0])
         raise ValueError(f"mask {mask}: {counts[mask]} numbers; runs are pairs of start and length")
-    numbers = _parse_numbers(tokens).reshape(-1, 2)
-    starts = numbers[:, 0] - 1
-    runs = Runs(starts, starts + numbers[:, 1], np.repeat(np.arange(len(texts)), counts // 2))
+    starts, lengths = numbers.reshape(-1, 2).T
+    runs = Runs(starts - 1, starts - 1 + lengths, np.repeat(np.arange(len(texts)), counts // 2), len(texts))
     _check_runs(runs, num_pixels)
     return runs
 
 
-def _parse_numbers(tokens: list[list[str]]) -> np.ndarray:
-    """Return all the numbers, (K,) int64."""
+def _parse_numbers(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return all the numbers, (K,) int64, and how many each text has, (N,) int64."""
+    joined = " ".join(texts)
+    if joined and not joined.encode().translate(None, delete=b"0123456789 "):
+        numbers = np.fromstring(joined, dtype=np.int64, sep=" ")
+        counts = np.array([text.count(" ") + 1 for text in texts], dtype=np.int64)
+        # Unless single spaces part all numbers, the counts are too high; too large a number becomes the largest.
+        if counts.sum() == len(numbers) and numbers.max() < np.iinfo(np.int64).max:
+            return numbers, counts
+    tokens = [text.split() for text in texts]
+    counts = np.array([len(words) for words in tokens], dtype=np.int64)
     try:
-        return np.array(list(map(int, chain.from_iterable(tokens))), dtype=np.int64)
+        return np.array(list(map(int, chain.from_iterable(tokens))), dtype=np.int64), counts
     except (ValueError, OverflowError) as error:
         raise ValueError(f"runs are whole numbers: {error}") from None
 
@@ -204,55 +181,6 @@ def _label_changes(label_image: np.ndarray) -> np.ndarray:
     np.not_equal(label_image[0, 1:], label_image[-1, :-1], out=changes[0, 1:], casting="unsafe")
     np.not_equal(label_image[1:], label_image[:-1], out=changes[1:], casting="unsafe")
     return np.flatnonzero(cv2.transpose(changes).view(bool))
-
-
-def _crop_runs(instances: Instances, image_height: int) -> Runs:
-    """Return the runs of the objects' columns, not yet joined where a run goes on in the next column."""
-    boxes = instances.boxes.astype(np.int64)
-    # Each column of a crop gets a blank pixel at its end, and all columns of all crops stand in one row.
-    pitches, widths = boxes[:, 2] - boxes[:, 0] + 1, boxes[:, 3] - boxes[:, 1]
-    offsets = np.concatenate([[0], np.cumsum(pitches * widths)])
-    buffer = np.zeros(offsets[-1] + 1, dtype=np.int8)
-    spans = zip(offsets.tolist(), pitches.tolist(), widths.tolist(), strict=False)
-    for mask, (at, pitch, width) in zip(instances.masks, spans, strict=True):
-        buffer[at : at + pitch * width].reshape(width, pitch)[:, :-1] = mask.T
-    edges = np.flatnonzero(np.diff(buffer, prepend=0)).reshape(-1, 2)
-    owners = np.searchsorted(offsets, edges[:, 0], side="right") - 1
-    columns, rows = np.divmod(edges[:, 0] - offsets[owners], pitches[owners])
-    starts = (boxes[owners, 1] + columns) * image_height + boxes[owners, 0] + rows
-    return Runs(starts, starts + edges[:, 1] - edges[:, 0], owners)
-
-
-def _join_touching(runs: Runs) -> Runs:
-    """Join the runs of a mask that go on where the one before stops."""
-    parted = np.ones(len(runs.starts) + 1, dtype=bool)
-    parted[1:-1] = (runs.starts[1:] != runs.stops[:-1]) | (runs.owners[1:] != runs.owners[:-1])
-    return Runs(runs.starts[parted[:-1]], runs.stops[parted[1:]], runs.owners[parted[:-1]])
-
-
-def _split_at_columns(runs: Runs, height: int) -> Runs:
-    """Cut runs into parts that each lie within one column of the picture."""
-    first = runs.starts // height
-    parts = (runs.stops - 1) // height - first + 1
-    runs_of_parts = np.repeat(np.arange(len(parts)), parts)
-    columns = first[runs_of_parts] + np.arange(len(runs_of_parts)) - np.repeat(np.cumsum(parts) - parts, parts)
-    starts = np.maximum(runs.starts[runs_of_parts], columns * height)
-    stops = np.minimum(runs.stops[runs_of_parts], (columns + 1) * height)
-    return Runs(starts, stops, runs.owners[runs_of_parts])
-
-
-def _run_boxes(
-    tops: np.ndarray, bottoms: np.ndarray, columns: np.ndarray, owners: np.ndarray, count: int
-) -> np.ndarray:
-    """Return the smallest boxes, (count, 4) int64, around runs within columns; zeros for a mask without runs."""
-    boxes = np.zeros((count, 4), dtype=np.int64)
-    present, first = np.unique(owners, return_index=True)
-    if len(present):
-        boxes[present, 0] = np.minimum.reduceat(tops, first)
-        boxes[present, 1] = np.minimum.reduceat(columns, first)
-        boxes[present, 2] = np.maximum.reduceat(bottoms, first)
-        boxes[present, 3] = np.maximum.reduceat(columns, first) + 1
-    return boxes
 
 
 def _write_runs(starts: np.ndarray, stops: np.ndarray, first: np.ndarray) -> list[str]:
