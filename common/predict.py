@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,10 +11,14 @@ import numpy as np
 from tqdm import tqdm
 
 from common.config import Config
+from common.detections import Paintable
 from common.errors import InputError
 from common.parallel import map_in_order, open_executor
 from common.picture_set import PictureSet
 from common.submission import SubmissionWriter
+from common.tta import View, apply_view, distinct_views
+
+PREDICTING = 2  # pictures at a time: while one waits for the disk or for one thread's work, another fills the cores
 
 
 def write_submission(
@@ -31,23 +36,54 @@ def write_submission(
     Args:
         pictures: the set; an id that it lacks gets an empty row.
         image_ids: every picture that is to have rows.
-        predict: from an id and a picture (H, W, 3) uint8 to the arguments of `encode`; called in this process.
+        predict: from an id and a picture (H, W, 3) uint8 to the arguments of `encode`; called in this process, in
+            several threads.
         encode: returns the run lengths of a picture's objects; called in the workers.
         output: the CSV.
         fingerprint: whatever the rows depend on.
         num_workers: processes; 0 encodes in this one.
     """
+
+    def load_and_predict(image_id: str, row: int) -> tuple:
+        return predict(image_id, pictures.load_image(row))
+
     rows = {image_id: row for row, image_id in enumerate(pictures.image_ids)}
     with SubmissionWriter(output, image_ids, fingerprint) as writer:
         left = [image_id for image_id in image_ids[len(writer.done) :] if image_id in rows]
-        jobs = ((image_id, predict(image_id, pictures.load_image(rows[image_id]))) for image_id in left)
-        results = map_in_order(encode, jobs, open_executor(num_workers), ahead=2 * num_workers + 1)
         progress = tqdm(image_ids, initial=len(writer.done), desc=output.name, unit="picture", smoothing=0.05)
-        with progress:
+        with progress, ThreadPoolExecutor(PREDICTING) as threads:
+            jobs = ((image_id, (image_id, rows[image_id])) for image_id in left)
+            predicted = map_in_order(load_and_predict, jobs, threads, ahead=PREDICTING + 1)
+            results = map_in_order(encode, predicted, open_executor(num_workers), ahead=2 * num_workers + 1)
             for image_id in image_ids[len(writer.done) :]:
                 writer.write(image_id, next(results)[1] if image_id in rows else [])
                 progress.update()
         writer.finish()
+
+
+def detect_views(
+    detect: Callable[[Iterable[np.ndarray]], Sequence[Paintable]],
+    image: np.ndarray,
+    views: Sequence[View],
+    rng: np.random.Generator,
+    *,
+    channel_shift: bool = False,
+) -> list[tuple[View, list[int], Paintable]]:
+    """Detect objects in the distinct views of a picture.
+
+    Args:
+        detect: from pictures (H, W, 3) uint8 to what is found in them.
+        image: (H, W, 3) uint8.
+        views: all views.
+        rng: source of the channel shifts.
+        channel_shift: see `apply_view`.
+
+    Returns:
+        Each distinct view, the places at which it stands among all, and what was found in it.
+    """
+    distinct = distinct_views(views, image.shape[:2], channel_shift=channel_shift)
+    found = detect(apply_view(image, view, rng, channel_shift=channel_shift) for view, _ in distinct)
+    return [(view, places, part) for (view, places), part in zip(distinct, found, strict=True)]
 
 
 def choose_image_ids(

@@ -28,19 +28,18 @@ def main() -> None:
 
     def prepare(detector, config):
         from common.postprocess import merged_runs
+        from common.predict import detect_views
         from common.tiles import choose_detector
-        from common.tta import VIEWS, apply_view, distinct_views
+        from common.tta import VIEWS
 
         views = [view.swap_scales() for view in VIEWS] if flags.swap_scales else VIEWS
 
         def predict(image_id, image):
-            rng = picture_rng(config.seed, image_id)
             shape = image.shape[:2]
-            distinct = distinct_views(views, shape, channel_shift=flags.channel_shift)
-            seen = (apply_view(image, view, rng, channel_shift=flags.channel_shift) for view, _ in distinct)
-            found = choose_detector(detector, shape, config)(seen)
-            predictions = [(view, places, part) for (view, places), part in zip(distinct, found, strict=True)]
-            return predictions, shape, config.mask_threshold, flags.published
+            rng = picture_rng(config.seed, image_id)
+            detect = choose_detector(detector, shape, config)
+            found = detect_views(detect, image, views, rng, channel_shift=flags.channel_shift)
+            return found, shape, config.mask_threshold, flags.published
 
         return predict, merged_runs
 

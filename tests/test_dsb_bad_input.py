@@ -52,10 +52,13 @@ def refused(place, monkeypatch, capsys):
 def a_model(monkeypatch):
     """Stand in for the Keras part: a model that finds one object in every picture."""
 
-    def detector(images):
-        height, width = images[0].shape[:2]
+    def detect(image):
+        height, width = image.shape[:2]
         boxes, ones = np.array([[1, 1, height / 2, width / 2]], np.float32), np.ones(1, np.float32)
-        return [Detections(boxes, ones, np.ones(1, np.int32), np.ones((1, 28, 28), np.float16), (height, width))]
+        return Detections(boxes, ones, np.ones(1, np.int32), np.ones((1, 28, 28), np.float16), (height, width))
+
+    def detector(images):
+        return [detect(image) for image in images]
 
     monkeypatch.setitem(sys.modules, "common.models.mask_rcnn", SimpleNamespace(MaskRCNN=lambda config: None))
     monkeypatch.setitem(sys.modules, "common.detect", SimpleNamespace(Detector=lambda model: detector))
