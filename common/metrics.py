@@ -237,7 +237,7 @@ def _read_solution_runs(path: Path) -> tuple[dict[str, tuple[Runs, tuple[int, in
     table = read_rows(path, ("ImageId", "EncodedPixels", "Height", "Width", "Usage"))
     counted = table[table["Usage"] != "Ignored"]
     texts = _texts_by_picture(counted)
-    sizes = zip(*(counted[column].tolist() for column in ("ImageId", "Height", "Width")), strict=True)
+    sizes = dict.fromkeys(zip(*(counted[column].tolist() for column in ("ImageId", "Height", "Width")), strict=True))
     try:
         shapes = {image_id: (int(height), int(width)) for image_id, height, width in sizes}
     except ValueError as error:
