@@ -17,8 +17,13 @@ from common.sampler import Sampler, size_balanced_indices
 class TrainingSet(Protocol):
     """What a competition's data set offers to training; the pictures are numbered 0 to N - 1."""
 
-    image_ids: Sequence[str]
-    sizes: np.ndarray  # (N, 2) int, height and width
+    @property
+    def image_ids(self) -> Sequence[str]:
+        """The pictures' names."""
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """(N, 2) int, height and width."""
 
     def load_image(self, index: int) -> np.ndarray:
         """Return a picture, (H, W, 3) uint8."""
