@@ -14,7 +14,7 @@ import os
 import pickle
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -122,10 +122,10 @@ class KnowingDetector:
         boxes = tile_boxes(scaled, self.config.tile_size, self.config.tile_overlap).tolist()
         self._tiles = (labels[np.ix_(rows[y1:y2], columns[x1:x2])] for y1, x1, y2, x2 in boxes)
 
-    def __call__(self, images: Sequence[np.ndarray]) -> list[Detections]:
+    def __call__(self, images: Iterable[np.ndarray]) -> list[Detections]:
         """Return the nuclei of the next tile."""
         (image,) = images
-        self._network(images)
+        self._network([image])
         self.num_calls += 1
         labels = next(self._tiles)
         assert labels.shape == image.shape[:2]
