@@ -133,9 +133,9 @@ def kill_often(
     return " ".join(map(str, done))
 
 
-def must_finish(folder: Path, script: str, *arguments: object) -> None:
+def must_finish(folder: Path, *command: object) -> None:
     """Run a script to its end."""
-    code, _, errors = finish(start(folder, script, *arguments))
+    code, _, errors = finish(start(folder, *command))
     assert code == 0, errors
 
 

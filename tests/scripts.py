@@ -25,10 +25,9 @@ def run_here(monkeypatch, capsys, script, *arguments):
     capsys.readouterr()
     try:
         runpy.run_path(str(DSB / script), run_name="__main__")
-        code = 0
     except SystemExit as stop:
-        code = stop.code
-    return code, *capsys.readouterr()
+        return stop.code, *capsys.readouterr()
+    return 0, *capsys.readouterr()
 
 
 def load_presets(monkeypatch, script):
