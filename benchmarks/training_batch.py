@@ -237,8 +237,8 @@ def check_equal(folder: Path, dataset: PictureSet, config: Config) -> None:
     changes = {name: getattr(config, name) for name in CHANGES}
     for index, image_id in enumerate(dataset.image_ids):
         rng = np.random.default_rng(index)
-        image, label_image = dataset.load_image(index), dataset.load_label_image(index)
-        crop, label_image = flip_rotate_shift(*rescale_and_crop(image, label_image, rng, **figures), rng, **changes)
+        image, layers = dataset.load_image(index), dataset.load_label_layers(index)
+        crop, (label_image,) = flip_rotate_shift(*rescale_and_crop(image, layers, rng, **figures), rng, **changes)
         labels, boxes = label_boxes(label_image)
         rng = np.random.default_rng(index)
         dense_crop, masks = dense_draw(*dense_read(folder / "set" / image_id), config, rng)

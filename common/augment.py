@@ -1,4 +1,6 @@
-"""Training augmentation on a picture and its label image: rescale, crop, flip, turn, rotate, shift the channels."""
+"""Training augmentation on a picture and its label layers: rescale, crop, flip, turn, rotate, shift the channels."""
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -9,7 +11,7 @@ _TURNS = (None, cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CL
 
 def rescale_and_crop(
     image: np.ndarray,
-    label_image: np.ndarray,
+    layers: Sequence[np.ndarray],
     rng: np.random.Generator,
     *,
     crop_size: int,
@@ -18,12 +20,12 @@ def rescale_and_crop(
     min_enlarge: float,
     zoom: float,
     crop_at_origin: bool = False,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, list[np.ndarray]]:
     """Rescale by a random factor, stretch one random axis, and cut a random square crop.
 
     Args:
         image: (H, W, 3) uint8.
-        label_image: (H, W) int32, 0 = background.
+        layers: its objects, (H, W) int32 label images, 0 = background.
         rng: source of the scale, the stretched axis, its stretch, and the crop's top and left, drawn in this order.
         crop_size: side of the crop, pixels.
         min_dim: shorter side of the rescaled picture at the smallest scale, pixels.
@@ -33,8 +35,8 @@ def rescale_and_crop(
         crop_at_origin: cut at (0, 0) always.
 
     Returns:
-        The crops: (crop_size, crop_size, 3) uint8 and (crop_size, crop_size) int32. Where the rescaled picture is
-        smaller than the crop, zeros fill up the bottom and the right.
+        The crops: (crop_size, crop_size, 3) uint8, and (crop_size, crop_size) int32 of each layer. Where the rescaled
+        picture is smaller than the crop, zeros fill up the bottom and the right.
 
     Source:
         Third-place solution of the Data Science Bowl 2018; `crop_at_origin` is what it submitted.
@@ -46,23 +48,23 @@ def rescale_and_crop(
     top, left = (0, 0) if crop_at_origin else (int(rng.integers(spare_rows + 1)), int(rng.integers(spare_columns + 1)))
     return (
         crop(rescale(image, shape), top, left, crop_size),
-        crop_rescaled_labels(label_image, shape, top, left, crop_size),
+        [crop_rescaled_labels(layer, shape, top, left, crop_size) for layer in layers],
     )
 
 
 def flip_rotate_shift(
     image: np.ndarray,
-    label_image: np.ndarray,
+    layers: Sequence[np.ndarray],
     rng: np.random.Generator,
     *,
     rotation_range: float,
     channel_shift_range: float,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, list[np.ndarray]]:
     """Flip at random, turn by quarters, rotate by a small angle in half of the cases, and shift each channel.
 
     Args:
         image: (H, W, 3) uint8.
-        label_image: (H, W) int32, 0 = background.
+        layers: its objects, (H, W) int32 label images, 0 = background.
         rng: source of both flips, the quarter turns, the rotation and the shifts, drawn in this order.
         rotation_range: largest angle either way, degrees.
         channel_shift_range: largest shift of a channel either way, 0-255.
@@ -75,16 +77,17 @@ def flip_rotate_shift(
     """
     left_right, up_down = (rng.random() < 0.5 for _ in range(2))
     turns = int(rng.integers(4))
+    both = [image, *layers]
     if left_right != up_down:  # both make half a turn, and so up-down is left-right and half a turn
-        image, label_image = cv2.flip(image, 1), cv2.flip(label_image, 1)
+        both = [cv2.flip(one, 1) for one in both]
     turn = _TURNS[(turns + 2 * up_down) % 4]
     if turn is not None:
-        image, label_image = cv2.rotate(image, turn), cv2.rotate(label_image, turn)
+        both = [cv2.rotate(one, turn) for one in both]
     if rng.random() < 0.5:
         degrees = rng.uniform(-rotation_range, rotation_range)
-        image, label_image = rotate(image, degrees), rotate(label_image, degrees)
+        both = [rotate(one, degrees) for one in both]
     shifts = rng.uniform(-channel_shift_range, channel_shift_range, 3)
-    return shift_channels(image, shifts), label_image
+    return shift_channels(both[0], shifts), both[1:]
 
 
 def draw_rescaled_shape(

@@ -1,6 +1,7 @@
 """Augmentation after the crop in imgaug's terms: an equivalent of `common.augment.flip_rotate_shift`."""
 
 import importlib
+from collections.abc import Sequence
 from types import ModuleType
 
 import numpy as np
@@ -10,12 +11,12 @@ from common.errors import InputError
 
 def augment_imgaug(
     image: np.ndarray,
-    label_image: np.ndarray,
+    layers: Sequence[np.ndarray],
     rng: np.random.Generator,
     *,
     rotation_range: float = 10.0,
     channel_shift_range: float = 15.0,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, list[np.ndarray]]:
     """Flip at random, turn by quarters, rotate by a small angle in half of the cases, and shift each channel.
 
     Unlike `flip_rotate_shift`, it turns and rotates on the same canvas, interpolates the picture bilinearly, shifts by
@@ -23,7 +24,7 @@ def augment_imgaug(
 
     Args:
         image: (H, W, 3) uint8.
-        label_image: (H, W) int32, 0 = background.
+        layers: its objects, (H, W) int32 label images, 0 = background.
         rng: source of imgaug's seed.
         rotation_range: largest angle either way, degrees.
         channel_shift_range: largest shift of a channel either way, 0-255.
@@ -49,9 +50,11 @@ def augment_imgaug(
         ]
     )
     pipeline.seed_(int(rng.integers(2**31)))
-    label_map = segmaps.SegmentationMapsOnImage(np.ascontiguousarray(label_image), shape=image.shape)
+    if not layers:
+        return pipeline(image=np.ascontiguousarray(image)), []
+    label_map = segmaps.SegmentationMapsOnImage(np.stack(layers, axis=-1), shape=image.shape)
     image, label_map = pipeline(image=np.ascontiguousarray(image), segmentation_maps=label_map)
-    return image, label_map.get_arr()
+    return image, list(np.moveaxis(label_map.get_arr(), -1, 0))
 
 
 def _import_imgaug() -> tuple[ModuleType, ModuleType]:

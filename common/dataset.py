@@ -1,4 +1,4 @@
-"""Training batches: from pictures and label images to the arrays that the network learns from."""
+"""Training batches: from pictures and label layers to the arrays that the network learns from."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -8,9 +8,9 @@ import numpy as np
 
 from common.augment import flip_rotate_shift, rescale_and_crop
 from common.augment_imgaug import augment_imgaug
-from common.boxes import label_boxes
 from common.config import Config
 from common.errors import InputError
+from common.layers import layer_boxes
 from common.sampler import Sampler, size_balanced_indices
 
 
@@ -28,8 +28,11 @@ class TrainingSet(Protocol):
     def load_image(self, index: int) -> np.ndarray:
         """Return a picture, (H, W, 3) uint8."""
 
-    def load_label_image(self, index: int) -> np.ndarray:
-        """Return its objects, (H, W) int32; object k has the label k + 1."""
+    def load_label_layers(self, index: int) -> Sequence[np.ndarray]:
+        """Return its objects as label images, (H, W) int32; object k has the label k + 1 in one of them.
+
+        Objects without overlaps need one layer; `common.layers.pack_layers` makes as few as others need.
+        """
 
     def load_class_ids(self, index: int) -> np.ndarray:
         """Return the classes of its objects, (N,) int32, 1-based."""
@@ -93,24 +96,28 @@ class BatchLoader:
 
     def _load_crop(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         """Return a crop, and of its objects the labels (N,), boxes (N, 4) and mini masks (N, M, M)."""
-        image, label_image = self.dataset.load_image(index), self.dataset.load_label_image(index)
+        image, layers = self.dataset.load_image(index), self.dataset.load_label_layers(index)
         for _ in range(1 + self.config.redraw_empty):
-            crop = self._draw_crop(image, label_image, rng)
-            if crop[1].any():
+            crop, crop_layers = self._draw_crop(image, layers, rng)
+            if any(layer.any() for layer in crop_layers):
                 break
-        labels, boxes = label_boxes(crop[1])
+        labels, boxes, owners = layer_boxes(crop_layers)
         if len(labels) > self.config.max_instances:
             chosen = np.sort(rng.choice(len(labels), self.config.max_instances, replace=False))
-            labels, boxes = labels[chosen], boxes[chosen]
-        return crop[0], labels, boxes, mini_masks(crop[1], labels, boxes, self.config.mini_mask_size)
+            labels, boxes, owners = labels[chosen], boxes[chosen], owners[chosen]
+        size = self.config.mini_mask_size
+        masks = np.empty((len(labels), size, size), np.uint8)
+        for i, layer in enumerate(crop_layers):
+            masks[owners == i] = mini_masks(layer, labels[owners == i], boxes[owners == i], size)
+        return crop, labels, boxes, masks
 
     def _draw_crop(
-        self, image: np.ndarray, label_image: np.ndarray, rng: np.random.Generator
-    ) -> tuple[np.ndarray, ...]:
+        self, image: np.ndarray, layers: Sequence[np.ndarray], rng: np.random.Generator
+    ) -> tuple[np.ndarray, list[np.ndarray]]:
         config = self.config
-        image, label_image = rescale_and_crop(
+        crop, crop_layers = rescale_and_crop(
             image,
-            label_image,
+            layers,
             rng,
             crop_size=config.crop_size,
             min_dim=config.min_dim,
@@ -121,14 +128,14 @@ class BatchLoader:
         )
         if self.training and config.augment:
             change = augment_imgaug if config.imgaug else flip_rotate_shift
-            image, label_image = change(
-                image,
-                label_image,
+            crop, crop_layers = change(
+                crop,
+                crop_layers,
                 rng,
                 rotation_range=config.rotation_range,
                 channel_shift_range=config.channel_shift_range,
             )
-        return image, label_image
+        return crop, crop_layers
 
 
 def mini_masks(label_image: np.ndarray, labels: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:

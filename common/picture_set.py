@@ -65,6 +65,10 @@ class PictureSet:
             raise InputError(f"{self.tree.path}: holds no masks; training and scoring need them")
         return self.index.load_label_image(self.image_ids[index])
 
+    def load_label_layers(self, index: int) -> list[np.ndarray]:
+        """Return the objects of a picture as one layer: its label image."""
+        return [self.load_label_image(index)]
+
     def load_class_ids(self, index: int) -> np.ndarray:
         """Return the classes of a picture's objects: (count,) int32, all 1."""
         return np.ones(self.counts[index], np.int32)

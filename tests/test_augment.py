@@ -56,7 +56,7 @@ def test_rescale_and_crop_equals_the_plain_way(shape, at_origin):
     image, label_image = random_pair(shape)
     for seed in range(5):
         rng = np.random.default_rng(seed)
-        crops = rescale_and_crop(image, label_image, rng, **FIGURES, crop_at_origin=at_origin)
+        shown, (labels,) = rescale_and_crop(image, [label_image], rng, **FIGURES, crop_at_origin=at_origin)
         rng = np.random.default_rng(seed)
         lowest = 64 / min(shape)
         scale = rng.uniform(lowest, max(1.5, lowest * 1.7))
@@ -65,15 +65,15 @@ def test_rescale_and_crop_equals_the_plain_way(shape, at_origin):
         new = [round(shape[i] * scale * (stretch if i == stretched else 1)) for i in (0, 1)]
         top, left = (0, 0) if at_origin else [rng.integers(length - 64 + 1) for length in new]
         window = np.s_[top : top + 64, left : left + 64]
-        assert np.abs(crops[0] - resized_plainly(image, new)[window]).max() <= 1
-        np.testing.assert_array_equal(crops[1], nearest_plainly(label_image, new)[window])
-        assert crops[0].dtype == np.uint8 and crops[1].dtype == np.int32
+        assert np.abs(shown - resized_plainly(image, new)[window]).max() <= 1
+        np.testing.assert_array_equal(labels, nearest_plainly(label_image, new)[window])
+        assert shown.dtype == np.uint8 and labels.dtype == np.int32
 
 
 def test_a_crop_larger_than_the_picture_is_filled_up_with_zeros():
     image, label_image = np.full((30, 40, 3), 7, np.uint8), np.full((30, 40), 9, np.int32)
     figures = {"crop_size": 64, "min_dim": 30, "aspect_ratio": 1.0, "min_enlarge": 0.1, "zoom": 1.0}
-    image, label_image = rescale_and_crop(image, label_image, np.random.default_rng(0), **figures)
+    image, (label_image,) = rescale_and_crop(image, [label_image], np.random.default_rng(0), **figures)
     assert image.shape == (64, 64, 3) and label_image.shape == (64, 64)
     assert (image[:30, :40] == 7).all() and image.sum() == 7 * 3 * 30 * 40
     assert (label_image[:30, :40] == 9).all() and label_image.sum() == 9 * 30 * 40
@@ -82,8 +82,10 @@ def test_a_crop_larger_than_the_picture_is_filled_up_with_zeros():
 def test_no_objects_and_a_small_crop_of_a_large_rescaling():
     image = random_pair((256, 300))[0]
     figures = {"crop_size": 128, "min_dim": 256, "aspect_ratio": 1.3, "min_enlarge": 1.2, "zoom": 1.5}
-    image, label_image = rescale_and_crop(image, np.zeros((256, 300), np.int32), np.random.default_rng(1), **figures)
+    layers = [np.zeros((256, 300), np.int32)]
+    image, (label_image,) = rescale_and_crop(image, layers, np.random.default_rng(1), **figures)
     assert image.shape == (128, 128, 3) and label_image.shape == (128, 128) and not label_image.any()
+    assert rescale_and_crop(image, [], np.random.default_rng(1), **figures)[1] == []
 
 
 def test_scales_stay_in_their_range_and_stretch_either_axis():
@@ -159,7 +161,7 @@ def test_every_flip_and_turn_comes_equally_often():
     poses = [np.rot90(flipped, turns) for flipped in (label_image, label_image[::-1]) for turns in range(4)]
     rng, counts = np.random.default_rng(0), np.zeros(8, int)
     for _ in range(800):
-        shown, labels = flip_rotate_shift(image, label_image, rng, rotation_range=0, channel_shift_range=0)
+        shown, (labels,) = flip_rotate_shift(image, [label_image], rng, rotation_range=0, channel_shift_range=0)
         pose = next(i for i, pose in enumerate(poses) if np.array_equal(pose, labels))
         counts[pose] += 1
         shown_pose = np.rot90(image[::-1] if pose > 3 else image, pose % 4)
@@ -171,10 +173,27 @@ def test_augmentation_is_repeatable_and_leaves_its_input_alone():
     image, label_image = random_pair((60, 60))
     before = image.copy(), label_image.copy()
     runs = [
-        flip_rotate_shift(image, label_image, np.random.default_rng(5), rotation_range=22.5, channel_shift_range=20)
+        flip_rotate_shift(image, [label_image], np.random.default_rng(5), rotation_range=22.5, channel_shift_range=20)
         for _ in range(2)
     ]
     np.testing.assert_array_equal(runs[0][0], runs[1][0])
-    np.testing.assert_array_equal(runs[0][1], runs[1][1])
+    np.testing.assert_array_equal(runs[0][1][0], runs[1][1][0])
     np.testing.assert_array_equal(image, before[0])
     np.testing.assert_array_equal(label_image, before[1])
+
+
+@pytest.mark.parametrize("num_layers", [0, 1, 2, 6])
+def test_every_layer_moves_as_it_would_alone(num_layers):
+    image = random_pair((90, 70))[0]
+    layers = [random_pair((90, 70), seed)[1] for seed in range(num_layers)]
+    for seed in range(6):
+
+        def moved(some, seed=seed):
+            rng = np.random.default_rng(seed)
+            both = rescale_and_crop(image, some, rng, **FIGURES)
+            return flip_rotate_shift(*both, rng, rotation_range=22.5, channel_shift_range=20)
+
+        shown, together = moved(layers)
+        np.testing.assert_array_equal(shown, moved([])[0])
+        for layer, labels in zip(layers, together, strict=True):
+            np.testing.assert_array_equal(labels, moved([layer])[1][0])

@@ -27,8 +27,8 @@ class Pictures:
     def load_image(self, index):
         return np.repeat((50 * (self.label_images[index] > 0)).astype(np.uint8)[..., None], 3, axis=2)
 
-    def load_label_image(self, index):
-        return self.label_images[index]
+    def load_label_layers(self, index):
+        return [self.label_images[index]]
 
     def load_class_ids(self, index):
         return np.ones(self.label_images[index].max(), np.int32)

@@ -37,10 +37,10 @@ class Discs:
     sizes = np.full((3, 2), 64)
 
     def load_image(self, index):
-        return np.repeat(50 + 100 * (self.load_label_image(index) > 0)[..., None], 3, axis=2).astype(np.uint8)
+        return np.repeat(50 + 100 * (self.load_label_layers(index)[0] > 0)[..., None], 3, axis=2).astype(np.uint8)
 
-    def load_label_image(self, index):
-        return disc_labels(64, [(20, 20, 12), (45, 20 + 10 * index, 9)])
+    def load_label_layers(self, index):
+        return [disc_labels(64, [(20, 20, 12), (45, 20 + 10 * index, 9)])]
 
     def load_class_ids(self, index):
         return np.ones(2, np.int32)
