@@ -86,7 +86,7 @@ def kill_training(folder: Path, rng: np.random.Generator, num_kills: int) -> tup
                 assert len(weights)
                 assert all(np.isfinite(state[name]).all() for name in state.files)
 
-    done = kill_often(folder, TRAIN, rng, num_kills, epochs_done, 2.0, check)
+    done = kill_often(folder, TRAIN, rng, num_kills, epochs_done, 0.5, check)
     must_finish(folder, *TRAIN)
     check()
     with (run / "log.csv").open(newline="") as file:
