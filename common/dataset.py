@@ -11,7 +11,7 @@ from common.augment_imgaug import augment_imgaug
 from common.config import Config
 from common.errors import InputError
 from common.layers import layer_boxes
-from common.sampler import Sampler, size_balanced_indices
+from common.sampler import Sampler, class_balanced_indices, size_balanced_indices
 
 
 class TrainingSet(Protocol):
@@ -52,7 +52,9 @@ class BatchLoader:
         self.config = config
         self.training = training
         indices = np.arange(len(dataset.image_ids))
-        if training and config.balanced:
+        if training and config.balanced and len(config.class_names) > 1:
+            indices = class_balanced_indices([dataset.load_class_ids(index) for index in indices.tolist()])
+        elif training and config.balanced:
             indices = size_balanced_indices(dataset.sizes)
         self.sampler = Sampler(indices, config.seed)
 

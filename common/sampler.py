@@ -1,5 +1,7 @@
 """The order in which training sees the pictures: balanced groups, endless shuffled passes, folds."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
@@ -19,6 +21,29 @@ def size_balanced_indices(sizes: np.ndarray) -> np.ndarray:
     groups = _groups(sizes)
     counts = np.bincount(groups)
     return np.repeat(np.arange(len(groups)), counts.max(initial=0) // counts[groups])
+
+
+def class_balanced_indices(class_ids: Sequence[np.ndarray]) -> np.ndarray:
+    """Repeat the pictures of rare classes: `most // n` copies of a picture whose rarest class is in n pictures.
+
+    Args:
+        class_ids: (K,) int of each of N pictures, the classes of its objects; a picture without objects stands once.
+
+    Returns:
+        (M,) int64, picture indices, ascending; `most` is how many pictures the commonest class is in.
+
+    Source: Gupta et al.: LVIS, 2019, repeat factor sampling, with the rule of `size_balanced_indices` for the factor.
+
+    Example:
+        >>> class_balanced_indices([np.array([1]), np.array([1, 1]), np.array([1, 2]), np.array([])]).tolist()
+        [0, 1, 2, 2, 2, 3]
+    """
+    present = [np.unique(ids) for ids in class_ids]
+    names, in_pictures = np.unique(np.concatenate([np.zeros(0, int), *present]), return_counts=True)
+    counts = dict(zip(names.tolist(), in_pictures.tolist(), strict=True))
+    most = max(counts.values(), default=1)
+    rarest = [min((counts[name] for name in ids.tolist()), default=most) for ids in present]
+    return np.repeat(np.arange(len(present)), most // np.array(rarest, int))
 
 
 def split_folds(sizes: np.ndarray, num_folds: int = 5, *, seed: int) -> np.ndarray:

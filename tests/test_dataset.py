@@ -179,6 +179,16 @@ def test_empty_crops_are_drawn_anew():
     assert found[1] > found[0]
 
 
+def test_several_classes_balance_by_class_one_by_size():
+    pictures = Pictures()
+    pictures.sizes = np.full((3, 2), 64)
+    pictures.load_class_ids = lambda index: np.full(3 - index, [1, 2, 1][index], np.int32)
+    config = replace(CONFIG, class_names=("common", "rare"))
+    assert BatchLoader(pictures, config, training=True).sampler.indices.tolist() == [0, 1, 1, 2]
+    assert BatchLoader(pictures, config, training=False).sampler.indices.tolist() == [0, 1, 2]
+    assert BatchLoader(pictures, CONFIG, training=True).sampler.indices.tolist() == [0, 1, 2]
+
+
 def test_batches_of_an_epoch():
     assert BatchLoader(Pictures(), CONFIG, training=True).steps_per_epoch == 1
     assert BatchLoader(Pictures(), replace(CONFIG, batch_size=1), training=True).steps_per_epoch == 3

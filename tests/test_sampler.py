@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from common.sampler import Sampler, size_balanced_indices, split_folds
+from common.sampler import Sampler, class_balanced_indices, size_balanced_indices, split_folds
 
 # The pictures of the Data Science Bowl 2018's corrected training set: (height, width) and count.
 DSB_SIZES = {
@@ -34,6 +34,20 @@ def test_rare_sizes_are_repeated_by_the_floor_rule():
 def test_classes_balance_like_sizes():
     assert size_balanced_indices(np.array(["a", "b", "b", "b"])).tolist() == [0, 0, 0, 1, 2, 3]
     assert size_balanced_indices(np.zeros((0, 2), int)).tolist() == []
+
+
+def test_one_class_a_picture_balances_like_sizes():
+    classes = np.random.default_rng(0).choice(5, 200, p=[0.6, 0.2, 0.1, 0.06, 0.04]) + 1
+    balanced = class_balanced_indices([np.repeat(name, count % 4 + 1) for count, name in enumerate(classes)])
+    np.testing.assert_array_equal(balanced, size_balanced_indices(classes))
+
+
+def test_a_picture_of_several_classes_follows_the_rarest():
+    pictures = [[1], [1, 2], [1], [1, 3, 3], [2], [], [1]]  # 1 is in five pictures, 2 in two, 3 in one
+    copies = np.bincount(class_balanced_indices([np.array(ids, np.int32) for ids in pictures]))
+    assert copies.tolist() == [1, 2, 1, 5, 2, 1, 1]
+    assert class_balanced_indices([]).tolist() == []
+    assert class_balanced_indices([np.zeros(0, np.int32)] * 2).tolist() == [0, 1]
 
 
 def test_a_pass_holds_every_index_once_and_passes_differ():
