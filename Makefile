@@ -13,6 +13,8 @@ DEMO_TEST := --logs $(DEMO_LOGS) --output submissions/dsb_tta.csv --picture demo
 	$(if $(DATA),--dataset "$(DATA)" --fold 0 --limit 24 --score "$(DATA)",\
 	--dataset demo/data/stage1_test --score demo/data/stage1_solution.csv)
 
+BENCHMARKS := run_lengths merge_views paint_masks score training_batch large_picture long_run kill
+
 .PHONY: help install demo demo-data test test-jax lint format benchmark clean
 .DELETE_ON_ERROR:
 
@@ -56,8 +58,9 @@ format: install  ## format the code and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-benchmark: install  ## measure against the others; prints tables, takes minutes
-	set -e; for script in benchmarks/*.py; do $(RUN) "$$script"; done
+benchmark: install  ## measure against the others; prints tables, takes half an hour
+	$(RUN) -m pip install --quiet --editable '.[benchmark]'
+	set -e; for name in $(BENCHMARKS); do echo "$$name"; $(RUN) "benchmarks/$$name.py"; done
 
 clean:  ## remove the demo and caches; keeps .venv, logs and submissions
 	rm -rf demo .pytest_cache .ruff_cache .mypy_cache *.egg-info

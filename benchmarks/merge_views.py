@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")  # before NumPy reads them
 
@@ -169,8 +170,8 @@ def dense_matches(mine: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, np.
 
 def dense_rle(mask: np.ndarray) -> str:
     """Write a whole mask (H, W) as run lengths, pixel by pixel."""
-    runs: list[int] = []
-    previous = -2
+    runs: list[Any] = []
+    previous: Any = -2
     for pixel in np.flatnonzero(mask.T.ravel() == 1):
         if pixel > previous + 1:
             runs += (pixel + 1, 0)

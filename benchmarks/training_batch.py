@@ -149,6 +149,8 @@ def measure_step(folder: Path) -> float:
 class DenseLoader(BatchLoader):
     """The same batches of the same pictures by way of (H, W, N) stacks; every mask is read from its file each time."""
 
+    dataset: PictureSet
+
     def _load_crop(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         folder = self.dataset.tree.path / self.dataset.image_ids[index]
         image, masks = dense_read(folder)

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from common.detections import Detections, Frame
+from common.models.backend import compile_for_prediction
 from common.models.mask_rcnn import MaskRCNN
 
 BATCH_PIXELS = 1 << 20  # of a batch, so that its memory is bounded: four pictures of 512x512
@@ -23,8 +24,8 @@ class Detector:
     def __init__(self, model: MaskRCNN) -> None:
         self.config = model.config
         self._model = _Detecting(model)
-        # XLA is slower on the CPU, and would compile each size of picture anew.
-        self._model.compile(jit_compile=keras.backend.backend() != "tensorflow")
+        inputs = {"images": ((None, None, None, 3), "uint8"), "windows": ((None, 4), "float32")}
+        compile_for_prediction(self._model, inputs)
 
     def __call__(self, images: Iterable[np.ndarray]) -> list[Detections]:
         """Detect objects.

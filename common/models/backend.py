@@ -1,9 +1,32 @@
-"""The two operations that a backend may have a faster kernel for; both ways give the same answers."""
+"""What depends on the backend: compiling, and two operations with faster kernels, which give the same answers."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 from keras import ops
+
+
+def compile_for_prediction(model: keras.Model, inputs: Mapping[str, tuple[tuple[int | None, ...], str]]) -> None:
+    """Compile a model for `predict_on_batch` with a mapping.
+
+    TensorFlow traces it once, for all shapes; with XLA, which is slower on the CPU, it would compile each anew, as the
+    other backends do.
+
+    Args:
+        model: not yet compiled.
+        inputs: shape and dtype of each input, None for what varies.
+    """
+    if keras.backend.backend() != "tensorflow":
+        model.compile(jit_compile=True)
+        return
+    import tensorflow as tf
+
+    model.compile(jit_compile=False)
+    model.make_predict_function()
+    specs = {name: tf.TensorSpec(shape, dtype) for name, (shape, dtype) in inputs.items()}
+    step = model.predict_function.python_function
+    model.predict_function = tf.function(step, input_signature=[[(specs,)]])
 
 
 def non_max_suppression(boxes, scores, *, max_output: int, iou_threshold: float, score_threshold: float = 0.0):
