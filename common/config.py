@@ -94,14 +94,22 @@ class Config:
     detect_proposals: int = option(1000, "proposals of a picture in detection", minimum=1)
     box_std: tuple[float, ...] = option((0.1, 0.1, 0.2, 0.2), "divisors of box deltas dy, dx, log dh, log dw")
 
+    # Where features and boxes lie
+    geometry: Literal["aligned", "library"] = option(
+        "aligned",
+        "library: as the Mask R-CNN library, whose weights expect it: regions sampled from corner to corner, once a "
+        "bin; anchors on the cells' upper left corners; boxes that end on their last pixel. "
+        "aligned: half a cell and half a pixel more exact",
+    )
+
     # Regions of interest
     train_rois: int = option(200, "regions of a training picture that the heads see", minimum=2)
     positive_ratio: float = option(0.33, "largest share of them that holds objects", minimum=0.01, maximum=1)
     add_true_boxes: bool = option(True, "append the true boxes to the proposals in training")
     fill_negatives: bool = option(True, "use all background regions, not only those that keep the positive ratio")
-    pool_size: int = option(7, "side of a region's features in the class and box head", minimum=1)
+    pool_size: int = option(7, "side of a region's features in the class and box head", minimum=2)
     mask_pool_size: int = option(
-        14, "side of a region's features in the mask head; masks are twice as large", minimum=1
+        14, "side of a region's features in the mask head; masks are twice as large", minimum=2
     )
 
     # Losses and optimiser

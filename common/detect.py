@@ -51,11 +51,13 @@ class Detector:
         placed = np.stack([frame.place(image) for frame, image in zip(frames, images, strict=True)])
         windows = np.array([frame.window for frame in frames], np.float32)
         found = self._model.predict_on_batch({"images": placed, "windows": windows})
+        as_library = self.config.geometry == "library"
         for i, (frame, count) in enumerate(zip(frames, found["counts"].tolist(), strict=True)):
             boxes, scores, class_ids, probs = (
                 found[name][i, :count].copy() for name in ("boxes", "scores", "class_ids", "mask_probs")
             )
-            yield Detections(frame.to_picture(boxes), scores, class_ids, probs, frame.image_shape)
+            boxes = frame.corners_to_picture(boxes) if as_library else frame.to_picture(boxes)
+            yield Detections(boxes, scores, class_ids, probs, frame.image_shape, zero_border=as_library)
 
 
 class _Detecting(keras.Model):

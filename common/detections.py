@@ -33,6 +33,7 @@ class Detections:
         class_ids: (N,) int32, 1-based.
         mask_probs: (N, h, w) float16, spread over the boxes.
         image_shape: (height, width) of the picture.
+        zero_border: see `paint_masks`.
     """
 
     boxes: np.ndarray
@@ -40,6 +41,7 @@ class Detections:
     class_ids: np.ndarray
     mask_probs: np.ndarray
     image_shape: tuple[int, int]
+    zero_border: bool = False
 
     def paint(self, threshold: float) -> Instances:
         """Return the objects with masks of full resolution, cut at a probability."""
@@ -48,6 +50,7 @@ class Detections:
             self.mask_probs.astype(np.float32),
             self.image_shape,
             threshold=threshold,
+            zero_border=self.zero_border,
             class_ids=self.class_ids,
             scores=self.scores,
         )
@@ -102,3 +105,13 @@ class Frame:
         scale = np.array(self.image_shape, np.float32) / np.array(self.scaled_shape, np.float32)
         origin = np.array(self.window[:2], np.float32)
         return (boxes - np.tile(origin, 2)) * np.tile(scale, 2)
+
+    def corners_to_picture(self, boxes: np.ndarray) -> np.ndarray:
+        """Map boxes (N, 4) float32 that end on their last pixel to the picture's pixels, whole and half-open.
+
+        Source: the Mask R-CNN library: the window's first and last pixel stand on those of the picture.
+        """
+        ends = np.array([0, 0, 1, 1], np.float32)
+        window = np.array(self.window, np.float32) - ends
+        shares = (boxes - np.tile(window[:2], 2)) / np.tile(window[2:] - window[:2], 2)
+        return np.round(shares * (np.tile(self.image_shape, 2) - 1) + ends).astype(np.float32)

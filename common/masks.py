@@ -15,19 +15,21 @@ def paint_masks(
     image_shape: tuple[int, int],
     *,
     threshold: float = 0.5,
+    zero_border: bool = False,
     class_ids: np.ndarray | None = None,
     scores: np.ndarray | None = None,
 ) -> Instances:
     """Resize each box's probabilities to the picture's pixels bilinearly, and cut them at a threshold.
 
-    The pixel centre y + 0.5 has the coordinate (y + 0.5 - y1) / (y2 - y1) * h - 0.5 in the small mask, whose border
-    is replicated.
+    The pixel centre y + 0.5 has the coordinate (y + 0.5 - y1) / (y2 - y1) * h - 0.5 in the small mask.
 
     Args:
         boxes: (N, 4) float, y1, x1, y2, x2, pixels, also fractions of them and outside of the picture.
         probs: (N, h, w) float in [0, 1], spread over the boxes.
         image_shape: (height, width).
         threshold: a pixel belongs to the mask from this probability on.
+        zero_border: beyond its outermost samples a mask falls to 0 within the distance of one, as in the Mask R-CNN
+            library; otherwise they are replicated.
         class_ids: (N,) int, 1-based; 1 by default.
         scores: (N,) float; 1.0 by default.
 
@@ -42,8 +44,8 @@ def paint_masks(
     """
     image_boxes = _pixel_boxes(boxes, image_shape)
     heights, widths = (image_boxes[:, 2:] - image_boxes[:, :2]).T
-    row_weights = _bilinear_weights(boxes[:, 0], boxes[:, 2], image_boxes[:, 0], heights, probs.shape[1])
-    column_weights = _bilinear_weights(boxes[:, 1], boxes[:, 3], image_boxes[:, 1], widths, probs.shape[2])
+    row_weights = _bilinear_weights(boxes[:, 0], boxes[:, 2], image_boxes[:, 0], heights, probs.shape[1], zero_border)
+    column_weights = _bilinear_weights(boxes[:, 1], boxes[:, 3], image_boxes[:, 1], widths, probs.shape[2], zero_border)
     row_ends, column_ends = np.cumsum(heights), np.cumsum(widths)
     crops = [
         row_weights[bottom - height : bottom] @ prob @ column_weights[right - width : right].T >= threshold
@@ -223,17 +225,20 @@ def _pixel_boxes(boxes: np.ndarray, image_shape: tuple[int, int]) -> np.ndarray:
 
 
 def _bilinear_weights(
-    lows: np.ndarray, highs: np.ndarray, starts: np.ndarray, lengths: np.ndarray, size: int
+    lows: np.ndarray, highs: np.ndarray, starts: np.ndarray, lengths: np.ndarray, size: int, zero_border: bool
 ) -> np.ndarray:
     """Return what each of `size` samples between `lows` and `highs` weighs at each pixel, (sum of lengths, size)."""
     owners = np.repeat(np.arange(len(lengths)), lengths)
     pixels = np.arange(len(owners)) - np.repeat(np.cumsum(lengths) - lengths, lengths) + starts[owners]
     low, high = lows[owners].astype(np.float64), highs[owners].astype(np.float64)
-    at = np.clip((pixels + 0.5 - low) / (high - low) * size - 0.5, 0, size - 1)
+    unclipped = (pixels + 0.5 - low) / (high - low) * size - 0.5
+    at = np.clip(unclipped, 0, size - 1)
     below = at.astype(np.int64)
     weights = np.zeros((len(owners), size), dtype=np.float32)
     every = np.arange(len(owners))
     # At the last sample the one above it is itself; its share of 0 must not come second.
     weights[every, np.minimum(below + 1, size - 1)] = at - below
     weights[every, below] = 1 - (at - below)
+    if zero_border:
+        weights *= np.maximum(1 - np.abs(unclipped - at), 0)[:, None]
     return weights

@@ -27,11 +27,13 @@ class DSBConfig(Config):
     max_detections: int = option(512, "detections of a picture, or of a tile", minimum=1)
 
 
-PUBLISHED = DSBConfig()
+# The geometry is not a default of the class: a config.json from before there was a choice means the aligned one.
+PUBLISHED = DSBConfig(geometry="library")
 
 # From nothing, on a CPU: group norm, a narrow network, small crops of pictures at the published scale.
 SMALL = replace(
     PUBLISHED,
+    geometry="aligned",
     trunk="small",
     norm="group",
     fpn_channels=128,

@@ -40,6 +40,7 @@ ALL_STEPS = {
     "train_proposals": 2000,
     "detect_proposals": 1000,
     "box_std": (0.1, 0.1, 0.2, 0.2),
+    "geometry": "library",
     "train_rois": 600,
     "positive_ratio": 0.33,
     "add_true_boxes": False,

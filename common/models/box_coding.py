@@ -42,6 +42,15 @@ def decode_deltas(boxes, deltas, std: Sequence[float]):
     return ops.concatenate([centre - half, centre + half], axis=-1)
 
 
+def end_on_last_pixel(boxes):
+    """Turn half-open boxes (..., 4) into those that end on their last row and column; rows of zeros stay.
+
+    Source: the Mask R-CNN library, which divides such boxes by the picture's last row and column.
+    """
+    exists = ops.cast(ops.any(boxes != 0, axis=-1, keepdims=True), "float32")
+    return boxes - exists * ops.convert_to_tensor([0.0, 0.0, 1.0, 1.0])
+
+
 def clip_to_window(boxes, window):
     """Cut boxes (B, N, 4) at a window per picture, (B, 4) pixels."""
     low = ops.concatenate([window[:, :2], window[:, :2]], axis=-1)[:, None]

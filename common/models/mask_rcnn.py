@@ -9,11 +9,11 @@ from keras import ops
 from common.config import Config
 from common.models.anchors import pyramid_anchors
 from common.models.backend import non_max_suppression
-from common.models.box_coding import clip_to_window, decode_deltas, take_rows
+from common.models.box_coding import clip_to_window, decode_deltas, end_on_last_pixel, take_rows
 from common.models.fpn import build_pyramid
 from common.models.heads import build_class_head, build_mask_head, build_rpn
 from common.models.losses import LOSS_NAMES, box_loss, class_loss, mask_loss, mean_square_penalty
-from common.models.roi import NUM_LEVELS, roi_align
+from common.models.roi import NUM_LEVELS, corner_aligned_roi, roi_align
 from common.models.targets import anchor_targets, mask_targets, roi_targets
 
 
@@ -21,7 +21,8 @@ class MaskRCNN(keras.Model):
     """Two-stage instance segmentation.
 
     Called with a training batch (a mapping, see `call`) it returns the five losses; `propose`, `detect` and
-    `segment` are the parts of inference.
+    `segment` are the parts of inference. Between them, boxes are half-open in the aligned geometry, and end on their
+    last row and column in the library's.
 
     Source: He et al.: Mask R-CNN, 2017; the defaults of `Config` are those of the Mask R-CNN library.
     """
@@ -29,6 +30,7 @@ class MaskRCNN(keras.Model):
     def __init__(self, config: Config) -> None:
         super().__init__(name="mask_rcnn")
         self.config = config
+        self._as_library = config.geometry == "library"
         channels, norm = config.fpn_channels, config.norm
         with _dtype_policy("mixed_bfloat16" if config.bfloat16 else "float32"):
             self.pyramid = build_pyramid(config.trunk, norm, channels, config.mean_pixel, config.pixel_std)
@@ -94,7 +96,7 @@ class MaskRCNN(keras.Model):
         Args:
             features: P2 to P5.
             proposals: (B, N, 4) float32, pixels.
-            windows: (B, 4) float32, the part of each picture that is not padding, pixels.
+            windows: (B, 4) float32, the part of each picture that is not padding, pixels, half-open.
 
         Returns:
             boxes (B, D, 4) float32, pixels; scores (B, D) float32, falling; class_ids (B, D) int32; counts (B,)
@@ -102,13 +104,13 @@ class MaskRCNN(keras.Model):
         """
         config = self.config
         shape = ops.shape(proposals)
-        regions = roi_align(features, proposals, config.pool_size)
+        regions = self._pool(features, proposals, config.pool_size)
         logits, deltas = self.class_head(regions, training=False)
         probs = ops.reshape(ops.softmax(logits, axis=-1), (shape[0], shape[1], config.num_classes))
         deltas = ops.reshape(deltas, (shape[0], shape[1], config.num_classes, 4))
         class_ids = ops.argmax(probs, axis=-1)  # (B, N)
         picked = ops.take_along_axis(deltas, class_ids[..., None, None], axis=2)[:, :, 0]
-        boxes = clip_to_window(decode_deltas(proposals, picked, config.box_std), windows)
+        boxes = clip_to_window(decode_deltas(proposals, picked, config.box_std), self._corners(windows))
         of_class = ops.one_hot(class_ids, config.num_classes)[..., 1:]
         # Neither rows of zeros that fill up the proposals, nor what the window leaves nothing of.
         exists = ops.all((proposals[..., 2:] > proposals[..., :2]) & (boxes[..., 2:] > boxes[..., :2]), axis=-1)
@@ -124,14 +126,14 @@ class MaskRCNN(keras.Model):
     def segment(self, features, boxes, class_ids):
         """Return mask probabilities (B, N, 2 pool, 2 pool) float32 of boxes (B, N, 4) with class ids (B, N)."""
         shape = ops.shape(boxes)
-        logits = self.mask_head(roi_align(features, boxes, self.config.mask_pool_size), training=False)
+        logits = self.mask_head(self._pool(features, boxes, self.config.mask_pool_size), training=False)
         logits = ops.take_along_axis(logits, ops.reshape(class_ids, (-1, 1, 1, 1)), axis=3)[..., 0]
         side = 2 * self.config.mask_pool_size
         return ops.sigmoid(ops.reshape(logits, (shape[0], shape[1], side, side)))
 
     def _head_losses(self, features, proposals, inputs, training) -> list:
         config = self.config
-        true_boxes = inputs["boxes"]
+        true_boxes = self._corners(inputs["boxes"])
         if config.add_true_boxes:
             proposals = ops.concatenate([proposals, true_boxes], axis=1)
         targets = roi_targets(
@@ -146,14 +148,16 @@ class MaskRCNN(keras.Model):
         )
         features = features[:NUM_LEVELS]
         num_positive = targets.instances.shape[1]
-        logits, deltas = self.class_head(roi_align(features, targets.rois, config.pool_size), training=training)
+        logits, deltas = self.class_head(self._pool(features, targets.rois, config.pool_size), training=training)
         positive_ids, weights = targets.class_ids[:, :num_positive], targets.weights[:, :num_positive]
         deltas = ops.reshape(deltas, (-1, config.train_rois, config.num_classes, 4))[:, :num_positive]
         deltas = ops.take_along_axis(deltas, positive_ids[..., None, None], axis=2)[:, :, 0]
         rois = targets.rois[:, :num_positive]
         size = 2 * config.mask_pool_size
-        masks = mask_targets(rois, true_boxes, inputs["mini_masks"], targets.instances, size)
-        mask_logits = self.mask_head(roi_align(features, rois, config.mask_pool_size), training=training)
+        masks = mask_targets(
+            rois, true_boxes, inputs["mini_masks"], targets.instances, size, corner_aligned=self._as_library
+        )
+        mask_logits = self.mask_head(self._pool(features, rois, config.mask_pool_size), training=training)
         mask_logits = ops.take_along_axis(mask_logits, ops.reshape(positive_ids, (-1, 1, 1, 1)), axis=3)[..., 0]
         return [
             class_loss(
@@ -177,12 +181,14 @@ class MaskRCNN(keras.Model):
         limit = min(limit, num_anchors) if isinstance(num_anchors, int) else ops.minimum(limit, num_anchors)
         scores, indices = ops.top_k(scores, limit)
         boxes = decode_deltas(
-            ops.take(anchors, indices, axis=0), take_rows(ops.stop_gradient(deltas), indices), config.box_std
+            self._corners(ops.take(anchors, indices, axis=0)),
+            take_rows(ops.stop_gradient(deltas), indices),
+            config.box_std,
         )
         height, width = ops.shape(images)[1:3]
         window = ops.cast(ops.stack([0, 0, height, width]), "float32")[None]
         kept, *_ = non_max_suppression(
-            clip_to_window(boxes, window),
+            clip_to_window(boxes, self._corners(window)),
             scores[..., None],
             max_output=count,
             iou_threshold=config.rpn_nms_threshold,
@@ -190,7 +196,18 @@ class MaskRCNN(keras.Model):
         return kept
 
     def _anchors(self, images):
-        return pyramid_anchors(ops.shape(images)[1:3], self.config.anchor_scales, self.config.anchor_ratios)
+        """Return all anchors, half-open."""
+        shape, config = ops.shape(images)[1:3], self.config
+        offset = 0.0 if self._as_library else 0.5
+        return pyramid_anchors(shape, config.anchor_scales, config.anchor_ratios, offset=offset)
+
+    def _corners(self, boxes):
+        """Turn half-open boxes into those of the model's geometry."""
+        return end_on_last_pixel(boxes) if self._as_library else boxes
+
+    def _pool(self, features, boxes, size: int):
+        """Return the features of regions (B, N, 4), (B N, size, size, C) float32."""
+        return (corner_aligned_roi if self._as_library else roi_align)(features, boxes, size)
 
     def _noise(self, rows):
         """Return a random number in [0, 1) for each row of (B, N, C)."""

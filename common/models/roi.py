@@ -64,16 +64,49 @@ def roi_align(features: Sequence, boxes, size: int):
     boxes = ops.stop_gradient(boxes)
     level = roi_level(boxes)
     stride = ops.take(ops.convert_to_tensor(STRIDES[:NUM_LEVELS], "float32"), level)[..., None]
-    origins = ops.take(_atlas_origins(features), level, axis=0)  # (B, N, 2)
     cells = boxes / stride - 0.5
     step = (cells[..., 2:] - cells[..., :2]) / (SAMPLES * size)
-    first = cells[..., :2] + step / 2 + origins
-    last = cells[..., 2:] - step / 2 + origins
-    corners = ops.reshape(ops.concatenate([first, last], axis=-1), (-1, 4))
-    batch, num_boxes = ops.shape(boxes)[0], ops.shape(boxes)[1]
-    indices = ops.repeat(ops.arange(batch, dtype="int32"), num_boxes)
-    samples = crop_and_resize(build_atlas(features), corners, indices, SAMPLES * size)
+    corners = ops.concatenate([cells[..., :2] + step / 2, cells[..., 2:] - step / 2], axis=-1)
+    samples = _sample_levels(features, level, corners, SAMPLES * size)
     return ops.average_pool(samples, SAMPLES, SAMPLES)
+
+
+def corner_aligned_roi(features: Sequence, boxes, size: int):
+    """Pool each region to `size` x `size` bilinear samples, the first and last on the region's corners.
+
+    The picture's first and last pixel stand on the first and last cell of every level.
+
+    Args:
+        features: P2 to P5, (B, H / stride, W / stride, C).
+        boxes: (B, N, 4) float32, pixels, inside the picture, ending on their last row and column.
+        size: samples a side, at least 2.
+
+    Returns:
+        (B N, size, size, C) float32.
+
+    Source: the Mask R-CNN library's PyramidROIAlign.
+    """
+    boxes = ops.stop_gradient(boxes)
+    shapes = [[ops.cast(side, "float32") for side in ops.shape(level)[1:3]] for level in features]
+    image_shape = ops.stack([STRIDES[0] * side for side in shapes[0]])
+    last_cells = ops.stack([ops.stack(shape) for shape in shapes]) - 1  # (4, 2)
+    level = roi_level(boxes * _twice(image_shape / (image_shape - 1)))
+    scales = ops.take(last_cells / (image_shape - 1), level, axis=0)  # (B, N, 2) cells a pixel
+    return _sample_levels(features, level, boxes * _twice(scales), size)
+
+
+def _sample_levels(features: Sequence, level, corners, size: int):
+    """Sample `size` x `size` points between corners (B, N, 4), in cells of the level (B, N) int32."""
+    origins = ops.take(_atlas_origins(features), level, axis=0)  # (B, N, 2)
+    corners = ops.reshape(corners + _twice(origins), (-1, 4))
+    batch, num_boxes = ops.shape(level)
+    indices = ops.repeat(ops.arange(batch, dtype="int32"), num_boxes)
+    return crop_and_resize(build_atlas(features), corners, indices, size)
+
+
+def _twice(pairs):
+    """Repeat rows and columns, (..., 2), for both corners of a box, (..., 4)."""
+    return ops.concatenate([pairs, pairs], axis=-1)
 
 
 def _frame(level):

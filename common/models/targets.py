@@ -134,8 +134,11 @@ def roi_targets(
     )
 
 
-def mask_targets(rois, true_boxes, mini_masks, instances, size: int):
+def mask_targets(rois, true_boxes, mini_masks, instances, size: int, *, corner_aligned: bool = False):
     """Cut each region out of its object's mask.
+
+    The samples are the centres of `size` x `size` bins, or, corner-aligned, as many points whose first and last lie
+    on the region's corners; the mask's own samples lie in its box likewise.
 
     Args:
         rois: (B, P, 4) float32, pixels.
@@ -143,17 +146,20 @@ def mask_targets(rois, true_boxes, mini_masks, instances, size: int):
         mini_masks: (B, G, M, M), 0 or 1: each object's mask over its box.
         instances: (B, P) int32, the object of each region.
         size: S, side of the result.
+        corner_aligned: sample as the Mask R-CNN library; then boxes end on their last row and column.
 
     Returns:
-        (B, P, S, S) float32, 0 or 1; bin centres are sampled bilinearly and rounded, outside of the box is 0.
+        (B, P, S, S) float32, 0 or 1; sampled bilinearly and rounded, outside of the box is 0.
     """
     side = mini_masks.shape[-1]
     boxes = take_rows(true_boxes, instances)
     box_size = ops.maximum(boxes[..., 2:] - boxes[..., :2], 1e-3)
-    steps = (ops.arange(size, dtype="float32") + 0.5) / size
+    margin = 0.0 if corner_aligned else 0.5  # from the box's edge to the first sample, in samples
+    steps = (ops.arange(size, dtype="float32") + margin) / (size - 1 + 2 * margin)
     points = rois[..., None, :2] + (rois[..., None, 2:] - rois[..., None, :2]) * steps[:, None]  # (B, P, S, 2)
-    points = (points - boxes[..., None, :2]) / box_size[..., None, :] * side - 0.5
-    inside = ops.cast((points >= -0.5) & (points <= side - 0.5), "float32")
+    points = (points - boxes[..., None, :2]) / box_size[..., None, :] * (side - 1 + 2 * margin) - margin
+    reach = margin or 1e-3  # rounding must not push a sample on the edge out of the box
+    inside = ops.cast((points >= -reach) & (points <= side - 1 + reach), "float32")
     points = ops.clip(points, 0, side - 1)
     low = ops.clip(ops.floor(points), 0, side - 2)
     weight = points - low
