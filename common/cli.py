@@ -1,27 +1,48 @@
 """Flags that the scripts of all competitions share."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from common.config import CONFIG_FILE, Config, OneLineParser, add_config_flags, replace_from_flags
+from common.config import CONFIG_FILE, LAST_WEIGHTS, Config, OneLineParser, add_config_flags, replace_from_flags
 from common.errors import InputError
 
 C = TypeVar("C", bound=Config)
-DEFAULT_PRESET = "published"
 STARTS = ("coco", "imagenet", "last", "none")  # what training starts from, besides files
 
 
+def run_command(
+    description: str | None,
+    commands: Mapping[str, Callable[[Sequence[str]], None]],
+    arguments: Sequence[str] | None = None,
+) -> None:
+    """Run the command that a script's first argument names, with the arguments after it.
+
+    Args:
+        description: the script's docstring.
+        commands: by name.
+        arguments: instead of the command line's.
+
+    Raises:
+        InputError: no command, or an unknown one.
+    """
+    parser = OneLineParser(description, "%(prog)s {" + ",".join(commands) + "} [flags]")
+    parser.add_argument("command", choices=list(commands), help="what to do; each has its own --help")
+    arguments = sys.argv[1:] if arguments is None else arguments
+    commands[parser.parse_args(arguments[:1]).command](arguments[1:])
+
+
 def parse_training_flags(
-    description: str | None, presets: Mapping[str, C], *, dataset: str, arguments: Sequence[str] | None = None
+    description: str | None, presets: Mapping[str, C], *, dataset: str | None, arguments: Sequence[str] | None = None
 ) -> tuple[C, argparse.Namespace]:
     """Read a training script's flags.
 
     Args:
         description: the script's docstring.
-        presets: experiments by name; `--preset` chooses one, every field of it is a flag, too.
-        dataset: default of `--dataset`.
+        presets: experiments by name, the default first; `--preset` chooses one, every field of it is a flag, too.
+        dataset: default of `--dataset`; None: pictures come from nowhere, and there is no such flag.
         arguments: instead of the command line's.
 
     Returns:
@@ -53,27 +74,30 @@ def parse_training_flags(
 def parse_inference_flags(
     presets: Mapping[str, C],
     *,
-    dataset: str,
+    dataset: str | None,
     output: str,
+    submission: bool = True,
     parser: OneLineParser,
     arguments: Sequence[str] | None = None,
 ) -> argparse.Namespace:
     """Read an inference script's flags; those of the config are applied by `config_of_weights`.
 
     Args:
-        presets: configs for weights that have none beside them.
-        dataset: default of `--dataset`.
+        presets: configs for weights that have none beside them, the default first.
+        dataset: default of `--dataset`; None: pictures come from nowhere, and there is no such flag.
         output: default of `--output`.
+        submission: the output goes to a competition, so there are `--sample-submission` and `--score`.
         parser: with the script's own flags.
         arguments: instead of the command line's.
     """
     _add_common_flags(parser, presets, dataset)
     add = parser.add_argument
     add("--weights", default="last", metavar="last|PATH", help="last: of the last step under --logs (default)")
-    add("--output", type=Path, default=Path(output), metavar="CSV", help=f"the submission (default: {output})")
-    add("--sample-submission", type=Path, metavar="CSV", help="gives the ids and their order (default: all, sorted)")
+    add("--output", type=Path, default=Path(output), metavar="CSV", help=f"the file to write (default: {output})")
+    if submission:
+        add("--sample-submission", type=Path, metavar="CSV", help="gives ids and their order (default: all, sorted)")
+        add("--score", type=Path, metavar="CSV|PATH", help="score against a solution file, or a set with masks")
     add("--workers", type=int, default=1, metavar="N", help="processes beside the predicting one; 0: none (default: 1)")
-    add("--score", type=Path, metavar="CSV|PATH", help="score against a solution file, or a set with masks")
     add("--picture", type=Path, metavar="DIR", help="write pictures with the objects drawn in")
     some_config = next(iter(presets.values()))
     add_config_flags(parser, type(some_config), "figures of the model (default: config.json beside the weights)")
@@ -92,15 +116,38 @@ def config_of_weights(flags: argparse.Namespace, weights: Path, presets: Mapping
     return replace_from_flags(config, flags)
 
 
-def _add_common_flags(parser: OneLineParser, presets: Mapping[str, Config], dataset: str) -> None:
-    add = parser.add_argument
-    add("--dataset", type=Path, default=Path(dataset), metavar="PATH", help=f"folder or zip (default: {dataset})")
+def find_weights(name: str, logs: Path, runs: Sequence[str], script: str) -> Path:
+    """Return the weights to predict with.
+
+    Args:
+        name: "last" for the last epoch of the first of `runs` that has one, else a file.
+        logs: folder of all runs.
+        runs: names, the latest first.
+        script: that trains, for the message.
+
+    Raises:
+        InputError: no such file or run.
+    """
+    if name != "last":
+        if not Path(name).is_file():
+            raise InputError(f"--weights {name}: no such file; give an .h5 file, or last for the last step in --logs")
+        return Path(name)
+    found = [logs / run / LAST_WEIGHTS for run in runs if (logs / run / LAST_WEIGHTS).exists()]
+    if not found:
+        raise InputError(f"{logs}: no trained step there; train with {script}, or give --weights a file")
+    return found[0]
+
+
+def _add_common_flags(parser: OneLineParser, presets: Mapping[str, Config], dataset: str | None) -> None:
+    add, default = parser.add_argument, next(iter(presets))
+    if dataset is not None:
+        add("--dataset", type=Path, default=Path(dataset), metavar="PATH", help=f"folder or zip (default: {dataset})")
     add("--logs", type=Path, default=Path("logs"), metavar="DIR", help="folder of all runs (default: logs)")
     add(
         "--preset",
         choices=list(presets),
-        default=DEFAULT_PRESET,
-        help=f"the figures to start from (default: {DEFAULT_PRESET})",
+        default=default,
+        help=f"the figures to start from (default: {default})",
     )
     add("--limit", type=int, metavar="N", help="use the first N pictures only")
     add("--skip-bad", action="store_true", help="report unusable pictures and go on")

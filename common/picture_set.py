@@ -50,6 +50,10 @@ class PictureSet:
         """(N,) int32, objects of each picture."""
         return self.index.counts[self.rows]
 
+    def signature(self) -> str:
+        """Return a text that changes when the files change."""
+        return self.tree.signature()
+
     def load_image(self, index: int) -> np.ndarray:
         """Return a picture: (H, W, 3) uint8, RGB."""
         name = self.image_names[index]

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from tqdm import tqdm
@@ -15,14 +17,28 @@ from common.detections import Paintable
 from common.errors import InputError
 from common.parallel import map_in_order, open_executor
 from common.picture_set import PictureSet
-from common.submission import SubmissionWriter
+from common.submission import COLUMNS, SubmissionWriter
 from common.tta import View, apply_view, distinct_views
 
 PREDICTING = 2  # pictures at a time: while one waits for the disk or for one thread's work, another fills the cores
 
 
+class Pictures(Protocol):
+    """A set of pictures to predict, numbered 0 to N - 1."""
+
+    @property
+    def image_ids(self) -> Sequence[str]:
+        """The pictures' names."""
+
+    def load_image(self, index: int) -> np.ndarray:
+        """Return a picture, (H, W, 3) uint8."""
+
+    def signature(self) -> str:
+        """Return a text that changes when the pictures change."""
+
+
 def write_submission(
-    pictures: PictureSet,
+    pictures: Pictures,
     image_ids: Sequence[str],
     predict: Callable[[str, np.ndarray], tuple],
     encode: Callable[..., list[str]],
@@ -30,6 +46,7 @@ def write_submission(
     *,
     fingerprint: str,
     num_workers: int,
+    columns: Sequence[str] = COLUMNS,
 ) -> None:
     """Predict picture by picture, and write rows in the order of `image_ids`; a killed run goes on where it was.
 
@@ -38,17 +55,18 @@ def write_submission(
         image_ids: every picture that is to have rows.
         predict: from an id and a picture (H, W, 3) uint8 to the arguments of `encode`; called in this process, in
             several threads.
-        encode: returns the run lengths of a picture's objects; called in the workers.
+        encode: returns the rows of a picture's objects without its id; called in the workers.
         output: the CSV.
         fingerprint: whatever the rows depend on.
         num_workers: processes; 0 encodes in this one.
+        columns: of the CSV.
     """
 
     def load_and_predict(image_id: str, row: int) -> tuple:
         return predict(image_id, pictures.load_image(row))
 
     rows = {image_id: row for row, image_id in enumerate(pictures.image_ids)}
-    with SubmissionWriter(output, image_ids, fingerprint) as writer:
+    with SubmissionWriter(output, image_ids, fingerprint, columns) as writer:
         left = [image_id for image_id in image_ids[len(writer.done) :] if image_id in rows]
         progress = tqdm(image_ids, initial=len(writer.done), desc=output.name, unit="picture", smoothing=0.05)
         with progress, ThreadPoolExecutor(PREDICTING) as threads:
@@ -110,9 +128,14 @@ def choose_image_ids(
     return list(sample_ids)
 
 
-def fingerprint(config: Config, weights: Path, pictures: PictureSet, *options: object) -> str:
+def picture_rng(seed: int, image_id: str) -> np.random.Generator:
+    """Return a generator of a picture's own, so that its result does not depend on the others."""
+    return np.random.default_rng([seed, zlib.crc32(image_id.encode())])
+
+
+def fingerprint(config: Config, weights: Path, pictures: Pictures, *options: object) -> str:
     """Return a line that changes with the config, the weights, the pictures and the options of a run."""
     digest = hashlib.sha256(weights.read_bytes())
-    for part in (asdict(config), pictures.tree.signature(), list(pictures.image_ids), [str(o) for o in options]):
+    for part in (asdict(config), pictures.signature(), list(pictures.image_ids), [str(o) for o in options]):
         digest.update(json.dumps(part, default=str).encode())
     return digest.hexdigest()

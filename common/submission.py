@@ -13,7 +13,6 @@ from common.files import written_aside
 from common.rle import parse_runs
 
 COLUMNS = ("ImageId", "EncodedPixels")
-HEADER = ",".join(COLUMNS)
 
 
 class SubmissionWriter:
@@ -26,6 +25,7 @@ class SubmissionWriter:
         path: the CSV to write.
         image_ids: every picture, in the order of the rows.
         fingerprint: whatever the rows depend on (weights, settings, version), as one line.
+        columns: of the CSV; the first is the picture's id.
 
     Raises:
         InputError: an unfinished file of another run or a folder is in the way, or an id cannot stand in a CSV.
@@ -37,8 +37,11 @@ class SubmissionWriter:
             writer.finish()
     """
 
-    def __init__(self, path: Path, image_ids: Sequence[str], fingerprint: str) -> None:
+    def __init__(
+        self, path: Path, image_ids: Sequence[str], fingerprint: str, columns: Sequence[str] = COLUMNS
+    ) -> None:
         self.path = path
+        self.columns = tuple(columns)
         self.partial = path.with_name(path.name + ".partial")
         self.image_ids = list(image_ids)
         self._first_line = f"{' '.join(fingerprint.split())}\n"
@@ -62,12 +65,12 @@ class SubmissionWriter:
     ) -> None:
         self._file.close()
 
-    def write(self, image_id: str, runs: Iterable[str]) -> None:
-        """Write one picture's rows; a picture without objects gets one row with an empty cell.
+    def write(self, image_id: str, rows: Iterable[str]) -> None:
+        """Write one picture's rows; a picture without objects gets one row of empty cells.
 
         Args:
             image_id: the next of the pictures.
-            runs: run lengths, one text an object; empty ones are left out.
+            rows: what follows the id, one text an object, such as its run lengths; empty ones are left out.
 
         Raises:
             ValueError: it is another picture's turn.
@@ -75,8 +78,9 @@ class SubmissionWriter:
         expected = self.image_ids[len(self.done)] if len(self.done) < len(self.image_ids) else None
         if image_id != expected:
             raise ValueError(f"picture {image_id} where {expected} is due")
-        rows = [f"{image_id},{text}\n" for text in runs if text] or [f"{image_id},\n"]
-        self._append("".join(rows) + f"{image_id}\n")
+        blank = "," * (len(self.columns) - 2)
+        lines = [f"{image_id},{text}\n" for text in rows if text] or [f"{image_id},{blank}\n"]
+        self._append("".join(lines) + f"{image_id}\n")
         self.done.append(image_id)
 
     def finish(self) -> None:
@@ -89,7 +93,7 @@ class SubmissionWriter:
             raise ValueError(f"{self.path}: {len(self.image_ids) - len(self.done)} pictures are missing")
         with written_aside(self.path) as aside, self.partial.open("rb") as rows, aside.open("wb") as file:
             rows.readline()
-            file.write(f"{HEADER}\n".encode())
+            file.write(f"{','.join(self.columns)}\n".encode())
             file.writelines(line for line in rows if b"," in line)
             file.flush()
             os.fsync(file.fileno())
@@ -178,8 +182,8 @@ def check_submission(
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    if not lines or lines[0] != HEADER:
-        return [f"line 1: the header is {lines[0] if lines else ''!r} where {HEADER!r} is due"]
+    if not lines or lines[0] != ",".join(COLUMNS):
+        return [f"line 1: the header is {lines[0] if lines else ''!r} where {','.join(COLUMNS)!r} is due"]
     problems: list[tuple[int, str]] = []
     pictures: dict[str, list[tuple[int, str]]] = {}
     for number, line in enumerate(lines[1:], start=2):

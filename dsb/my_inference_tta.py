@@ -15,7 +15,8 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 from common.cli import parse_inference_flags
 from common.config import OneLineParser
 from common.errors import run_main
-from dsb.inference import PRESETS, infer, picture_rng
+from common.predict import picture_rng
+from dsb.inference import PRESETS, infer
 
 
 def main() -> None:

@@ -4,7 +4,13 @@ from typing import Literal
 
 import pytest
 
-from common.cli import config_of_weights, parse_inference_flags, parse_training_flags
+from common.cli import (
+    config_of_weights,
+    find_weights,
+    parse_inference_flags,
+    parse_training_flags,
+    run_command,
+)
 from common.config import Config, OneLineParser, Stage, option
 from common.errors import InputError
 
@@ -127,3 +133,39 @@ def test_weights_without_description_are_the_presets(tmp_path):
     assert config_of_weights(inference("--preset", "demo"), weights, PRESETS) == PRESETS["demo"]
     with pytest.raises(InputError, match=r"--confidence -1\.0: must be from 0 to 1"):
         config_of_weights(inference("--confidence", "-1"), weights, PRESETS)
+
+
+def test_a_script_of_several_commands(capsys):
+    done = []
+    commands = {"train": done.append, "predict": lambda rest: done.append(("predict", *rest))}
+    run_command("Leaves.", commands, ["predict", "--help", "train"])
+    assert done == [("predict", "--help", "train")]
+    for arguments in ([], ["--epochs", "3"], ["tram"]):
+        with pytest.raises(InputError) as caught:
+            run_command("Leaves.", commands, arguments)
+        assert "\n" not in str(caught.value)
+    text = shown_flags(lambda flag: run_command("Leaves.", commands, [flag]), capsys)
+    assert "Leaves." in text and "{train,predict}" in text
+
+
+def test_a_generated_set_needs_no_path_and_no_submission(capsys):
+    config, flags = parse_training_flags("Leaves.", PRESETS, dataset=None, arguments=["--preset", "demo"])
+    assert config.trunk == "small" and not hasattr(flags, "dataset")
+    flags = parse_inference_flags(
+        PRESETS, dataset=None, output="s.csv", submission=False, parser=OneLineParser(None), arguments=[]
+    )
+    assert not {"dataset", "score", "sample_submission"} & set(vars(flags))
+    with pytest.raises(InputError, match="--dataset"):
+        parse_training_flags("Leaves.", PRESETS, dataset=None, arguments=["--dataset", "x"])
+
+
+def test_weights_of_the_latest_run(tmp_path):
+    with pytest.raises(InputError, match=r"no trained step there; train with leaf/train\.py"):
+        find_weights("last", tmp_path, ["2", "1"], "leaf/train.py")
+    with pytest.raises(InputError, match=r"--weights x\.h5: no such file"):
+        find_weights("x.h5", tmp_path, ["1"], "leaf/train.py")
+    for name in ("1", "2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "last.h5").touch()
+        assert find_weights("last", tmp_path, ["2", "1"], "leaf/train.py") == tmp_path / name / "last.h5"
+    assert find_weights(str(tmp_path / "1" / "last.h5"), tmp_path, [], "leaf/train.py") == tmp_path / "1" / "last.h5"

@@ -14,7 +14,7 @@ FILES = {
     for path in (ROOT / folder).rglob("*.py")
 }
 FOUNDATION = {"common.config", "common.errors"}
-KERAS_LINE = {"common.dataset", "common.train", "common.optimize", "common.detect", "common.weights"}
+KERAS_LINE = {"common.dataset", "common.engine", "common.train", "common.optimize", "common.detect", "common.weights"}
 BACKENDS = {"keras", "tensorflow", "jax", "torch", "flax"}
 
 

@@ -175,14 +175,14 @@ def test_fingerprint_tells_runs_apart(tmp_path):
     first, second = tmp_path / "1.h5", tmp_path / "2.h5"
     first.write_bytes(b"one")
     second.write_bytes(b"two")
-    trees = [SimpleNamespace(signature=lambda name=name: name) for name in ("t", "u")]
-    pictures = SimpleNamespace(image_ids=["a", "b"], tree=trees[0])
+    signatures = [lambda name=name: name for name in ("t", "u")]
+    pictures = SimpleNamespace(image_ids=["a", "b"], signature=signatures[0])
     runs = [
         (Config(), first, pictures),
         (Config(confidence=0.8), first, pictures),
         (Config(), second, pictures),
-        (Config(), first, SimpleNamespace(image_ids=["a"], tree=trees[0])),
-        (Config(), first, SimpleNamespace(image_ids=["a", "b"], tree=trees[1])),
+        (Config(), first, SimpleNamespace(image_ids=["a"], signature=signatures[0])),
+        (Config(), first, SimpleNamespace(image_ids=["a", "b"], signature=signatures[1])),
         (Config(), first, pictures, True, False),
         (Config(), first, pictures, False, True),
     ]

@@ -1,0 +1,134 @@
+"""What every competition's scripts do once their flags and pictures are known to be good: train, and predict a set.
+
+Keras loads for seconds, Pandas for one, so they are imported inside of the functions: a script that imports this file
+answers at once.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import numpy as np
+
+from common.config import Config
+from common.folds import FOLD_SEED
+
+if TYPE_CHECKING:
+    from common.dataset import TrainingSet
+    from common.detect import Detector
+    from common.detections import Paintable
+    from common.predict import Pictures
+
+Found: TypeAlias = "Iterator[tuple[int, Paintable]]"  # a picture's index in its set, and what was found in it
+
+
+class Prepare(Protocol):
+    """A competition's way from a detector to the rows of its submission."""
+
+    def __call__(
+        self, detector: "Detector", config: Any, /
+    ) -> tuple[Callable[[str, np.ndarray], tuple], Callable[..., list[str]]]:
+        """Return `predict` and `encode` of `common.predict.write_submission`."""
+
+
+def train(
+    config: Config,
+    flags: argparse.Namespace,
+    training: "TrainingSet",
+    held_out: "TrainingSet | None" = None,
+    *,
+    previous: str | None = None,
+    first: str = "none",
+    rate: Callable[[Found], float] | None = None,
+) -> None:
+    """Train a model, or go on with a run that was begun.
+
+    Args:
+        config: the run; its folder is `flags.logs` and `config.name`.
+        flags: from `parse_training_flags`.
+        training: pictures to learn from.
+        held_out: pictures to watch; none where it is empty, too.
+        previous: see `load_start`.
+        first: see `load_start`.
+        rate: from what was found in some of the held-out pictures to the run's score, higher is better.
+    """
+    from common.dataset import BatchLoader
+    from common.models.mask_rcnn import MaskRCNN
+    from common.train import fit, load_start
+
+    watched = held_out if held_out is not None and len(held_out.image_ids) else None
+    model = MaskRCNN(config)
+    resume = load_start(model, flags.weights, flags.logs, config.name, previous=previous, first=first)
+    fit(
+        model,
+        config,
+        BatchLoader(training, config, training=True),
+        BatchLoader(watched, config, training=False) if watched else None,
+        flags.logs / config.name,
+        resume=resume,
+        score=_scorer(model, watched, rate) if watched and rate else None,
+    )
+
+
+def predict(
+    config: Config,
+    weights: Path,
+    pictures: "Pictures",
+    image_ids: Sequence[str],
+    output: Path,
+    prepare: Prepare,
+    *,
+    options: Sequence[object] = (),
+    num_workers: int = 0,
+    columns: Sequence[str] | None = None,
+) -> None:
+    """Predict a set picture by picture into a CSV; killed and started again, it finishes the same file.
+
+    Args:
+        config: of the model.
+        weights: of the model.
+        pictures: the set.
+        image_ids: every picture that is to have rows, in their order.
+        output: the CSV.
+        prepare: from the detector and its config to the two halves of the work.
+        options: whatever else the rows depend on.
+        num_workers: processes beside this one.
+        columns: of the CSV; those of run lengths by default.
+    """
+    from common.detect import Detector
+    from common.models.mask_rcnn import MaskRCNN
+    from common.predict import fingerprint, write_submission
+    from common.submission import COLUMNS
+    from common.weights import load_weights
+
+    model = MaskRCNN(config)
+    load_weights(model, weights)
+    detect, encode = prepare(Detector(model), config)
+    write_submission(
+        pictures,
+        image_ids,
+        detect,
+        encode,
+        output,
+        fingerprint=fingerprint(config, weights, pictures, encode.__name__, *options),
+        num_workers=num_workers,
+        columns=columns or COLUMNS,
+    )
+
+
+def _scorer(model: Any, pictures: "TrainingSet", rate: Callable[[Found], float]) -> Callable[[], float]:
+    """Return a function that rates the model's single predictions of some pictures, always the same ones."""
+    from common.detect import Detector
+    from common.tiles import choose_detector
+
+    config = model.config
+    chosen = np.random.default_rng(FOLD_SEED).permutation(len(pictures.image_ids))[: config.score_limit].tolist()
+    detector = Detector(model)
+
+    def found() -> Found:
+        for index in chosen:
+            image = pictures.load_image(index)
+            yield index, choose_detector(detector, image.shape[:2], config)([image])[0]
+
+    return lambda: rate(found())

@@ -1,0 +1,59 @@
+"""Which pictures are trained on, and which are held back."""
+
+from collections.abc import Sequence
+from typing import Protocol, Self, TypeVar
+
+import numpy as np
+
+from common.errors import InputError
+from common.sampler import split_folds
+
+NUM_FOLDS = 5
+FOLD_SEED = 2018  # the folds do not change with --seed
+
+
+class Selectable(Protocol):
+    """A set of N pictures of which some can be chosen."""
+
+    def __len__(self) -> int:
+        """Return N."""
+
+    def select(self, indices: Sequence[int] | np.ndarray) -> Self:
+        """Return the set of the pictures at `indices`, (K,) int or (N,) bool."""
+
+
+S = TypeVar("S", bound=Selectable)
+
+
+def in_fold(groups: np.ndarray, fold: str) -> np.ndarray:
+    """Return which pictures a fold holds back; "all" trains on everything and holds back none.
+
+    Args:
+        groups: (N,) or (N, K), what every fold gets its share of: picture sizes, or a class.
+        fold: "0" to "4", or "all".
+
+    Returns:
+        (N,) bool.
+    """
+    if fold == "all":
+        return np.zeros(len(groups), bool)
+    return split_folds(groups, NUM_FOLDS, seed=FOLD_SEED) == int(fold)
+
+
+def split(pictures: S, groups: np.ndarray, fold: str, limit: int | None) -> tuple[S, S]:
+    """Return the pictures to train on and those held back.
+
+    Args:
+        pictures: N pictures.
+        groups: see `in_fold`.
+        fold: see `in_fold`.
+        limit: keeps the first of the former.
+
+    Raises:
+        InputError: nothing is left to train on.
+    """
+    held_out = in_fold(groups, fold)
+    training = pictures.select(np.flatnonzero(~held_out)[:limit])
+    if not len(training):
+        raise InputError(f"--fold {fold}: no pictures are left to train on; the set has {len(pictures)}")
+    return training, pictures.select(held_out)

@@ -1,0 +1,51 @@
+"""Objects of several classes, with scores, in a CSV: what is predicted once and then scored, drawn and converted."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from common.detections import Paintable
+from common.errors import InputError
+from common.instances import Instances
+from common.masks import drop_empty
+from common.rle import decode_instances, encode_instances
+from common.submission import read_rows
+
+RESULT_COLUMNS = ("ImageId", "ClassId", "Score", "EncodedPixels")
+
+
+def result_rows(detections: Paintable, mask_threshold: float) -> list[str]:
+    """Return a row an object without its picture's id; objects may overlap, those without pixels are left out.
+
+    Args:
+        detections: of the picture.
+        mask_threshold: a pixel belongs to the mask from this probability on.
+    """
+    objects = drop_empty(detections.paint(mask_threshold))
+    runs = encode_instances(objects, detections.image_shape)
+    fields = zip(objects.class_ids.tolist(), objects.scores.tolist(), runs, strict=True)
+    return [f"{class_id},{score:.9g},{text}" for class_id, score, text in fields]  # nine digits: the same float32
+
+
+def read_results(path: Path, image_shapes: Mapping[str, tuple[int, int]]) -> dict[str, Instances]:
+    """Read the objects of each picture, in the order of their rows.
+
+    Args:
+        path: CSV with `RESULT_COLUMNS`; empty cells where a picture has no objects.
+        image_shapes: (height, width) of every picture that may occur.
+
+    Raises:
+        InputError: no such file, an unknown picture, or malformed rows.
+    """
+    objects: dict[str, Instances] = {}
+    for name, rows in read_rows(path, RESULT_COLUMNS).groupby("ImageId", sort=False):
+        image_id = str(name)
+        if image_id not in image_shapes:
+            raise InputError(f"{path}: {image_id} is no picture of this set; choose the set that was predicted")
+        rows = rows[rows["EncodedPixels"] != ""]
+        try:
+            masks = decode_instances(rows["EncodedPixels"].tolist(), image_shapes[image_id])
+            ids, scores = rows["ClassId"].astype(int).to_numpy(), rows["Score"].astype("float32").to_numpy()
+            objects[image_id] = Instances.from_crops(masks.boxes, masks.masks, ids, scores)
+        except ValueError as error:
+            raise InputError(f"{path}: {image_id}: {error}; predict anew") from None
+    return objects
