@@ -46,7 +46,7 @@ def parse_training_flags(
         arguments: instead of the command line's.
 
     Returns:
-        The experiment with the given values, and `dataset`, `weights`, `logs`, `limit` and `skip_bad`.
+        The experiment with the given values, and `dataset`, `weights`, `exclude`, `logs`, `limit` and `skip_bad`.
     """
     parser = OneLineParser(description)
     _add_common_flags(parser, presets, dataset)
@@ -55,6 +55,14 @@ def parse_training_flags(
         metavar="coco|imagenet|last|none|PATH",
         help="what to start from; last: this run's last epoch, else the previous step's "
         "(default: last where there is one, else coco for the published preset, none for the others)",
+    )
+    parser.add_argument(
+        "--exclude",
+        type=lambda text: tuple(text.split(",")),
+        default=(),
+        metavar="LAYER,...",
+        help="layers that do not take the weights they could start from, "
+        "e.g. mrcnn_class_logits,mrcnn_bbox_fc,mrcnn_bbox,mrcnn_mask",
     )
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs of the whole run; the stages keep their shares")
     some_config = next(iter(presets.values()))
@@ -109,11 +117,16 @@ def parse_inference_flags(
 
 
 def config_of_weights(flags: argparse.Namespace, weights: Path, presets: Mapping[str, C]) -> C:
-    """Return the config saved beside weights, else the preset's, with the values given as flags."""
+    """Return the config saved beside weights, else the preset's, with the values given as flags.
+
+    The geometry is the weights' own, where they say it.
+    """
+    from common.start import adopt_geometry  # HDF5 loads for a while
+
     preset = presets[flags.preset]
     beside = weights.parent / CONFIG_FILE
     config = type(preset).load(beside) if beside.exists() else preset
-    return replace_from_flags(config, flags)
+    return adopt_geometry(replace_from_flags(config, flags), weights, flags)
 
 
 def find_weights(name: str, logs: Path, runs: Sequence[str], script: str) -> Path:

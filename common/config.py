@@ -14,6 +14,7 @@ from common.errors import InputError
 # In the folder of a run:
 CONFIG_FILE = "config.json"
 LAST_WEIGHTS = "last.h5"
+STATE_FILE = "last.npz"
 
 
 def option(default: Any, help: str, *, minimum: float | None = None, maximum: float | None = None) -> Any:

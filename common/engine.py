@@ -53,13 +53,17 @@ def train(
         first: see `load_start`.
         rate: from what was found in some of the held-out pictures to the run's score, higher is better.
     """
+    config = _as_trained(config, flags, previous, first)
+
     from common.dataset import BatchLoader
     from common.models.mask_rcnn import MaskRCNN
     from common.train import fit, load_start
 
     watched = held_out if held_out is not None and len(held_out.image_ids) else None
     model = MaskRCNN(config)
-    resume = load_start(model, flags.weights, flags.logs, config.name, previous=previous, first=first)
+    resume = load_start(
+        model, flags.weights, flags.logs, config.name, previous=previous, first=first, exclude=flags.exclude
+    )
     fit(
         model,
         config,
@@ -115,6 +119,17 @@ def predict(
         num_workers=num_workers,
         columns=columns or COLUMNS,
     )
+
+
+def _as_trained(config: Config, flags: argparse.Namespace, previous: str | None, first: str) -> Config:
+    """Return the config with the geometry of the weights that the run starts from or goes on with."""
+    from common.start import adopt_geometry, find_start
+
+    start = find_start(flags.weights, flags.logs, config.name, previous=previous, first=first)
+    adopted = adopt_geometry(config, start, flags)
+    if adopted != config:
+        print(f"geometry {adopted.geometry}, as {start} was trained; --geometry {config.geometry} overrules that")
+    return adopted
 
 
 def _scorer(model: Any, pictures: "TrainingSet", rate: Callable[[Found], float]) -> Callable[[], float]:

@@ -4,7 +4,7 @@ import math
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,25 +13,20 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from common.config import CONFIG_FILE, LAST_WEIGHTS, Config, Stage
+from common.config import CONFIG_FILE, LAST_WEIGHTS, STATE_FILE, Config, Stage
 from common.dataset import BatchLoader
 from common.errors import InputError
-from common.files import cache_folder, written_aside
+from common.files import written_aside
 from common.models.mask_rcnn import MaskRCNN
 from common.optimize import build_optimizer, learning_rate_at, set_trainable
 from common.parallel import map_in_order
 from common.run_log import EventLog, append_epoch, drop_epochs_after, read_epochs
-from common.weights import (
-    COCO_FILE,
-    IMAGENET_FILE,
-    find_published_weights,
-    load_weights,
-    save_weights,
-)
+from common.start import find_start
+from common.weights import load_weights, save_weights
+from common.weights_file import is_ours
 
 LOG_FILE = "log.csv"
 BEST_WEIGHTS = "best.h5"
-STATE_FILE = "last.npz"
 
 
 def fit(
@@ -75,41 +70,43 @@ def fit(
 
 
 def load_start(
-    model: MaskRCNN, weights: str | None, logs: Path, name: str, *, previous: str | None, first: str = "none"
+    model: MaskRCNN,
+    weights: str | None,
+    logs: Path,
+    name: str,
+    *,
+    previous: str | None,
+    first: str = "none",
+    exclude: Sequence[str] = (),
 ) -> bool:
     """Load what a run starts from, and say whether it goes on from its own last state.
 
+    Where the weights are not this project's, layers that they lack or have in another shape are left as they are.
+
     Args:
         model: takes the weights.
-        weights: "coco", "imagenet", "last", "none" or a path: what a run starts from that has not begun; one that has
-            goes on. "last" is the previous step's last epoch. None: "last", or `first` where there is no step before.
+        weights: see `find_start`.
         logs: folder of all runs.
         name: of this run.
         previous: name of the step before, if any.
-        first: what a run starts from that has no step before.
+        first: see `find_start`.
+        exclude: see `load_weights`; then all else is loaded as far as it fits.
 
     Raises:
         InputError: nothing there to start from.
     """
+    path = find_start(weights, logs, name, previous=previous, first=first)
     if (logs / name / STATE_FILE).exists():
         print(f"{logs / name}: going on after {_progress(model, logs / name)}; another --logs starts anew")
         return True
-    weights = weights or ("last" if previous else first)
-    if weights == "last" and previous is None:
-        raise InputError(f"{logs / name}: no run to go on with; start one with --weights coco, none or a file")
-    if weights == "none":
+    if path is None:
         if model.config.norm == "frozen_batch":
             print("careful: a frozen batch norm hardly learns from nothing; --norm group does")
         return False
-    if weights == "last":
-        path = logs / str(previous) / LAST_WEIGHTS
-    elif weights in ("coco", "imagenet"):
-        path = find_published_weights(weights, [Path(), logs], cache_folder())
-    else:
-        path = Path(weights)
-    for line in load_weights(model, path, partial=path.name in (COCO_FILE, IMAGENET_FILE)):
+    for line in load_weights(model, path, partial=bool(exclude) or not is_ours(path), exclude=exclude):
         print(f"not loaded: {line}")
-    print(f"starting from {path}" + (f", after {_progress(model, path.parent)}" if weights == "last" else ""))
+    goes_on = path == logs / str(previous) / LAST_WEIGHTS
+    print(f"starting from {path}" + (f", after {_progress(model, path.parent)}" if goes_on else ""))
     return False
 
 

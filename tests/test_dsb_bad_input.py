@@ -154,7 +154,8 @@ def test_bad_pictures_are_left_out_on_request(refused, data, monkeypatch, capsys
 
     monkeypatch.setitem(sys.modules, "common.models.mask_rcnn", SimpleNamespace(MaskRCNN=stop))
     monkeypatch.setitem(sys.modules, "common.train", SimpleNamespace(fit=None, load_start=None))
-    code, output, errors = run_here(monkeypatch, capsys, "my_train_1.py", "--dataset", "data", "--skip-bad")
+    flags = ["--dataset", "data", "--skip-bad", "--weights", "none"]
+    code, output, errors = run_here(monkeypatch, capsys, "my_train_1.py", *flags)
     assert (code, errors.split(": ", 1)[1]) == (2, "the model's turn\n")
     assert f"left out: {picture}: not a picture" in output
     for folder in data.iterdir():

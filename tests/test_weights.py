@@ -7,11 +7,12 @@ import keras
 import numpy as np
 import pytest
 
-from common import weights
+from common import published_weights
 from common.config import Config
 from common.errors import InputError
 from common.models.mask_rcnn import MaskRCNN
-from common.weights import find_published_weights, load_weights, save_weights, weighted_layers
+from common.published_weights import find_published_weights
+from common.weights import load_weights, save_weights, weighted_layers
 from tests.tiny import TINY
 
 NORMS = ("gamma", "beta", "moving_mean", "moving_variance")
@@ -228,8 +229,8 @@ def server(monkeypatch):
     server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
     server.whole = True
     server.url = f"http://127.0.0.1:{server.server_port}/weights.h5"
-    monkeypatch.setattr(weights, "COCO_URL", server.url)
-    monkeypatch.setattr(weights, "IMAGENET_URL", server.url.replace("weights", "lost"))
+    monkeypatch.setattr(published_weights, "COCO_URL", server.url)
+    monkeypatch.setattr(published_weights, "IMAGENET_URL", server.url.replace("weights", "lost"))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield server
@@ -242,18 +243,18 @@ def test_published_weights_are_looked_for_in_order(tmp_path, server):
     folders = [tmp_path / name for name in ("none", "second", "third")]
     for folder in folders[1:]:
         folder.mkdir()
-        (folder / weights.COCO_FILE).touch()
-    assert find_published_weights("coco", folders, tmp_path / "cache") == folders[1] / weights.COCO_FILE
+        (folder / published_weights.COCO_FILE).touch()
+    assert find_published_weights("coco", folders, tmp_path / "cache") == folders[1] / published_weights.COCO_FILE
     assert not (tmp_path / "cache").exists()
 
 
 def test_published_weights_are_downloaded_once(tmp_path, server):
     path = find_published_weights("coco", [tmp_path], tmp_path / "a" / "cache")
-    assert path == tmp_path / "a" / "cache" / weights.COCO_FILE
+    assert path == tmp_path / "a" / "cache" / published_weights.COCO_FILE
     assert path.read_bytes() == b"w" * 1000
     server.whole = False
     assert find_published_weights("coco", [tmp_path], tmp_path / "a" / "cache") == path
-    assert [entry.name for entry in path.parent.iterdir()] == [weights.COCO_FILE]
+    assert [entry.name for entry in path.parent.iterdir()] == [published_weights.COCO_FILE]
 
 
 @pytest.mark.parametrize(("name", "reason"), [("coco", "broke after 500 of 1000"), ("imagenet", "Not Found")])
@@ -265,9 +266,9 @@ def test_a_failed_download_leaves_nothing(tmp_path, server, name, reason):
 
 
 def test_without_a_connection_the_message_says_where_to_get_them(tmp_path, monkeypatch):
-    monkeypatch.setattr(weights, "COCO_URL", "http://127.0.0.1:1/weights.h5")
+    monkeypatch.setattr(published_weights, "COCO_URL", "http://127.0.0.1:1/weights.h5")
     with pytest.raises(InputError) as caught:
         find_published_weights("coco", [tmp_path], tmp_path / "cache")
-    for part in ("--weights coco", weights.COCO_FILE, str(tmp_path), "http://127.0.0.1:1/weights.h5"):
+    for part in ("--weights coco", published_weights.COCO_FILE, str(tmp_path), "http://127.0.0.1:1/weights.h5"):
         assert part in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -7,9 +7,7 @@ from keras import ops
 STRIDES = (4, 8, 16, 32, 64)  # of P2 to P6
 
 
-def pyramid_anchors(
-    image_shape: Sequence, scales: Sequence[float], ratios: Sequence[float], *, offset: float = 0.5
-):
+def pyramid_anchors(image_shape: Sequence, scales: Sequence[float], ratios: Sequence[float], *, offset: float = 0.5):
     """Return the anchors of all levels, row by row, the ratios innermost.
 
     The anchors of cell (i, j) at a stride s are centred on the point ((i + offset) s, (j + offset) s).

@@ -1,0 +1,53 @@
+"""What a run starts from."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from common.config import LAST_WEIGHTS, STATE_FILE, Config
+from common.errors import InputError
+from common.files import cache_folder
+from common.published_weights import find_published_weights
+from common.weights_file import read_geometry
+
+C = TypeVar("C", bound=Config)
+
+
+def find_start(weights: str | None, logs: Path, name: str, *, previous: str | None, first: str = "none") -> Path | None:
+    """Return the weights that a run starts from, its own last ones where it has begun; None: from nothing.
+
+    Args:
+        weights: "coco", "imagenet", "last", "none" or a path: what a run starts from that has not begun. "last" is
+            the previous step's last epoch. None: "last", or `first` where there is no step before.
+        logs: folder of all runs.
+        name: of this run.
+        previous: name of the step before, if any.
+        first: what a run starts from that has no step before.
+
+    Raises:
+        InputError: nothing there to start from.
+    """
+    if (logs / name / STATE_FILE).exists():
+        return logs / name / LAST_WEIGHTS
+    weights = weights or ("last" if previous else first)
+    if weights == "none":
+        return None
+    if weights == "last" and previous is None:
+        raise InputError(f"{logs / name}: no run to go on with; start one with --weights coco, none or a file")
+    if weights in ("coco", "imagenet"):
+        return find_published_weights(weights, [Path(), logs], cache_folder())
+    return logs / str(previous) / LAST_WEIGHTS if weights == "last" else Path(weights)
+
+
+def adopt_geometry(config: C, weights: Path | None, flags: argparse.Namespace) -> C:
+    """Return the config with the geometry that weights were trained in, unless a flag says which.
+
+    Args:
+        config: of a run or a prediction.
+        weights: what it starts from, if anything.
+        flags: from the command line.
+    """
+    if "geometry" in flags or weights is None:
+        return config
+    return replace(config, geometry=read_geometry(weights) or config.geometry)
