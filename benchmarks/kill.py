@@ -28,6 +28,7 @@ from tests.scripts import TINY, finish, start
 NUM_EPOCHS = 60
 NUM_PICTURES = 150
 START_UP = 6.0  # seconds; a kill in there finds nothing new
+A_MOMENT = 0.3  # seconds
 DATA = ["--images", 8, "--test-images", NUM_PICTURES, "--sizes", "64x64,64x96"]
 TRAIN = ["my_train_1.py", *TINY, "--epochs", NUM_EPOCHS]
 INFER = ["my_inference_tta.py", "--dataset", "data/stage1_test", "--workers", 2, "--output"]
@@ -53,17 +54,18 @@ def kill_inference(folder: Path, rng: np.random.Generator, num_kills: int) -> tu
     """Kill the TTA and compare its file with an undisturbed run's."""
     if not (folder / "logs").exists():
         must_finish(folder, *TRAIN[:-1], 1)
-    start_time = time.monotonic()
     must_finish(folder, *INFER, "undisturbed.csv")
-    usual = max(time.monotonic() - start_time - START_UP, 5)
     partial = folder / "killed.csv.partial"
 
     def pictures_done() -> int:
         lines = partial.read_bytes().split(b"\n")[1:-1] if partial.exists() else []
         return sum(b"," not in line for line in lines)
 
-    done = kill_often(folder, [*INFER, "killed.csv"], rng, num_kills, pictures_done, usual / num_kills, lambda: None)
-    assert not (folder / "killed.csv").exists(), "finished before the last kill: give it more pictures"
+    def check() -> None:
+        assert not (folder / "killed.csv").exists(), "finished before the last kill: give it more pictures"
+
+    most = max(NUM_PICTURES // (2 * num_kills), 1)
+    done = kill_often(folder, [*INFER, "killed.csv"], rng, num_kills, pictures_done, most, check)
     must_finish(folder, *INFER, "killed.csv")
     assert (folder / "killed.csv").read_bytes() == (folder / "undisturbed.csv").read_bytes(), "another submission"
     assert not partial.exists()
@@ -86,7 +88,7 @@ def kill_training(folder: Path, rng: np.random.Generator, num_kills: int) -> tup
                 assert len(weights)
                 assert all(np.isfinite(state[name]).all() for name in state.files)
 
-    done = kill_often(folder, TRAIN, rng, num_kills, epochs_done, 0.5, check)
+    done = kill_often(folder, TRAIN, rng, num_kills, epochs_done, 1, check)
     must_finish(folder, *TRAIN)
     check()
     with (run / "log.csv").open(newline="") as file:
@@ -102,7 +104,7 @@ def kill_often(
     rng: np.random.Generator,
     num_kills: int,
     progress: Callable[[], int],
-    longest: float,
+    most: int,
     check: Callable[[], None],
 ) -> str:
     """Start a script and kill it, again and again; return how far it had come at each kill.
@@ -113,22 +115,24 @@ def kill_often(
         rng: source of the moments.
         num_kills: at least 1.
         progress: from the files, how much is done.
-        longest: between a run's getting on and its end, seconds.
+        most: that is done before a kill, but for what is done in the moment before it.
         check: looks at the files after each kill.
     """
     done = []
     for number in range(num_kills):
         before = progress()
         process = start(folder, *command)
-        while number % 4 != 3 and progress() == before and process.poll() is None:
+        starting = number % 4 == 3
+        goal = before if starting else before + rng.integers(1, most + 1)
+        while progress() < goal and process.poll() is None:
             time.sleep(0.01)
-        time.sleep(rng.uniform(0, START_UP if number % 4 == 3 else longest))
+        time.sleep(rng.uniform(0, START_UP if starting else A_MOMENT))
         process.kill()
         output, errors = process.communicate()
         assert process.returncode == -9, f"ended by itself with code {process.returncode}: {output}{errors}"
         check()
         done.append(progress())
-        assert done[-1] >= before, "a kill undid what was done"
+        assert done[-1] >= before, f"a kill undid what was done: {done[-1]} of {before}"
         print(f"kill {number + 1}: {done[-1]} done", file=sys.stderr)
     return " ".join(map(str, done))
 
