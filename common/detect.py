@@ -11,7 +11,7 @@ from common.models.backend import compile_for_prediction
 from common.models.mask_rcnn import MaskRCNN
 
 BATCH_PIXELS = 1 << 20  # of a batch, so that its memory is bounded: four pictures of 512x512
-MASKS_AT_ONCE = 16  # the mask head runs on the objects found, so many of each picture at a time
+MASKS_AT_ONCE = 20  # the mask head runs on the objects found, so many of each picture at a time
 
 
 class Detector:
@@ -53,9 +53,8 @@ class Detector:
         found = self._model.predict_on_batch({"images": placed, "windows": windows})
         as_library = self.config.geometry == "library"
         for i, (frame, count) in enumerate(zip(frames, found["counts"].tolist(), strict=True)):
-            boxes, scores, class_ids, probs = (
-                found[name][i, :count].copy() for name in ("boxes", "scores", "class_ids", "mask_probs")
-            )
+            boxes, scores, class_ids = (found[name][i, :count].copy() for name in ("boxes", "scores", "class_ids"))
+            probs = found["mask_probs"][:, i].reshape(-1, *found["mask_probs"].shape[3:])[:count].astype(np.float16)
             boxes = frame.corners_to_picture(boxes) if as_library else frame.to_picture(boxes)
             yield Detections(boxes, scores, class_ids, probs, frame.image_shape, zero_border=as_library)
 
@@ -68,13 +67,13 @@ class _Detecting(keras.Model):
         self.model = model
 
     def call(self, inputs: Mapping) -> dict:
-        features, proposals = self.model.propose(inputs["images"])
-        boxes, scores, class_ids, counts = self.model.detect(features, proposals, inputs["windows"])
-        probs = self._mask_probs(features, boxes, class_ids, counts)
+        atlas, proposals = self.model.propose(inputs["images"])
+        boxes, scores, class_ids, counts = self.model.detect(atlas, proposals, inputs["windows"])
+        probs = self._mask_probs(atlas, boxes, class_ids, counts)
         return {"boxes": boxes, "scores": scores, "class_ids": class_ids, "counts": counts, "mask_probs": probs}
 
-    def _mask_probs(self, features: Sequence, boxes, class_ids, counts):
-        """Return mask probabilities (B, at least D, S, S) float16; those that no picture has use for are zeros."""
+    def _mask_probs(self, atlas, boxes, class_ids, counts):
+        """Return mask probabilities, (rounds, B, `MASKS_AT_ONCE`, S, S) float32; those of no use are zeros."""
         batch, most = ops.shape(boxes)[:2]
         rounds = -(-most // MASKS_AT_ONCE)
         spare = rounds * MASKS_AT_ONCE - most
@@ -87,12 +86,11 @@ class _Detecting(keras.Model):
             return i * MASKS_AT_ONCE < used
 
         def segment_some(i, probs):
-            some = self.model.segment(features, ops.take(boxes, i, axis=1), ops.take(class_ids, i, axis=1))
-            return i + 1, ops.scatter_update(probs, ops.reshape(i, (1, 1)), ops.cast(some, "float16")[None])
+            some = self.model.segment(atlas, ops.take(boxes, i, axis=1), ops.take(class_ids, i, axis=1))
+            return i + 1, ops.scatter_update(probs, ops.reshape(i, (1, 1)), some[None])
 
-        start = ops.zeros((rounds, batch, MASKS_AT_ONCE, side, side), "float16")
-        _, probs = ops.while_loop(some_are_left, segment_some, (ops.convert_to_tensor(0, "int32"), start))
-        return ops.reshape(ops.transpose(probs, (1, 0, 2, 3, 4)), (batch, rounds * MASKS_AT_ONCE, side, side))
+        start = ops.zeros((rounds, batch, MASKS_AT_ONCE, side, side))
+        return ops.while_loop(some_are_left, segment_some, (ops.convert_to_tensor(0, "int32"), start))[1]
 
 
 def _batches(shapes: Sequence[tuple[int, int]]) -> Iterator[list[int]]:

@@ -12,7 +12,7 @@ from common.detections import Frame
 from common.masks import paint_masks
 from common.models.anchors import STRIDES, pyramid_anchors
 from common.models.mask_rcnn import MaskRCNN
-from common.models.roi import corner_aligned_roi
+from common.models.roi import build_atlas, corner_aligned_roi
 from common.models.targets import mask_targets
 from common.weights import weighted_layers
 from tests.tiny import TINY, disc_labels, empty_batch, label_batch
@@ -209,7 +209,7 @@ def test_regions_are_sampled_from_corner_to_corner(size):
     boxes[:4] = [0, 0, 447, 511], [0, 0, 200, 250], [446, 500, 447, 511], [9, 9, 9, 60]
     normalised = from_last_pixels(boxes, shape)
     assert {slow_level(box, shape) for box in normalised} == {0, 1, 2, 3}
-    pooled = numpy_of(corner_aligned_roi(features, boxes[None], size))
+    pooled = numpy_of(corner_aligned_roi(build_atlas(features), boxes[None], size))
     expected = slow_pool([level[0].astype(np.float64) for level in features], normalised, size, shape)
     np.testing.assert_allclose(pooled, expected, atol=1e-3)
 
@@ -220,7 +220,7 @@ def test_a_region_of_whole_cells_is_those_cells():
     features = [level, *(np.zeros((1, side, side, 1), np.float32) for side in (32, 16, 8))]
     box = np.array([[[10, 20, 16, 26]]], np.float32) * 255 / 63
     np.testing.assert_allclose(
-        numpy_of(corner_aligned_roi(features, box, 7))[0, ..., 0], level[0, 10:17, 20:27, 0], atol=0.02
+        numpy_of(corner_aligned_roi(build_atlas(features), box, 7))[0, ..., 0], level[0, 10:17, 20:27, 0], atol=0.02
     )
 
 
@@ -233,12 +233,12 @@ def test_proposals_and_their_order(model, images):
 
 def test_detections(model, images):
     window = np.array([8, 16, 120, 180])
-    features, proposals = model.propose(images[:1])
+    atlas, proposals = model.propose(images[:1])
     boxes, scores, class_ids, counts = (
-        numpy_of(part)[0] for part in model.detect(features, proposals, window[None].astype(np.float32))
+        numpy_of(part)[0] for part in model.detect(atlas, proposals, window[None].astype(np.float32))
     )
     rois = slow_proposals(model, images[:1])
-    levels = [numpy_of(level)[0].astype(np.float64) for level in features]
+    levels = [numpy_of(level)[0].astype(np.float64) for level in model.pyramid(images[:1])[:4]]
     expected, expected_ids, expected_scores = slow_detections(model, levels, rois, normalise(window, SHAPE))
     assert 3 < counts == len(expected)
     assert set(expected_ids) == {1, 2}

@@ -10,6 +10,7 @@ from common.instances import Instances
 from common.metrics import mask_ious
 from common.models.losses import LOSS_NAMES
 from common.models.mask_rcnn import MaskRCNN
+from common.models.roi import build_atlas
 from common.weights import weighted_layers
 from tests.tiny import TINY, disc_labels, empty_batch, label_batch
 
@@ -146,7 +147,7 @@ def test_no_detection_stems_from_padding_or_leaves_the_window(finder):
     features = [rng.random((1, 64 // stride, 64 // stride, 32)).astype(np.float32) for stride in (4, 8, 16, 32)]
     windows = np.array([[0, 0, 40, 64]], np.float32)
     proposals = [[0, 0, 0, 0], [60, 0, 64, 64], [0, 20, 0, 50], [20, 20, 50, 40], [0, 0, 0, 0]]
-    boxes, scores, class_ids, counts = finder.detect(features, np.array([proposals], np.float32), windows)
+    boxes, scores, class_ids, counts = finder.detect(build_atlas(features), np.array([proposals], np.float32), windows)
     assert keras.ops.convert_to_numpy(counts).tolist() == [1]
     np.testing.assert_allclose(keras.ops.convert_to_numpy(boxes)[0, 0], [20, 20, 40, 40], atol=1)
     assert keras.ops.convert_to_numpy(scores)[0, 0] > 0.5
@@ -155,9 +156,9 @@ def test_no_detection_stems_from_padding_or_leaves_the_window(finder):
 
 def test_proposals(model):
     images = np.random.default_rng(3).integers(0, 256, (2, 64, 128, 3)).astype(np.uint8)
-    features, proposals = model.propose(images)
+    atlas, proposals = model.propose(images)
     proposals = keras.ops.convert_to_numpy(proposals)
-    assert [tuple(level.shape) for level in features] == [(2, 64 // s, 128 // s, 32) for s in (4, 8, 16, 32)]
+    assert tuple(atlas.shape) == (2, 64 // 4 + 6, 3 * 128 // 8 + 4, 32)
     assert proposals.shape == (2, TINY.detect_proposals, 4)
     assert proposals.min() >= 0
     assert (proposals <= [64, 128, 64, 128]).all()

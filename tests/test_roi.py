@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from common.models.anchors import STRIDES
-from common.models.roi import roi_align, roi_level
+from common.models.roi import build_atlas, roi_align, roi_level
 from common.models.targets import mask_targets
 
 SHAPE = (128, 192)
@@ -43,7 +43,7 @@ def random_features(rng, batch_size, shape=SHAPE):
 
 
 def align(features, boxes, size):
-    return keras.ops.convert_to_numpy(roi_align(features, boxes, size))
+    return keras.ops.convert_to_numpy(roi_align(build_atlas(features), boxes, size))
 
 
 def test_levels_follow_the_size():

@@ -13,7 +13,7 @@ from common.models.box_coding import clip_to_window, decode_deltas, end_on_last_
 from common.models.fpn import build_pyramid
 from common.models.heads import build_class_head, build_mask_head, build_rpn
 from common.models.losses import LOSS_NAMES, box_loss, class_loss, mask_loss, mean_square_penalty
-from common.models.roi import NUM_LEVELS, corner_aligned_roi, roi_align
+from common.models.roi import NUM_LEVELS, build_atlas, corner_aligned_roi, roi_align
 from common.models.targets import anchor_targets, mask_targets, roi_targets
 
 
@@ -84,17 +84,17 @@ class MaskRCNN(keras.Model):
         return total
 
     def propose(self, images) -> tuple:
-        """Return P2 to P5 and the proposals (B, N, 4), float32, pixels, of pictures (B, H, W, 3) uint8."""
+        """Return the pyramid's atlas and the proposals (B, N, 4), float32, pixels, of pictures (B, H, W, 3) uint8."""
         features = self.pyramid(images, training=False)
         logits, deltas = self._rpn_outputs(features, False)
         proposals = self._proposals(logits, deltas, self._anchors(images), images, self.config.detect_proposals)
-        return features[:NUM_LEVELS], proposals
+        return build_atlas(features[:NUM_LEVELS]), proposals
 
-    def detect(self, features, proposals, windows) -> tuple:
+    def detect(self, atlas, proposals, windows) -> tuple:
         """Classify and refine proposals.
 
         Args:
-            features: P2 to P5.
+            atlas: the pyramid's, see `build_atlas`.
             proposals: (B, N, 4) float32, pixels.
             windows: (B, 4) float32, the part of each picture that is not padding, pixels, half-open.
 
@@ -104,7 +104,7 @@ class MaskRCNN(keras.Model):
         """
         config = self.config
         shape = ops.shape(proposals)
-        regions = self._pool(features, proposals, config.pool_size)
+        regions = self._pool(atlas, proposals, config.pool_size)
         logits, deltas = self.class_head(regions, training=False)
         probs = ops.reshape(ops.softmax(logits, axis=-1), (shape[0], shape[1], config.num_classes))
         deltas = ops.reshape(deltas, (shape[0], shape[1], config.num_classes, 4))
@@ -123,10 +123,10 @@ class MaskRCNN(keras.Model):
         )
         return boxes, scores, columns + ops.cast(scores > 0, "int32"), counts
 
-    def segment(self, features, boxes, class_ids):
+    def segment(self, atlas, boxes, class_ids):
         """Return mask probabilities (B, N, 2 pool, 2 pool) float32 of boxes (B, N, 4) with class ids (B, N)."""
         shape = ops.shape(boxes)
-        logits = self.mask_head(self._pool(features, boxes, self.config.mask_pool_size), training=False)
+        logits = self.mask_head(self._pool(atlas, boxes, self.config.mask_pool_size), training=False)
         logits = ops.take_along_axis(logits, ops.reshape(class_ids, (-1, 1, 1, 1)), axis=3)[..., 0]
         side = 2 * self.config.mask_pool_size
         return ops.sigmoid(ops.reshape(logits, (shape[0], shape[1], side, side)))
@@ -146,9 +146,9 @@ class MaskRCNN(keras.Model):
             fill=config.fill_negatives,
             box_std=config.box_std,
         )
-        features = features[:NUM_LEVELS]
+        atlas = build_atlas(features[:NUM_LEVELS])
         num_positive = targets.instances.shape[1]
-        logits, deltas = self.class_head(self._pool(features, targets.rois, config.pool_size), training=training)
+        logits, deltas = self.class_head(self._pool(atlas, targets.rois, config.pool_size), training=training)
         positive_ids, weights = targets.class_ids[:, :num_positive], targets.weights[:, :num_positive]
         deltas = ops.reshape(deltas, (-1, config.train_rois, config.num_classes, 4))[:, :num_positive]
         deltas = ops.take_along_axis(deltas, positive_ids[..., None, None], axis=2)[:, :, 0]
@@ -157,7 +157,7 @@ class MaskRCNN(keras.Model):
         masks = mask_targets(
             rois, true_boxes, inputs["mini_masks"], targets.instances, size, corner_aligned=self._as_library
         )
-        mask_logits = self.mask_head(self._pool(features, rois, config.mask_pool_size), training=training)
+        mask_logits = self.mask_head(self._pool(atlas, rois, config.mask_pool_size), training=training)
         mask_logits = ops.take_along_axis(mask_logits, ops.reshape(positive_ids, (-1, 1, 1, 1)), axis=3)[..., 0]
         return [
             class_loss(
@@ -205,9 +205,9 @@ class MaskRCNN(keras.Model):
         """Turn half-open boxes into those of the model's geometry."""
         return end_on_last_pixel(boxes) if self._as_library else boxes
 
-    def _pool(self, features, boxes, size: int):
+    def _pool(self, atlas, boxes, size: int):
         """Return the features of regions (B, N, 4), (B N, size, size, C) float32."""
-        return (corner_aligned_roi if self._as_library else roi_align)(features, boxes, size)
+        return (corner_aligned_roi if self._as_library else roi_align)(atlas, boxes, size)
 
     def _noise(self, rows):
         """Return a random number in [0, 1) for each row of (B, N, C)."""

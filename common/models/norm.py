@@ -34,7 +34,8 @@ class GroupNorm(keras.layers.GroupNormalization):
 class ConvNorm(keras.layers.Layer):
     """A convolution and its normalisation, each a layer with a name and weights of its own.
 
-    A frozen batch norm is folded into the kernel: training then keeps, and passes over, half as many features.
+    A frozen batch norm is folded into the kernel: training then keeps, and passes over, half as many features. A kernel
+    as large as the input is a matrix.
     """
 
     def __init__(self, conv: keras.layers.Conv2D, norm: keras.layers.Layer) -> None:
@@ -52,11 +53,23 @@ class ConvNorm(keras.layers.Layer):
 
     def call(self, inputs):
         """Convolve and normalise (B, H, W, C)."""
-        if not isinstance(self.norm, FrozenBatchNorm):
-            return self.norm(self.conv(inputs))
-        kernel, bias = self.norm.fold(self.conv.kernel, self.conv.bias)
-        features = self.conv.convolution_op(inputs, ops.cast(kernel, inputs.dtype))
-        return features + ops.cast(bias, inputs.dtype)
+        frozen = isinstance(self.norm, FrozenBatchNorm)
+        kernel, bias = self.conv.kernel, self.conv.bias
+        if frozen:
+            kernel, bias = self.norm.fold(kernel, bias)
+        inputs, kernel, bias = (ops.cast(part, self.compute_dtype) for part in (inputs, kernel, bias))
+        features = self._convolve(inputs, kernel) + bias
+        return features if frozen else self.norm(features)
+
+    def _convolve(self, inputs, kernel):
+        if self.conv.padding == "same" or tuple(inputs.shape[1:3]) != self.conv.kernel_size:
+            return self.conv.convolution_op(inputs, kernel)
+        filters = self.conv.filters
+        products = ops.matmul(
+            ops.reshape(inputs, (-1, kernel.shape[0] * kernel.shape[1] * kernel.shape[2])),
+            ops.reshape(kernel, (-1, filters)),
+        )
+        return ops.reshape(products, (-1, 1, 1, filters))
 
 
 def build_norm(kind: str, channels: int, name: str, gamma: float = 1.0) -> keras.layers.Layer:

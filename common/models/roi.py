@@ -30,7 +30,7 @@ def roi_level(boxes):
 
 
 def build_atlas(features: Sequence):
-    """Lay P2 to P5 side by side, so that one operation reads regions of every level.
+    """Lay P2 to P5 side by side, in float32, so that one operation reads regions of every level.
 
     P2 stands on the left; P3, P4 and P5 one below the other on the right. Each is framed by a copy of its border,
     so that points up to one cell outside read the border's value.
@@ -39,20 +39,20 @@ def build_atlas(features: Sequence):
         features: P2 to P5, (B, H / stride, W / stride, C).
 
     Returns:
-        (B, H / 4 + 6, 3 W / 8 + 4, C) of the same dtype.
+        (B, H / 4 + 6, 3 W / 8 + 4, C) float32.
     """
-    framed = [_frame(level) for level in features]
+    framed = [_frame(ops.cast(level, "float32")) for level in features]
     heights, widths = zip(*(ops.shape(level)[1:3] for level in features), strict=True)
     column = [_pad_zeros(level, 0, widths[1] - width) for level, width in zip(framed[1:], widths[1:], strict=True)]
     right = _pad_zeros(ops.concatenate(column, axis=1), heights[3], 0)  # heights: 1/2 + 1/4 + 1/8 + 1/8 = 1
     return ops.concatenate([_pad_zeros(framed[0], 4, 0), right], axis=2)
 
 
-def roi_align(features: Sequence, boxes, size: int):
+def roi_align(atlas, boxes, size: int):
     """Pool each region to `size` x `size` bins, each the mean of 2 x 2 bilinear samples.
 
     Args:
-        features: P2 to P5, (B, H / stride, W / stride, C).
+        atlas: the pyramid's, see `build_atlas`.
         boxes: (B, N, 4) float32, pixels, inside the picture.
         size: bins a side.
 
@@ -67,17 +67,17 @@ def roi_align(features: Sequence, boxes, size: int):
     cells = boxes / stride - 0.5
     step = (cells[..., 2:] - cells[..., :2]) / (SAMPLES * size)
     corners = ops.concatenate([cells[..., :2] + step / 2, cells[..., 2:] - step / 2], axis=-1)
-    samples = _sample_levels(features, level, corners, SAMPLES * size)
+    samples = _sample_levels(atlas, level, corners, SAMPLES * size)
     return ops.average_pool(samples, SAMPLES, SAMPLES)
 
 
-def corner_aligned_roi(features: Sequence, boxes, size: int):
+def corner_aligned_roi(atlas, boxes, size: int):
     """Pool each region to `size` x `size` bilinear samples, the first and last on the region's corners.
 
     The picture's first and last pixel stand on the first and last cell of every level.
 
     Args:
-        features: P2 to P5, (B, H / stride, W / stride, C).
+        atlas: the pyramid's, see `build_atlas`.
         boxes: (B, N, 4) float32, pixels, inside the picture, ending on their last row and column.
         size: samples a side, at least 2.
 
@@ -87,21 +87,20 @@ def corner_aligned_roi(features: Sequence, boxes, size: int):
     Source: the Mask R-CNN library's PyramidROIAlign.
     """
     boxes = ops.stop_gradient(boxes)
-    shapes = [[ops.cast(side, "float32") for side in ops.shape(level)[1:3]] for level in features]
-    image_shape = ops.stack([STRIDES[0] * side for side in shapes[0]])
-    last_cells = ops.stack([ops.stack(shape) for shape in shapes]) - 1  # (4, 2)
+    shapes = ops.cast(ops.stack([ops.stack(shape) for shape in _level_shapes(atlas)]), "float32")  # (4, 2)
+    image_shape, last_cells = STRIDES[0] * shapes[0], shapes - 1
     level = roi_level(boxes * _twice(image_shape / (image_shape - 1)))
     scales = ops.take(last_cells / (image_shape - 1), level, axis=0)  # (B, N, 2) cells a pixel
-    return _sample_levels(features, level, boxes * _twice(scales), size)
+    return _sample_levels(atlas, level, boxes * _twice(scales), size)
 
 
-def _sample_levels(features: Sequence, level, corners, size: int):
+def _sample_levels(atlas, level, corners, size: int):
     """Sample `size` x `size` points between corners (B, N, 4), in cells of the level (B, N) int32."""
-    origins = ops.take(_atlas_origins(features), level, axis=0)  # (B, N, 2)
+    origins = ops.take(_atlas_origins(atlas), level, axis=0)  # (B, N, 2)
     corners = ops.reshape(corners + _twice(origins), (-1, 4))
     batch, num_boxes = ops.shape(level)
     indices = ops.repeat(ops.arange(batch, dtype="int32"), num_boxes)
-    return crop_and_resize(build_atlas(features), corners, indices, size)
+    return crop_and_resize(atlas, corners, indices, size)
 
 
 def _twice(pairs):
@@ -119,9 +118,15 @@ def _pad_zeros(level, below, right):
     return ops.pad(level, ((0, 0), (0, below), (0, right), (0, 0)))
 
 
-def _atlas_origins(features: Sequence):
+def _level_shapes(atlas) -> list[tuple]:
+    """Return the height and width of P2 to P5 in cells."""
+    height, width = ops.shape(atlas)[1:3]
+    return [((height - 6) // 2**level, (width - 4) // 3 * 2 // 2**level) for level in range(NUM_LEVELS)]
+
+
+def _atlas_origins(atlas):
     """Return the position of each level's first cell in the atlas, (4, 2) float32 rows and columns."""
-    heights = [ops.shape(level)[1] for level in features]
-    column = ops.shape(features[0])[2] + 3
-    origins = [(1, 1), (1, column), (heights[1] + 3, column), (heights[1] + heights[2] + 5, column)]
+    (_, width), (third, _), (fourth, _), _ = _level_shapes(atlas)
+    column = width + 3
+    origins = [(1, 1), (1, column), (third + 3, column), (third + fourth + 5, column)]
     return ops.cast(ops.stack([ops.stack([row, column]) for row, column in origins]), "float32")
