@@ -62,6 +62,27 @@ class AveragePrecision:
         present = self.num_true > 0
         return float(self.precision[present].mean()) if present.any() else float("nan")
 
+    def at(self, threshold: float) -> "AveragePrecision":
+        """Return the part of one threshold."""
+        (columns,) = np.nonzero(np.isclose(self.thresholds, threshold))
+        fields = (self.thresholds[columns], self.precision[:, columns], self.recall[:, columns])
+        return AveragePrecision(self.class_ids, *fields, self.num_true)
+
+    def table(self, class_names: Sequence[str]) -> str:
+        """Return a text of a line a class, named 1, 2, ..., and one of the means over the classes with true objects.
+
+        AP is the mean over all thresholds, AP50 that at an IoU of 0.5, R50 the recall there; NaN where not asked for.
+        """
+        parts = [self, self.at(0.5), self.at(0.75)]
+        lines = [f"{'class':20} objects     AP   AP50   AP75    R50"]
+        for k, class_id in enumerate(self.class_ids.tolist()):
+            figures = [*(part.precision[k] for part in parts), parts[1].recall[k]]
+            lines.append(_line(class_names[class_id - 1], int(self.num_true[k]), figures))
+        present = self.num_true > 0
+        figures = [*(part.precision[present].ravel() for part in parts), parts[1].recall[present].ravel()]
+        lines.append(_line("all", int(self.num_true.sum()), figures))
+        return "\n".join(lines)
+
 
 def compare_masks(true: Instances, predicted: Instances, crowd: np.ndarray | None = None) -> Comparison:
     """Compare the masks of a picture's objects.
@@ -183,6 +204,11 @@ class _Hits:
     hit: np.ndarray  # (T, M) bool
     counts: np.ndarray  # (T, M) bool
     num_true: int
+
+
+def _line(name: str, count: int, figures: Sequence[np.ndarray]) -> str:
+    means = [float(part.mean()) if part.size else float("nan") for part in figures]
+    return f"{name:20} {count:7}" + "".join(f"{mean:7.3f}" for mean in means)
 
 
 def _compare(

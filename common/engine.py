@@ -121,6 +121,20 @@ def predict(
     )
 
 
+def prepare_results(detector: "Detector", config: Config) -> tuple[Callable, Callable]:
+    """Prepare rows of every object with its class, score and mask as it was detected; `prepare` of `predict`.
+
+    The columns are `common.results.RESULT_COLUMNS`.
+    """
+    from common.results import result_rows
+    from common.tiles import choose_detector
+
+    def detect(image_id: str, image: np.ndarray) -> tuple:
+        return choose_detector(detector, image.shape[:2], config)([image])[0], config.mask_threshold
+
+    return detect, result_rows
+
+
 def _as_trained(config: Config, flags: argparse.Namespace, previous: str | None, first: str) -> Config:
     """Return the config with the geometry of the weights that the run starts from or goes on with."""
     from common.start import adopt_geometry, find_start

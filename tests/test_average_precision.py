@@ -50,6 +50,26 @@ def test_an_object_is_found_once_and_by_its_class():
     assert result.mean == 0.25
 
 
+def test_the_table_names_every_class_and_averages_those_with_objects():
+    pair = (squares(0, 20, class_ids=[1, 3]), squares(0, 23, class_ids=[1, 3]))  # the second with an IoU of 70 / 130
+    lines = ap([pair], (1, 2, 3)).table(["square", "circle", "triangle"]).splitlines()
+    assert [line.split() for line in lines] == [
+        ["class", "objects", "AP", "AP50", "AP75", "R50"],
+        ["square", "1", "1.000", "1.000", "1.000", "1.000"],
+        ["circle", "0", "nan", "nan", "nan", "nan"],
+        ["triangle", "1", "0.100", "1.000", "0.000", "1.000"],
+        ["all", "2", "0.550", "1.000", "0.500", "1.000"],
+    ]
+    assert ap([pair], (1, 3), thresholds=[0.5]).table("sct").splitlines()[-1].split()[2:] == [
+        "1.000",
+        "1.000",
+        "nan",
+        "1.000",
+    ]
+    assert ap([pair], (1, 3)).at(0.75).mean == 0.5
+    assert ap([], (1,)).table(["square"]).splitlines()[-1].split() == ["all", "0", "nan", "nan", "nan", "nan"]
+
+
 def test_thresholds_are_reached_by_equality():
     result = ap([(squares(0), squares(5))], thresholds=[1 / 3, 0.34])  # 50 of 150 pixels
     assert result.precision.tolist() == [[1.0, 0.0]]
