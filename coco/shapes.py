@@ -1,0 +1,101 @@
+"""Squares, circles and triangles, generated: the quickest proof that several classes are learnt.
+
+    python coco/shapes.py train          # from nothing, minutes on two cores; --preset published --weights coco
+    python coco/shapes.py evaluate       # predicts the validation pictures, and prints the average precision by class
+    python coco/shapes.py predict --picture pictures
+
+Training writes config.json, log.csv, TensorBoard events and weights to <logs>/shapes; prediction a CSV of masks with
+classes and scores. Killed and started again, either goes on. --seed chooses the pictures.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from coco.config import SHAPES_PUBLISHED, SHAPES_SMALL, ShapesConfig
+from common import engine
+from common.cli import config_of_weights, find_weights, parse_inference_flags, parse_training_flags, run_command
+from common.config import OneLineParser
+from common.errors import run_main
+
+if TYPE_CHECKING:
+    from coco.dataset import ShapesSet
+    from common.instances import Instances
+
+PRESETS = {"small": SHAPES_SMALL, "published": SHAPES_PUBLISHED}
+
+
+def train(arguments: Sequence[str]) -> None:
+    """Train, and score some validation pictures from time to time."""
+    config, flags = parse_training_flags(__doc__, PRESETS, dataset=None, arguments=arguments)
+
+    from coco.dataset import ShapesSet
+    from common.average_precision import average_precision, compare_masks
+
+    training = ShapesSet(flags.limit or config.pictures, config.min_dim, config.seed)
+    held_out = ShapesSet(config.validation_pictures, config.min_dim, config.seed, "validation")
+
+    def rate(found: engine.Found) -> float:
+        predicted = ((index, detections.paint(config.mask_threshold)) for index, detections in found)
+        comparisons = (compare_masks(held_out.load_instances(index), objects) for index, objects in predicted)
+        return average_precision(comparisons, range(1, config.num_classes), thresholds=[0.5]).mean
+
+    first = "coco" if flags.preset == "published" else "none"
+    engine.train(config, flags, training, held_out, first=first, rate=rate)
+
+
+def predict(arguments: Sequence[str]) -> None:
+    """Predict the validation pictures, and draw them where asked."""
+    _predict(arguments)
+
+
+def evaluate(arguments: Sequence[str]) -> None:
+    """Predict the validation pictures, and score the masks."""
+    config, pictures, found = _predict(arguments)
+
+    from common.average_precision import average_precision, compare_masks, picture_average_precision
+
+    true = map(pictures.load_instances, range(len(pictures)))
+    comparisons = [compare_masks(*pair) for pair in zip(true, found.values(), strict=True)]
+    result = average_precision(comparisons, range(1, config.num_classes))
+    print(result.table(config.class_names))
+    by_picture = sum(map(picture_average_precision, comparisons)) / len(comparisons)
+    print(f"mean of the pictures' own average precisions at IoU 0.5, all classes together: {by_picture:.4f}")
+    print(f"mAP at IoU 0.5: {result.at(0.5).mean:.4f} over {len(pictures)} pictures")
+
+
+def _predict(arguments: Sequence[str]) -> tuple[ShapesConfig, "ShapesSet", Mapping[str, "Instances"]]:
+    """Write the CSV, and return the config, the pictures and the objects of each in their order."""
+    parser = OneLineParser(__doc__)
+    flags = parse_inference_flags(
+        PRESETS, dataset=None, output="submissions/shapes.csv", submission=False, parser=parser, arguments=arguments
+    )
+    name = getattr(flags, "name", PRESETS[flags.preset].name)
+    weights = find_weights(flags.weights, flags.logs, [name], "coco/shapes.py train")
+    config = config_of_weights(flags, weights, PRESETS)
+
+    from coco.dataset import ShapesSet
+    from common.gallery import save_gallery
+    from common.results import RESULT_COLUMNS, read_results
+
+    count = min(flags.limit or config.validation_pictures, config.validation_pictures)
+    pictures = ShapesSet(count, config.min_dim, config.seed, "validation")
+    ids = pictures.image_ids
+    run = (config, weights, pictures, ids, flags.output, engine.prepare_results)
+    engine.predict(*run, columns=RESULT_COLUMNS, num_workers=flags.workers)
+    found = read_results(flags.output, dict.fromkeys(ids, (config.min_dim, config.min_dim)))
+    print(f"wrote {flags.output}: {len(ids)} pictures")
+    if flags.picture:
+        true = dict(zip(ids, map(pictures.load_instances, range(count)), strict=True))
+        images = zip(ids, map(pictures.load_image, range(count)), strict=True)
+        save_gallery(flags.picture, images, lambda image_id, _: found[image_id], lambda image_id, _: true[image_id])
+        print(f"wrote {flags.picture}: overview.png, and each picture with its objects")
+    return config, pictures, found
+
+
+if __name__ == "__main__":
+    commands = {"train": train, "predict": predict, "evaluate": evaluate}
+    run_main(lambda: run_command(__doc__, commands))
