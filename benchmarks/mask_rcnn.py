@@ -55,6 +55,7 @@ def set_up_ours(precision: str) -> None:
     from common.detect import Detector
     from common.models.mask_rcnn import MaskRCNN
     from common.optimize import build_optimizer
+    from common.weights import weighted_layers
 
     config = Config(
         trunk="resnet50",
@@ -76,8 +77,8 @@ def set_up_ours(precision: str) -> None:
     image, boxes = make_picture()
     detector = Detector(model)
     model.class_head.get_layer("mrcnn_class_logits").bias.assign([-2.0, 2.0])  # no region is background
-    for layer in model.pyramid.layers:
-        if layer.name.endswith("branch2c") and layer.name.startswith("bn"):
+    for layer in weighted_layers(model):
+        if layer.name.startswith("bn") and layer.name.endswith("branch2c"):
             layer.gamma.assign(0.0 * layer.gamma)  # random residuals would grow from block to block
 
     def detect() -> int:
