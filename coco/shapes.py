@@ -33,7 +33,8 @@ def train(arguments: Sequence[str]) -> None:
     config, flags = parse_training_flags(__doc__, PRESETS, dataset=None, arguments=arguments)
 
     from coco.dataset import ShapesSet
-    from common.average_precision import average_precision, compare_masks
+    from common.average_precision import average_precision
+    from common.comparison import compare_masks
 
     training = ShapesSet(flags.limit or config.pictures, config.min_dim, config.seed)
     held_out = ShapesSet(config.validation_pictures, config.min_dim, config.seed, "validation")
@@ -56,7 +57,8 @@ def evaluate(arguments: Sequence[str]) -> None:
     """Predict the validation pictures, and score the masks."""
     config, pictures, found = _predict(arguments)
 
-    from common.average_precision import average_precision, compare_masks, picture_average_precision
+    from common.average_precision import average_precision, picture_average_precision
+    from common.comparison import compare_masks
 
     true = map(pictures.load_instances, range(len(pictures)))
     comparisons = [compare_masks(*pair) for pair in zip(true, found.values(), strict=True)]

@@ -1,41 +1,16 @@
-"""Average precision, for masks or boxes: of a set by COCO's rules, of one picture by the Mask R-CNN library's."""
+"""Average precision: of a set by COCO's rules, of one picture by the Mask R-CNN library's."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from common.boxes import box_areas, box_intersections
-from common.instances import Instances
-from common.runs import find_runs, shared_run_pixels
+from common.comparison import Comparison
 
 COCO_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0.0, 1.0, 101)
 ANY_AREA = (0.0, np.inf)
 _ALMOST_ONE = 1 - 1e-10  # a threshold of 1 is met by an equal mask, whatever its IoU is rounded to
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """A picture's N true and M predicted objects, as far as scores depend on them.
-
-    Attributes:
-        ious: (N, M) float64, intersection over union; over the prediction's area where the truth is a crowd.
-        true_class_ids: (N,) int.
-        predicted_class_ids: (M,) int.
-        scores: (M,) float.
-        true_areas: (N,) float, pixels.
-        predicted_areas: (M,) float, pixels.
-        crowd: (N,) bool, regions of many objects: any number of predictions may lie there, none counts.
-    """
-
-    ious: np.ndarray
-    true_class_ids: np.ndarray
-    predicted_class_ids: np.ndarray
-    scores: np.ndarray
-    true_areas: np.ndarray
-    predicted_areas: np.ndarray
-    crowd: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,46 +59,6 @@ class AveragePrecision:
         return "\n".join(lines)
 
 
-def compare_masks(true: Instances, predicted: Instances, crowd: np.ndarray | None = None) -> Comparison:
-    """Compare the masks of a picture's objects.
-
-    Args:
-        true: N objects.
-        predicted: M objects.
-        crowd: (N,) bool, see `Comparison`; none by default.
-    """
-    rows = np.concatenate([true.boxes, predicted.boxes])[:, ::2]
-    height = int(rows.max(initial=0) - rows.min(initial=0))
-    shared = np.zeros((len(true), len(predicted)), np.int64)
-    first, second, pixels = shared_run_pixels(find_runs(true, height), find_runs(predicted, height))
-    shared[first, second] = pixels
-    fields = (true.class_ids, predicted.class_ids, predicted.scores)
-    return _compare(shared, true.areas, predicted.areas, *fields, crowd)
-
-
-def compare_boxes(
-    true_boxes: np.ndarray,
-    true_class_ids: np.ndarray,
-    predicted_boxes: np.ndarray,
-    predicted_class_ids: np.ndarray,
-    scores: np.ndarray,
-    crowd: np.ndarray | None = None,
-) -> Comparison:
-    """Compare the boxes of a picture's objects.
-
-    Args:
-        true_boxes: (N, 4), y1, x1, y2, x2, pixels, also fractions of them.
-        true_class_ids: (N,) int.
-        predicted_boxes: (M, 4), likewise.
-        predicted_class_ids: (M,) int.
-        scores: (M,) float.
-        crowd: (N,) bool, see `Comparison`; none by default.
-    """
-    shared = box_intersections(true_boxes, predicted_boxes)
-    areas = (box_areas(true_boxes), box_areas(predicted_boxes))
-    return _compare(shared, *areas, true_class_ids, predicted_class_ids, scores, crowd)
-
-
 def average_precision(
     comparisons: Iterable[Comparison],
     class_ids: Sequence[int],
@@ -149,6 +84,8 @@ def average_precision(
     Source: Lin et al.: Microsoft COCO, 2014; pycocotools' `COCOeval`, with which it agrees.
 
     Example:
+        >>> from common.comparison import compare_masks
+        >>> from common.instances import Instances
         >>> pixel = Instances.from_crops(np.array([[0, 0, 1, 1]]), [np.ones((1, 1))])
         >>> round(average_precision([compare_masks(pixel, other) for other in (pixel, Instances.empty())], [1]).mean, 3)
         0.505
@@ -157,7 +94,7 @@ def average_precision(
     found: list[list[_Hits]] = [[] for _ in class_ids]
     for comparison in comparisons:
         for hits, class_id in zip(found, class_ids, strict=True):
-            hits.append(_match(_of_class(comparison, class_id), thresholds, max_detections, area_range))
+            hits.append(_match(comparison.of_class(class_id), thresholds, max_detections, area_range))
     curves = [_precision_and_recall(hits, len(thresholds)) for hits in found]
     precision, recall, num_true = (list(part) for part in zip(*curves, strict=True)) if curves else ([], [], [])
     shape = (len(class_ids), len(thresholds))
@@ -209,34 +146,6 @@ class _Hits:
 def _line(name: str, count: int, figures: Sequence[np.ndarray]) -> str:
     means = [float(part.mean()) if part.size else float("nan") for part in figures]
     return f"{name:20} {count:7}" + "".join(f"{mean:7.3f}" for mean in means)
-
-
-def _compare(
-    shared: np.ndarray,
-    true_areas: np.ndarray,
-    predicted_areas: np.ndarray,
-    true_class_ids: np.ndarray,
-    predicted_class_ids: np.ndarray,
-    scores: np.ndarray,
-    crowd: np.ndarray | None,
-) -> Comparison:
-    crowd = np.zeros(len(true_areas), bool) if crowd is None else np.asarray(crowd, bool)
-    unions = np.where(crowd[:, None], predicted_areas, true_areas[:, None] + predicted_areas - shared)
-    ious = np.divide(shared, unions, out=np.zeros(shared.shape), where=unions > 0)
-    return Comparison(ious, true_class_ids, predicted_class_ids, scores, true_areas, predicted_areas, crowd)
-
-
-def _of_class(comparison: Comparison, class_id: int) -> Comparison:
-    true, predicted = comparison.true_class_ids == class_id, comparison.predicted_class_ids == class_id
-    return Comparison(
-        comparison.ious[true][:, predicted],
-        comparison.true_class_ids[true],
-        comparison.predicted_class_ids[predicted],
-        comparison.scores[predicted],
-        comparison.true_areas[true],
-        comparison.predicted_areas[predicted],
-        comparison.crowd[true],
-    )
 
 
 def _match(

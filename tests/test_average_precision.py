@@ -6,13 +6,8 @@ import io
 import numpy as np
 import pytest
 
-from common.average_precision import (
-    COCO_THRESHOLDS,
-    average_precision,
-    compare_boxes,
-    compare_masks,
-    picture_average_precision,
-)
+from common.average_precision import COCO_THRESHOLDS, average_precision, picture_average_precision
+from common.comparison import compare_boxes, compare_masks
 from common.instances import Instances
 from common.masks import drop_empty
 from tests.objects import random_objects

@@ -95,3 +95,11 @@ def test_too_many_overlapping_objects_are_a_random_choice():
     config = replace(TINY, batch_size=1, max_instances=2, class_names=("square", "core"), min_enlarge=1.0, zoom=1.0)
     batches = [BatchLoader(Rings(), config, training=False).batch_at(step) for step in range(12)]
     assert {tuple(batch["class_ids"][0].tolist()) for batch in batches} == {(1, 2), (2, 1), (1, 1)}
+
+
+def test_a_picture_without_layers_is_background():
+    pictures = Rings()
+    pictures.load_label_layers, pictures.load_class_ids = lambda index: [], lambda index: np.zeros(0, np.int32)
+    config = replace(TINY, augment=True, redraw_empty=2, balanced=True, class_names=("square", "core"))
+    batch = BatchLoader(pictures, config, training=True).batch_at(0)
+    assert not any(batch[name].any() for name in ("boxes", "class_ids", "mini_masks"))
