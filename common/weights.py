@@ -85,13 +85,14 @@ def load_weights(model: keras.Model, path: Path, *, partial: bool = False, exclu
     return left
 
 
-def weighted_layers(model: keras.Model) -> list[keras.layers.Layer]:
+def weighted_layers(model: keras.layers.Layer) -> list[keras.layers.Layer]:
     """Return the layers with weights of their own, at any depth, in the order of the model."""
-    return [
-        layer
-        for layer in model._flatten_layers(include_self=False)
-        if layer._trainable_variables or (layer._non_trainable_variables)
-    ]
+    found = []
+    for layer in model._layers:
+        if layer._trainable_variables or layer._non_trainable_variables:
+            found.append(layer)
+        found += weighted_layers(layer)
+    return found
 
 
 def _excluded_layers(model: keras.Model, names: Collection[str]) -> set[keras.layers.Layer]:
