@@ -41,11 +41,13 @@ def build_atlas(features: Sequence):
     Returns:
         (B, H / 4 + 6, 3 W / 8 + 4, C) float32.
     """
-    framed = [_frame(ops.cast(level, "float32")) for level in features]
+    # Four rows are left over below P2: they, too, hold its last one, which costs no pass of its own.
+    below = (5, 1, 1, 1)
+    framed = [_frame(ops.cast(level, "float32"), rows) for level, rows in zip(features, below, strict=True)]
     heights, widths = zip(*(ops.shape(level)[1:3] for level in features), strict=True)
     column = [_pad_zeros(level, 0, widths[1] - width) for level, width in zip(framed[1:], widths[1:], strict=True)]
     right = _pad_zeros(ops.concatenate(column, axis=1), heights[3], 0)  # heights: 1/2 + 1/4 + 1/8 + 1/8 = 1
-    return ops.concatenate([_pad_zeros(framed[0], 4, 0), right], axis=2)
+    return ops.concatenate([framed[0], right], axis=2)
 
 
 def roi_align(atlas, boxes, size: int):
@@ -108,9 +110,9 @@ def _twice(pairs):
     return ops.concatenate([pairs, pairs], axis=-1)
 
 
-def _frame(level):
-    """Repeat the border cells of (B, H, W, C) once on every side."""
-    level = ops.concatenate([level[:, :1], level, level[:, -1:]], axis=1)
+def _frame(level, below: int):
+    """Repeat the border cells of (B, H, W, C) once on every side, and `below` times at the bottom."""
+    level = ops.concatenate([level[:, :1], level, *[level[:, -1:]] * below], axis=1)
     return ops.concatenate([level[:, :, :1], level, level[:, :, -1:]], axis=2)
 
 
