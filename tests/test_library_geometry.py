@@ -135,7 +135,7 @@ def model():
     model = MaskRCNN(CONFIG)
     rng = np.random.default_rng(5)  # not Keras', so that it is the same model on every backend
     outputs = {"rpn_class_raw": 2.0, "rpn_bbox_pred": 0.8, "mrcnn_class_logits": 1.4, "mrcnn_bbox_fc": 0.8}
-    for layer in weighted_layers(model):
+    for layer in sorted(weighted_layers(model), key=lambda layer: layer.name):
         if hasattr(layer, "kernel"):
             spread = outputs.get(layer.name, 1.4) / np.sqrt(np.prod(layer.kernel.shape[:-1]))
             layer.kernel.assign(rng.normal(0, spread, layer.kernel.shape))
