@@ -59,7 +59,6 @@ format: install  ## format the code and mend what can be mended
 	$(BIN)/ruff format .
 
 benchmark: install  ## measure against the others; prints tables, takes half an hour
-	$(RUN) -m pip install --quiet --editable '.[benchmark]'
 	set -e; for name in $(BENCHMARKS); do echo "$$name"; $(RUN) "benchmarks/$$name.py"; done
 
 clean:  ## remove the demo and caches; keeps .venv, logs and submissions

@@ -9,7 +9,7 @@ Reading: `decode_instances`, from texts to crops, and `to_label_image` after it,
 `pycocotools.mask.decode` of its own strings, which are ready, to a stack of whole masks. Everyone's result is compared
 with the label image before anything is timed.
 The sides take turns on one thread; each peak is that of a process of its own, beyond the side's input.
-pycocotools comes with `pip install -e '.[benchmark]'`.
+pycocotools comes with `pip install -e '.[test]'`.
 """
 
 import os
@@ -32,7 +32,7 @@ from common.rle import decode_instances, encode_label_image
 try:
     from pycocotools import mask as coco
 except ImportError:
-    sys.exit("pycocotools is missing; run `pip install -e '.[benchmark]'`")
+    sys.exit("pycocotools is missing; run `pip install -e '.[test]'`")
 
 IMAGE_SHAPE, NUM_NUCLEI = (1024, 1024), 200
 REPEATS = 12

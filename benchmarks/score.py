@@ -7,7 +7,7 @@ at best straight from the numbers, by "counts"; as one usually sees it by way of
 own reading of the CSVs. The pictures have the sizes of the data set; the submission moves the nuclei by a pixel and
 misses a tenth. Scores must be equal to 12 digits. The sides take turns on one thread; each peak is that of a process
 of its own, files and results included.
-pycocotools comes with `pip install -e '.[benchmark]'`.
+pycocotools comes with `pip install -e '.[test]'`.
 """
 
 import os
@@ -32,7 +32,7 @@ from common.submission import read_rows
 try:
     from pycocotools import mask as coco
 except ImportError:
-    sys.exit("pycocotools is missing; run `pip install -e '.[benchmark]'`")
+    sys.exit("pycocotools is missing; run `pip install -e '.[test]'`")
 
 # (height, width): pictures of that size, and nuclei in each.
 PICTURES = {

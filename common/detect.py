@@ -1,5 +1,7 @@
 """Detection: pictures in, objects out."""
 
+import contextlib
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import keras
@@ -26,6 +28,7 @@ class Detector:
         self._model = _Detecting(model)
         inputs = {"images": ((None, None, None, 3), "uint8"), "windows": ((None, 4), "float32")}
         compile_for_prediction(self._model, inputs)
+        self._large = threading.Lock()
 
     def __call__(self, images: Iterable[np.ndarray]) -> list[Detections]:
         """Detect objects.
@@ -50,7 +53,9 @@ class Detector:
         """Detect objects in pictures of one padded shape."""
         placed = np.stack([frame.place(image) for frame, image in zip(frames, images, strict=True)])
         windows = np.array([frame.window for frame in frames], np.float32)
-        found = self._model.predict_on_batch({"images": placed, "windows": windows})
+        # Threads may predict side by side, but only one of them what is too large for a usual batch.
+        with self._large if placed[..., 0].size > BATCH_PIXELS else contextlib.nullcontext():
+            found = self._model.predict_on_batch({"images": placed, "windows": windows})
         as_library = self.config.geometry == "library"
         for i, (frame, count) in enumerate(zip(frames, found["counts"].tolist(), strict=True)):
             boxes, scores, class_ids = (found[name][i, :count].copy() for name in ("boxes", "scores", "class_ids"))
