@@ -14,7 +14,7 @@ FILES = {
     for path in (ROOT / folder).rglob("*.py")
 }
 FOUNDATION = {"common.config", "common.errors"}
-KERAS_LINE = {"common.dataset", "common.engine", "common.train", "common.optimize", "common.detect", "common.weights"}
+KERAS_LINE = {f"common.{name}" for name in ("dataset", "engine", "train", "optimize", "detect", "weights", "export")}
 BACKENDS = {"keras", "tensorflow", "jax", "torch", "flax"}
 
 

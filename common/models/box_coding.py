@@ -47,8 +47,18 @@ def end_on_last_pixel(boxes):
 
     Source: the Mask R-CNN library, which divides such boxes by the picture's last row and column.
     """
+    return boxes - _last_pixel(boxes)
+
+
+def end_after_last_pixel(boxes):
+    """Turn boxes (..., 4) that end on their last row and column into half-open ones; rows of zeros stay."""
+    return boxes + _last_pixel(boxes)
+
+
+def _last_pixel(boxes):
+    """Return (0, 0, 1, 1) for each box, zeros for rows of zeros."""
     exists = ops.cast(ops.any(boxes != 0, axis=-1, keepdims=True), "float32")
-    return boxes - exists * ops.convert_to_tensor([0.0, 0.0, 1.0, 1.0])
+    return exists * ops.convert_to_tensor([0.0, 0.0, 1.0, 1.0])
 
 
 def clip_to_window(boxes, window):

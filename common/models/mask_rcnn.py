@@ -9,7 +9,7 @@ from keras import ops
 from common.config import Config
 from common.models.anchors import pyramid_anchors
 from common.models.backend import non_max_suppression
-from common.models.box_coding import clip_to_window, decode_deltas, end_on_last_pixel, take_rows
+from common.models.box_coding import clip_to_window, decode_deltas, end_after_last_pixel, end_on_last_pixel, take_rows
 from common.models.fpn import build_pyramid
 from common.models.heads import build_class_head, build_mask_head, build_rpn
 from common.models.losses import LOSS_NAMES, box_loss, class_loss, mask_loss, mean_square_penalty
@@ -108,7 +108,7 @@ class MaskRCNN(keras.Model):
         logits, deltas = self.class_head(regions, training=False)
         probs = ops.reshape(ops.softmax(logits, axis=-1), (shape[0], shape[1], config.num_classes))
         deltas = ops.reshape(deltas, (shape[0], shape[1], config.num_classes, 4))
-        class_ids = ops.argmax(probs, axis=-1)  # (B, N)
+        class_ids = ops.top_k(probs, 1)[1][..., 0]  # (B, N); ONNX has no word for Keras' argmax
         picked = ops.take_along_axis(deltas, class_ids[..., None, None], axis=2)[:, :, 0]
         boxes = clip_to_window(decode_deltas(proposals, picked, config.box_std), self._corners(windows))
         of_class = ops.one_hot(class_ids, config.num_classes)[..., 1:]
@@ -130,6 +130,10 @@ class MaskRCNN(keras.Model):
         logits = ops.take_along_axis(logits, ops.reshape(class_ids, (-1, 1, 1, 1)), axis=3)[..., 0]
         side = 2 * self.config.mask_pool_size
         return ops.sigmoid(ops.reshape(logits, (shape[0], shape[1], side, side)))
+
+    def half_open(self, boxes):
+        """Turn boxes (B, N, 4) of the model's geometry into half-open ones; rows of zeros stay."""
+        return end_after_last_pixel(boxes) if self._as_library else boxes
 
     def _head_losses(self, features, proposals, inputs, training) -> list:
         config = self.config

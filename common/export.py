@@ -1,0 +1,58 @@
+"""A trained model for other programs: a SavedModel or an ONNX file, with everything from pixels to masks in it."""
+
+import contextlib
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import keras
+
+from common.errors import InputError
+from common.models.mask_rcnn import MaskRCNN
+
+
+class Inference(keras.Model):
+    """Pictures to objects, by names.
+
+    Takes images (B, H, W, 3) uint8 with sides that are multiples of 64, and windows (B, 4) float32, the part of each
+    that is not padding. Gives boxes (B, D, 4) float32, half-open pixels of the padded picture; scores (B, D) float32,
+    falling; class_ids (B, D) int32, 1-based; counts (B,) int32, the rows of each that are in use; and mask_probs
+    (B, D, S, S) float32, spread over the boxes.
+    """
+
+    def __init__(self, model: MaskRCNN) -> None:
+        super().__init__(name="inference")
+        self.model = model
+
+    def call(self, inputs: Mapping) -> dict:
+        """Return the objects."""
+        features, proposals = self.model.propose(inputs["images"])
+        corners, scores, class_ids, counts = self.model.detect(features, proposals, inputs["windows"])
+        probs = self.model.segment(features, corners, class_ids)
+        boxes = self.model.half_open(corners)
+        return {"boxes": boxes, "scores": scores, "class_ids": class_ids, "counts": counts, "mask_probs": probs}
+
+
+def export_model(model: MaskRCNN, path: Path) -> None:
+    """Write a model that runs without this project.
+
+    Args:
+        model: with its weights.
+        path: an ONNX file where it ends in .onnx, else the folder of a SavedModel.
+
+    Raises:
+        InputError: the backend or a package that Keras exports with is not there.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise InputError("models are exported with TensorFlow: set KERAS_BACKEND=tensorflow; the weights are the same")
+    signature = {
+        "images": keras.KerasTensor((None, None, None, 3), dtype="uint8", name="images"),
+        "windows": keras.KerasTensor((None, 4), dtype="float32", name="windows"),
+    }
+    kind = "onnx" if path.suffix == ".onnx" else "tf_saved_model"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # the converters' chat
+            Inference(model).export(path, format=kind, input_signature=[signature], verbose=False)
+    except ImportError as error:
+        raise InputError(f"{path}: {error}; an ONNX file needs `pip install tf2onnx onnx`") from None
