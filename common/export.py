@@ -23,6 +23,7 @@ class Inference(keras.Model):
     def __init__(self, model: MaskRCNN) -> None:
         super().__init__(name="inference")
         self.model = model
+        self.built = True
 
     def call(self, inputs: Mapping) -> dict:
         """Return the objects."""
