@@ -1,6 +1,7 @@
 """Files that others wrote: the Mask R-CNN library's, Keras' ImageNet weights, and hostile ones."""
 
 import argparse
+import json
 import zlib
 from dataclasses import replace
 
@@ -17,6 +18,8 @@ from common.start import adopt_geometry, find_start
 from common.train import load_start
 from common.weights import load_weights, save_weights, weighted_layers
 from common.weights_file import WeightsFile, is_ours, read_geometry
+from tests.scripts import TINY as FLAGS
+from tests.scripts import finish, start
 from tests.test_weights import published_table
 from tests.tiny import TINY
 
@@ -269,6 +272,25 @@ def test_the_imagenet_file_at_full_size(tmp_path):
         assert line.startswith("not in the file: ")
         assert set(line.removeprefix("not in the file: ").split(", ")) == {layer for layer, _ in before}
         check_places(model, before, table)
+
+
+@pytest.mark.slow
+def test_a_run_from_the_librarys_weights_keeps_their_geometry(generated_set, tmp_path):
+    """The demo preset is aligned; its run becomes the library's, and so does the next step."""
+    (tmp_path / "data").symlink_to(generated_set)
+    none = finish(start(tmp_path, "my_train_1.py", *FLAGS, "--norm", "frozen_batch", "--epochs", 1, "--logs", "none"))
+    assert (none[0], none[2]) == (0, [])
+    (tmp_path / "none" / "001" / "last.h5").rename(tmp_path / "final.h5")
+    with h5py.File(tmp_path / "final.h5", "a") as file:
+        del file.attrs["geometry"]  # the library's layout it has already
+    flags = [*FLAGS, "--norm", "frozen_batch", "--epochs", 1]
+    code, output, errors = finish(start(tmp_path, "my_train_1.py", *flags, "--weights", "final.h5"))
+    assert (code, errors) == (0, [])
+    assert "geometry library, as final.h5 was trained; --geometry aligned overrules that" in output
+    assert finish(start(tmp_path, "my_train_2.py", *flags))[0] == 0
+    for step in ("001", "002"):
+        assert json.loads((tmp_path / "logs" / step / "config.json").read_text())["geometry"] == "library"
+        assert read_geometry(tmp_path / "logs" / step / "last.h5") == "library"
 
 
 def hostile_file(kind, path, table, secret):
