@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")  # before NumPy reads them
 
@@ -20,6 +19,7 @@ import numpy as np
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from benchmarks.loop_rle import loop_rle
 from benchmarks.measure import in_own_process, peak_mib, print_table, race, readable
 from common.instances import Instances
 from common.masks import tight_instances
@@ -124,7 +124,7 @@ def dense_rows(stacks: list[np.ndarray]) -> list[str]:
         votes = dense_merge(votes, stack.copy())  # the work is done in place, and the next turn needs the stack again
     elected = (votes > MORE_THAN).astype(np.uint8)
     elected = dense_separate(elected[:, :, elected.sum(axis=(0, 1)) > 0])
-    rows = [dense_rle(elected[:, :, i]) for i in range(elected.shape[2])]
+    rows = [loop_rle(elected[:, :, i]) for i in range(elected.shape[2])]
     return [row for row in rows if row]
 
 
@@ -166,18 +166,6 @@ def dense_matches(mine: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, np.
     areas, their_areas = np.histogram(mine, bins=bins[0])[0], np.histogram(theirs, bins=bins[1])[0]
     ious = shared / (areas[:, None] + their_areas[None, :] - shared)
     return ious.argmax(axis=1)[1:] - 1, ious.max(axis=1)[1:]
-
-
-def dense_rle(mask: np.ndarray) -> str:
-    """Write a whole mask (H, W) as run lengths, pixel by pixel."""
-    runs: list[Any] = []
-    previous: Any = -2
-    for pixel in np.flatnonzero(mask.T.ravel() == 1):
-        if pixel > previous + 1:
-            runs += (pixel + 1, 0)
-        runs[-1] += 1
-        previous = pixel
-    return " ".join(str(number) for number in runs)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ import numpy as np
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from benchmarks.loop_rle import loop_rle
 from benchmarks.measure import in_own_process, peak_mib, print_table, race, readable, start_peak
 from benchmarks.nuclei import draw_label_image
 from common.instances import Instances
@@ -107,18 +108,6 @@ def dense_stack(label_image: np.ndarray) -> np.ndarray:
     for i in range(NUM_NUCLEI):
         stack[:, :, i] = label_image == i + 1
     return stack
-
-
-def loop_rle(mask: np.ndarray) -> str:
-    """Write a whole mask (H, W) as run lengths, pixel by pixel."""
-    runs: list[Any] = []
-    previous: Any = -2
-    for pixel in np.flatnonzero(mask.T.flatten() == 1):
-        if pixel > previous + 1:
-            runs += (pixel + 1, 0)
-        runs[-1] += 1
-        previous = pixel
-    return " ".join(str(number) for number in runs)
 
 
 def _as_label_image(result: Any) -> np.ndarray:
