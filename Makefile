@@ -26,7 +26,7 @@ install: $(INSTALLED)  ## make .venv with everything that the tests need; again 
 $(INSTALLED): setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
 	$(PYTHON) -m venv .venv
-	$(RUN) -m pip install --quiet --editable '.[cpu,imgaug,test,dev]'
+	$(RUN) -m pip install --quiet --editable '.[cpu,imgaug,rsna,test,dev]'
 	$(RUN) -m pip install --quiet --no-deps imgaug==0.4.0
 	touch $@
 

@@ -1,0 +1,1 @@
+"""ISIC: skin lesions."""

@@ -1,0 +1,1 @@
+"""RSNA 2018: pneumonia in chest radiographs."""

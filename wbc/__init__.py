@@ -1,0 +1,1 @@
+"""White blood cells of five classes."""
