@@ -19,6 +19,7 @@ def rescale_and_crop(
     aspect_ratio: float,
     min_enlarge: float,
     zoom: float,
+    min_zoom: float = 1.0,
     crop_at_origin: bool = False,
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Rescale by a random factor, stretch one random axis, and cut a random square crop.
@@ -28,10 +29,11 @@ def rescale_and_crop(
         layers: its objects, (H, W) int32 label images, 0 = background.
         rng: source of the scale, the stretched axis, its stretch, and the crop's top and left, drawn in this order.
         crop_size: side of the crop, pixels.
-        min_dim: shorter side of the rescaled picture at the smallest scale, pixels.
+        min_dim: shorter side of the rescaled picture at the scale of detection, pixels.
         aspect_ratio: largest extra stretch of one axis, at least 1.
         min_enlarge: the largest scale is at least this.
-        zoom: the largest scale is at least the smallest times this, at least 1.
+        zoom: the largest scale is at least that of detection times this, at least 1.
+        min_zoom: the smallest scale is that of detection times this, at most 1.
         crop_at_origin: cut at (0, 0) always.
 
     Returns:
@@ -42,7 +44,13 @@ def rescale_and_crop(
         Third-place solution of the Data Science Bowl 2018; `crop_at_origin` is what it submitted.
     """
     shape = draw_rescaled_shape(
-        image.shape[:2], rng, min_dim=min_dim, aspect_ratio=aspect_ratio, min_enlarge=min_enlarge, zoom=zoom
+        image.shape[:2],
+        rng,
+        min_dim=min_dim,
+        aspect_ratio=aspect_ratio,
+        min_enlarge=min_enlarge,
+        zoom=zoom,
+        min_zoom=min_zoom,
     )
     spare_rows, spare_columns = (max(length - crop_size, 0) for length in shape)
     top, left = (0, 0) if crop_at_origin else (int(rng.integers(spare_rows + 1)), int(rng.integers(spare_columns + 1)))
@@ -98,16 +106,18 @@ def draw_rescaled_shape(
     aspect_ratio: float,
     min_enlarge: float,
     zoom: float,
+    min_zoom: float = 1.0,
 ) -> tuple[int, int]:
     """Draw the shape to which a training picture is rescaled.
 
     Args:
         image_shape: (height, width), pixels.
         rng: source of the scale, the stretched axis and its stretch, drawn in this order.
-        min_dim: shorter side at the smallest scale, pixels.
+        min_dim: shorter side at the scale of detection, pixels.
         aspect_ratio: largest extra stretch of one axis, at least 1.
         min_enlarge: the largest scale is at least this.
-        zoom: the largest scale is at least the smallest times this, at least 1.
+        zoom: the largest scale is at least that of detection times this, at least 1.
+        min_zoom: the smallest scale is that of detection times this, at most 1.
 
     Returns:
         (height, width), pixels.
@@ -117,8 +127,8 @@ def draw_rescaled_shape(
         >>> draw_rescaled_shape((256, 320), np.random.default_rng(0), **fixed)
         (512, 640)
     """
-    lowest = min_dim / min(image_shape)
-    scale = rng.uniform(lowest, max(min_enlarge, lowest * zoom))
+    usual = min_dim / min(image_shape)
+    scale = rng.uniform(usual * min_zoom, max(min_enlarge, usual * zoom))
     scales = [scale, scale]
     scales[int(rng.integers(2))] *= rng.uniform(1.0, aspect_ratio)
     height, width = (round(length * factor) for length, factor in zip(image_shape, scales, strict=True))

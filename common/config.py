@@ -59,16 +59,21 @@ class Config:
     min_dim: int = option(512, "shorter side to which rescaling is relative, pixels", minimum=64, maximum=4096)
     crop_size: int = option(512, "side of a training crop, pixels, a multiple of 64", minimum=64, maximum=2048)
     mean_pixel: tuple[float, ...] = option((123.7, 116.8, 103.9), "RGB mean that is subtracted, 0-255")
+    stretch_contrast: bool = option(False, "stretch each picture's values to 0-255 before all else")
     pixel_std: float = option(1.0, "divisor after the mean's subtraction, 0-255", minimum=0.01)
 
     # Augmentation: rescale, then crop
     augment: bool = option(True, "flips, rotations and channel shifts after the crop")
     imgaug: bool = option(False, "by the imgaug package, as the author's second variant, instead of our own code")
     aspect_ratio: float = option(1.3, "largest extra stretch of one axis", minimum=1, maximum=4)
+    min_zoom: float = option(1.0, "smallest scale, where --min-dim's is 1", minimum=0.1, maximum=4)
     min_enlarge: float = option(1.2, "largest scale is at least this", minimum=0.1, maximum=8)
-    zoom: float = option(1.5, "largest scale is at least the smallest times this", minimum=1, maximum=8)
+    zoom: float = option(1.5, "largest scale is at least --min-dim's times this", minimum=1, maximum=8)
     rotation_range: float = option(10.0, "largest rotation, degrees", minimum=0, maximum=180)
     channel_shift_range: float = option(15.0, "largest shift of a channel, 0-255", minimum=0, maximum=255)
+    recolour: float = option(
+        0.0, "share of crops whose colours, contrast and sharpness change, or that are inverted", minimum=0, maximum=1
+    )
     crop_at_origin: bool = option(False, "always crop at (0, 0), as the submitted run did by mistake")
     redraw_empty: int = option(0, "times that a training crop without objects is drawn anew", minimum=0, maximum=20)
     balanced: bool = option(False, "repeat pictures of rare sizes; where there are several classes, of rare classes")

@@ -8,6 +8,7 @@ import numpy as np
 
 from common.augment import flip_rotate_shift, rescale_and_crop
 from common.augment_imgaug import augment_imgaug
+from common.colours import recolour, stretch_contrast
 from common.config import Config
 from common.errors import InputError
 from common.layers import layer_boxes
@@ -99,6 +100,8 @@ class BatchLoader:
     def _load_crop(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         """Return a crop, and of its objects the labels (N,), boxes (N, 4) and mini masks (N, M, M)."""
         image, layers = self.dataset.load_image(index), self.dataset.load_label_layers(index)
+        if self.config.stretch_contrast:
+            image = stretch_contrast(image)
         for _ in range(1 + self.config.redraw_empty):
             crop, crop_layers = self._draw_crop(image, layers, rng)
             if any(layer.any() for layer in crop_layers):
@@ -126,6 +129,7 @@ class BatchLoader:
             aspect_ratio=config.aspect_ratio,
             min_enlarge=config.min_enlarge,
             zoom=config.zoom,
+            min_zoom=config.min_zoom,
             crop_at_origin=config.crop_at_origin,
         )
         if self.training and config.augment:
@@ -137,6 +141,8 @@ class BatchLoader:
                 rotation_range=config.rotation_range,
                 channel_shift_range=config.channel_shift_range,
             )
+            if config.recolour and rng.random() < config.recolour:
+                crop = recolour(crop, rng)
         return crop, crop_layers
 
 

@@ -8,6 +8,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from common.boxes import box_intersections
+from common.colours import stretch_contrast
 from common.config import Config
 from common.detections import Detections, Paintable
 from common.instances import Instances
@@ -42,19 +43,21 @@ class TiledDetections:
 def choose_detector(
     detector: Detector, image_shape: tuple[int, int], config: Config
 ) -> Callable[[Iterable[np.ndarray]], Sequence[Paintable]]:
-    """Return the detector itself for a picture that is detected in one piece, else one that works in tiles.
+    """Return a detector for a picture in one piece where it fits, else one that works in tiles.
 
-    All views of a picture go through the same one: an enlarged view of a picture that fits is not cut.
+    All views of a picture go through the same one: an enlarged view of a picture that fits is not cut. Contrast is
+    stretched here where the config says so: tiles are parts of one picture.
 
     Args:
         detector: from pictures (H, W, 3) uint8 to their detections.
         image_shape: (height, width) of the picture.
         config: says what fits, and how large the tiles are.
     """
+    prepare = stretch_contrast if config.stretch_contrast else np.asarray
     if max(image_shape) <= config.max_whole_side:
-        return detector
+        return lambda images: detector(map(prepare, images))
     size, overlap = config.tile_size, config.tile_overlap
-    return lambda images: [detect_in_tiles(detector, image, size, overlap) for image in images]
+    return lambda images: [detect_in_tiles(detector, prepare(image), size, overlap) for image in images]
 
 
 def detect_in_tiles(detector: Detector, image: np.ndarray, tile_size: int, overlap: int) -> TiledDetections:

@@ -197,3 +197,11 @@ def test_every_layer_moves_as_it_would_alone(num_layers):
         np.testing.assert_array_equal(shown, moved([])[0])
         for layer, labels in zip(layers, together, strict=True):
             np.testing.assert_array_equal(labels, moved([layer])[1][0])
+
+
+def test_min_zoom_lowers_the_smallest_scale_alone():
+    fixed = {"min_dim": 512, "aspect_ratio": 1.0, "min_enlarge": 1.2, "zoom": 1.5}
+    rng = np.random.default_rng(0)
+    scales = [draw_rescaled_shape((256, 256), rng, **fixed, min_zoom=0.5)[0] / 256 for _ in range(500)]
+    assert 1 <= min(scales) < 1.05
+    assert 2.95 < max(scales) <= 3

@@ -110,8 +110,26 @@ def test_nothing_found():
 
 
 def test_picture_that_fits_goes_to_the_detector():
-    assert in_tiles((TILE, 30)) is see_all
-    assert in_tiles((TILE + 1, 30)) is not see_all
+    for side, kind in ((TILE, Sight), (TILE + 1, TiledDetections)):
+        (found,) = in_tiles((side, 30))([np.zeros((side, 30, 3), np.uint8)])
+        assert isinstance(found, kind)
+
+
+def test_contrast_is_that_of_the_picture_not_of_the_tile():
+    seen = []
+
+    def detector(images):
+        seen.extend(images)
+        return see_all(seen[-1:])
+
+    image = np.zeros((TILE, 2 * TILE, 3), np.uint8)
+    image[:, :TILE] = np.linspace(0, 100, TILE)[:, None]
+    image[:, TILE:] = 100
+    config = Config(min_dim=64, max_whole_side=TILE, tile_size=TILE, tile_overlap=16, stretch_contrast=True)
+    choose_detector(detector, image.shape[:2], config)([image])
+    assert len(seen) > 2
+    assert {tile.max() for tile in seen} == {255}
+    assert seen[-1].min() == 255
 
 
 def test_one_tile_at_a_time_and_one_shape():

@@ -1,0 +1,78 @@
+"""Colours and contrast: the same for all pictures before the network sees them, or changed at random in training."""
+
+import cv2
+import numpy as np
+
+_LEVELS = np.arange(256, dtype=np.float32)
+_LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue, by ITU-R BT.601
+
+GREY, INVERTED, BLURRED, NOISY = 0.2, 0.15, 0.15, 0.15  # chances of each change of `recolour`
+
+
+def stretch_contrast(
+    image: np.ndarray, *, lowest: float = 0.01, highest: float = 0.998, largest_gain: float = 8.0
+) -> np.ndarray:
+    """Stretch the values between two quantiles, over all channels together, to 0-255.
+
+    Args:
+        image: (H, W, 3) uint8.
+        lowest: share of the values that become 0.
+        highest: share of the values up to the one that becomes 255.
+        largest_gain: contrast grows by this factor at most, so that the noise of an empty picture stays low.
+
+    Returns:
+        (H, W, 3) uint8.
+
+    Example:
+        >>> stretch_contrast(np.arange(100, 200, dtype=np.uint8).reshape(10, 10, 1).repeat(3, 2))[[0, 4, 9], 9, 0]
+        array([ 23, 126, 255], dtype=uint8)
+    """
+    counts = np.cumsum(np.bincount(image.ravel(), minlength=256))
+    low, high = np.searchsorted(counts, [lowest * image.size, highest * image.size])
+    gain = min(255 / max(int(high) - int(low), 1), largest_gain)
+    return _look_up(image, (_LEVELS - low) * gain)
+
+
+def recolour(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Change saturation and hue, contrast and brightness, and now and then invert, blur or add noise.
+
+    Inverted and grey pictures let one kind of microscope teach another.
+
+    Args:
+        image: (H, W, 3) uint8, RGB.
+        rng: source of every change.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    image = cv2.transform(image, _colour_matrix(rng))
+    image = _look_up(image, _tone_curve(rng))
+    if rng.random() < BLURRED:
+        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 1.5))
+    if rng.random() < NOISY:
+        noise = rng.normal(0, rng.uniform(1, 8), image.shape)
+        image = np.clip(image + noise, 0, 255).astype(np.uint8)
+    return image
+
+
+def _colour_matrix(rng: np.random.Generator) -> np.ndarray:
+    """Draw a (3, 3) float32 matrix for RGB: between grey and double saturation, channels a little mixed."""
+    saturation = 0.0 if rng.random() < GREY else rng.uniform(0.4, 1.6)
+    grey = np.tile(_LUMINANCE, (3, 1))
+    mixed = np.eye(3) + rng.uniform(-0.1, 0.1, (3, 3))
+    mixed /= mixed.sum(axis=1, keepdims=True)  # grey stays grey
+    return (grey + saturation * (mixed - grey)).astype(np.float32)
+
+
+def _tone_curve(rng: np.random.Generator) -> np.ndarray:
+    """Draw what becomes of the values 0 to 255, (256,) float32."""
+    curve = (_LEVELS / 255) ** np.exp(rng.uniform(-0.5, 0.5))
+    if rng.random() < INVERTED:
+        curve = 1 - curve
+    contrast, brightness = rng.uniform(0.7, 1.3), rng.uniform(-0.1, 0.1)
+    return ((curve - 0.5) * contrast + 0.5 + brightness) * 255
+
+
+def _look_up(image: np.ndarray, curve: np.ndarray) -> np.ndarray:
+    """Replace the values of a uint8 array by those of a curve, (256,) float, rounded and cut."""
+    return cv2.LUT(image, np.clip(np.rint(curve), 0, 255).astype(np.uint8))

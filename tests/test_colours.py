@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+
+from common.colours import recolour, stretch_contrast
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def test_stretch_uses_the_whole_range(rng):
+    image = rng.integers(90, 160, (64, 48, 3)).astype(np.uint8)
+    stretched = stretch_contrast(image)
+    assert stretched.dtype == np.uint8
+    assert (stretched.min(), stretched.max()) == (0, 255)
+
+
+def test_stretch_keeps_the_order_of_values_and_the_balance_of_channels(rng):
+    image = np.sort(rng.integers(50, 200, (300, 1, 1)), axis=0).astype(np.uint8) + np.array([0, 10, 20], np.uint8)
+    stretched = stretch_contrast(image).astype(int)
+    assert (np.diff(stretched, axis=0) >= 0).all()
+    middle = stretched[100:200]
+    assert np.ptp(middle[..., 1] - middle[..., 0]) <= 1
+
+
+@pytest.mark.parametrize("value", [0, 77, 255])
+def test_stretch_of_a_constant_picture_is_constant(value):
+    assert np.ptp(stretch_contrast(np.full((9, 9, 3), value, np.uint8))) == 0
+
+
+def test_noise_of_an_empty_picture_stays_low(rng):
+    image = rng.integers(3, 6, (64, 64, 3)).astype(np.uint8)
+    assert np.ptp(stretch_contrast(image)) == 2 * 8
+
+
+def test_hot_pixels_do_not_keep_the_rest_dark(rng):
+    image = rng.integers(0, 40, (100, 100, 3)).astype(np.uint8)
+    image[0, :5] = 255
+    assert stretch_contrast(image)[1:].max() > 240
+
+
+def test_recolour_keeps_shape_and_depends_on_the_generator_alone(rng):
+    image = rng.integers(0, 256, (20, 30, 3)).astype(np.uint8)
+    first, second = (recolour(image, np.random.default_rng(7)) for _ in range(2))
+    assert first.shape == image.shape
+    assert first.dtype == np.uint8
+    assert np.array_equal(first, second)
+    assert not np.array_equal(first, recolour(image, np.random.default_rng(8)))
+
+
+def test_recolour_leaves_grey_pictures_grey_and_inverts_some(rng):
+    ramp = np.linspace(40, 220, 64).astype(np.uint8)[None, :, None].repeat(64, 0).repeat(3, 2)
+    rises = []
+    for seed in range(100):
+        changed = recolour(ramp, np.random.default_rng(seed)).astype(int)
+        rises.append(changed[:, 48:].mean() > changed[:, :16].mean())
+        assert abs(changed.mean(axis=(0, 1)) - changed.mean()).max() < 2
+    assert 3 < 100 - sum(rises) < 30
+
+
+def test_recolour_makes_some_colour_pictures_grey(rng):
+    image = np.zeros((16, 16, 3), np.uint8) + np.array([200, 60, 120], np.uint8)
+    spreads = [np.ptp(recolour(image, np.random.default_rng(seed))[4, 4].astype(int)) for seed in range(100)]
+    assert 5 < sum(spread < 40 for spread in spreads) < 60
