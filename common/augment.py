@@ -20,6 +20,7 @@ def rescale_and_crop(
     min_enlarge: float,
     zoom: float,
     min_zoom: float = 1.0,
+    max_dim: int = 0,
     crop_at_origin: bool = False,
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Rescale by a random factor, stretch one random axis, and cut a random square crop.
@@ -34,6 +35,7 @@ def rescale_and_crop(
         min_enlarge: the largest scale is at least this.
         zoom: the largest scale is at least that of detection times this, at least 1.
         min_zoom: the smallest scale is that of detection times this, at most 1.
+        max_dim: longer side at the scale of detection at most, pixels; 0: no limit.
         crop_at_origin: cut at (0, 0) always.
 
     Returns:
@@ -51,6 +53,7 @@ def rescale_and_crop(
         min_enlarge=min_enlarge,
         zoom=zoom,
         min_zoom=min_zoom,
+        max_dim=max_dim,
     )
     spare_rows, spare_columns = (max(length - crop_size, 0) for length in shape)
     top, left = (0, 0) if crop_at_origin else (int(rng.integers(spare_rows + 1)), int(rng.integers(spare_columns + 1)))
@@ -67,6 +70,7 @@ def flip_rotate_shift(
     *,
     rotation_range: float,
     channel_shift_range: float,
+    upright: bool = False,
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Flip at random, turn by quarters, rotate by a small angle in half of the cases, and shift each channel.
 
@@ -76,6 +80,7 @@ def flip_rotate_shift(
         rng: source of both flips, the quarter turns, the rotation and the shifts, drawn in this order.
         rotation_range: largest angle either way, degrees.
         channel_shift_range: largest shift of a channel either way, 0-255.
+        upright: neither flip up-down nor turn by quarters.
 
     Returns:
         The same shapes and dtypes; height and width are swapped after an odd number of quarter turns.
@@ -85,6 +90,8 @@ def flip_rotate_shift(
     """
     left_right, up_down = (rng.random() < 0.5 for _ in range(2))
     turns = int(rng.integers(4))
+    if upright:
+        up_down, turns = False, 0
     both = [image, *layers]
     if left_right != up_down:  # both make half a turn, and so up-down is left-right and half a turn
         both = [cv2.flip(one, 1) for one in both]
@@ -107,6 +114,7 @@ def draw_rescaled_shape(
     min_enlarge: float,
     zoom: float,
     min_zoom: float = 1.0,
+    max_dim: int = 0,
 ) -> tuple[int, int]:
     """Draw the shape to which a training picture is rescaled.
 
@@ -118,6 +126,7 @@ def draw_rescaled_shape(
         min_enlarge: the largest scale is at least this.
         zoom: the largest scale is at least that of detection times this, at least 1.
         min_zoom: the smallest scale is that of detection times this, at most 1.
+        max_dim: longer side at the scale of detection at most, pixels; 0: no limit.
 
     Returns:
         (height, width), pixels.
@@ -128,6 +137,8 @@ def draw_rescaled_shape(
         (512, 640)
     """
     usual = min_dim / min(image_shape)
+    if max_dim:
+        usual = min(usual, max_dim / max(image_shape))
     scale = rng.uniform(usual * min_zoom, max(min_enlarge, usual * zoom))
     scales = [scale, scale]
     scales[int(rng.integers(2))] *= rng.uniform(1.0, aspect_ratio)

@@ -16,6 +16,7 @@ def augment_imgaug(
     *,
     rotation_range: float = 10.0,
     channel_shift_range: float = 15.0,
+    upright: bool = False,
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Flip at random, turn by quarters, rotate by a small angle in half of the cases, and shift each channel.
 
@@ -28,6 +29,7 @@ def augment_imgaug(
         rng: source of imgaug's seed.
         rotation_range: largest angle either way, degrees.
         channel_shift_range: largest shift of a channel either way, 0-255.
+        upright: neither flip up-down nor turn by quarters.
 
     Returns:
         The same shapes and dtypes.
@@ -40,11 +42,11 @@ def augment_imgaug(
     """
     augmenters, segmaps = _import_imgaug()
     shift = round(channel_shift_range)
+    quarters = augmenters.OneOf([augmenters.Affine(rotate=degrees) for degrees in (0, 90, 180, 270)])
     pipeline = augmenters.Sequential(
         [
             augmenters.Fliplr(0.5),
-            augmenters.Flipud(0.5),
-            augmenters.OneOf([augmenters.Affine(rotate=degrees) for degrees in (0, 90, 180, 270)]),
+            *([] if upright else [augmenters.Flipud(0.5), quarters]),
             augmenters.Sometimes(0.5, augmenters.Affine(rotate=(-rotation_range, rotation_range))),
             augmenters.Add((-shift, shift), per_channel=True),
         ]

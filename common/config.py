@@ -57,6 +57,13 @@ class Config:
 
     # Pictures
     min_dim: int = option(512, "shorter side to which rescaling is relative, pixels", minimum=64, maximum=4096)
+    max_dim: int = option(
+        0,
+        "longer side of a picture that is scaled, at most, pixels, a multiple of 64; all are padded to that square; "
+        "0: no limit",
+        minimum=0,
+        maximum=4096,
+    )
     crop_size: int = option(512, "side of a training crop, pixels, a multiple of 64", minimum=64, maximum=2048)
     mean_pixel: tuple[float, ...] = option((123.7, 116.8, 103.9), "RGB mean that is subtracted, 0-255")
     stretch_contrast: bool = option(False, "stretch each picture's values to 0-255 before all else")
@@ -69,6 +76,7 @@ class Config:
     min_zoom: float = option(1.0, "smallest scale, where --min-dim's is 1", minimum=0.1, maximum=4)
     min_enlarge: float = option(1.2, "largest scale is at least this", minimum=0.1, maximum=8)
     zoom: float = option(1.5, "largest scale is at least --min-dim's times this", minimum=1, maximum=8)
+    upright: bool = option(False, "of flips and turns only the flip left-right, for pictures that know up from down")
     rotation_range: float = option(10.0, "largest rotation, degrees", minimum=0, maximum=180)
     channel_shift_range: float = option(15.0, "largest shift of a channel, 0-255", minimum=0, maximum=255)
     recolour: float = option(
@@ -159,6 +167,8 @@ class Config:
             _check_value(spec, getattr(self, spec.name))
         if self.crop_size % 64:
             raise InputError(f"--crop-size {self.crop_size}: choose a multiple of 64")
+        if self.max_dim % 64 or 0 < self.max_dim < self.min_dim:
+            raise InputError(f"--max-dim {self.max_dim}: a multiple of 64, at least --min-dim, {self.min_dim}, or 0")
         for name, length in (("anchor_scales", 5), ("box_std", 4), ("loss_weights", 5), ("mean_pixel", 3)):
             if len(getattr(self, name)) != length:
                 raise InputError(f"--{_flag(name)} takes {length} values, got {getattr(self, name)}")

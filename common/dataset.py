@@ -126,6 +126,7 @@ class BatchLoader:
             rng,
             crop_size=config.crop_size,
             min_dim=config.min_dim,
+            max_dim=config.max_dim,
             aspect_ratio=config.aspect_ratio,
             min_enlarge=config.min_enlarge,
             zoom=config.zoom,
@@ -140,6 +141,7 @@ class BatchLoader:
                 rng,
                 rotation_range=config.rotation_range,
                 channel_shift_range=config.channel_shift_range,
+                upright=config.upright,
             )
             if config.recolour and rng.random() < config.recolour:
                 crop = recolour(crop, rng)

@@ -43,7 +43,7 @@ class Detector:
             Detections, one a picture.
         """
         images = list(images)
-        frames = [Frame.for_picture(image.shape[:2], self.config.min_dim) for image in images]
+        frames = [Frame.for_picture(image.shape[:2], self.config.min_dim, self.config.max_dim) for image in images]
         found: dict[int, Detections] = {}
         for rows in _batches([frame.padded_shape for frame in frames]):
             found |= zip(rows, self._detect([images[i] for i in rows], [frames[i] for i in rows]), strict=True)

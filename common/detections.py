@@ -58,14 +58,14 @@ class Detections:
 
 @dataclass(frozen=True)
 class Frame:
-    """Where a picture lies in the array that the network sees: scaled up, then padded evenly.
+    """Where a picture lies in the array that the network sees: scaled, then padded evenly.
 
     Attributes:
         image_shape: (height, width) of the picture.
-        scaled_shape: after scaling; never smaller.
+        scaled_shape: after scaling.
         padded_shape: after padding, multiples of 64.
 
-    Source: the Mask R-CNN library's resize mode `pad64`.
+    Source: the Mask R-CNN library's resize modes `pad64`, and `square` where there is a `max_dim`.
     """
 
     image_shape: tuple[int, int]
@@ -73,16 +73,25 @@ class Frame:
     padded_shape: tuple[int, int]
 
     @classmethod
-    def for_picture(cls, image_shape: tuple[int, int], min_dim: int) -> "Frame":
+    def for_picture(cls, image_shape: tuple[int, int], min_dim: int, max_dim: int = 0) -> "Frame":
         """Scale so that the shorter side is at least `min_dim`, and pad to multiples of 64.
+
+        Where there is a `max_dim`, a multiple of 64, the longer side is no longer than that, whatever becomes of the
+        shorter one, and all pictures are padded to the square of that side.
 
         Example:
             >>> Frame.for_picture((256, 320), 512)
             Frame(image_shape=(256, 320), scaled_shape=(512, 640), padded_shape=(512, 640))
+            >>> Frame.for_picture((480, 640), 800, 1024)
+            Frame(image_shape=(480, 640), scaled_shape=(768, 1024), padded_shape=(1024, 1024))
         """
         scale = max(1.0, min_dim / min(image_shape))
-        height, width = (round(side * scale) for side in image_shape)
-        return cls(image_shape, (height, width), (-height % MULTIPLE + height, -width % MULTIPLE + width))
+        if max_dim:
+            scale = min(scale, max_dim / max(image_shape))
+        # First and last pixel of a side must not be one: `corners_to_picture` measures in their distance.
+        height, width = (max(round(side * scale), 2) for side in image_shape)
+        padded = (max_dim, max_dim) if max_dim else (-height % MULTIPLE + height, -width % MULTIPLE + width)
+        return cls(image_shape, (height, width), padded)
 
     @property
     def window(self) -> tuple[int, int, int, int]:

@@ -205,3 +205,25 @@ def test_min_zoom_lowers_the_smallest_scale_alone():
     scales = [draw_rescaled_shape((256, 256), rng, **fixed, min_zoom=0.5)[0] / 256 for _ in range(500)]
     assert 1 <= min(scales) < 1.05
     assert 2.95 < max(scales) <= 3
+
+
+def test_no_side_exceeds_the_longest_at_the_scale_of_detection():
+    fixed = {"min_dim": 800, "max_dim": 1024, "aspect_ratio": 1.0, "min_enlarge": 0.1}
+    for image_shape, expected in [((480, 640), (768, 1024)), ((500, 500), (800, 800)), ((4000, 3000), (1024, 768))]:
+        assert draw_rescaled_shape(image_shape, np.random.default_rng(0), **fixed, zoom=1.0) == expected
+    rng = np.random.default_rng(0)
+    widths = [draw_rescaled_shape((480, 640), rng, **fixed, zoom=1.5)[1] for _ in range(300)]
+    assert 1024 <= min(widths) < 1040 and 1510 < max(widths) <= 1536
+
+
+def test_upright_pictures_are_flipped_left_right_alone():
+    image, label_image = random_pair((6, 9))
+    rng, flipped = np.random.default_rng(0), 0
+    for _ in range(100):
+        figures = {"rotation_range": 0, "channel_shift_range": 0, "upright": True}
+        shown, (labels,) = flip_rotate_shift(image, [label_image], rng, **figures)
+        left_right = not np.array_equal(labels, label_image)
+        np.testing.assert_array_equal(labels, label_image[:, ::-1] if left_right else label_image)
+        np.testing.assert_array_equal(shown, image[:, ::-1] if left_right else image)
+        flipped += left_right
+    assert 30 < flipped < 70

@@ -31,6 +31,18 @@ def test_every_flip_and_turn_comes_equally_often(imgaug):
     assert counts.min() > 10
 
 
+def test_upright_pictures_are_flipped_left_right_alone(imgaug):
+    image, label_image = random_pair((6, 6))
+    rng, flipped = np.random.default_rng(0), 0
+    for _ in range(40):
+        figures = {"rotation_range": 0, "channel_shift_range": 0, "upright": True}
+        labels = augment_imgaug(image, [label_image], rng, **figures)[1][0]
+        left_right = not np.array_equal(labels, label_image)
+        np.testing.assert_array_equal(labels, label_image[:, ::-1] if left_right else label_image)
+        flipped += left_right
+    assert 8 < flipped < 32
+
+
 def test_picture_and_labels_move_alike(imgaug):
     label_image = np.zeros((101, 101), np.int32)
     label_image[20:50, 60:], label_image[55:90, 10:45] = 1, 70_000

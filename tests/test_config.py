@@ -53,6 +53,8 @@ def test_fields_without_a_flag_keep_their_values():
         (["--train-rois", "3"], "leaves one for an object"),
         (["--rpn-train-anchors", "1024", "--crop-size", "64"], "only 1023 anchors"),
         (["--tile-size", "256"], "at least --min-dim, 512"),
+        (["--max-dim", "1000"], "--max-dim 1000: a multiple of 64"),
+        (["--max-dim", "448"], "at least --min-dim, 512"),
         (["--tile-overlap", "513"], "at most half of --tile-size, 1024"),
         (["--schedule", "9:1e-3,5:1e-4"], "must rise"),
         (["--schedule", "9:1e-3,9:1e-4"], "must rise"),

@@ -19,6 +19,26 @@ def test_frames(image_shape, min_dim, scaled, padded, window):
     assert (frame.scaled_shape, frame.padded_shape, frame.window) == (scaled, padded, window)
 
 
+@pytest.mark.parametrize(
+    ("image_shape", "scaled", "window"),
+    [
+        ((480, 640), (768, 1024), (128, 0, 896, 1024)),  # the longer side is the limit
+        ((640, 480), (1024, 768), (0, 128, 1024, 896)),
+        ((500, 500), (800, 800), (112, 112, 912, 912)),  # the shorter side is
+        ((900, 1000), (900, 1000), (62, 12, 962, 1012)),  # large enough, and small enough
+        ((1000, 2048), (500, 1024), (262, 0, 762, 1024)),  # scaled down
+        ((1, 4096), (2, 1024), (511, 0, 513, 1024)),
+    ],
+)
+def test_no_side_exceeds_the_longest_and_all_frames_are_its_square(image_shape, scaled, window):
+    frame = Frame.for_picture(image_shape, 800, 1024)
+    assert (frame.scaled_shape, frame.padded_shape, frame.window) == (scaled, (1024, 1024), window)
+    assert frame.place(np.ones((*image_shape, 3), np.uint8)).sum() == 3 * scaled[0] * scaled[1]
+    corners = np.array([window], np.float32)
+    np.testing.assert_allclose(frame.to_picture(corners), [[0, 0, *image_shape]], rtol=1e-6)
+    np.testing.assert_array_equal(frame.corners_to_picture(corners - [0, 0, 1, 1]), [[0, 0, *image_shape]])
+
+
 def test_pictures_are_placed_in_the_window():
     image = np.random.default_rng(0).integers(1, 256, (70, 100, 3)).astype(np.uint8)
     frame = Frame.for_picture((70, 100), 64)
