@@ -7,12 +7,13 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from common.dicom import decode_dicom, is_dicom
 from common.errors import InputError
 from common.files import written_aside
 
 
 def decode_picture(data: bytes, name: str) -> np.ndarray:
-    """Decode a PNG, JPEG, TIFF, BMP or GIF file to RGB with 8 bits.
+    """Decode a PNG, JPEG, TIFF, BMP, GIF or DICOM file to RGB with 8 bits.
 
     Alpha is dropped, a single channel is repeated, `scale_to_8_bits` tells what happens to more bits. The
     orientation that a camera noted is ignored: annotations count pixels as they are stored.
@@ -96,6 +97,8 @@ def save_picture(path: Path, image: np.ndarray) -> None:
 
 def _decode(data: bytes, name: str) -> np.ndarray:
     """Decode to (H, W) or (H, W, 3), RGB, of the file's own dtype."""
+    if is_dicom(data):
+        return decode_dicom(data, name)
     image = _decode_fast(data) if _is_whole_png_or_jpeg(data) else None
     return _decode_strictly(data, name) if image is None else image
 
