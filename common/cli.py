@@ -10,6 +10,7 @@ from common.config import CONFIG_FILE, LAST_WEIGHTS, Config, OneLineParser, add_
 from common.errors import InputError
 
 C = TypeVar("C", bound=Config)
+SHIPPED_WEIGHTS = "weights.h5"
 STARTS = ("coco", "imagenet", "last", "none")  # what training starts from, besides files
 
 
@@ -85,6 +86,7 @@ def parse_inference_flags(
     dataset: str | None,
     output: str,
     submission: bool = True,
+    shipped: Path | None = None,
     parser: OneLineParser,
     arguments: Sequence[str] | None = None,
 ) -> argparse.Namespace:
@@ -95,12 +97,13 @@ def parse_inference_flags(
         dataset: default of `--dataset`; None: pictures come from nowhere, and there is no such flag.
         output: default of `--output`.
         submission: the output goes to a competition, so there are `--sample-submission` and `--score`.
+        shipped: see `find_weights`.
         parser: with the script's own flags.
         arguments: instead of the command line's.
     """
     _add_common_flags(parser, presets, dataset)
     add = parser.add_argument
-    add("--weights", default="last", metavar="last|PATH", help="last: of the last step under --logs (default)")
+    add_weights_flag(parser, shipped)
     add("--output", type=Path, default=Path(output), metavar="CSV", help=f"the file to write (default: {output})")
     if submission:
         add("--sample-submission", type=Path, metavar="CSV", help="gives ids and their order (default: all, sorted)")
@@ -116,6 +119,23 @@ def parse_inference_flags(
     return flags
 
 
+def add_weights_flag(parser: argparse.ArgumentParser, shipped: Path | None = None) -> None:
+    """Add `--weights`, which `find_weights` understands."""
+    names = shipped_names(shipped)
+    came = "".join(f"; {name}: came with the project" for name in names)
+    parser.add_argument(
+        "--weights",
+        default="last",
+        metavar="|".join(["last", *names, "PATH"]),
+        help=f"last: of the last step under --logs (default){came}",
+    )
+
+
+def shipped_names(folder: Path | None) -> list[str]:
+    """Return the names of the weights in a folder that came with the project; each has a folder of its own there."""
+    return sorted(path.parent.name for path in folder.glob(f"*/{SHIPPED_WEIGHTS}")) if folder else []
+
+
 def config_of_weights(flags: argparse.Namespace, weights: Path, presets: Mapping[str, C]) -> C:
     """Return the config saved beside weights, else the preset's, with the values given as flags.
 
@@ -129,25 +149,32 @@ def config_of_weights(flags: argparse.Namespace, weights: Path, presets: Mapping
     return adopt_geometry(replace_from_flags(config, flags), weights, flags)
 
 
-def find_weights(name: str, logs: Path, runs: Sequence[str], script: str) -> Path:
+def find_weights(name: str, logs: Path, runs: Sequence[str], script: str, *, shipped: Path | None = None) -> Path:
     """Return the weights to predict with.
 
     Args:
-        name: "last" for the last epoch of the first of `runs` that has one, else a file.
+        name: "last" for the last epoch of the first of `runs` that has one, one of `shipped_names`, else a file.
         logs: folder of all runs.
         runs: names, the latest first.
         script: that trains, for the message.
+        shipped: the folder of the weights that came with the project, if any.
 
     Raises:
         InputError: no such file or run.
     """
+    names = shipped_names(shipped)
+    came = "".join(f", or {shipped_name}, which came with the project" for shipped_name in names)
+    if shipped and name in names:
+        return shipped / name / SHIPPED_WEIGHTS
     if name != "last":
         if not Path(name).is_file():
-            raise InputError(f"--weights {name}: no such file; give an .h5 file, or last for the last step in --logs")
+            raise InputError(
+                f"--weights {name}: no such file; give an .h5 file, or last for the last step in --logs{came}"
+            )
         return Path(name)
     found = [logs / run / LAST_WEIGHTS for run in runs if (logs / run / LAST_WEIGHTS).exists()]
     if not found:
-        raise InputError(f"{logs}: no trained step there; train with {script}, or give --weights a file")
+        raise InputError(f"{logs}: no trained step there; train with {script}, or give --weights a file{came}")
     return found[0]
 
 

@@ -113,17 +113,6 @@ def make_overview(
     return sheet
 
 
-def brighten(image: np.ndarray) -> np.ndarray:
-    """Stretch a picture (H, W, 3) uint8 from black to its brightest pixels, but for the top 0.2 percent.
-
-    Example:
-        >>> brighten(np.full((1, 1, 3), 51, np.uint8)).tolist()
-        [[[255, 255, 255]]]
-    """
-    brightest = max(float(np.percentile(image, 99.8)), 1.0)
-    return cv2.convertScaleAbs(image, alpha=255 / brightest)
-
-
 def instance_colour(index: int) -> tuple[int, int, int]:
     """Return the colour of the object at `index`, RGB 0-255: always the same, and unlike its neighbours'.
 

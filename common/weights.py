@@ -13,7 +13,7 @@ from common.weights_file import GEOMETRY, KERAS_VERSION, Key, WeightsFile
 RPN_GROUP = "rpn_model"  # the library keeps the proposal head's layers below this name
 
 
-def save_weights(model: keras.Model, path: Path) -> None:
+def save_weights(model: keras.Model, path: Path, *, half: bool = False) -> None:
     """Write a model's weights in the Mask R-CNN library's layout, aside first.
 
     The file has a group a layer (`conv1/conv1/kernel:0`; the layers of the proposal head stand below `rpn_model`), the
@@ -23,6 +23,7 @@ def save_weights(model: keras.Model, path: Path) -> None:
     Args:
         model: any depth of nested models; layer names are unique. The geometry of its config is written, too.
         path: ends in .h5.
+        half: round to float16, which halves the file.
     """
     with hdf5_written_aside(path) as file:
         names: dict[str, list[str]] = {}
@@ -30,7 +31,8 @@ def save_weights(model: keras.Model, path: Path) -> None:
             group = RPN_GROUP if layer.name.startswith("rpn_") else layer.name
             for weight in layer.weights:
                 name = f"{layer.name}/{weight.name}:0"
-                file.create_dataset(f"{group}/{name}", data=keras.ops.convert_to_numpy(weight))
+                values = keras.ops.convert_to_numpy(weight)
+                file.create_dataset(f"{group}/{name}", data=values.astype(np.float16) if half else values)
                 names.setdefault(group, []).append(name)
         file.attrs["layer_names"] = np.array(list(names), "S")  # bytes, as Keras 2 reads them
         for group, weight_names in names.items():

@@ -1,4 +1,4 @@
-"""The Data Science Bowl 2018's layout: <id>/images/<id>.png and <id>/masks/*.png, in a folder or zip archive."""
+"""The Data Science Bowl 2018's layout, <id>/images/<id>.png and <id>/masks/*.png, or any pictures; folder or zip."""
 
 import os
 from collections import defaultdict
@@ -21,12 +21,13 @@ def load_dataset(
     skip_bad: bool = False,
     report: Callable[[str], object] = print,
 ) -> PictureSet:
-    """Open stage1_train, or a test set, which has no masks; its pictures are sorted by id.
+    """Open stage1_train, or a test set or pictures of one's own, which have no masks; pictures are sorted by id.
 
     The first time, all files are looked through, which takes a while, and the masks are kept as label images.
 
     Args:
-        path: a folder or zip archive; the id folders stand in it or in a folder of it.
+        path: a folder or zip archive; the id folders, or pictures without such folders, stand in it or in folders of
+            it.
         masks: read the masks, where there are any.
         cache: folder that keeps the label images; by default one in the user's cache folder.
         skip_bad: report unusable pictures and leave them out.
@@ -42,6 +43,8 @@ def load_dataset(
 
 def find_pictures(names: Sequence[str], source: str, *, masks: bool = True) -> list[PictureFiles]:
     """Find pictures and masks among file names.
+
+    Where there is no `images` folder, every picture is one without masks, and its name without the suffix is its id.
 
     Args:
         names: relative names with forward slashes; what does not fit the layout is ignored.
@@ -62,15 +65,22 @@ def find_pictures(names: Sequence[str], source: str, *, masks: bool = True) -> l
     found: dict[str, dict[str, list[str]]] = defaultdict(lambda: {"images": [], "masks": []})
     for name in sorted(names):
         path = PurePosixPath(name)
-        if len(path.parts) >= 3 and path.parts[-2] in ("images", "masks") and path.suffix.lower() in SUFFIXES:
+        if len(path.parts) >= 3 and path.parts[-2] in ("images", "masks") and _is_picture(path):
             found[str(path.parents[1])][path.parts[-2]].append(name)
     pictures = [
         PictureFiles(PurePosixPath(folder).name, _only_picture(folder, files["images"], source), tuple(files["masks"]))
         for folder, files in found.items()
     ]
+    if not found:
+        loose = [path for path in map(PurePosixPath, names) if _is_picture(path) and "masks" not in path.parts]
+        pictures = [PictureFiles(path.stem, str(path)) for path in loose]
     if not masks:
         pictures = [PictureFiles(picture.image_id, picture.image_name) for picture in pictures]
     return _sorted_by_id(pictures, source)
+
+
+def _is_picture(path: PurePosixPath) -> bool:
+    return path.suffix.lower() in SUFFIXES
 
 
 def _only_picture(folder: str, image_names: Sequence[str], source: str) -> str:
@@ -83,10 +93,14 @@ def _only_picture(folder: str, image_names: Sequence[str], source: str) -> str:
 
 def _sorted_by_id(pictures: Sequence[PictureFiles], source: str) -> list[PictureFiles]:
     if not pictures:
-        raise InputError(f"{source}: no pictures found; give the folder or archive that holds <id>/images/<id>.png")
+        raise InputError(
+            f"{source}: no pictures found; give a folder or archive that holds some, or <id>/images/<id>.png"
+        )
     by_id: dict[str, PictureFiles] = {}
     for picture in pictures:
         other = by_id.setdefault(picture.image_id, picture)
         if other is not picture:
-            raise InputError(f"{source}: {other.image_name} and {picture.image_name} have one id; give one of the sets")
+            raise InputError(
+                f"{source}: {other.image_name} and {picture.image_name} have one id; leave out one of them"
+            )
     return [by_id[image_id] for image_id in sorted(by_id)]

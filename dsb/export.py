@@ -1,11 +1,15 @@
 """A trained model for other programs: an ONNX file, a SavedModel, or weights that the Mask R-CNN library reads.
 
+Or for other people: `--half` writes weights of half the size, with their config.json, which the scripts here read.
+
     python dsb/export.py --output model.onnx
     python dsb/export.py --weights logs/003/best.h5 --output saved_model
     python dsb/export.py --weights logs/003/best.h5 --output mask_rcnn_nucleus_0001.h5
+    python dsb/export.py --weights logs/003/last.h5 --output mine/weights.h5 --half
 
-The first two hold the whole way from padded pixels to boxes, scores and masks. The last is for the library's
-`load_weights(path, by_name=True)`, and answers there as here if it was trained with `--geometry library`.
+The first two hold the whole way from padded pixels, after --stretch-contrast, to boxes, scores and masks. The third is
+for the library's `load_weights(path, by_name=True)`, and answers there as here if it was trained with
+`--geometry library`.
 """
 
 import sys
@@ -13,26 +17,31 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from common.cli import config_of_weights, find_weights
-from common.config import OneLineParser, add_config_flags
+from common.cli import add_weights_flag, config_of_weights, find_weights
+from common.config import CONFIG_FILE, OneLineParser, add_config_flags
 from common.errors import InputError, run_main
+from common.files import written_aside
 from dsb.config import DSBConfig
-from dsb.inference import PRESETS, STEPS
+from dsb.inference import PRESETS, SHIPPED, STEPS
 
 
 def main() -> None:
     """Load the weights, write the file."""
     parser = OneLineParser(__doc__)
     add = parser.add_argument
-    add("--weights", default="last", metavar="last|PATH", help="last: of the last step under --logs (default)")
+    add_weights_flag(parser, SHIPPED)
     add("--logs", type=Path, default=Path("logs"), metavar="DIR", help="folder of all runs (default: logs)")
     add("--output", type=Path, required=True, metavar="PATH", help="ends in .onnx or .h5; else a SavedModel's folder")
+    add("--half", action="store_true", help="an .h5 file in float16 for these scripts, config.json beside it")
     add("--preset", choices=list(PRESETS), default="published", help="for weights without a config.json beside them")
     add_config_flags(parser, DSBConfig, "figures of the model (default: config.json beside the weights)")
     flags = parser.parse_args()
-    weights = find_weights(flags.weights, flags.logs, STEPS, "dsb/my_train_1.py")
+    if flags.half and flags.output.suffix != ".h5":
+        raise InputError(f"--output {flags.output}: --half writes a file that ends in .h5")
+    weights = find_weights(flags.weights, flags.logs, STEPS, "dsb/my_train_1.py", shipped=SHIPPED)
     config = config_of_weights(flags, weights, PRESETS)
-    if flags.output.suffix == ".h5" and (config.trunk == "small" or config.norm == "group"):
+    for_library = flags.output.suffix == ".h5" and not flags.half
+    if for_library and (config.trunk == "small" or config.norm == "group"):
         raise InputError(f"{weights}: trunk {config.trunk} with norm {config.norm} is none of the Mask R-CNN library's")
 
     from common.export import export_model
@@ -42,9 +51,12 @@ def main() -> None:
     model = MaskRCNN(config)
     load_weights(model, weights)
     if flags.output.suffix == ".h5":
-        save_weights(model, flags.output)
+        save_weights(model, flags.output, half=flags.half)
     else:
         export_model(model, flags.output)
+    if flags.half:
+        with written_aside(flags.output.parent / CONFIG_FILE) as aside:
+            config.save(aside)
     print(f"wrote {flags.output}")
 
 

@@ -5,7 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from common.cli import config_of_weights, find_weights
+import numpy as np
+
+from common.cli import config_of_weights, find_weights, parse_inference_flags
+from common.config import OneLineParser
 from common.engine import Prepare, predict
 from common.errors import InputError
 from common.folds import in_fold
@@ -13,26 +16,39 @@ from common.instances import Instances
 from dsb.config import DEMO, PUBLISHED, SMALL
 
 PRESETS = {"published": PUBLISHED, "small": SMALL, "demo": DEMO}
+SHIPPED = Path(__file__).parent / "weights"
 STEPS = ("003", "002", "001")  # the latest first
 NUM_WORST = 10
+
+
+def parse_flags(parser: OneLineParser, output: str) -> argparse.Namespace:
+    """Read the flags of an inference script.
+
+    Args:
+        parser: with the script's own flags.
+        output: default of `--output`.
+    """
+    help = "write label images, 16-bit TIFF files in which each object has its number"
+    parser.add_argument("--labels", type=Path, metavar="DIR", help=help)
+    return parse_inference_flags(PRESETS, dataset="data/stage1_test", output=output, shipped=SHIPPED, parser=parser)
 
 
 def infer(flags: argparse.Namespace, prepare: Prepare, *options: object) -> None:
     """Run an inference script.
 
     Args:
-        flags: from `parse_inference_flags`.
+        flags: from `parse_flags`.
         prepare: see `common.engine.predict`.
         options: the script's own, which its rows depend on.
     """
-    weights = find_weights(flags.weights, flags.logs, STEPS, "dsb/my_train_1.py")
+    weights = find_weights(flags.weights, flags.logs, STEPS, "dsb/my_train_1.py", shipped=SHIPPED)
     config = config_of_weights(flags, weights, PRESETS)
     print(f"weights {weights}")
     _warn_of_trained_pictures(flags, weights)
     pictures, image_ids = choose_pictures(flags)
     truth = load_truth(flags.score, image_ids, skip_bad=flags.skip_bad) if flags.score else {}
-    if flags.picture:
-        flags.picture.mkdir(parents=True, exist_ok=True)
+    for folder in filter(None, (flags.picture, flags.labels)):
+        folder.mkdir(parents=True, exist_ok=True)
 
     from common.submission import check_submission
 
@@ -43,10 +59,14 @@ def infer(flags: argparse.Namespace, prepare: Prepare, *options: object) -> None
         raise InputError(f"{flags.output}: {problems[0]} ({len(problems)} problems)")
     if flags.picture:
         draw(flags.output, pictures, truth, flags.picture)
+    if flags.labels:
+        write_label_images(flags.output, pictures, flags.labels)
     result = report_score(flags.output, flags.score if _is_file(flags.score) else truth) if flags.score else None
     print(f"wrote {flags.output}: {len(image_ids)} pictures, checked")
     if flags.picture:
         print(f"wrote {flags.picture}: overview.png, and each picture with its objects")
+    if flags.labels:
+        print(f"wrote {flags.labels}: a label image of each picture")
     if result:
         print(f"score {result.mean:.4f} over {len(result.pictures)} pictures")
 
@@ -118,22 +138,43 @@ def report_score(submission: Path, solution: Path | Mapping[str, tuple[Instances
 
 def draw(submission: Path, pictures: Any, true: Mapping[str, tuple], folder: Path) -> None:
     """Write each picture with its objects, beside the truth where it is known, and an overview of the first ones."""
+    from common.colours import stretch_contrast
     from common.gallery import save_gallery
     from common.rle import decode_instances
-    from common.submission import COLUMNS, read_rows
-    from common.visualize import brighten
 
-    texts = read_rows(submission, COLUMNS).groupby("ImageId")["EncodedPixels"].apply(list)
+    texts = _read_texts(submission)
     save_gallery(
         folder,
         (
-            (image_id, brighten(pictures.load_image(row)))
+            (image_id, stretch_contrast(pictures.load_image(row)))
             for row, image_id in enumerate(pictures.image_ids)
             if image_id in texts
         ),
-        lambda image_id, shape: decode_instances([text for text in texts[image_id] if text], shape),
+        lambda image_id, shape: decode_instances(texts[image_id], shape),
         (lambda image_id, _: true[image_id][0] if image_id in true else Instances.empty()) if true else None,
     )
+
+
+def write_label_images(submission: Path, pictures: Any, folder: Path) -> None:
+    """Write the objects of each picture as `<id>.tif`, (H, W) uint16: 0 is background, the objects are 1, 2, ..."""
+    from common.pictures import save_picture
+    from common.rle import decode_instances
+
+    texts = _read_texts(submission)
+    for image_id, shape in zip(pictures.image_ids, _shapes(pictures), strict=True):
+        if image_id in texts:
+            label_image = decode_instances(texts[image_id], shape).to_label_image(shape)
+            if label_image.max() > np.iinfo(np.uint16).max:
+                raise InputError(f"{image_id}: {label_image.max()} objects are more than 16 bits can number")
+            save_picture(folder / f"{image_id}.tif", label_image.astype(np.uint16))
+
+
+def _read_texts(submission: Path) -> dict[str, list[str]]:
+    """Return the run lengths of each picture's objects."""
+    from common.submission import COLUMNS, read_rows
+
+    rows = read_rows(submission, COLUMNS).groupby("ImageId")["EncodedPixels"]
+    return {str(image_id): [text for text in texts if text] for image_id, texts in rows}
 
 
 def _is_file(solution: Path) -> bool:

@@ -2,6 +2,7 @@
 
     python dsb/my_inference.py --dataset stage1_test.zip --sample-submission stage1_sample_submission.csv
     python dsb/my_inference.py --dataset stage1_train.zip --fold 0 --score stage1_train.zip --picture pictures
+    python dsb/my_inference.py --dataset my_pictures --weights small --picture drawn --labels labels
 
 Writes a checked CSV, `ImageId,EncodedPixels`. Killed and started again, it finishes the same file.
 """
@@ -11,19 +12,16 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from common.cli import parse_inference_flags
 from common.config import OneLineParser
 from common.errors import run_main
-from dsb.inference import PRESETS, infer
+from dsb.inference import infer, parse_flags
 
 
 def main() -> None:
     """Predict, write, check, and score where asked."""
     parser = OneLineParser(__doc__)
     parser.add_argument("--published", action="store_true", help="resolve overlaps as the published code does")
-    flags = parse_inference_flags(
-        PRESETS, dataset="data/stage1_test", output="submissions/dsb_single.csv", parser=parser
-    )
+    flags = parse_flags(parser, "submissions/dsb_single.csv")
 
     def prepare(detector, config):
         from common.postprocess import separated_runs

@@ -12,11 +12,10 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from common.cli import parse_inference_flags
 from common.config import OneLineParser
 from common.errors import run_main
 from common.predict import picture_rng
-from dsb.inference import PRESETS, infer
+from dsb.inference import infer, parse_flags
 
 
 def main() -> None:
@@ -25,7 +24,7 @@ def main() -> None:
     parser.add_argument("--channel-shift", action="store_true", help="shift the views' channels, as the text says")
     parser.add_argument("--swap-scales", action="store_true", help="scale 1 is the width's, as the text says")
     parser.add_argument("--published", action="store_true", help="resolve overlaps as the published code does")
-    flags = parse_inference_flags(PRESETS, dataset="data/stage1_test", output="submissions/dsb_tta.csv", parser=parser)
+    flags = parse_flags(parser, "submissions/dsb_tta.csv")
 
     def prepare(detector, config):
         from common.postprocess import merged_runs

@@ -169,3 +169,22 @@ def test_weights_of_the_latest_run(tmp_path):
         (tmp_path / name / "last.h5").touch()
         assert find_weights("last", tmp_path, ["2", "1"], "leaf/train.py") == tmp_path / name / "last.h5"
     assert find_weights(str(tmp_path / "1" / "last.h5"), tmp_path, [], "leaf/train.py") == tmp_path / "1" / "last.h5"
+
+
+def test_weights_that_came_with_the_project(tmp_path, capsys):
+    for name in ("small", "large"):
+        (tmp_path / "shipped" / name).mkdir(parents=True)
+        (tmp_path / "shipped" / name / "weights.h5").touch()
+    (tmp_path / "shipped" / "notes").mkdir()
+    shipped = tmp_path / "shipped"
+    assert find_weights("small", tmp_path, [], "train.py", shipped=shipped) == shipped / "small" / "weights.h5"
+    for name in ("last", "notes"):
+        with pytest.raises(InputError, match=r", or large, which came with the project, or small, which came"):
+            find_weights(name, tmp_path, ["1"], "train.py", shipped=shipped)
+    with pytest.raises(InputError, match="no such file"):
+        find_weights("small", tmp_path, [], "train.py")
+    with pytest.raises(SystemExit):
+        parse_inference_flags(
+            PRESETS, dataset="d", output="s.csv", shipped=shipped, parser=OneLineParser(None), arguments=["--help"]
+        )
+    assert "last|large|small|PATH" in capsys.readouterr().out

@@ -181,9 +181,36 @@ def test_several_unusable_pictures_are_counted(train, load):
 def test_other_folders_are_refused(tmp_path, load):
     with pytest.raises(InputError, match="nowhere: no such folder"):
         load(tmp_path / "nowhere")
-    save_picture(tmp_path / "photos" / "x.png", np.zeros((3, 3), np.uint8))
-    with pytest.raises(InputError, match=r"photos: no pictures found; .*<id>/images/<id>\.png"):
-        load(tmp_path / "photos")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "x.txt").write_text("no picture")
+    with pytest.raises(InputError, match=r"notes: no pictures found; .*<id>/images/<id>\.png"):
+        load(tmp_path / "notes")
+
+
+def test_pictures_of_any_kind_need_no_layout(tmp_path, load):
+    rng = np.random.default_rng(0)
+    colour = rng.integers(0, 256, (20, 30, 3)).astype(np.uint8)
+    save_picture(tmp_path / "mine" / "a.b.png", colour)
+    save_picture(tmp_path / "mine" / "deeper" / "c.TIF", (colour[..., 0].astype(np.uint16) << 8) + 7)
+    save_picture(tmp_path / "mine" / "d.bmp", colour[:5])
+    save_picture(tmp_path / "mine" / "e.jpeg", colour)
+    (tmp_path / "mine" / "readme.txt").write_text("not a picture")
+    pictures = load(tmp_path / "mine")
+    assert pictures.image_ids == ["a.b", "c", "d", "e"]
+    assert not pictures.has_masks
+    assert pictures.sizes.tolist() == [[20, 30], [20, 30], [5, 30], [20, 30]]
+    np.testing.assert_array_equal(pictures.load_image(0), colour)
+    assert pictures.load_image(1).shape == (20, 30, 3)
+
+
+def test_one_picture_of_kaggle_s_is_not_taken_for_its_masks():
+    names = ["images/a.png", "masks/1.png", "masks/2.png"]
+    assert [picture.image_id for picture in find_pictures(names, "a")] == ["a"]
+
+
+def test_loose_pictures_of_one_name_are_refused():
+    with pytest.raises(InputError, match=r"mine: x/a\.tif and a\.png have one id; leave out one of them"):
+        find_pictures(["x/a.tif", "a.png"], "mine")
 
 
 def test_an_id_in_two_places_or_with_two_pictures_is_refused():

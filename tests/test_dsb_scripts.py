@@ -4,15 +4,19 @@ import csv
 import signal
 import time
 
+import cv2
+import numpy as np
 import pytest
 
+from common.instances import Instances
+from common.rle import encode_instances
 from common.submission import check_submission, read_image_ids, read_rows
 from tests.scripts import INFERENCE, TINY, TRAINING, finish, run_here, start
 
 TEST = ["--dataset", "data/stage1_test", "--sample-submission", "data/stage1_sample_submission.csv"]
 TRAINING_FLAGS = "dataset weights logs preset fold epochs steps-per-epoch limit seed skip-bad"
 INFERENCE_FLAGS = "dataset weights logs preset fold limit seed skip-bad output sample-submission workers confidence"
-INFERENCE_FLAGS += " score picture"
+INFERENCE_FLAGS += " score picture labels"
 
 pytestmark = pytest.mark.slow
 
@@ -62,7 +66,7 @@ def trained(folder, interrupted):
 @pytest.fixture(scope="module")
 def single(folder, trained):
     """The single prediction of the test set, undisturbed."""
-    flags = ["--score", "data/stage1_solution.csv", "--picture", "pictures", "--workers", 0]
+    flags = ["--score", "data/stage1_solution.csv", "--picture", "pictures", "--labels", "labels", "--workers", 0]
     return finish(start(folder, "my_inference.py", *TEST, *flags))
 
 
@@ -99,6 +103,29 @@ def test_single_prediction_of_a_test_set(single, folder):
     assert (read_rows(submission, ["EncodedPixels"])["EncodedPixels"] != "").any()
     assert f" over {len(image_ids)} pictures\n" in output
     assert {path.stem for path in (folder / "pictures").iterdir()} == {*image_ids, "overview"}
+
+
+def test_label_images_are_those_of_the_submission(single, folder):
+    submission = folder / "submissions" / "dsb_single.csv"
+    labels = sorted((folder / "labels").iterdir())
+    assert [path.name for path in labels] == [f"{image_id}.tif" for image_id in sorted(read_image_ids(submission))]
+    texts = read_rows(submission, ["ImageId", "EncodedPixels"]).groupby("ImageId")["EncodedPixels"]
+    for path in labels:
+        label_image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        assert label_image.dtype == np.uint16
+        objects = Instances.from_label_image(label_image.astype(np.int32))
+        assert encode_instances(objects, label_image.shape) == [text for text in texts.get_group(path.stem) if text]
+
+
+def test_half_of_the_size_is_enough_for_the_same_prediction(trained, folder):
+    code, output, errors = finish(start(folder, "export.py", "--half", "--output", "half/weights.h5"))
+    assert (code, output, errors) == (0, "wrote half/weights.h5\n", [])
+    sizes = [(folder / name).stat().st_size for name in ("half/weights.h5", "logs/003/last.h5")]
+    assert sizes[0] < 0.75 * sizes[1]
+    flags = ["--weights", "half/weights.h5", "--output", "half.csv", "--limit", 3]
+    code, _, errors = finish(start(folder, "my_inference.py", *TEST, *flags))
+    assert (code, errors) == (0, [])
+    assert read_image_ids(folder / "half.csv") == read_image_ids(folder / "submissions" / "dsb_single.csv")[:3]
 
 
 def test_killed_inference_finishes_the_same_file(single, folder):

@@ -6,7 +6,6 @@ from common.visualize import (
     GREEN,
     RED,
     YELLOW,
-    brighten,
     draw_comparison,
     draw_instances,
     inner_contour,
@@ -81,15 +80,6 @@ def test_comparison_tells_hits_from_misses_and_inventions():
     assert coloured(drawn[12:18, 2:8], GREEN).sum() == 20
     strict = draw_comparison(GREY, true, predicted, threshold=30 / 36)
     assert not coloured(strict, YELLOW).any()
-
-
-def test_dark_picture_is_stretched_and_others_stay():
-    dark = np.full((50, 50, 3), 5, dtype=np.uint8)
-    dark[10:20, 10:20] = 50
-    assert np.unique(brighten(dark)).tolist() == [26, 255]
-    assert (brighten(np.zeros((4, 4, 3), np.uint8)) == 0).all()
-    bright = np.full((4, 4, 3), 255, np.uint8)
-    assert (brighten(bright) == bright).all()
 
 
 def test_overview_keeps_heights_and_order():
