@@ -1,8 +1,9 @@
-"""Augmentation after the crop in imgaug's terms: an equivalent of `common.augment.flip_rotate_shift`."""
+"""Augmentation after the crop by imgaug: an equivalent of `common.augment.flip_rotate_shift`, or any other pipeline."""
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -40,17 +41,41 @@ def augment_imgaug(
     Source:
         Third-place solution of the Data Science Bowl 2018; a little worse than its own augmentation, its author found.
     """
-    augmenters, segmaps = _import_imgaug()
     shift = round(channel_shift_range)
-    quarters = augmenters.OneOf([augmenters.Affine(rotate=degrees) for degrees in (0, 90, 180, 270)])
-    pipeline = augmenters.Sequential(
-        [
-            augmenters.Fliplr(0.5),
-            *([] if upright else [augmenters.Flipud(0.5), quarters]),
-            augmenters.Sometimes(0.5, augmenters.Affine(rotate=(-rotation_range, rotation_range))),
-            augmenters.Add((-shift, shift), per_channel=True),
-        ]
-    )
+
+    def build(augmenters: ModuleType) -> Any:
+        quarters = augmenters.OneOf([augmenters.Affine(rotate=degrees) for degrees in (0, 90, 180, 270)])
+        return augmenters.Sequential(
+            [
+                augmenters.Fliplr(0.5),
+                *([] if upright else [augmenters.Flipud(0.5), quarters]),
+                augmenters.Sometimes(0.5, augmenters.Affine(rotate=(-rotation_range, rotation_range))),
+                augmenters.Add((-shift, shift), per_channel=True),
+            ]
+        )
+
+    return apply_imgaug(build, image, layers, rng)
+
+
+def apply_imgaug(
+    build: Callable[[ModuleType], Any], image: np.ndarray, layers: Sequence[np.ndarray], rng: np.random.Generator
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Change a picture and its label layers alike by a pipeline of imgaug's.
+
+    Args:
+        build: from the module `imgaug.augmenters` to the pipeline.
+        image: (H, W, 3) uint8.
+        layers: its objects, (H, W) int32 label images, 0 = background.
+        rng: source of imgaug's seed.
+
+    Returns:
+        The same shapes and dtypes.
+
+    Raises:
+        InputError: imgaug is not installed.
+    """
+    augmenters, segmaps = _import_imgaug()
+    pipeline = build(augmenters)
     pipeline.seed_(int(rng.integers(2**31)))
     if not layers:
         return pipeline(image=np.ascontiguousarray(image)), []

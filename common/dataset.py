@@ -1,6 +1,7 @@
 """Training batches: from pictures and label layers to the arrays that the network learns from."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Protocol
 
 import cv2
@@ -8,6 +9,7 @@ import numpy as np
 
 from common.augment import flip_rotate_shift, rescale_and_crop
 from common.augment_imgaug import augment_imgaug
+from common.changes import Change
 from common.colours import recolour, stretch_contrast
 from common.config import Config
 from common.errors import InputError
@@ -46,12 +48,14 @@ class BatchLoader:
         dataset: where pictures come from.
         config: crop, augmentation and batch sizes, seed.
         training: rebalance and augment as the config says; otherwise pictures are only rescaled and cropped.
+        change: what `config.augment` does after the crop; flips, rotations and channel shifts by default.
     """
 
-    def __init__(self, dataset: TrainingSet, config: Config, *, training: bool) -> None:
+    def __init__(self, dataset: TrainingSet, config: Config, *, training: bool, change: Change | None = None) -> None:
         self.dataset = dataset
         self.config = config
         self.training = training
+        self.change = change or _usual_change(config)
         indices = np.arange(len(dataset.image_ids))
         if training and config.balanced and len(config.class_names) > 1:
             indices = class_balanced_indices([dataset.load_class_ids(index) for index in indices.tolist()])
@@ -134,15 +138,7 @@ class BatchLoader:
             crop_at_origin=config.crop_at_origin,
         )
         if self.training and config.augment:
-            change = augment_imgaug if config.imgaug else flip_rotate_shift
-            crop, crop_layers = change(
-                crop,
-                crop_layers,
-                rng,
-                rotation_range=config.rotation_range,
-                channel_shift_range=config.channel_shift_range,
-                upright=config.upright,
-            )
+            crop, crop_layers = self.change(crop, crop_layers, rng)
             if config.recolour and rng.random() < config.recolour:
                 crop = recolour(crop, rng)
         return crop, crop_layers
@@ -165,3 +161,12 @@ def mini_masks(label_image: np.ndarray, labels: np.ndarray, boxes: np.ndarray, s
         crop = (label_image[y1:y2, x1:x2] == label).view(np.uint8) * np.uint8(255)
         np.greater(cv2.resize(crop, (size, size), interpolation=cv2.INTER_LINEAR), 127, out=mask.view(bool))
     return masks
+
+
+def _usual_change(config: Config) -> Change:
+    return partial(
+        augment_imgaug if config.imgaug else flip_rotate_shift,
+        rotation_range=config.rotation_range,
+        channel_shift_range=config.channel_shift_range,
+        upright=config.upright,
+    )

@@ -15,6 +15,7 @@ from common.config import Config
 from common.folds import FOLD_SEED
 
 if TYPE_CHECKING:
+    from common.changes import Change
     from common.dataset import TrainingSet
     from common.detect import Detector
     from common.detections import Paintable
@@ -41,6 +42,7 @@ def train(
     previous: str | None = None,
     first: str = "none",
     rate: Callable[[Found], float] | None = None,
+    change: "Change | None" = None,
 ) -> None:
     """Train a model, or go on with a run that was begun.
 
@@ -52,6 +54,7 @@ def train(
         previous: see `load_start`.
         first: see `load_start`.
         rate: from what was found in some of the held-out pictures to the run's score, higher is better.
+        change: see `BatchLoader`.
     """
     config = _as_trained(config, flags, previous, first)
 
@@ -67,7 +70,7 @@ def train(
     fit(
         model,
         config,
-        BatchLoader(training, config, training=True),
+        BatchLoader(training, config, training=True, change=change),
         BatchLoader(watched, config, training=False) if watched else None,
         flags.logs / config.name,
         resume=resume,

@@ -1,0 +1,170 @@
+"""Random changes of training pictures that know up from down, each a small part that can be combined with others.
+
+A change takes a picture, (H, W, 3) uint8, its label layers, (H, W) int32 each, and a generator, and returns new ones of
+the same shapes and dtypes. Pictures are interpolated bilinearly, labels not at all; what comes in from outside is 0.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+
+Changed: TypeAlias = tuple[np.ndarray, list[np.ndarray]]
+Change: TypeAlias = Callable[[np.ndarray, Sequence[np.ndarray], np.random.Generator], Changed]
+
+GRID = 4  # points a side of the grid that `Displace` moves
+_SHARPEN = np.array([[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]], np.float32)
+
+
+@dataclass(frozen=True)
+class FlipLeftRight:
+    """Flips with a chance of `share`."""
+
+    share: float = 0.5
+
+    def __call__(self, image: np.ndarray, layers: Sequence[np.ndarray], rng: np.random.Generator) -> Changed:
+        """Flip, or leave as it is."""
+        if rng.random() >= self.share:
+            return image, list(layers)
+        return cv2.flip(image, 1), [cv2.flip(layer, 1) for layer in layers]
+
+
+@dataclass(frozen=True)
+class Affine:
+    """Scales, shears, rotates and shifts about the centre.
+
+    Attributes:
+        scale: most that the factor on both axes differs from 1.
+        shift_y: largest shift either way, share of the height.
+        shift_x: likewise, of the width.
+        rotation: largest angle either way, degrees.
+        shear: largest angle either way by which verticals lean, degrees.
+    """
+
+    scale: float = 0.0
+    shift_y: float = 0.0
+    shift_x: float = 0.0
+    rotation: float = 0.0
+    shear: float = 0.0
+
+    def __call__(self, image: np.ndarray, layers: Sequence[np.ndarray], rng: np.random.Generator) -> Changed:
+        """Draw the matrix, and warp."""
+        height, width = image.shape[:2]
+        matrix = self.draw_matrix((height, width), rng)
+        labels = [cv2.warpAffine(layer, matrix, (width, height), flags=cv2.INTER_NEAREST) for layer in layers]
+        return cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR), labels
+
+    def draw_matrix(self, image_shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+        """Return (2, 3) float64, from x, y to x, y.
+
+        Args:
+            image_shape: (height, width), pixels.
+            rng: source of scale, rotation, shear, and the shifts along y and x, drawn in this order.
+        """
+        limits = np.array([self.scale, self.rotation, self.shear, self.shift_y, self.shift_x])
+        scale, rotation, shear, shift_y, shift_x = rng.uniform(-limits, limits)
+        angle, lean = np.deg2rad([rotation, shear])
+        turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])  # counter-clockwise
+        linear = (1 + scale) * turn @ np.array([[1, np.tan(lean)], [0, 1]])
+        size = np.array(image_shape[::-1])
+        centre = (size - 1) / 2
+        return np.column_stack([linear, centre - linear @ centre + [shift_x, shift_y] * size])
+
+
+@dataclass(frozen=True)
+class Displace:
+    """Moves the points of a coarse grid, and all between them with them: what breathing does to a chest.
+
+    Attributes:
+        least: smallest standard deviation of the points' shifts, share of height and width.
+        most: largest.
+    """
+
+    least: float
+    most: float
+
+    def __call__(self, image: np.ndarray, layers: Sequence[np.ndarray], rng: np.random.Generator) -> Changed:
+        """Draw the shifts, and look every pixel up where it comes from."""
+        height, width = image.shape[:2]
+        shifts = rng.normal(0, rng.uniform(self.least, self.most), (GRID, GRID, 2)) * [width, height]
+        smooth = cv2.resize(shifts.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+        x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+        x, y = x + smooth[..., 0], y + smooth[..., 1]
+        rows, columns = np.rint(y).astype(int), np.rint(x).astype(int)
+        inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+        rows, columns = rows.clip(0, height - 1), columns.clip(0, width - 1)
+        labels = [np.where(inside, layer[rows, columns], layer.dtype.type(0)) for layer in layers]
+        return cv2.remap(image, x, y, cv2.INTER_LINEAR), labels
+
+
+@dataclass(frozen=True)
+class Brighten:
+    """Multiplies the values by a factor that differs from 1 by `most` at most."""
+
+    most: float
+
+    def __call__(self, image: np.ndarray, layers: Sequence[np.ndarray], rng: np.random.Generator) -> Changed:
+        """Multiply, and cut at 255."""
+        return _scale_values(image, rng.uniform(1 - self.most, 1 + self.most), 0.0), list(layers)
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Multiplies the values' distances from middle grey by a factor that differs from 1 by `most` at most."""
+
+    most: float
+
+    def __call__(self, image: np.ndarray, layers: Sequence[np.ndarray], rng: np.random.Generator) -> Changed:
+        """Stretch or squeeze, and cut at 0 and 255."""
+        return _scale_values(image, rng.uniform(1 - self.most, 1 + self.most), 127.5), list(layers)
+
+
+@dataclass(frozen=True)
+class Sharpen:
+    """Adds up to `most` times what distinguishes a pixel from its eight neighbours."""
+
+    most: float
+
+    def __call__(self, image: np.ndarray, layers: Sequence[np.ndarray], rng: np.random.Generator) -> Changed:
+        """Add, and cut at 0 and 255."""
+        kernel = rng.uniform(0, self.most) * _SHARPEN
+        kernel[1, 1] += 1
+        return cv2.filter2D(image, -1, kernel), list(layers)
+
+
+@dataclass(frozen=True)
+class SomeOf:
+    """Makes `least` to `most` of several changes, each number as likely, drawn anew and in a new order every time."""
+
+    changes: Sequence[Change]
+    least: int
+    most: int
+
+    def __call__(self, image: np.ndarray, layers: Sequence[np.ndarray], rng: np.random.Generator) -> Changed:
+        """Draw, and make the changes one after the other."""
+        count = int(rng.integers(self.least, self.most + 1))
+        changed = image, list(layers)
+        for i in rng.permutation(len(self.changes))[:count].tolist():
+            changed = self.changes[i](*changed, rng)
+        return changed
+
+
+@dataclass(frozen=True)
+class AllOf:
+    """Makes several changes, one after the other."""
+
+    changes: Sequence[Change]
+
+    def __call__(self, image: np.ndarray, layers: Sequence[np.ndarray], rng: np.random.Generator) -> Changed:
+        """Make them."""
+        changed = image, list(layers)
+        for change in self.changes:
+            changed = change(*changed, rng)
+        return changed
+
+
+def _scale_values(image: np.ndarray, factor: float, fixed: float) -> np.ndarray:
+    """Scale the values about one that stays, rounded and cut to 0-255."""
+    return cv2.addWeighted(image, factor, image, 0, fixed * (1 - factor))
