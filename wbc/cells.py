@@ -1,0 +1,76 @@
+"""From the mask of a picture to its cells: one threshold, the missing border, and connected components."""
+
+import cv2
+import numpy as np
+
+from common.errors import InputError
+from common.pictures import decode_picture
+
+MASK_THRESHOLD = 10  # grey, 0-255: only what is brighter is cell
+LARGEST_DIFFERENCE = 8  # pixels, of a mask's height or width from its picture's: LISC's masks are so much smaller
+
+
+def decode_cell_mask(data: bytes, name: str) -> np.ndarray:
+    """Decode the mask of all cells of a picture, white on black.
+
+    Args:
+        data: the file's content.
+        name: the file's name, for messages.
+
+    Returns:
+        (H, W) bool.
+
+    Raises:
+        InputError: no picture, or one that is not black but too dark to have cells.
+    """
+    grey = cv2.cvtColor(decode_picture(data, name), cv2.COLOR_RGB2GRAY)
+    brightest = int(grey.max())
+    if 0 < brightest <= MASK_THRESHOLD:
+        raise InputError(f"{name}: nothing is brighter than {brightest} of 255; masks are white on black")
+    return grey > MASK_THRESHOLD
+
+
+def fit_mask(mask: np.ndarray, image_shape: tuple[int, int]) -> np.ndarray:
+    """Bring a mask to its picture's size: evenly padded where it is smaller, cut where it is larger.
+
+    Where the difference is odd, the bottom or right has the larger share.
+
+    Args:
+        mask: (h, w) bool, whose centre is the picture's.
+        image_shape: (height, width) of the picture, pixels.
+
+    Returns:
+        (height, width) bool.
+
+    Raises:
+        ValueError: the sizes differ by more than `LARGEST_DIFFERENCE`.
+
+    Example:
+        >>> fit_mask(np.ones((1, 4), bool), (3, 2)).astype(int).tolist()
+        [[0, 0], [1, 1], [0, 0]]
+    """
+    differences = [side - own for side, own in zip(image_shape, mask.shape, strict=True)]
+    if max(map(abs, differences)) > LARGEST_DIFFERENCE:
+        raise ValueError(
+            f"a mask of {mask.shape[0]} x {mask.shape[1]} pixels for a picture of {image_shape[0]} x {image_shape[1]}"
+        )
+    pads = [(max(d, 0) // 2, max(d, 0) - max(d, 0) // 2) for d in differences]
+    tops = [max(-d, 0) // 2 for d in differences]
+    padded = np.pad(mask, pads)
+    return padded[tops[0] : tops[0] + image_shape[0], tops[1] : tops[1] + image_shape[1]]
+
+
+def label_cells(mask: np.ndarray) -> np.ndarray:
+    """Number the cells of a mask: pixels that touch, corner to corner as well, are of one cell.
+
+    Args:
+        mask: (H, W) bool.
+
+    Returns:
+        (H, W) int32, 0 = background, labels 1 to N.
+
+    Example:
+        >>> label_cells(np.array([[1, 0, 0, 1], [0, 1, 0, 1]], bool)).tolist()
+        [[1, 0, 0, 2], [0, 1, 0, 2]]
+    """
+    return cv2.connectedComponents(mask.view(np.uint8), connectivity=8)[1]

@@ -1,0 +1,80 @@
+"""The figures of the published run on white blood cells, and of what a CPU can train."""
+
+from dataclasses import dataclass
+
+from common.config import Config, Stage, option
+
+CLASS_NAMES = ("Basophil", "Eosinophil", "Lymphocyte", "Monocyte", "Neutrophil")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WBCConfig(Config):
+    """White blood cells of five classes."""
+
+    name: str = option("wbc", "names the run's folder under --logs")
+    class_names: tuple[str, ...] = option(CLASS_NAMES, "names of the class folders; that of class 1 first")
+
+
+PUBLISHED = WBCConfig(
+    geometry="library",
+    min_dim=768,
+    max_dim=768,
+    crop_size=768,
+    augment=False,
+    aspect_ratio=1.0,
+    min_enlarge=0.1,
+    zoom=1.0,
+    trunk="resnet50",
+    anchor_scales=(32, 64, 128, 256, 512),
+    batch_size=1,
+    steps_per_epoch=60,
+    validation_steps=2,
+    schedule=(Stage(75, 1e-3, "3+"),),
+    confidence=0.8,
+    dilation=False,
+)
+
+# From nothing, on a CPU: pictures of one cell each, all brought to one size, in which a cell is 50 to 120 pixels wide.
+SMALL = WBCConfig(
+    min_dim=128,
+    max_dim=128,
+    crop_size=128,
+    pixel_std=58.0,
+    balanced=True,
+    aspect_ratio=1.2,
+    min_enlarge=0.1,
+    min_zoom=0.8,
+    zoom=1.25,
+    rotation_range=30.0,
+    channel_shift_range=10.0,
+    mini_mask_size=28,
+    max_instances=16,
+    trunk="small",
+    norm="group",
+    fpn_channels=128,
+    rpn_channels=128,
+    head_channels=256,
+    mask_channels=64,
+    mask_convs=2,
+    bfloat16=True,
+    anchor_scales=(16, 48, 72, 96, 120),  # every cell of the training part meets one with an IoU above 0.5
+    rpn_train_anchors=64,
+    pre_nms_limit=500,
+    train_proposals=100,
+    detect_proposals=100,
+    train_rois=32,
+    batch_size=4,
+    steps_per_epoch=400,
+    optimizer="adamw",
+    decay="cosine",
+    warmup_steps=200,
+    weight_decay=0.05,
+    ema=0.999,
+    schedule=(Stage(20, 1e-3),),
+    validation_steps=15,
+    score_every=4,
+    score_limit=60,
+    confidence=0.1,
+    max_detections=20,
+    dilation=False,
+)

@@ -1,0 +1,93 @@
+"""The confusion matrix of matched masks: which class was found where which one is."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from common.comparison import Comparison
+from common.files import written_aside
+from common.pictures import save_picture
+
+FIRST_COLUMN, LINE, CELL_WIDTH = 130, 34, 96  # pixels of the drawn table
+WHITE, BLACK, BLUE = (255, 255, 255), (0, 0, 0), (40, 90, 200)
+
+
+def confusion_matrix(
+    comparisons: Iterable[Comparison], num_classes: int, *, threshold: float = 0.5, lowest_score: float = 0.5
+) -> np.ndarray:
+    """Count the pairs of true and predicted classes.
+
+    A prediction, the best first, takes the true object of whatever class that it overlaps most, of those that are left
+    and whose IoU reaches the threshold.
+
+    Args:
+        comparisons: a picture each.
+        num_classes: K, background included.
+        threshold: IoU.
+        lowest_score: worse predictions do not count.
+
+    Returns:
+        (K, K) int64, a row a true class, a column a predicted one. Row 0 holds predictions that took nothing, column 0
+        true objects that were not taken.
+    """
+    matrix = np.zeros((num_classes, num_classes), np.int64)
+    for comparison in comparisons:
+        left = comparison.true_class_ids.copy()
+        for j in np.argsort(-comparison.scores, kind="stable").tolist():
+            if comparison.scores[j] < lowest_score:
+                break
+            ious = np.where(left > 0, comparison.ious[:, j], 0.0)
+            taken = int(ious.argmax()) if ious.max(initial=0.0) >= threshold else None
+            matrix[0 if taken is None else left[taken], comparison.predicted_class_ids[j]] += 1
+            if taken is not None:
+                left[taken] = 0
+        np.add.at(matrix[:, 0], left[left > 0], 1)
+    return matrix
+
+
+def save_confusion(path: Path, matrix: np.ndarray, class_names: Sequence[str]) -> None:
+    """Write the counts as a CSV, and as a picture of the same name.
+
+    Args:
+        path: the CSV.
+        matrix: see `confusion_matrix`.
+        class_names: of the classes 1, 2, ...
+    """
+    rows, columns = ("nothing", *class_names), ("missed", *class_names)
+    lines = [",".join(("true", *columns))]
+    lines += [",".join((name, *map(str, counts))) for name, counts in zip(rows, matrix.tolist(), strict=True)]
+    with written_aside(path) as aside:
+        aside.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    save_picture(path.with_suffix(".png"), draw_confusion(matrix, class_names))
+
+
+def draw_confusion(matrix: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
+    """Draw the counts as a table, each field the bluer the larger its share of its row.
+
+    Args:
+        matrix: see `confusion_matrix`.
+        class_names: of the classes 1, 2, ...
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    size = len(matrix)
+    sheet = np.full((LINE * (size + 1), FIRST_COLUMN + CELL_WIDTH * size, 3), 255, np.uint8)
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    _write(sheet, "true \\ predicted", 6, 0, BLACK)
+    for i, (row, column) in enumerate(zip(("nothing", *class_names), ("missed", *class_names), strict=True)):
+        _write(sheet, row, 6, i + 1, BLACK)
+        _write(sheet, column, FIRST_COLUMN + CELL_WIDTH * i + 6, 0, BLACK)
+        for j in range(size):
+            top, left = LINE * (i + 1), FIRST_COLUMN + CELL_WIDTH * j
+            colour = np.rint(np.array(WHITE) + shares[i, j] * (np.array(BLUE) - WHITE))
+            sheet[top + 1 : top + LINE, left + 1 : left + CELL_WIDTH] = colour
+            _write(sheet, str(matrix[i, j]), left + 6, i + 1, WHITE if shares[i, j] > 0.5 else BLACK)
+    return sheet
+
+
+def _write(sheet: np.ndarray, text: str, left: int, line: int, colour: tuple[int, int, int]) -> None:
+    at = (left, LINE * line + LINE * 2 // 3)
+    cv2.putText(sheet, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, 1, cv2.LINE_AA)

@@ -1,0 +1,209 @@
+"""The class-folder layout: <subset>/image/<Class>/<name>.png, and the masks under <subset>/mask likewise."""
+
+import dataclasses
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from common.errors import InputError
+from common.files import FileTree, open_tree
+from common.instances import Instances
+from common.pictures import decode_picture
+from common.usable import read_usable
+from wbc.cells import decode_cell_mask, fit_mask, label_cells
+
+SUBSETS = ("train", "val", "detect")  # the last has no masks and no class folders
+SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"}
+
+
+@dataclass(frozen=True)
+class CellFiles:
+    """The files of a picture.
+
+    Attributes:
+        image_id: the picture's file name without its ending.
+        image_name: in the tree.
+        mask_name: in the tree; empty where there is none.
+        class_id: of all its cells, 1-based; 0 where it is not known.
+    """
+
+    image_id: str
+    image_name: str
+    mask_name: str = ""
+    class_id: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class CellSet:
+    """N pictures with cells of one class each. May be pickled and used from any thread or process.
+
+    Attributes:
+        tree: where the files are.
+        files: of each picture.
+        sizes: (N, 2) int, height and width, pixels.
+        counts: (N,) int, cells of each picture.
+    """
+
+    tree: FileTree
+    files: Sequence[CellFiles]
+    sizes: np.ndarray
+    counts: np.ndarray
+
+    def __len__(self) -> int:
+        """Return the number of pictures."""
+        return len(self.files)
+
+    @property
+    def image_ids(self) -> list[str]:
+        """The pictures' names."""
+        return [files.image_id for files in self.files]
+
+    def signature(self) -> str:
+        """Return a text that changes when the files change."""
+        return self.tree.signature()
+
+    def load_image(self, index: int) -> np.ndarray:
+        """Return a picture, (H, W, 3) uint8."""
+        return _load_image(self.tree, self.files[index])
+
+    def load_label_layers(self, index: int) -> list[np.ndarray]:
+        """Return the cells of a picture as one label image, (H, W) int32."""
+        height, width = self.sizes[index].tolist()
+        return [label_cells(_load_mask(self.tree, self.files[index], (height, width)))]
+
+    def load_class_ids(self, index: int) -> np.ndarray:
+        """Return the classes of a picture's cells, (count,) int32, all equal."""
+        return np.full(self.counts[index], self.files[index].class_id, np.int32)
+
+    def load_instances(self, index: int) -> Instances:
+        """Return the cells of a picture."""
+        return Instances.from_label_image(self.load_label_layers(index)[0], self.load_class_ids(index))
+
+    def select(self, indices: Sequence[int] | np.ndarray) -> "CellSet":
+        """Return the set of the pictures at `indices`, (K,) int or (N,) bool, in that order."""
+        order = np.arange(len(self))[np.asarray(indices)]
+        files = [self.files[i] for i in order.tolist()]
+        return dataclasses.replace(self, files=files, sizes=self.sizes[order], counts=self.counts[order])
+
+
+def load_cells(
+    path: str | os.PathLike[str],
+    subset: str,
+    class_names: Sequence[str],
+    *,
+    skip_bad: bool = False,
+    report: Callable[[str], object] = print,
+) -> CellSet:
+    """Open a subset, sorted by id, and look through all of its pictures and masks.
+
+    Args:
+        path: a folder or zip archive; the subsets stand in it or in a folder of it.
+        subset: "train", "val" or "detect".
+        class_names: of the class folders, that of class 1 first.
+        skip_bad: report unusable pictures and leave them out.
+        report: takes a line for the user.
+
+    Raises:
+        InputError: not such a folder or archive; a class folder of another name; an unusable picture, and `skip_bad`
+            is off.
+    """
+    tree = open_tree(path)
+    files = find_files(tree.names(), subset, class_names, str(tree.path))
+
+    def read(one: CellFiles) -> tuple[tuple[int, int], int]:
+        height, width = _load_image(tree, one).shape[:2]
+        cells = label_cells(_load_mask(tree, one, (height, width))) if subset != "detect" else np.zeros(1, np.int32)
+        return (height, width), int(cells.max())
+
+    usable = read_usable(read, files, source=f"{tree.path.name}/{subset}", skip_bad=skip_bad, report=report)
+    sizes, counts = zip(*(facts for _, facts in usable), strict=True)
+    return CellSet(tree, [one for one, _ in usable], np.array(sizes), np.array(counts))
+
+
+def find_files(names: Sequence[str], subset: str, class_names: Sequence[str], source: str) -> list[CellFiles]:
+    """Find the pictures of a subset, and their masks, among file names.
+
+    Args:
+        names: relative names with forward slashes; what does not fit the layout is ignored.
+        subset: "train", "val" or "detect".
+        class_names: of the class folders, that of class 1 first.
+        source: where the names are from, for messages.
+
+    Returns:
+        The files of each picture, sorted by id.
+
+    Raises:
+        InputError: no pictures, a class folder of another name, or two pictures of one name.
+
+    Example:
+        >>> find_files(["WBC/val/image/Monocyte/1.png", "WBC/val/mask/Monocyte/1.png"], "val", ["Monocyte"], "WBC")
+        [CellFiles(image_id='1', image_name='WBC/val/image/Monocyte/1.png', mask_name='WBC/val/mask/Monocyte/1.png', \
+class_id=1)]
+    """
+    paths = [path for path in map(PurePosixPath, names) if path.suffix.lower() in SUFFIXES]
+    if subset == "detect":
+        found = [CellFiles(path.stem, str(path)) for path in paths if path.parts[-3:-1] == (subset, "image")]
+    else:
+        masks = {path.with_suffix(""): str(path) for path in paths if path.parts[-4:-2] == (subset, "mask")}
+        found = [
+            CellFiles(
+                path.stem,
+                str(path),
+                masks.get(path.parents[2] / "mask" / path.parent.name / path.stem, ""),
+                _class_id(path.parent, class_names, source),
+            )
+            for path in paths
+            if path.parts[-4:-2] == (subset, "image")
+        ]
+    if not found:
+        layout = f"{subset}/image" if subset == "detect" else f"{subset}/image/<Class>"
+        raise InputError(f"{source}: no pictures in {layout}; give the folder or archive that holds {subset}")
+    return _sorted_by_id(found, source)
+
+
+def count_pictures(path: str | os.PathLike[str], subset: str, class_names: Sequence[str]) -> dict[int, int]:
+    """Return how many pictures of each class a subset has by its file names; none where there is no such subset.
+
+    Args:
+        path: see `load_cells`.
+        subset: "train" or "val".
+        class_names: see `load_cells`.
+    """
+    tree = open_tree(path)
+    names = [name for name in tree.names() if PurePosixPath(name).parts[-4:-2] == (subset, "image")]
+    files = find_files(names, subset, class_names, str(tree.path)) if names else []
+    return Counter(one.class_id for one in files)
+
+
+def _class_id(folder: PurePosixPath, class_names: Sequence[str], source: str) -> int:
+    if folder.name not in class_names:
+        raise InputError(f"{source}/{folder}: no class of {', '.join(class_names)}; rename or remove the folder")
+    return list(class_names).index(folder.name) + 1
+
+
+def _sorted_by_id(files: Sequence[CellFiles], source: str) -> list[CellFiles]:
+    by_id: dict[str, CellFiles] = {}
+    for one in files:
+        other = by_id.setdefault(one.image_id, one)
+        if other is not one:
+            raise InputError(f"{source}: {other.image_name} and {one.image_name} have one name; rename one of them")
+    return [by_id[image_id] for image_id in sorted(by_id)]
+
+
+def _load_image(tree: FileTree, files: CellFiles) -> np.ndarray:
+    return decode_picture(tree.read(files.image_name), f"{tree.path}/{files.image_name}")
+
+
+def _load_mask(tree: FileTree, files: CellFiles, image_shape: tuple[int, int]) -> np.ndarray:
+    """Return the mask of all cells, (*image_shape) bool."""
+    if not files.mask_name:
+        raise InputError(f"{tree.path}/{files.image_name}: has no mask; add it under mask/, or remove the picture")
+    name = f"{tree.path}/{files.mask_name}"
+    try:
+        return fit_mask(decode_cell_mask(tree.read(files.mask_name), name), image_shape)
+    except ValueError as error:
+        raise InputError(f"{name}: {error}; replace it") from None

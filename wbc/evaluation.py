@@ -1,0 +1,41 @@
+"""How well cells and their classes were found."""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from common.average_precision import AveragePrecision, average_precision
+from common.comparison import compare_masks
+from common.instances import Instances
+from wbc.confusion import confusion_matrix, save_confusion
+from wbc.dataset import count_pictures
+
+FEWEST_PICTURES = 10  # to train on, of a class that counts in the mean
+
+Pair = tuple[Instances, Instances]  # true and predicted cells of a picture
+
+
+def usual_classes(dataset: str | os.PathLike[str], class_names: Sequence[str]) -> list[int]:
+    """Return the classes with at least `FEWEST_PICTURES` pictures in train, or all where none has so many."""
+    counts = count_pictures(dataset, "train", class_names)
+    every = range(1, len(class_names) + 1)
+    return [class_id for class_id in every if counts.get(class_id, 0) >= FEWEST_PICTURES] or list(every)
+
+
+def score_masks(pairs: Iterable[Pair], class_ids: Sequence[int]) -> AveragePrecision:
+    """Return the average precision of masks at an IoU of 0.5."""
+    return average_precision((compare_masks(*pair) for pair in pairs), class_ids, thresholds=[0.5])
+
+
+def report(pairs: Sequence[Pair], dataset: str | os.PathLike[str], class_names: Sequence[str], output: Path) -> None:
+    """Print the average precision by class and its mean, and write the confusion matrix beside the CSV `output`."""
+    comparisons = [compare_masks(*pair) for pair in pairs]
+    result = average_precision(comparisons, range(1, len(class_names) + 1))
+    print(result.table(class_names))
+    path = output.with_name(f"{output.stem}_confusion.csv")
+    save_confusion(path, confusion_matrix(comparisons, len(class_names) + 1), class_names)
+    print(f"wrote {path}, and as a picture {path.with_suffix('.png').name}: cells by true and predicted class")
+    usual = usual_classes(dataset, class_names)
+    mean = score_masks(pairs, usual).mean
+    names = ", ".join(class_names[class_id - 1] for class_id in usual)
+    print(f"mAP at IoU 0.5: {mean:.4f} over {len(pairs)} pictures and the classes {names}")

@@ -1,0 +1,150 @@
+"""White blood cells of five classes: train on the class-folder layout, evaluate, predict, and prepare raw pictures.
+
+    python wbc/wbc.py prepare --images raw/images --masks raw/masks --dataset WBC
+    python wbc/wbc.py train --dataset WBC --weights coco          # as published
+    python wbc/wbc.py train --dataset WBC --preset small          # from nothing, on a CPU
+    python wbc/wbc.py evaluate --dataset WBC --picture pictures   # the pictures of val, scored
+    python wbc/wbc.py predict --dataset WBC --subset detect --splash splashes
+
+Training writes config.json, log.csv, TensorBoard events and weights to <logs>/wbc; prediction a CSV of masks with
+classes and scores; evaluation the confusion matrix beside it, too. Killed and started again, they go on.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from common import engine
+from common.cli import config_of_weights, find_weights, parse_inference_flags, parse_training_flags, run_command
+from common.config import OneLineParser
+from common.errors import InputError, run_main
+from wbc.config import CLASS_NAMES, PUBLISHED, SMALL, WBCConfig
+
+if TYPE_CHECKING:
+    from common.instances import Instances
+    from wbc.dataset import CellSet
+
+PRESETS = {"published": PUBLISHED, "small": SMALL}
+DATASET = "data/WBC"
+
+
+def train(arguments: Sequence[str]) -> None:
+    """Train on the pictures of train, and watch and score those of val."""
+    config, flags = parse_training_flags(__doc__, PRESETS, dataset=DATASET, arguments=arguments)
+
+    from wbc.dataset import load_cells
+    from wbc.evaluation import score_masks, usual_classes
+
+    training = load_cells(flags.dataset, "train", config.class_names, skip_bad=flags.skip_bad)
+    training = training.select(range(min(len(training), flags.limit or len(training))))
+    held_out = load_cells(flags.dataset, "val", config.class_names, skip_bad=flags.skip_bad)
+    usual = usual_classes(flags.dataset, config.class_names)
+
+    def rate(found: engine.Found) -> float:
+        predicted = ((index, detections.paint(config.mask_threshold)) for index, detections in found)
+        return score_masks(((held_out.load_instances(index), objects) for index, objects in predicted), usual).mean
+
+    first = "coco" if flags.preset == "published" else "none"
+    engine.train(config, flags, training, held_out, first=first, rate=rate)
+
+
+def predict(arguments: Sequence[str]) -> None:
+    """Predict a subset, and draw it where asked."""
+    _predict(arguments, "predict")
+
+
+def evaluate(arguments: Sequence[str]) -> None:
+    """Predict a subset with masks, score the masks, and count which classes were mistaken for which."""
+    config, flags, pictures, found = _predict(arguments, "evaluate")
+
+    from wbc.evaluation import report
+
+    true = map(pictures.load_instances, range(len(pictures)))
+    report(list(zip(true, found.values(), strict=True)), flags.dataset, config.class_names, flags.output)
+
+
+def prepare(arguments: Sequence[str]) -> None:
+    """Split raw pictures and masks, a folder a class, into train and val."""
+    parser = OneLineParser(__doc__)
+    add = parser.add_argument
+    add("--images", type=Path, required=True, metavar="PATH", help="folder or zip of the pictures, a folder a class")
+    add("--masks", type=Path, required=True, metavar="PATH", help="folder or zip of the masks, of the same names")
+    add("--dataset", type=Path, default=Path(DATASET), metavar="DIR", help=f"folder to write (default: {DATASET})")
+    add("--seed", type=int, default=PUBLISHED.seed, metavar="N", help="seed of the split (default: %(default)s)")
+    flags = parser.parse_args(arguments)
+
+    from common.files import open_tree
+    from wbc.prepare import plan, write_layout
+
+    if flags.seed < 0:
+        raise InputError(f"--seed {flags.seed}: must be at least 0")
+    images, masks = open_tree(flags.images), open_tree(flags.masks)
+    pictures = plan(images, masks, CLASS_NAMES, flags.seed)
+    write_layout(images, masks, pictures, flags.dataset)
+    counts = {name: sum(one.subset == name for one in pictures) for name in ("train", "val", "detect")}
+    print(f"wrote {flags.dataset}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+
+
+def _predict(
+    arguments: Sequence[str], command: str
+) -> tuple[WBCConfig, argparse.Namespace, "CellSet", Mapping[str, "Instances"]]:
+    """Write the CSV and what else is asked for; return the pictures, and the objects of each in their order."""
+    flags = _parse(arguments, command)
+    name = getattr(flags, "name", PRESETS[flags.preset].name)
+    weights = find_weights(flags.weights, flags.logs, [name], "wbc/wbc.py train")
+    config = config_of_weights(flags, weights, PRESETS)
+
+    from common.results import RESULT_COLUMNS, read_results
+    from wbc.dataset import load_cells
+
+    pictures = load_cells(flags.dataset, flags.subset, config.class_names, skip_bad=flags.skip_bad)
+    pictures = pictures.select(range(min(len(pictures), flags.limit or len(pictures))))
+    ids = pictures.image_ids
+    run = (config, weights, pictures, ids, flags.output, engine.prepare_results)
+    engine.predict(*run, columns=RESULT_COLUMNS, num_workers=flags.workers)
+    shapes = [(height, width) for height, width in pictures.sizes.tolist()]
+    found = read_results(flags.output, dict(zip(ids, shapes, strict=True)))
+    print(f"wrote {flags.output}: {len(ids)} pictures")
+    _draw(flags, pictures, found)
+    return config, flags, pictures, found
+
+
+def _parse(arguments: Sequence[str], command: str) -> argparse.Namespace:
+    parser = OneLineParser(__doc__)
+    subsets = ["train", "val", *(["detect"] if command == "predict" else [])]
+    parser.add_argument("--subset", choices=subsets, default="val", help="of the pictures (default: val)")
+    parser.add_argument("--splash", type=Path, metavar="DIR", help="write grey pictures with the cells in colour")
+    return parse_inference_flags(
+        PRESETS, dataset=DATASET, output="submissions/wbc.csv", submission=False, parser=parser, arguments=arguments
+    )
+
+
+def _draw(flags: argparse.Namespace, pictures: "CellSet", found: Mapping[str, "Instances"]) -> None:
+    from common.gallery import save_gallery
+    from common.pictures import save_picture
+    from common.splash import colour_splash
+
+    rows = {image_id: row for row, image_id in enumerate(pictures.image_ids)}
+
+    def true(image_id: str, _: tuple[int, int]) -> "Instances":
+        return pictures.load_instances(rows[image_id])
+
+    if flags.picture:
+        images = ((image_id, pictures.load_image(row)) for image_id, row in rows.items())
+        known = None if flags.subset == "detect" else true
+        save_gallery(flags.picture, images, lambda image_id, _: found[image_id], known)
+        print(f"wrote {flags.picture}: overview.png, and each picture with its cells")
+    if flags.splash:
+        for image_id, row in rows.items():
+            splashed = colour_splash(pictures.load_image(row), found[image_id])
+            save_picture(flags.splash / f"{image_id}.png", splashed)
+        print(f"wrote {flags.splash}: each picture in grey with its cells in colour")
+
+
+if __name__ == "__main__":
+    commands = {"train": train, "evaluate": evaluate, "predict": predict, "prepare": prepare}
+    run_main(lambda: run_command(__doc__, commands))
