@@ -1,0 +1,157 @@
+"""The figures of the known runs on chest radiographs, and of what a CPU can train."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from common.config import Config, Stage, option
+
+
+@dataclass(frozen=True, kw_only=True)
+class RSNAConfig(Config):
+    """Lung opacities, one class; the defaults are what all known runs share."""
+
+    name: str = option("pneumonia", "names the run's folder under --logs")
+    class_names: tuple[str, ...] = option(("Lung Opacity",), "names of the classes 1, 2, ...; background is not one")
+    fold: Literal["0", "1", "2", "3", "4", "all"] = option("0", "fold kept for validation; all: train on everything")
+    negatives: Literal["all", "even", "none"] = option(
+        "all", "patients without a box: all train; even: those with boxes repeated to as many; none: left out"
+    )
+
+    min_dim: int = option(256, "shorter side to which the pictures are shrunk, pixels", minimum=64, maximum=1024)
+    crop_size: int = option(256, "side of a training crop, pixels, a multiple of 64", minimum=64, maximum=1024)
+    aspect_ratio: float = option(1.0, "largest extra stretch of one axis", minimum=1, maximum=4)
+    min_enlarge: float = option(1.0, "largest scale is at least this", minimum=0.1, maximum=8)
+    zoom: float = option(1.0, "largest scale is at least --min-dim's times this", minimum=1, maximum=8)
+    augmentation: Literal["flip", "mdai", "transfer"] = option(
+        "transfer", "what --augment does: the flip left-right of 'lungfish', or that of the runs of these names"
+    )
+    train_rois: int = option(32, "regions of a training picture that the heads see", minimum=2)
+    max_instances: int = option(4, "boxes of a training picture; a random choice where there are more", minimum=1)
+    validation_steps: int = option(50, "batches that the validation losses see", minimum=0)
+    dilation: bool = option(False, "of no effect: boxes are predicted, not masks")
+
+    confidence: float = option(0.78, "lowest score of a detection", minimum=0, maximum=1)
+    detection_nms_threshold: float = option(
+        0.01, "detections that overlap a better one more are dropped", minimum=0, maximum=1
+    )
+    max_whole_side: int = option(65536, "no picture is cut into tiles", minimum=65536, maximum=65536)
+    max_detections: int = option(3, "detections of a picture", minimum=1)
+    tta: bool = option(False, "predict four views, mirrored and enlarged, and fuse their boxes")
+    fusion_iou: float = option(0.4, "boxes of several views or weights that overlap more are one", minimum=0, maximum=1)
+    fused_confidence: float = option(0.3, "lowest score of a fused box", minimum=0, maximum=1)
+    shrink: float = option(1.0, "factor on the sides of predicted boxes; the winners': 0.875", minimum=0.1, maximum=2)
+
+
+# A list of scales shorter than the five levels is continued by doubling: the library then has levels without anchors,
+# whose outputs it neither trains nor reads.
+LUNGFISH = RSNAConfig(
+    geometry="library",
+    augment=False,
+    augmentation="flip",
+    trunk="resnet50",
+    anchor_scales=(16, 32, 64, 128, 256),
+    batch_size=2,
+    steps_per_epoch=200,
+    # Its notebooks start anew for each of these.
+    schedule=(Stage(2, 6e-3, "heads"), Stage(10, 1e-3, "heads"), Stage(20, 1e-3, "4+"), Stage(30, 1e-3)),
+)
+
+# 1,000 pictures. It trained its batch norm, too, which this network keeps as it comes.
+LUNGFISH_SMALL = replace(LUNGFISH, steps_per_epoch=500, schedule=(Stage(5, 6e-3, "heads"),), confidence=0.7)
+
+# All pictures, in four trainings of five epochs; flips from the second on.
+LUNGFISH_BIG = replace(LUNGFISH, trunk="resnet101", augment=True, schedule=(Stage(15, 3e-3), Stage(20, 1e-3)))
+
+# The annotation service's starter, on 1,000 pictures.
+MDAI = replace(
+    LUNGFISH,
+    augment=True,
+    augmentation="mdai",
+    min_dim=64,
+    crop_size=64,
+    fpn_channels=32,
+    anchor_scales=(32, 64, 128, 256, 512),
+    rpn_train_anchors=16,
+    train_rois=16,
+    max_instances=3,
+    batch_size=8,
+    steps_per_epoch=100,
+    schedule=(Stage(1, 1e-3),),
+    confidence=0.9,
+    detection_nms_threshold=0.1,
+)
+MDAI_CLIENT = replace(MDAI, batch_size=16, train_proposals=200)
+
+# The kernel that starts from COCO, and a copy of it that differs. Its first two epochs were not augmented.
+TRANSFER = replace(
+    LUNGFISH,
+    augment=True,
+    augmentation="transfer",
+    anchor_scales=(32, 64, 128, 256, 512),
+    max_instances=3,
+    batch_size=8,
+    schedule=(Stage(2, 1e-2, "heads"), Stage(6, 5e-3), Stage(16, 1e-3)),
+    confidence=0.7,
+    detection_nms_threshold=0.1,
+)
+TRANSFER_COPY = replace(TRANSFER, max_instances=4, confidence=0.78, detection_nms_threshold=0.01)
+
+# From nothing, on a CPU: group norm and a narrow network.
+SMALL = RSNAConfig(
+    negatives="even",
+    augmentation="mdai",
+    trunk="small",
+    norm="group",
+    fpn_channels=64,
+    rpn_channels=64,
+    head_channels=128,
+    mask_channels=32,
+    mask_convs=1,
+    bfloat16=True,
+    pixel_std=58.0,
+    anchor_scales=(16, 32, 64, 96, 128),
+    mini_mask_size=28,
+    rpn_train_anchors=64,
+    pre_nms_limit=1000,
+    train_proposals=200,
+    detect_proposals=200,
+    optimizer="adamw",
+    decay="cosine",
+    warmup_steps=200,
+    weight_decay=0.02,
+    ema=0.999,
+    batch_size=4,
+    steps_per_epoch=400,
+    schedule=(Stage(12, 2e-3),),
+    validation_steps=8,
+    score_every=2,
+    score_limit=200,
+    confidence=0.5,
+    detection_nms_threshold=0.1,
+)
+
+# Minutes: enough to see it work.
+DEMO = replace(
+    SMALL,
+    min_dim=128,
+    crop_size=128,
+    anchor_scales=(8, 16, 32, 48, 64),
+    batch_size=8,
+    steps_per_epoch=100,
+    schedule=(Stage(4, 2e-3),),
+    warmup_steps=50,
+    ema=0.99,
+    score_limit=50,
+    confidence=0.3,
+)
+
+FROM_NOTHING = {"demo": DEMO, "small": SMALL}
+PRESETS = FROM_NOTHING | {
+    "lungfish": LUNGFISH,
+    "lungfish-small-data": LUNGFISH_SMALL,
+    "lungfish-big-data": LUNGFISH_BIG,
+    "mdai": MDAI,
+    "mdai-client": MDAI_CLIENT,
+    "transfer": TRANSFER,
+    "transfer-copy": TRANSFER_COPY,
+}

@@ -1,0 +1,67 @@
+"""The competition's labels: boxes of every patient, and the three classes in which patients were sorted."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from common.boxes import boxes_from_xywh
+from common.errors import InputError
+from common.submission import read_rows
+
+LABEL_COLUMNS = ("patientId", "x", "y", "width", "height", "Target")
+CLASS_COLUMNS = ("patientId", "class")
+CLASSES = ("Normal", "No Lung Opacity / Not Normal", "Lung Opacity")
+
+
+def read_labels(path: Path) -> dict[str, np.ndarray]:
+    """Read the boxes of every patient, in the order of their rows.
+
+    Args:
+        path: CSV with `LABEL_COLUMNS`: a row a box, Target 1; one with empty cells and Target 0 for a patient without.
+
+    Returns:
+        (N, 4) float64 of each patient, y1, x1, y2, x2, the picture's pixels.
+
+    Raises:
+        InputError: no such file, or a row that is not as it should be.
+    """
+    table = read_rows(path, LABEL_COLUMNS)
+    _, *cells, targets = (table[column].fillna("").str.strip() for column in LABEL_COLUMNS)
+    numbers = np.stack([pd.to_numeric(cell, errors="coerce").to_numpy(np.float64) for cell in cells], axis=1)
+    empty = np.all([cell == "" for cell in cells], axis=0)
+    whole = np.isfinite(numbers).all(axis=1) & (numbers[:, 2:] > 0).all(axis=1)
+    patients = table["patientId"].to_numpy(str)
+    good = np.where(targets == "1", whole, (targets == "0") & empty) & (patients != "")
+    _refuse(path, table, LABEL_COLUMNS, ~good, "Target is 1 with a box, or 0 with empty cells")
+    twice = pd.Series(patients).duplicated(keep=False).to_numpy() & (targets == "0").to_numpy()
+    _refuse(path, table, LABEL_COLUMNS, twice, "has other rows, too; a patient without boxes has one")
+    boxes = boxes_from_xywh(numbers)
+    rows = pd.Series(np.arange(len(table))).groupby(patients, sort=False).indices
+    return {str(patient): boxes[indices][~empty[indices]] for patient, indices in rows.items()}
+
+
+def read_classes(path: Path) -> dict[str, str]:
+    """Read the class of every patient.
+
+    Args:
+        path: CSV with `CLASS_COLUMNS`; patients may occur several times.
+
+    Raises:
+        InputError: no such file, an unknown class, or a patient with two of them.
+    """
+    table = read_rows(path, CLASS_COLUMNS)
+    _refuse(path, table, CLASS_COLUMNS, ~table["class"].isin(CLASSES).to_numpy(), f"choose one of {', '.join(CLASSES)}")
+    pairs = table[list(CLASS_COLUMNS)].drop_duplicates()
+    _refuse(path, pairs, CLASS_COLUMNS, pairs["patientId"].duplicated().to_numpy(), "has another class, too")
+    return dict(zip(pairs["patientId"], pairs["class"], strict=True))
+
+
+def _refuse(path: Path, table: pd.DataFrame, columns: tuple[str, ...], bad: np.ndarray, remedy: str) -> None:
+    """Raise an error about the first bad row, if there is one."""
+    rows = np.flatnonzero(bad)
+    if len(rows):
+        row = table.iloc[rows[0]]
+        more = f" ({len(rows) - 1} more)" if len(rows) > 1 else ""
+        text = ",".join(str(row[column]) for column in columns)
+        raise InputError(f"{path}: line {row.name + 2}: {text!r}: {remedy}{more}")

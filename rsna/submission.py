@@ -1,0 +1,143 @@
+"""The competition's CSV: a row a patient, and in it groups of `confidence x y width height` in the picture's pixels."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from common.boxes import boxes_from_xywh
+from common.errors import InputError
+from common.submission import read_rows
+
+COLUMNS = ("patientId", "PredictionString")
+GROUP = 5  # numbers of a box
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_ROUNDING = 0.05  # pixels; boxes are written with one decimal
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """The N boxes predicted for a patient.
+
+    Attributes:
+        boxes: (N, 4) float64, y1, x1, y2, x2, pixels.
+        scores: (N,) float64 in [0, 1].
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+
+
+def format_predictions(boxes: np.ndarray, scores: np.ndarray) -> str:
+    """Return a PredictionString, the surest box first; sides that come out as 0.0 leave their box out.
+
+    Args:
+        boxes: (N, 4) float, y1, x1, y2, x2, pixels.
+        scores: (N,) float in [0, 1].
+
+    Example:
+        >>> format_predictions(np.array([[10.0, 20, 30, 60]]), np.array([0.5]))
+        '0.5000 20.0 10.0 40.0 20.0'
+    """
+    order = np.argsort(-scores, kind="stable")
+    y1, x1, y2, x2 = np.rint(boxes[order] * 10).T / 10
+    groups = zip(scores[order].tolist(), x1.tolist(), y1.tolist(), (x2 - x1).tolist(), (y2 - y1).tolist(), strict=True)
+    sides_last = (f"{score:.4f} {x:.1f} {y:.1f} {width:.1f} {height:.1f}" for score, x, y, width, height in groups)
+    return " ".join(text for text in sides_last if not {"0.0", "-0.0"} & set(text.split()[3:]))
+
+
+def parse_predictions(text: str) -> Predictions:
+    """Read a PredictionString.
+
+    Raises:
+        ValueError: says what is wrong with it.
+    """
+    words = text.split()
+    if len(words) % GROUP:
+        raise ValueError(f"{len(words)} numbers, where groups of confidence x y width height make it a multiple of 5")
+    wrong = [word for word in words if not _NUMBER.fullmatch(word)]
+    if wrong:
+        raise ValueError(f"{wrong[0]!r} is no number")
+    groups = np.array(words, np.float64).reshape(-1, GROUP)
+    scores, sides = groups[:, 0], groups[:, 3:]
+    impossible = scores[(scores < 0) | (scores > 1)]
+    if len(impossible):
+        raise ValueError(f"the confidence {impossible[0]:g} is not between 0 and 1")
+    if not (sides > 0).all() or not np.isfinite(groups).all():
+        raise ValueError("a box without width or height, or without end")
+    return Predictions(boxes_from_xywh(groups[:, 1:]), scores)
+
+
+def read_predictions(path: Path) -> dict[str, Predictions]:
+    """Read the boxes of every patient.
+
+    Raises:
+        InputError: no such file, a malformed row, or a patient with two of them.
+    """
+    table = read_rows(path, COLUMNS)
+    predictions: dict[str, Predictions] = {}
+    for line, (patient, text) in enumerate(zip(*(table[column].tolist() for column in COLUMNS), strict=True), start=2):
+        try:
+            if patient in predictions:
+                raise ValueError("has a second row; put all boxes into one")
+            predictions[patient] = parse_predictions(text)
+        except ValueError as error:
+            raise InputError(f"{path}: line {line}: {patient}: {error}") from None
+    return predictions
+
+
+def check_predictions(
+    path: Path, patients: Iterable[str], image_shapes: Mapping[str, tuple[int, int]] | None = None
+) -> list[str]:
+    """List what the competition would reject, or could not have been meant.
+
+    Args:
+        path: the CSV.
+        patients: everyone who must have a row, and nobody else.
+        image_shapes: (height, width) of pictures, for boxes that leave them; unchecked by default.
+
+    Returns:
+        One problem an entry, with its line number, in the order of the lines; nothing where all is well.
+
+    Raises:
+        InputError: no such file.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    if not lines or lines[0] != ",".join(COLUMNS):
+        return [f"line 1: the header is {lines[0] if lines else ''!r} where {','.join(COLUMNS)!r} is due"]
+    left = dict.fromkeys(patients, True)
+    problems = []
+    for number, line in enumerate(lines[1:], start=2):
+        problems += [f"line {number}: {problem}" for problem in _line_problems(line, left, image_shapes or {})]
+    missing = [patient for patient, is_left in left.items() if is_left]
+    lacking = "has no row; a patient without boxes needs one with an empty cell"
+    return problems + [f"line {len(lines) + 1}: {patient}: {lacking}" for patient in missing]
+
+
+def _line_problems(line: str, left: dict[str, bool], image_shapes: Mapping[str, tuple[int, int]]) -> Iterator[str]:
+    """Yield what is wrong with a row, and note in `left` that its patient has one."""
+    patient, comma, text = line.partition(",")
+    second = left.get(patient) is False
+    if patient in left:
+        left[patient] = False
+    if not comma or not patient or "," in text:
+        yield f"{line[:60]!r} is not a patient, a comma and numbers"
+        return
+    if patient not in left:
+        yield f"{patient}: no patient of this set"
+    if second:
+        yield f"{patient}: has a second row; put all boxes into one"
+    try:
+        boxes = parse_predictions(text).boxes
+    except ValueError as error:
+        yield f"{patient}: {error}"
+        return
+    if patient in image_shapes:
+        height, width = image_shapes[patient]
+        if (boxes[:, :2] < -_ROUNDING).any() or (boxes[:, 2:] > np.array([height, width]) + _ROUNDING).any():
+            yield f"{patient}: a box leaves the picture of {height} x {width} pixels"
