@@ -36,7 +36,12 @@ def run_command(
 
 
 def parse_training_flags(
-    description: str | None, presets: Mapping[str, C], *, dataset: str | None, arguments: Sequence[str] | None = None
+    description: str | None,
+    presets: Mapping[str, C],
+    *,
+    dataset: str | None,
+    parser: OneLineParser | None = None,
+    arguments: Sequence[str] | None = None,
 ) -> tuple[C, argparse.Namespace]:
     """Read a training script's flags.
 
@@ -44,12 +49,13 @@ def parse_training_flags(
         description: the script's docstring.
         presets: experiments by name, the default first; `--preset` chooses one, every field of it is a flag, too.
         dataset: default of `--dataset`; None: pictures come from nowhere, and there is no such flag.
+        parser: with the script's own flags, if it has any.
         arguments: instead of the command line's.
 
     Returns:
         The experiment with the given values, and `dataset`, `weights`, `exclude`, `logs`, `limit` and `skip_bad`.
     """
-    parser = OneLineParser(description)
+    parser = parser or OneLineParser(description)
     _add_common_flags(parser, presets, dataset)
     parser.add_argument(
         "--weights",
