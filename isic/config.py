@@ -1,0 +1,90 @@
+"""The figures of the published run on skin lesions, and of what a CPU can train."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from common.config import Config, Stage, option
+from common.folds import FOLD_SEED
+
+DATASET = "data/isic.zip"
+LABELS_HELP = "labels.json for train, labels_test.json for test, in the set or beside the archive"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LesionConfig(Config):
+    """Skin lesions, one class."""
+
+    name: str = option("lesion", "names the run's folder under --logs")
+    class_names: tuple[str, ...] = option(("lesion",), "names of the categories in the labels; that of class 1 first")
+    fold: Literal["0", "1", "2", "3", "4", "same", "all"] = option(
+        "same", "fold kept for validation; same: watch the pictures that are trained on; all: watch none"
+    )
+    fold_seed: int = option(FOLD_SEED, "seed by which the pictures are dealt to folds", minimum=0)
+    lesion: Literal["best", "union"] = option(
+        "best", "the one mask of a picture: that of the best score, or the union of all"
+    )
+
+
+PUBLISHED = LesionConfig(
+    geometry="library",
+    min_dim=800,
+    max_dim=1024,
+    crop_size=1024,
+    augment=False,
+    aspect_ratio=1.0,
+    min_enlarge=0.1,
+    zoom=1.0,
+    anchor_scales=(32, 64, 128, 256, 512),
+    batch_size=2,
+    steps_per_epoch=100,
+    schedule=(Stage(10, 1e-3, "heads"),),
+    validation_steps=50,
+    dilation=False,
+)
+
+# From nothing, on a CPU: every picture is brought to 128 pixels, of which a lesion takes 20 to 128.
+SMALL = LesionConfig(
+    fold="0",
+    min_dim=128,
+    max_dim=128,
+    crop_size=128,
+    pixel_std=58.0,
+    aspect_ratio=1.2,
+    min_enlarge=0.1,
+    min_zoom=0.8,
+    zoom=1.25,
+    rotation_range=30.0,
+    channel_shift_range=20.0,
+    mini_mask_size=28,
+    max_instances=8,
+    trunk="small",
+    norm="group",
+    fpn_channels=128,
+    rpn_channels=128,
+    head_channels=256,
+    mask_channels=64,
+    mask_convs=2,
+    bfloat16=True,
+    anchor_scales=(16, 32, 64, 96, 128),  # every lesion of the 200 published pictures meets one with an IoU above 0.5
+    rpn_train_anchors=64,
+    pre_nms_limit=500,
+    train_proposals=100,
+    detect_proposals=100,
+    train_rois=32,
+    batch_size=4,
+    steps_per_epoch=250,
+    optimizer="adamw",
+    decay="cosine",
+    warmup_steps=200,
+    weight_decay=0.05,
+    ema=0.998,
+    schedule=(Stage(16, 1e-3),),
+    validation_steps=10,
+    score_every=4,
+    score_limit=40,
+    confidence=0.05,  # a picture has a lesion, so an unsure one is better than none
+    max_detections=10,
+    dilation=False,
+)
+
+PRESETS = {"published": PUBLISHED, "small": SMALL}

@@ -1,0 +1,206 @@
+"""Lesions: pictures in <subset>/*.jpg, in a folder or zip archive, and their labels in one JSON file."""
+
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from common.errors import InputError
+from common.files import FileTree, open_tree
+from common.folds import NUM_FOLDS
+from common.instances import Instances
+from common.layers import pack_layers
+from common.pictures import decode_picture
+from common.polygons import polygon_instances
+from common.sampler import split_folds
+from common.usable import read_usable
+from isic.labels import LabelledPicture, Lesion, parse_labels
+
+SUBSETS = ("train", "test")
+LABELS = {"train": "labels.json", "test": "labels_test.json"}  # in the set, or beside the archive
+SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"}
+
+
+@dataclass(frozen=True, eq=False)
+class LesionSet:
+    """N pictures, with their lesions where there are labels. May be pickled and used from any thread or process.
+
+    Attributes:
+        tree: where the pictures are.
+        image_names: each picture's name in the tree.
+        sizes: (N, 2) int, height and width, pixels.
+        lesions: of each picture; none where there are no labels.
+    """
+
+    tree: FileTree
+    image_names: Sequence[str]
+    sizes: np.ndarray
+    lesions: Sequence[Sequence[Lesion]]
+
+    def __len__(self) -> int:
+        """Return the number of pictures."""
+        return len(self.image_names)
+
+    @property
+    def image_ids(self) -> list[str]:
+        """The pictures' file names without their endings."""
+        return [PurePosixPath(name).stem for name in self.image_names]
+
+    def signature(self) -> str:
+        """Return a text that changes when the pictures change."""
+        return self.tree.signature()
+
+    def load_image(self, index: int) -> np.ndarray:
+        """Return a picture, (H, W, 3) uint8."""
+        return _load_image(self.tree, self.image_names[index])
+
+    def load_instances(self, index: int) -> Instances:
+        """Return the lesions of a picture; one of several polygons is their union."""
+        height, width = self.sizes[index].tolist()
+        outlines = [lesion.polygons for lesion in self.lesions[index]]
+        return polygon_instances(outlines, (height, width), self.load_class_ids(index))
+
+    def load_label_layers(self, index: int) -> list[np.ndarray]:
+        """Return the lesions of a picture as label images, (H, W) int32, as few as their overlaps need."""
+        height, width = self.sizes[index].tolist()
+        return pack_layers(self.load_instances(index), (height, width))
+
+    def load_class_ids(self, index: int) -> np.ndarray:
+        """Return the classes of a picture's lesions, (count,) int32."""
+        return np.array([lesion.class_id for lesion in self.lesions[index]], np.int32)
+
+    def select(self, indices: Sequence[int] | np.ndarray) -> "LesionSet":
+        """Return the set of the pictures at `indices`, (K,) int or (N,) bool, in that order."""
+        indices = np.asarray(indices)
+        order = np.flatnonzero(indices) if indices.dtype == bool else indices.astype(np.intp)
+        names, lesions = [self.image_names[i] for i in order], [self.lesions[i] for i in order]
+        return dataclasses.replace(self, image_names=names, sizes=self.sizes[order], lesions=lesions)
+
+
+def load_labelled(
+    path: str | os.PathLike[str],
+    subset: str,
+    class_names: Sequence[str],
+    *,
+    labels: Path | None = None,
+    skip_bad: bool = False,
+    report: Callable[[str], object] = print,
+) -> LesionSet:
+    """Open the pictures of a subset that the labels have lesions of, sorted by id, and look through all of them.
+
+    Args:
+        path: folder or zip archive of the pictures.
+        subset: "train" or "test".
+        class_names: of the labels' categories, that of class 1 first.
+        labels: their file; by default `LABELS` in the set or beside the archive.
+        skip_bad: report unusable pictures and leave them out.
+        report: takes a line for the user.
+
+    Raises:
+        InputError: no pictures or labels; an unusable picture, and `skip_bad` is off.
+    """
+    tree = open_tree(path)
+    names = {PurePosixPath(name).name: name for name in find_pictures(tree, subset)}
+    data, source = _read_labels(tree, labels, subset)
+    labelled = parse_labels(data, source, class_names, report)
+
+    def read(picture: LabelledPicture) -> tuple[str, tuple[int, int]]:
+        if picture.file_name not in names:
+            raise InputError(f"{source}: {picture.file_name} is not among the pictures of {tree.path}; add it")
+        name = names[picture.file_name]
+        height, width = _load_image(tree, name).shape[:2]
+        if (height, width) != picture.image_shape:
+            labelled_size, size = (" x ".join(map(str, shape)) for shape in (picture.image_shape, (height, width)))
+            raise InputError(f"{tree.path}/{name}: {size} pixels, but labelled with {labelled_size}; label it anew")
+        return name, (height, width)
+
+    usable = read_usable(read, labelled, source=f"{tree.path.name}/{subset}", skip_bad=skip_bad, report=report)
+    usable.sort(key=lambda one: PurePosixPath(one[1][0]).stem)
+    image_names, sizes, lesions = zip(*((name, size, one.lesions) for one, (name, size) in usable), strict=True)
+    return LesionSet(tree, list(image_names), np.array(sizes), list(lesions))
+
+
+def load_pictures(
+    path: str | os.PathLike[str],
+    subset: str,
+    *,
+    skip_bad: bool = False,
+    report: Callable[[str], object] = print,
+) -> LesionSet:
+    """Open all pictures of a subset without labels, sorted by id, and look through them.
+
+    Args:
+        path: see `load_labelled`.
+        subset: see `load_labelled`.
+        skip_bad: see `load_labelled`.
+        report: see `load_labelled`.
+
+    Raises:
+        InputError: no pictures; an unusable one, and `skip_bad` is off.
+    """
+    tree = open_tree(path)
+    usable = read_usable(
+        lambda name: _load_image(tree, name).shape[:2],
+        find_pictures(tree, subset),
+        source=f"{tree.path.name}/{subset}",
+        skip_bad=skip_bad,
+        report=report,
+    )
+    return LesionSet(tree, [name for name, _ in usable], np.array([size for _, size in usable]), [()] * len(usable))
+
+
+def find_pictures(tree: FileTree, subset: str) -> list[str]:
+    """Return the names of the pictures in a folder named as the subset, or of all where there is no subset's folder.
+
+    Raises:
+        InputError: no pictures, or two of one name.
+    """
+    paths = [path for path in map(PurePosixPath, tree.names()) if path.suffix.lower() in SUFFIXES]
+    if any(path.parent.name in SUBSETS for path in paths):
+        paths = [path for path in paths if path.parent.name == subset]
+    by_id: dict[str, PurePosixPath] = {}
+    for path in paths:
+        if by_id.setdefault(path.stem, path) is not path:
+            raise InputError(f"{tree.path}: {by_id[path.stem]} and {path} have one name; rename one of them")
+    if not paths:
+        raise InputError(f"{tree.path}: no pictures in {subset}; give the folder or archive that holds {subset}/*.jpg")
+    return [str(by_id[image_id]) for image_id in sorted(by_id)]
+
+
+def split(pictures: LesionSet, fold: str, seed: int, limit: int | None = None) -> tuple[LesionSet, LesionSet]:
+    """Return the pictures to train on and those to watch.
+
+    Args:
+        pictures: N pictures.
+        fold: "0" to "4" holds a fifth back; "same" watches the pictures that are trained on, "all" none.
+        seed: of the dealing to folds.
+        limit: keeps the first of those to train on.
+
+    Raises:
+        InputError: nothing is left to train on.
+    """
+    held_out = np.zeros(len(pictures), bool)
+    if fold not in ("same", "all"):
+        held_out = split_folds(np.zeros(len(pictures)), NUM_FOLDS, seed=seed) == int(fold)
+    training = pictures.select(np.flatnonzero(~held_out)[:limit])
+    if not len(training):
+        raise InputError(f"--fold {fold}: no pictures are left to train on; the set has {len(pictures)}")
+    return training, training if fold == "same" else pictures.select(held_out)
+
+
+def _read_labels(tree: FileTree, labels: Path | None, subset: str) -> tuple[bytes, str]:
+    """Return the content and the name of the labels' file."""
+    inside = [name for name in tree.names() if PurePosixPath(name).name == LABELS[subset]]
+    if labels is None and inside:
+        return tree.read(inside[0]), f"{tree.path}/{inside[0]}"
+    path = labels or tree.path.parent / LABELS[subset]
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give the labels with --labels")
+    return path.read_bytes(), str(path)
+
+
+def _load_image(tree: FileTree, name: str) -> np.ndarray:
+    return decode_picture(tree.read(name), f"{tree.path}/{name}")

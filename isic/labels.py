@@ -1,0 +1,164 @@
+"""Labels as makesense.ai exports them, COCO-like, read with tolerance: what is unusable is reported and left out."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from common.errors import InputError
+
+LARGEST_NUMBER = 1e9  # of a coordinate; what is no number is not below it either
+Report = Callable[[str], object]
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """An annotation.
+
+    Attributes:
+        class_id: 1-based.
+        polygons: its parts, (K, 2) float64 each, y and x of the corners, pixels; their union is one lesion.
+    """
+
+    class_id: int
+    polygons: Sequence[np.ndarray]
+
+
+@dataclass(frozen=True)
+class LabelledPicture:
+    """A picture, as the labels list it.
+
+    Attributes:
+        file_name: as the labels have it.
+        image_shape: (height, width), pixels.
+        lesions: at least one.
+    """
+
+    file_name: str
+    image_shape: tuple[int, int]
+    lesions: list[Lesion] = field(default_factory=list)
+
+
+def parse_labels(data: bytes, name: str, class_names: Sequence[str], report: Report = print) -> list[LabelledPicture]:
+    """Read the pictures that have annotations.
+
+    Left out, with a line: a picture without annotations, which may only not have been looked at yet; one whose id comes
+    a second time; pictures, annotations and polygons that lack something. Crowds are left out in silence.
+
+    Args:
+        data: the file's content.
+        name: of the file, for messages.
+        class_names: of the categories, that of class 1 first.
+        report: takes a line for the user.
+
+    Raises:
+        InputError: no such file, a category of an id below 1 or of another name, or no picture is left.
+    """
+    try:
+        root = json.loads(data)
+    except ValueError as error:
+        raise InputError(f"{name}: not JSON: {error}; export the labels again") from None
+    parts = root if isinstance(root, dict) else {}
+    lacking = [key for key in ("images", "annotations", "categories") if not isinstance(parts.get(key), list)]
+    if lacking:
+        raise InputError(f"{name}: has no list of {lacking[0]}; export the labels in COCO's format")
+    class_ids = _read_categories(parts["categories"], name, class_names)
+    pictures = _read_pictures(parts["images"], name, report)
+    for annotation in parts["annotations"]:
+        _add_lesion(annotation, pictures, class_ids, name, report)
+    bare = [picture.file_name for picture in pictures.values() if not picture.lesions]
+    if bare:
+        report(f"{name}: left out {len(bare)} pictures without annotations, such as {bare[0]}")
+    labelled = [picture for picture in pictures.values() if picture.lesions]
+    if not labelled:
+        raise InputError(f"{name}: none of its {len(parts['images'])} pictures has annotations; draw some")
+    return labelled
+
+
+def _read_categories(categories: Sequence[Any], name: str, class_names: Sequence[str]) -> dict[Any, int]:
+    """Return the class id of each category id."""
+    class_ids = {}
+    for category in categories:
+        values = category if isinstance(category, dict) else {}
+        if not isinstance(values.get("id"), int) or values["id"] < 1:
+            raise InputError(
+                f"{name}: category {category}: ids are whole numbers from 1 on, 0 is background; renumber it"
+            )
+        if values.get("name") not in class_names:
+            raise InputError(
+                f"{name}: category {values.get('name')!r} is none of {', '.join(class_names)}; look at --class-names"
+            )
+        class_ids[values["id"]] = list(class_names).index(values["name"]) + 1
+    return class_ids
+
+
+def _read_pictures(images: Sequence[Any], name: str, report: Report) -> dict[Any, LabelledPicture]:
+    """Return the usable pictures by their ids, without lesions."""
+    pictures: dict[Any, LabelledPicture] = {}
+    listed = set()
+    for image in images:
+        problem = _find_problem(image, {"id": (int, str), "file_name": str, "width": int, "height": int})
+        if not problem and image["id"] in pictures:
+            problem = f"id {image['id']} is that of {pictures[image['id']].file_name}"
+        if not problem and image["file_name"] in listed:
+            problem = "it is listed before"
+        if problem:
+            report(f"{name}: left out picture {_name_of(image, 'file_name')}: {problem}")
+        else:
+            listed.add(image["file_name"])
+            pictures[image["id"]] = LabelledPicture(image["file_name"], (image["height"], image["width"]))
+    return pictures
+
+
+def _add_lesion(
+    annotation: Any,
+    pictures: Mapping[Any, LabelledPicture],
+    class_ids: Mapping[Any, int],
+    name: str,
+    report: Report,
+) -> None:
+    """Add an annotation to its picture, or report why not."""
+    kinds = {"image_id": (int, str), "category_id": (int, str), "segmentation": list}
+    problem, polygons = _find_problem(annotation, kinds), []
+    if not problem and annotation.get("iscrowd"):
+        return
+    if not problem:
+        polygons = [polygon for polygon in map(_read_polygon, annotation["segmentation"]) if polygon is not None]
+        if len(polygons) < len(annotation["segmentation"]) or not polygons:
+            problem = "a polygon is no list of x, y pairs of three corners or more"
+        elif annotation["image_id"] not in pictures:
+            problem = f"image_id {annotation['image_id']} is no picture's"
+        elif annotation["category_id"] not in class_ids:
+            problem = f"category_id {annotation['category_id']} is no category's"
+    if problem:
+        report(f"{name}: left out annotation {_name_of(annotation, 'id')}: {problem}")
+    else:
+        lesion = Lesion(class_ids[annotation["category_id"]], polygons)
+        pictures[annotation["image_id"]].lesions.append(lesion)
+
+
+def _find_problem(values: Any, kinds: Mapping[str, Any]) -> str:
+    """Return why a JSON object cannot be used: a key that it lacks, or a value of another kind; '' where it can."""
+    if not isinstance(values, dict):
+        return "no JSON object"
+    for key, kind in kinds.items():
+        if key not in values:
+            return f"lacks {key}"
+        if not isinstance(values[key], kind):
+            return f"{key} is {values[key]!r}"
+    return ""
+
+
+def _read_polygon(numbers: Any) -> np.ndarray | None:
+    """Return the corners (K, 2) float64, y and x, of a flat list of x and y; None where it is not one."""
+    if not isinstance(numbers, list) or len(numbers) < 6 or len(numbers) % 2:
+        return None
+    if not all(isinstance(number, int | float) and abs(number) < LARGEST_NUMBER for number in numbers):
+        return None
+    return np.array(numbers, np.float64).reshape(-1, 2)[:, ::-1]
+
+
+def _name_of(values: Any, key: str) -> str:
+    return str(values.get(key, "without a name")) if isinstance(values, dict) else repr(values)[:60]

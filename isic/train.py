@@ -1,0 +1,46 @@
+"""Train on skin lesions that were outlined with makesense.ai.
+
+    python isic/train.py --dataset isic.zip --labels labels.json --weights coco        # as published
+    python isic/train.py --dataset isic.zip --labels labels.json --preset small        # from nothing, on a CPU
+
+Writes config.json, log.csv, TensorBoard events and weights to <logs>/lesion. Killed and started again, it goes on.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from common import engine
+from common.cli import parse_training_flags
+from common.config import OneLineParser
+from common.errors import run_main
+from isic.config import DATASET, LABELS_HELP, PRESETS
+
+
+def main() -> None:
+    """Train, and score the pictures of a fold from time to time."""
+    parser = OneLineParser(__doc__)
+    parser.add_argument("--labels", type=Path, metavar="JSON", help=f"the labels (default: {LABELS_HELP})")
+    config, flags = parse_training_flags(__doc__, PRESETS, dataset=DATASET, parser=parser)
+
+    from isic.dataset import load_labelled, split
+    from isic.evaluation import LabelledResult, score_lesions
+
+    names = config.class_names
+    pictures = load_labelled(flags.dataset, "train", names, labels=flags.labels, skip_bad=flags.skip_bad)
+    training, held_out = split(pictures, config.fold, config.fold_seed, flags.limit)
+
+    def rate(found: engine.Found) -> float:
+        results = [
+            LabelledResult(held_out.load_instances(index), one.paint(config.mask_threshold), one.image_shape)
+            for index, one in found
+        ]
+        return score_lesions(results, config.lesion).jaccard
+
+    first = "coco" if flags.preset == "published" else "none"
+    engine.train(config, flags, training, held_out, first=first, rate=rate)
+
+
+if __name__ == "__main__":
+    run_main(main)
