@@ -85,7 +85,8 @@ class CellSet:
 
     def select(self, indices: Sequence[int] | np.ndarray) -> "CellSet":
         """Return the set of the pictures at `indices`, (K,) int or (N,) bool, in that order."""
-        order = np.arange(len(self))[np.asarray(indices)]
+        indices = np.asarray(indices)
+        order = np.flatnonzero(indices) if indices.dtype == bool else indices.astype(np.intp)
         files = [self.files[i] for i in order.tolist()]
         return dataclasses.replace(self, files=files, sizes=self.sizes[order], counts=self.counts[order])
 
