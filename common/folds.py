@@ -30,13 +30,15 @@ def in_fold(groups: np.ndarray, fold: str) -> np.ndarray:
 
     Args:
         groups: (N,) or (N, K), what every fold gets its share of: picture sizes, or a class.
-        fold: "0" to "4", or "all".
+        fold: "0" to "4"; "all"; or a size, such as "256x320", of which it holds back every picture.
 
     Returns:
         (N,) bool.
     """
     if fold == "all":
         return np.zeros(len(groups), bool)
+    if "x" in fold:
+        return (groups == np.array(fold.split("x"), int)).all(axis=1)
     return split_folds(groups, NUM_FOLDS, seed=FOLD_SEED) == int(fold)
 
 
@@ -53,6 +55,8 @@ def split(pictures: S, groups: np.ndarray, fold: str, limit: int | None) -> tupl
         InputError: nothing is left to train on.
     """
     held_out = in_fold(groups, fold)
+    if "x" in fold and not held_out.any():
+        raise InputError(f"--fold {fold}: no picture has this size")
     training = pictures.select(np.flatnonzero(~held_out)[:limit])
     if not len(training):
         raise InputError(f"--fold {fold}: no pictures are left to train on; the set has {len(pictures)}")

@@ -1,9 +1,10 @@
 """The figures of the third-place run, and of what a CPU can train."""
 
+import re
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from common.config import Config, Stage, option
+from common.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,7 +13,10 @@ class DSBConfig(Config):
 
     name: str = option("001", "names the run's folder under --logs")
     class_names: tuple[str, ...] = option(("nucleus",), "names of the classes 1, 2, ...; background is not one")
-    fold: Literal["0", "1", "2", "3", "4", "all"] = option("all", "fold kept for validation; all: train on everything")
+    fold: str = option(
+        "all",
+        "kept for validation: a fold, 0 to 4, or all pictures of a size, such as 256x320; all: train on everything",
+    )
 
     add_true_boxes: bool = option(False, "append the true boxes to the proposals in training")
     fill_negatives: bool = option(False, "use all background regions, not only those that keep the positive ratio")
@@ -25,6 +29,11 @@ class DSBConfig(Config):
         0.2, "detections that overlap a better one more are dropped", minimum=0, maximum=1
     )
     max_detections: int = option(512, "detections of a picture, or of a tile", minimum=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not re.fullmatch(r"[0-4]|all|\d+x\d+", self.fold):
+            raise InputError(f"--fold {self.fold}: give 0 to 4, all, or height x width, such as 256x320")
 
 
 # The geometry is not a default of the class: a config.json from before there was a choice means the aligned one.
@@ -76,6 +85,8 @@ DEMO = replace(
     train_rois=48,
     ema=0.99,
     warmup_steps=50,
+    min_zoom=1.0,
+    recolour=0.0,  # generated pictures have the colours that they have
     max_detections=256,
     confidence=0.6,
 )

@@ -116,7 +116,7 @@ def test_flags_are_looked_at_first(script, refused):
         (["--confidence", "7"], "--confidence 7.0: must be from 0 to 1"),
         (["--limit", "0"], "--limit 0: must be at least 1"),
         (["--crop-size", "100"], "--crop-size 100: choose a multiple of 64"),
-        (["--fold", "5"], "--fold: invalid choice: '5'"),
+        (["--fold", "5"], "--fold 5: give 0 to 4, all, or height x width, such as 256x320"),
         (["--colour", "red"], "unrecognized arguments: --colour red (--help lists the flags)"),
         (["--weights", "none.h5"], "--weights none.h5: no such file"),
     ):

@@ -20,6 +20,13 @@ def test_folds_share_groups_out_and_cover_the_set():
     assert not in_fold(groups, "all").any()
 
 
+def test_a_whole_size_is_held_back():
+    numbers, sizes = Numbers(range(5)), np.array([[256, 320], [256, 256], [256, 320], [320, 256], [9, 9]])
+    assert split(numbers, sizes, "256x320", None) == ([1, 3, 4], [0, 2])
+    with pytest.raises(InputError, match="--fold 7x7: no picture has this size"):
+        split(numbers, sizes, "7x7", None)
+
+
 def test_a_set_is_split():
     numbers, groups = Numbers(range(12)), np.zeros(12)
     training, held_out = split(numbers, groups, "3", None)
