@@ -51,10 +51,10 @@ def choose_detector(
     Args:
         detector: from pictures (H, W, 3) uint8 to their detections.
         image_shape: (height, width) of the picture.
-        config: says what fits, and how large the tiles are.
+        config: says what fits, which is everything where it has a `max_dim`, and how large the tiles are.
     """
     prepare = stretch_contrast if config.stretch_contrast else np.asarray
-    if max(image_shape) <= config.max_whole_side:
+    if config.max_dim or max(image_shape) <= config.max_whole_side:
         return lambda images: detector(map(prepare, images))
     size, overlap = config.tile_size, config.tile_overlap
     return lambda images: [detect_in_tiles(detector, prepare(image), size, overlap) for image in images]

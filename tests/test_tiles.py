@@ -132,6 +132,18 @@ def test_contrast_is_that_of_the_picture_not_of_the_tile():
     assert seen[-1].min() == 255
 
 
+def test_a_picture_that_is_scaled_down_is_not_cut():
+    shapes = []
+
+    def detector(images):
+        shapes.extend(image.shape for image in images)
+        return []
+
+    config = Config(min_dim=64, max_dim=128, max_whole_side=TILE, tile_size=TILE, tile_overlap=OVERLAP)
+    choose_detector(detector, (150, 300), config)([np.zeros((150, 300, 3), np.uint8)])
+    assert shapes == [(150, 300, 3)]
+
+
 def test_one_tile_at_a_time_and_one_shape():
     shapes = []
 
