@@ -1,6 +1,7 @@
 """The figures of the library's samples, and of what a CPU can train."""
 
 from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from common.config import Config, Stage, option
 
@@ -63,5 +64,134 @@ SHAPES_SMALL = replace(
     schedule=(Stage(16, 2e-3),),
     score_every=4,
     score_limit=50,
+    confidence=0.3,
+)
+
+COCO_NAMES = (
+    "person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,stop sign,parking meter,"
+    "bench,bird,cat,dog,horse,sheep,cow,elephant,bear,zebra,giraffe,backpack,umbrella,handbag,tie,suitcase,frisbee,skis,"
+    "snowboard,sports ball,kite,baseball bat,baseball glove,skateboard,surfboard,tennis racket,bottle,wine glass,cup,"
+    "fork,knife,spoon,bowl,banana,apple,sandwich,orange,broccoli,carrot,hot dog,pizza,donut,cake,chair,couch,"
+    "potted plant,bed,dining table,toilet,tv,laptop,mouse,remote,keyboard,cell phone,microwave,oven,toaster,sink,"
+    "refrigerator,book,clock,vase,scissors,teddy bear,hair drier,toothbrush"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoConfig(Config):
+    """Photographs; the defaults are what the Mask R-CNN library's samples of COCO and the balloons share."""
+
+    min_dim: int = option(800, "shorter side to which rescaling is relative, pixels", minimum=64, maximum=4096)
+    max_dim: int = option(
+        1024, "longer side of a picture that is scaled, at most, pixels, a multiple of 64; 0: no limit", minimum=0
+    )
+    crop_size: int = option(1024, "side of a training crop, pixels, a multiple of 64", minimum=64, maximum=2048)
+    upright: bool = option(True, "of flips and turns only the flip left-right, for pictures that know up from down")
+    aspect_ratio: float = option(1.0, "largest extra stretch of one axis", minimum=1, maximum=4)
+    min_enlarge: float = option(0.1, "largest scale is at least this", minimum=0.1, maximum=8)
+    zoom: float = option(1.0, "largest scale is at least --min-dim's times this", minimum=1, maximum=8)
+    rotation_range: float = option(0.0, "largest rotation, degrees", minimum=0, maximum=180)
+    channel_shift_range: float = option(0.0, "largest shift of a channel, 0-255", minimum=0, maximum=255)
+    max_instances: int = option(100, "objects of a training crop; a random choice where there are more", minimum=1)
+    anchor_scales: tuple[float, ...] = option((32, 64, 128, 256, 512), "anchor sides at strides 4, 8, ..., pixels")
+    add_true_boxes: bool = option(False, "append the true boxes to the proposals in training")
+    fill_negatives: bool = option(False, "use all background regions, not only those that keep the positive ratio")
+    dilation: bool = option(False, "grow each mask of a single prediction by one step of binary dilation")
+    max_whole_side: int = option(  # --max-dim bounds what the network sees
+        65_536, "longest side of a picture that is detected in one piece, in all its views, pixels", minimum=64
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CocoConfig(PhotoConfig):
+    """COCO's 80 categories; the defaults are those of the library's training on it."""
+
+    name: str = option("coco", "names the run's folder under --logs")
+    class_names: tuple[str, ...] = option(
+        tuple(COCO_NAMES.split(",")), "names of the classes 1, 2, ...; training takes those of the annotations"
+    )
+    year: Literal["2017", "2014"] = option("2017", "of the annotations")
+
+    steps_per_epoch: int = option(1000, "batches an epoch; 0: all pictures once", minimum=0)
+    schedule: tuple[Stage, ...] = option(
+        (Stage(40, 1e-3, "heads"), Stage(120, 1e-3, "4+"), Stage(160, 1e-4)),
+        "stages epochs:learning_rate:layers, epochs as totals",
+    )
+    confidence: float = option(
+        0.0, "lowest score of a detection; the average precision wants all", minimum=0, maximum=1
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BalloonConfig(PhotoConfig):
+    """Balloons; the defaults are those of the library's sample."""
+
+    name: str = option("balloon", "names the run's folder under --logs")
+    class_names: tuple[str, ...] = option(("balloon",), "names of the classes 1, 2, ...; background is not one")
+
+    augment: bool = option(False, "flips, rotations and channel shifts after the crop")
+    steps_per_epoch: int = option(100, "batches an epoch; 0: all pictures once", minimum=0)
+    schedule: tuple[Stage, ...] = option(
+        (Stage(30, 1e-3, "heads"),), "stages epochs:learning_rate:layers, epochs as totals"
+    )
+    confidence: float = option(0.9, "lowest score of a detection", minimum=0, maximum=1)
+
+
+COCO_PUBLISHED = CocoConfig(geometry="library")
+BALLOON_PUBLISHED = BalloonConfig(geometry="library")
+
+# From nothing, on a CPU: small pictures, cut out of larger ones, and a narrow network.
+_FROM_NOTHING: dict[str, Any] = {
+    "min_dim": 320,
+    "max_dim": 320,
+    "crop_size": 320,
+    "zoom": 1.5,
+    "aspect_ratio": 1.2,
+    "channel_shift_range": 15.0,
+    "redraw_empty": 3,
+    "anchor_scales": (16, 32, 64, 128, 256),
+    "trunk": "small",
+    "norm": "group",
+    "bfloat16": True,
+    "pixel_std": 58.0,
+    "mini_mask_size": 28,
+    "rpn_train_anchors": 128,
+    "pre_nms_limit": 1000,
+    "train_proposals": 300,
+    "detect_proposals": 300,
+    "train_rois": 64,
+    "add_true_boxes": True,
+    "fill_negatives": True,
+    "batch_size": 4,
+    "optimizer": "adamw",
+    "decay": "cosine",
+    "warmup_steps": 200,
+    "weight_decay": 0.02,
+    "ema": 0.999,
+    "validation_steps": 8,
+}
+
+COCO_SMALL = replace(
+    CocoConfig(),
+    **_FROM_NOTHING,
+    fpn_channels=128,
+    rpn_channels=128,
+    head_channels=256,
+    mask_channels=64,
+    schedule=(Stage(40, 1e-3),),
+    score_every=4,
+    score_limit=100,
+)
+BALLOON_SMALL = replace(
+    BalloonConfig(),
+    **_FROM_NOTHING,
+    augment=True,
+    fpn_channels=64,
+    rpn_channels=64,
+    head_channels=128,
+    mask_channels=32,
+    mask_convs=2,
+    schedule=(Stage(20, 1e-3),),
+    score_every=2,
     confidence=0.3,
 )

@@ -1,0 +1,173 @@
+"""COCO's annotation files: pictures, categories and outlined objects in JSON."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from coco.segmentation import RunLengths, Segmentation, read_segmentation
+from common.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """One object, or one crowd.
+
+    Attributes:
+        annotation_id: as in the file.
+        image_id: as in the file.
+        category_id: as in the file.
+        crowd: a region of many objects rather than one.
+        segmentation: its outline.
+        problem: what is wrong with it, if anything; then the rest may be, too.
+    """
+
+    annotation_id: Any
+    image_id: Any
+    category_id: Any
+    crowd: bool
+    segmentation: Segmentation
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A picture, as the file lists it.
+
+    Attributes:
+        image_id: as in the file.
+        file_name: within the subset's folder.
+        image_shape: (height, width), pixels.
+        annotations: its objects and crowds.
+    """
+
+    image_id: Any
+    file_name: str
+    image_shape: tuple[int, int]
+    annotations: list[Annotation]
+
+
+@dataclass(frozen=True, eq=False)
+class InstancesFile:
+    """What an annotation file holds.
+
+    Attributes:
+        name: of the file, for messages.
+        categories: names by id, the ids ascending, with gaps.
+        pictures: with their objects, in the file's order.
+    """
+
+    name: str
+    categories: dict[Any, str]
+    pictures: list[Listed]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes 1, 2, ...: the categories without the gaps of their ids."""
+        return tuple(self.categories.values())
+
+
+def parse_instances(data: bytes, name: str) -> InstancesFile:
+    """Read an annotation file of COCO's kind "instances".
+
+    Args:
+        data: the file's content. Annotations become arrays while it is read, so that memory stays a few times its size.
+        name: of the file, for messages.
+
+    Raises:
+        InputError: no such file; two pictures, categories or annotations of one id; an annotation of a picture that is
+            not listed. What is wrong with an annotation's own values is told as its `problem`.
+    """
+    try:
+        values = json.loads(data, object_hook=_compact)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{name}: not JSON: {error}; fetch it again") from None
+    parts = values if isinstance(values, dict) else {}
+    if any(not isinstance(parts.get(part), list) for part in ("images", "annotations", "categories")):
+        raise InputError(f"{name}: lacks images, annotations or categories; give one of COCO's instances_*.json")
+    categories = _read_categories(parts["categories"], name)
+    pictures: dict[Any, Listed] = {}
+    for record in parts["images"]:
+        picture = _read_picture(record, name)
+        if pictures.setdefault(picture.image_id, picture) is not picture:
+            raise InputError(f"{name}: image {picture.image_id} is listed twice; leave one of them")
+    _deal(parts["annotations"], pictures, name)
+    return InstancesFile(name, categories, list(pictures.values()))
+
+
+def find_problem(picture: Listed, categories: dict[Any, str], name: str) -> str:
+    """Return the first thing that is wrong with a picture's annotations; '' where nothing is.
+
+    Args:
+        picture: from `parse_instances`.
+        categories: likewise.
+        name: of the file.
+    """
+    for annotation in picture.annotations:
+        problem, segmentation = annotation.problem, annotation.segmentation
+        if not problem and annotation.category_id not in categories:
+            problem = f"category_id {annotation.category_id} is none of the file's"
+        if not problem and isinstance(segmentation, RunLengths) and segmentation.image_shape != picture.image_shape:
+            sizes = (" x ".join(map(str, shape)) for shape in (segmentation.image_shape, picture.image_shape))
+            problem = "run lengths of a picture of {}, but it has {}".format(*sizes)
+        if problem:
+            where = f"{name}: annotation {annotation.annotation_id} of image {annotation.image_id}"
+            return f"{where}: {problem}; mend it, or leave the picture out"
+    return ""
+
+
+def _compact(values: dict[str, Any]) -> Any:
+    """Make an annotation of what looks like one, as soon as it is read; its numbers take much less memory so."""
+    if "image_id" not in values:
+        return values
+    segmentation: Segmentation = []
+    problem = ""
+    try:
+        if "segmentation" not in values:
+            raise ValueError("missing; boxes alone are not enough")
+        segmentation = read_segmentation(values["segmentation"])
+    except (ValueError, TypeError, OverflowError) as error:
+        problem = f"segmentation: {error}"
+    own, image, category = (values.get(key) for key in ("id", "image_id", "category_id"))
+    if not (_is_id(own) and _is_id(image) and _is_id(category)):
+        own, image, category, problem = str(own), str(image), str(category), "ids are numbers or texts"
+    return Annotation(own, image, category, bool(values.get("iscrowd")), segmentation, problem)
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, int | str)
+
+
+def _read_categories(records: list[Any], name: str) -> dict[Any, str]:
+    try:
+        categories = {record["id"]: str(record["name"]) for record in sorted(records, key=lambda record: record["id"])}
+    except (KeyError, TypeError):
+        raise InputError(f"{name}: a category without id or name; mend it") from None
+    if not records or len(set(categories.values())) < len(records):
+        raise InputError(f"{name}: no categories, or two of one id or name; mend it")
+    return categories
+
+
+def _read_picture(record: Any, name: str) -> Listed:
+    try:
+        picture = Listed(record["id"], str(record["file_name"]), (int(record["height"]), int(record["width"])), [])
+    except (KeyError, TypeError, ValueError) as error:
+        shown = f"{type(error).__name__} {error}".removeprefix("KeyError ")
+        raise InputError(f"{name}: an image without id, file_name, height or width ({shown}); mend it") from None
+    if not _is_id(picture.image_id) or min(picture.image_shape) < 1:
+        raise InputError(f"{name}: image {picture.image_id} of {picture.image_shape} pixels cannot be; mend it")
+    return picture
+
+
+def _deal(annotations: list[Any], pictures: dict[Any, Listed], name: str) -> None:
+    """Give each annotation to its picture."""
+    known = set()
+    for annotation in annotations:
+        if not isinstance(annotation, Annotation):
+            raise InputError(f"{name}: an annotation without image_id; mend it")
+        if annotation.annotation_id in known:
+            raise InputError(f"{name}: annotation {annotation.annotation_id} is there twice; leave one of them")
+        if annotation.image_id not in pictures:
+            where = f"annotation {annotation.annotation_id} of image {annotation.image_id}"
+            raise InputError(f"{name}: {where}, which is not listed; mend it")
+        known.add(annotation.annotation_id)
+        pictures[annotation.image_id].annotations.append(annotation)

@@ -1,0 +1,116 @@
+"""COCO's 80 categories, and any other set with annotations of COCO's kind "instances".
+
+    python coco/coco.py train --dataset coco                          # from nothing, on a CPU: --preset small
+    python coco/coco.py train --dataset coco --preset published       # the library's figures, from the COCO weights
+    python coco/coco.py evaluate --dataset coco --limit 500           # official average precision of boxes and masks
+    python coco/coco.py evaluate --dataset coco --preset published --weights mask_rcnn_coco.h5
+
+The data set, a folder or zip, has annotations/instances_<subset><year>.json, and the pictures in folders such as
+train2017. Training writes config.json, log.csv, TensorBoard events and weights to <logs>/coco; evaluation a CSV of all
+objects and COCO's results JSON beside it. Killed and started again, either goes on.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from coco.config import COCO_PUBLISHED, COCO_SMALL
+from common import engine
+from common.cli import config_of_weights, find_weights, parse_inference_flags, parse_training_flags, run_command
+from common.config import OneLineParser
+from common.errors import InputError, run_main
+
+if TYPE_CHECKING:
+    from coco.photos import PhotoSet
+
+PRESETS = {"small": COCO_SMALL, "published": COCO_PUBLISHED}
+DATASET = "data/coco"
+DRAWN_SCORE = 0.5  # of the objects in pictures; the score wants those below, too
+
+
+def train(arguments: Sequence[str]) -> None:
+    """Train, and score some validation pictures from time to time."""
+    config, flags = parse_training_flags(__doc__, PRESETS, dataset=DATASET, arguments=arguments)
+
+    from coco.instances_set import open_instances_set, training_subsets, validation_subsets
+    from common.average_precision import average_precision
+    from common.comparison import compare_masks
+    from common.files import open_tree
+
+    tree = open_tree(flags.dataset)
+    subsets = training_subsets(tree, config.year)
+    known = subsets[0].file.class_names
+    if "class_names" not in flags:
+        config = replace(config, class_names=known)
+    unknown = [name for name in config.class_names if name not in known]
+    if unknown:
+        raise InputError(f"--class-names {unknown[0]}: no category of {subsets[0].file.name}")
+    training = open_instances_set(tree, subsets, config.class_names, skip_bad=flags.skip_bad)
+    watched = validation_subsets(tree, config.year)
+    held_out = open_instances_set(tree, watched, config.class_names, skip_bad=flags.skip_bad)
+
+    def rate(found: engine.Found) -> float:
+        predicted = ((index, detections.paint(config.mask_threshold)) for index, detections in found)
+        truth = ((*held_out.load_truth(index), objects) for index, objects in predicted)
+        comparisons = (compare_masks(true, objects, crowd) for true, crowd, objects in truth)
+        return average_precision(comparisons, range(1, config.num_classes)).mean
+
+    first = "coco" if flags.preset == "published" else "none"
+    engine.train(config, flags, training.select(range(len(training))[: flags.limit]), held_out, first=first, rate=rate)
+
+
+def evaluate(arguments: Sequence[str]) -> None:
+    """Predict a subset, write COCO's results file, and score boxes and masks."""
+    parser = OneLineParser(__doc__)
+    parser.add_argument("--subset", metavar="NAME", help="to predict (default: val, or of 2014 minival)")
+    flags = parse_inference_flags(
+        PRESETS, dataset=DATASET, output="submissions/coco.csv", submission=False, parser=parser, arguments=arguments
+    )
+    name = getattr(flags, "name", PRESETS[flags.preset].name)
+    weights = find_weights(flags.weights, flags.logs, [name], "coco/coco.py train")
+    config = config_of_weights(flags, weights, PRESETS)
+
+    from coco.evaluation import COLUMNS, prepare_boxes, score_rows
+    from coco.instances_set import open_instances_set, read_subset, validation_subsets
+    from common.files import open_tree
+
+    tree = open_tree(flags.dataset)
+    subsets = [] if flags.subset else validation_subsets(tree, config.year)
+    subset = subsets[0] if subsets else read_subset(tree, flags.subset or "val", config.year)
+    pictures = open_instances_set(tree, [subset], config.class_names, skip_bad=flags.skip_bad)
+    pictures = pictures.select(range(len(pictures))[: flags.limit])
+    run = (config, weights, pictures, pictures.image_ids, flags.output, prepare_boxes)
+    engine.predict(*run, columns=COLUMNS, num_workers=flags.workers)
+    print(f"wrote {flags.output}: {len(pictures)} pictures")
+    if flags.picture:
+        _draw(flags.output, pictures, flags.picture)
+    results = flags.output.with_suffix(".json")
+    annotations = tree.read(subset.file_name)
+    scores = score_rows(flags.output, results, annotations, subset.file, pictures, config.class_names)
+    print(f"average precision {scores['bbox']:.4f} of boxes, {scores['segm']:.4f} of masks, {len(pictures)} pictures")
+
+
+def _draw(rows: Path, pictures: "PhotoSet", folder: Path) -> None:
+    """Write each picture with its better objects beside the truth, and an overview."""
+    from common.gallery import save_gallery
+    from common.results import read_results
+
+    ids = pictures.image_ids
+    found = read_results(rows, {photo.image_id: photo.image_shape for photo in pictures.photos})
+    rows_of = {image_id: row for row, image_id in enumerate(ids)}
+    save_gallery(
+        folder,
+        zip(ids, map(pictures.load_image, range(len(pictures))), strict=True),
+        lambda image_id, _: found[image_id].select(found[image_id].scores >= DRAWN_SCORE),
+        lambda image_id, _: pictures.load_instances(rows_of[image_id]),
+    )
+    print(f"wrote {folder}: overview.png, and each picture with its objects of score {DRAWN_SCORE:g} and more")
+
+
+if __name__ == "__main__":
+    commands = {"train": train, "evaluate": evaluate}
+    run_main(lambda: run_command(__doc__, commands))

@@ -1,0 +1,185 @@
+"""COCO's results file, and its official score by pycocotools."""
+
+import contextlib
+import io
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pycocotools import mask as coco_mask
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from coco.annotations import InstancesFile
+from coco.instances_set import class_ids_by_category
+from coco.photos import PhotoSet
+from coco.segmentation import runs_to_segmentations
+from common import engine
+from common.detections import Detections, Paintable
+from common.errors import InputError
+from common.files import written_aside
+from common.results import RESULT_COLUMNS
+from common.rle import encode_instances, parse_runs
+from common.submission import read_rows
+
+if TYPE_CHECKING:
+    from common.detect import Detector
+
+BOX_COLUMNS = ("X", "Y", "Width", "Height")
+COLUMNS = (*RESULT_COLUMNS[:-1], *BOX_COLUMNS, RESULT_COLUMNS[-1])
+
+
+def prepare_boxes(detector: "Detector", config: Any) -> tuple[Callable, Callable]:
+    """Prepare rows of every object with its class, score, box and mask; `prepare` of `common.engine.predict`."""
+    detect, _ = engine.prepare_results(detector, config)
+    return detect, box_rows
+
+
+def box_rows(detections: Paintable, mask_threshold: float) -> list[str]:
+    """Return a row an object without its picture's id; the box is the network's, not that of the mask.
+
+    Args:
+        detections: of the picture; joined from tiles, they have no boxes but their masks'.
+        mask_threshold: a pixel belongs to the mask from this probability on.
+    """
+    objects = detections.paint(mask_threshold)
+    boxes = np.asarray(detections.boxes if isinstance(detections, Detections) else objects.boxes, float)
+    sides = np.concatenate([boxes[:, 1::-1], boxes[:, 3:1:-1] - boxes[:, 1::-1]], axis=1)  # x, y, width, height
+    runs = encode_instances(objects, detections.image_shape)
+    columns = (objects.class_ids.tolist(), objects.scores.tolist(), *sides.T.tolist(), runs)
+    return ["{},{:.9g},{:.2f},{:.2f},{:.2f},{:.2f},{}".format(*fields) for fields in zip(*columns, strict=True)]
+
+
+def score_rows(
+    rows: Path,
+    output: Path,
+    annotations: bytes,
+    file: InstancesFile,
+    pictures: PhotoSet,
+    class_names: Sequence[str],
+) -> dict[str, float]:
+    """Write COCO's results file, print the official score, and return the average precision of "bbox" and "segm".
+
+    Args:
+        rows: CSV with `COLUMNS`.
+        output: the JSON to write.
+        annotations: content of the pictures' annotation file.
+        file: the same, read.
+        pictures: that were predicted.
+        class_names: of the classes 1, 2, ...
+    """
+    class_of = class_ids_by_category(file, class_names)
+    predicted = set(pictures.image_ids)
+    listed = [(str(picture.image_id), picture) for picture in file.pictures]
+    images = {name: (picture.image_id, picture.image_shape) for name, picture in listed if name in predicted}
+    count = save_results(rows, output, images, {class_id: category_id for category_id, class_id in class_of.items()})
+    print(f"wrote {output}: {count} objects")
+    ids = [image_id for image_id, _ in images.values()]
+    truth, results = open_truth(annotations, ids), json.loads(output.read_text(encoding="utf-8"))
+    scores = {}
+    for kind in ("bbox", "segm"):
+        print(f"{kind}:")
+        evaluation = official_score(truth, results, kind, ids, list(class_of))
+        evaluation.summarize()
+        scores[kind] = float(evaluation.stats[0])
+    return scores
+
+
+def save_results(
+    rows: Path, output: Path, images: Mapping[str, tuple[Any, tuple[int, int]]], category_ids: Mapping[int, Any]
+) -> int:
+    """Write COCO's results file, whole or not at all.
+
+    Args:
+        rows: CSV with `COLUMNS`.
+        output: the JSON to write.
+        images: COCO's id and (height, width) of every picture that may occur.
+        category_ids: COCO's id of each class; objects of other classes are left out.
+
+    Returns:
+        The number of objects in it.
+
+    Raises:
+        InputError: no such CSV, or malformed rows.
+    """
+    count = 0
+    with written_aside(output) as aside, aside.open("w", encoding="utf-8") as file:
+        for result in _results(rows, images, category_ids):
+            file.write(f"{',' if count else '['}\n{json.dumps(result)}")
+            count += 1
+        file.write("\n]\n" if count else "[]\n")
+    return count
+
+
+def open_truth(data: bytes, image_ids: Collection[Any]) -> COCO:
+    """Return an annotation file as pycocotools knows it, with the fields that it needs and other tools leave out.
+
+    Args:
+        data: the file's content, which `parse_instances` found good.
+        image_ids: pictures to be scored.
+    """
+    truth = COCO()
+    truth.dataset = json.loads(data)
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth.createIndex()
+    for annotation in truth.loadAnns(truth.getAnnIds(imgIds=list(image_ids))):
+        annotation.setdefault("iscrowd", 0)
+        if not {"area", "bbox"} <= annotation.keys():
+            runs = truth.annToRLE(annotation)
+            annotation.setdefault("area", float(coco_mask.area(runs)))
+            annotation.setdefault("bbox", coco_mask.toBbox(runs).tolist())
+    return truth
+
+
+def official_score(
+    truth: COCO, results: Sequence[dict], kind: str, image_ids: Sequence[Any], category_ids: Sequence[Any]
+) -> COCOeval:
+    """Return pycocotools' evaluation, summarised: `stats[0]` is the average precision, `stats[1]` that at IoU 0.5.
+
+    Args:
+        truth: from `open_truth`.
+        results: objects of a results file.
+        kind: "bbox" or "segm".
+        image_ids: pictures that count.
+        category_ids: categories that count.
+    """
+    # With boxes beside masks, pycocotools would take the boxes' areas for the masks'.
+    left_out = {"bbox"} if kind == "segm" else {"segmentation"}
+    found = [{key: value for key, value in result.items() if key not in left_out} for result in results]
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation = COCOeval(truth, truth.loadRes(found) if found else _nothing(truth), kind)
+        evaluation.params.imgIds, evaluation.params.catIds = list(image_ids), list(category_ids)
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return evaluation
+
+
+def _results(
+    path: Path, images: Mapping[str, tuple[Any, tuple[int, int]]], category_ids: Mapping[int, Any]
+) -> Iterator[dict]:
+    """Yield the objects of a CSV as COCO's results have them."""
+    table = read_rows(path, COLUMNS)
+    for name, rows in table[table["Score"] != ""].groupby("ImageId", sort=False):
+        try:
+            image_id, (height, width) = images[str(name)]
+            runs = parse_runs(rows["EncodedPixels"].tolist(), height * width)
+            class_ids, scores = rows["ClassId"].astype(int).tolist(), rows["Score"].astype(float).tolist()
+            boxes = rows[list(BOX_COLUMNS)].astype(float).to_numpy().tolist()
+        except (ValueError, KeyError) as error:
+            raise InputError(f"{path}: {name}: {error}; predict anew") from None
+        masks = runs_to_segmentations(runs, (height, width))
+        for class_id, score, box, mask in zip(class_ids, scores, boxes, masks, strict=True):
+            if class_id in category_ids:
+                where = {"image_id": image_id, "category_id": category_ids[class_id]}
+                yield where | {"bbox": box, "score": score, "segmentation": mask}
+
+
+def _nothing(truth: COCO) -> COCO:
+    """Return results without any object, which `loadRes` does not take."""
+    nothing = COCO()
+    nothing.dataset = {"images": truth.dataset["images"], "categories": truth.dataset["categories"], "annotations": []}
+    nothing.createIndex()
+    return nothing

@@ -1,0 +1,160 @@
+"""COCO's layout: annotations/instances_<subset><year>.json, and the pictures in folders of the subsets' names."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from coco.annotations import InstancesFile, Listed, find_problem, parse_instances
+from coco.photos import Photo, PhotoSet, unique_photos
+from coco.segmentation import segmentation_instances
+from common.errors import InputError
+from common.files import FileTree
+from common.usable import read_usable
+
+PICTURE_SUBSETS = {"minival": "val", "valminusminival": "val"}  # whose pictures stand among others'
+
+
+@dataclass(frozen=True, eq=False)
+class Subset:
+    """A subset's annotations.
+
+    Attributes:
+        file_name: of the annotations, in the tree.
+        folder: that its pictures stand in, such as "train2017".
+        file: what the annotations hold.
+    """
+
+    file_name: str
+    folder: str
+    file: InstancesFile
+
+    def find_picture(self, file_name: str, names: set[str], source: str) -> str:
+        """Return a picture's name in the tree: in the subset's folder, in one in `images`, or beside the annotations.
+
+        Args:
+            file_name: as the annotations have it.
+            names: of all files in the tree.
+            source: the tree, for messages.
+
+        Raises:
+            InputError: it is in none of these places.
+        """
+        root = PurePosixPath(self.file_name).parent
+        root = root.parent if root.name == "annotations" else root
+        folders = (root / self.folder, root / "images" / self.folder, root / "images", root)
+        places = [str(folder / file_name) for folder in folders]
+        found = [place for place in places if place in names]
+        if not found:
+            raise InputError(f"{source}: has no {places[0]}; unpack the pictures there")
+        return found[0]
+
+
+def training_subsets(tree: FileTree, year: str) -> list[Subset]:
+    """Read what the library trains on: "train", and of 2014 "valminusminival", where it is there.
+
+    Raises:
+        InputError: no annotations of "train".
+    """
+    more = year == "2014" and _annotation_files(tree, "valminusminival", year)
+    return [read_subset(tree, name, year) for name in ["train", *(["valminusminival"] if more else [])]]
+
+
+def validation_subsets(tree: FileTree, year: str) -> list[Subset]:
+    """Read what the library validates on: "val", but of 2014 "minival", where it is there; nothing without either."""
+    names = ["minival", "val"] if year == "2014" else ["val"]
+    return [read_subset(tree, name, year) for name in names if _annotation_files(tree, name, year)][:1]
+
+
+def read_subset(tree: FileTree, name: str, year: str) -> Subset:
+    """Read a subset's annotations.
+
+    Args:
+        tree: holds them.
+        name: "train", "val", "minival", "valminusminival", or of one's own.
+        year: "2014" or "2017".
+
+    Raises:
+        InputError: they are not there, or twice, or damaged.
+    """
+    found = _annotation_files(tree, name, year)
+    if len(found) != 1:
+        wanted = f"annotations/instances_{name}{year}.json"
+        raise InputError(f"{tree.path}: holds {wanted} {len(found)} times; give COCO's folder, and its --year")
+    file = parse_instances(tree.read(found[0]), f"{tree.path}/{found[0]}")
+    return Subset(found[0], PICTURE_SUBSETS.get(name, name) + year, file)
+
+
+def open_instances_set(
+    tree: FileTree,
+    subsets: Sequence[Subset],
+    class_names: Sequence[str],
+    *,
+    skip_bad: bool = False,
+) -> PhotoSet:
+    """Return the pictures of subsets with the objects of some classes; other categories are left out.
+
+    Args:
+        tree: holds the files.
+        subsets: of it.
+        class_names: of the classes 1, 2, ...: categories by name, whatever their ids.
+        skip_bad: report unusable pictures and leave them out.
+
+    Raises:
+        InputError: no category of these names, a picture that is lacking, an annotation that cannot be used.
+    """
+    names = set(tree.names())
+    photos = [_open_photos(tree, subset, class_names, names, skip_bad) for subset in subsets]
+    return PhotoSet(tree, unique_photos(itertools.chain(*photos), str(tree.path)), segmentation_instances)
+
+
+def class_ids_by_category(file: InstancesFile, class_names: Sequence[str]) -> dict[object, int]:
+    """Return the class of each category that is one.
+
+    Raises:
+        InputError: none is.
+
+    Example:
+        >>> class_ids_by_category(InstancesFile("a.json", {3: "cat", 7: "dog", 9: "cow"}, []), ["cow", "cat"])
+        {3: 2, 9: 1}
+    """
+    class_of = {name: class_id for class_id, name in enumerate(class_names, start=1)}
+    known = {category_id: class_of[name] for category_id, name in file.categories.items() if name in class_of}
+    if not known:
+        shown = f"{', '.join(file.class_names[:3])} and so on"
+        raise InputError(f"{file.name}: none of its categories, {shown}, is among --class-names {class_names[0]},...")
+    return known
+
+
+def _open_photos(
+    tree: FileTree, subset: Subset, class_names: Sequence[str], names: set[str], skip_bad: bool
+) -> list[Photo]:
+    file = subset.file
+    class_of = class_ids_by_category(file, class_names)
+
+    def read(picture: Listed) -> Photo:
+        problem = find_problem(picture, file.categories, file.name)
+        if problem:
+            raise InputError(problem)
+        return _to_photo(picture, subset.find_picture(picture.file_name, names, str(tree.path)), class_of)
+
+    return [photo for _, photo in read_usable(read, file.pictures, source=file.name, skip_bad=skip_bad)]
+
+
+def _to_photo(picture: Listed, name: str, class_of: dict[object, int]) -> Photo:
+    used = [annotation for annotation in picture.annotations if annotation.category_id in class_of]
+    return Photo(
+        str(picture.image_id),
+        name,
+        picture.image_shape,
+        np.array([class_of[annotation.category_id] for annotation in used], np.int32),
+        np.array([annotation.crowd for annotation in used], bool),
+        [annotation.segmentation for annotation in used],
+    )
+
+
+def _annotation_files(tree: FileTree, name: str, year: str) -> list[str]:
+    wanted = f"instances_{name}{year}.json"
+    return [found for found in tree.names() if PurePosixPath(found).name == wanted]

@@ -1,0 +1,164 @@
+"""COCO's segmentations, which are polygons or run lengths, to objects and back.
+
+pycocotools fills the polygons: its masks are those that the scorer compares with, to the last pixel.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeAlias
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from common.instances import Instances
+from common.runs import Runs, fill_runs
+
+LONGEST_NUMBER = 12  # characters of a compressed count: 60 bits
+
+
+@dataclass(frozen=True, slots=True)
+class RunLengths:
+    """A mask as counts of pixels outside and inside in turn, column by column.
+
+    Attributes:
+        image_shape: (height, width), pixels.
+        counts: (K,) int64.
+    """
+
+    image_shape: tuple[int, int]
+    counts: np.ndarray
+
+
+Segmentation: TypeAlias = list[np.ndarray] | RunLengths  # polygons, (2 K,) float64 x, y, x, y ... each
+
+
+def read_segmentation(value: object) -> Segmentation:
+    """Read what an annotation has as its `segmentation`.
+
+    Args:
+        value: from JSON: a list of polygons, or an object of size and counts, compressed or not.
+
+    Raises:
+        ValueError: neither, or a damaged one.
+    """
+    if isinstance(value, list):
+        if not value:
+            raise ValueError("no polygon")
+        return [_read_polygon(numbers) for numbers in value]
+    if not isinstance(value, dict) or not {"size", "counts"} <= value.keys():
+        raise ValueError("neither polygons nor run lengths")
+    counts = value["counts"]
+    decoded = decode_counts(counts) if isinstance(counts, str) else np.array(counts)
+    height, width = map(int, value["size"])
+    if decoded.ndim != 1 or decoded.dtype.kind != "i" or decoded.min(initial=0) < 0:
+        raise ValueError("counts are whole numbers from 0 on")
+    if decoded.sum() != height * width:
+        raise ValueError(f"counts of {decoded.sum()} pixels in all, where {height} x {width} has {height * width}")
+    return RunLengths((height, width), decoded.astype(np.int64))
+
+
+def segmentation_instances(
+    segmentations: Sequence[Segmentation],
+    image_shape: tuple[int, int],
+    class_ids: Sequence[int] | np.ndarray | None = None,
+) -> Instances:
+    """Fill segmentations; memory follows the area of their boxes.
+
+    Args:
+        segmentations: of N objects.
+        image_shape: (height, width), pixels; that of the run lengths, too.
+        class_ids: (N,) int, 1-based; 1 by default.
+
+    Returns:
+        N objects; one without a pixel is empty.
+
+    Example:
+        >>> square = [np.array([1.0, 0, 3, 0, 3, 2, 1, 2])]
+        >>> segmentation_instances([square], (4, 4)).boxes.tolist()
+        [[0, 1, 2, 3]]
+    """
+    edges = [np.cumsum(_counts(segmentation, image_shape)) for segmentation in segmentations]
+    starts = [part[0::2][: len(part) // 2] for part in edges]  # an odd one out ends the picture
+    stops = [part[1::2] for part in edges]
+    owners = np.repeat(np.arange(len(edges)), [len(part) for part in stops])
+    nothing = np.zeros(0, np.int64)
+    runs = Runs(np.concatenate([nothing, *starts]), np.concatenate([nothing, *stops]), owners, len(edges))
+    long = runs.stops > runs.starts
+    objects = fill_runs(Runs(runs.starts[long], runs.stops[long], owners[long], len(edges)), image_shape[0])
+    return Instances.from_crops(objects.boxes, objects.masks, class_ids)
+
+
+def runs_to_segmentations(runs: Runs, image_shape: tuple[int, int]) -> list[dict]:
+    """Write masks as COCO's results have them.
+
+    Args:
+        runs: of N masks, joined where they touch.
+        image_shape: (height, width), pixels.
+
+    Returns:
+        N times `size` and `counts`, the latter compressed.
+
+    Example:
+        >>> runs_to_segmentations(Runs(np.array([2]), np.array([5]), np.array([0]), 1), (3, 3))
+        [{'size': [3, 3], 'counts': '234'}]
+    """
+    height, width = image_shape
+    bounds = np.searchsorted(runs.owners, np.arange(runs.num_masks + 1))
+    written = []
+    for first, last in pairwise(bounds.tolist()):
+        edges = np.stack([runs.starts[first:last], runs.stops[first:last]], axis=1).ravel()
+        counts = np.diff(edges, prepend=0, append=height * width)
+        whole = counts[:-1] if len(edges) and not counts[-1] else counts
+        compressed = coco_mask.frPyObjects({"size": [height, width], "counts": whole.tolist()}, height, width)
+        written.append({"size": [height, width], "counts": compressed["counts"].decode()})
+    return written
+
+
+def decode_counts(text: str) -> np.ndarray:
+    """Read compressed counts.
+
+    Every character holds five bits of a number, the lowest first, and a sixth that says whether more follow; the
+    highest bit is the sign. From the fourth number on, each is the difference to the one two before it.
+
+    Args:
+        text: of an annotation or a result.
+
+    Returns:
+        (K,) int64.
+
+    Raises:
+        ValueError: not such a text.
+
+    Example:
+        >>> decode_counts("234").tolist()
+        [2, 3, 4]
+    """
+    codes = np.frombuffer(text.encode(), np.uint8).astype(np.int64) - ord("0")
+    (ends,) = np.nonzero(codes & 32 == 0)
+    if codes.min(initial=0) < 0 or codes.max(initial=0) > 63 or (len(codes) and ends[-1:] != len(codes) - 1):
+        raise ValueError("counts are damaged")
+    lengths = np.diff(ends, prepend=-1)
+    if lengths.max(initial=0) > LONGEST_NUMBER:
+        raise ValueError("counts are damaged")
+    places = np.arange(len(codes)) - np.repeat(ends + 1 - lengths, lengths)
+    numbers = np.add.reduceat((codes & 31) << 5 * places, ends + 1 - lengths) if len(codes) else codes
+    numbers -= (codes[ends] >> 4 & 1) << 5 * lengths
+    numbers[1::2], numbers[2::2] = np.cumsum(numbers[1::2]), np.cumsum(numbers[2::2])
+    return numbers
+
+
+def _counts(segmentation: Segmentation, image_shape: tuple[int, int]) -> np.ndarray:
+    if isinstance(segmentation, RunLengths):
+        return segmentation.counts
+    union = coco_mask.merge(coco_mask.frPyObjects(segmentation, *image_shape))
+    return decode_counts(union["counts"].decode())
+
+
+def _read_polygon(numbers: object) -> np.ndarray:
+    polygon = np.array(numbers, np.float64)
+    if polygon.ndim != 1 or len(polygon) < 6 or len(polygon) % 2:
+        raise ValueError(f"a polygon of {polygon.size} numbers; it takes x and y of three points at least")
+    if not np.isfinite(polygon).all():
+        raise ValueError("a polygon with numbers that are not finite")
+    return polygon
