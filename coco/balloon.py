@@ -1,0 +1,160 @@
+"""Balloons: the Mask R-CNN library's sample of training on polygons of one's own, and its colour splash.
+
+    python coco/balloon.py train --dataset balloon                        # from nothing, on a CPU: --preset small
+    python coco/balloon.py train --dataset balloon --preset published     # the library's: heads, from the COCO weights
+    python coco/balloon.py evaluate --dataset balloon --picture pictures  # the validation pictures, scored and drawn
+    python coco/balloon.py splash --image party.jpg --output splash.png   # grey but for the balloons
+    python coco/balloon.py splash --video party.mp4 --output splash.avi
+
+The data set, a folder or zip, has train and val, each with pictures and via_region_data.json of the VGG Image
+Annotator, version 1 or 2. Training writes config.json, log.csv, TensorBoard events and weights to <logs>/balloon;
+evaluation a CSV of masks with scores. Killed and started again, either goes on.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from coco.config import BALLOON_PUBLISHED, BALLOON_SMALL, BalloonConfig
+from common import engine
+from common.cli import (
+    add_weights_flag,
+    config_of_weights,
+    find_weights,
+    parse_inference_flags,
+    parse_training_flags,
+    run_command,
+)
+from common.config import OneLineParser, add_config_flags
+from common.errors import InputError, run_main
+
+if TYPE_CHECKING:
+    import numpy as np
+
+PRESETS = {"small": BALLOON_SMALL, "published": BALLOON_PUBLISHED}
+DATASET = "data/balloon"
+TRAINING = "coco/balloon.py train"
+
+
+def train(arguments: Sequence[str]) -> None:
+    """Train on the pictures of train, and watch and score those of val."""
+    config, flags = parse_training_flags(__doc__, PRESETS, dataset=DATASET, arguments=arguments)
+
+    from coco.via import open_via_set
+    from common.average_precision import average_precision
+    from common.comparison import compare_masks
+    from common.files import open_tree
+
+    tree = open_tree(flags.dataset)
+    training = open_via_set(tree, "train", skip_bad=flags.skip_bad)
+    held_out = open_via_set(tree, "val", skip_bad=flags.skip_bad)
+
+    def rate(found: engine.Found) -> float:
+        predicted = ((index, detections.paint(config.mask_threshold)) for index, detections in found)
+        comparisons = (compare_masks(held_out.load_instances(index), objects) for index, objects in predicted)
+        return average_precision(comparisons, [1], thresholds=[0.5]).mean
+
+    first = "coco" if flags.preset == "published" else "none"
+    engine.train(config, flags, training.select(range(len(training))[: flags.limit]), held_out, first=first, rate=rate)
+
+
+def evaluate(arguments: Sequence[str]) -> None:
+    """Predict the pictures of val, score the masks, and draw them where asked."""
+    parser = OneLineParser(__doc__)
+    flags = parse_inference_flags(
+        PRESETS, dataset=DATASET, output="submissions/balloon.csv", submission=False, parser=parser, arguments=arguments
+    )
+    weights = find_weights(flags.weights, flags.logs, [_run_name(flags)], TRAINING)
+    config = config_of_weights(flags, weights, PRESETS)
+
+    from coco.via import open_via_set
+    from common.average_precision import average_precision
+    from common.comparison import compare_masks
+    from common.files import open_tree
+    from common.gallery import save_gallery
+    from common.results import RESULT_COLUMNS, read_results
+
+    pictures = open_via_set(open_tree(flags.dataset), "val", skip_bad=flags.skip_bad)
+    pictures = pictures.select(range(len(pictures))[: flags.limit])
+    run = (config, weights, pictures, pictures.image_ids, flags.output, engine.prepare_results)
+    engine.predict(*run, columns=RESULT_COLUMNS, num_workers=flags.workers)
+    print(f"wrote {flags.output}: {len(pictures)} pictures")
+    found = read_results(flags.output, {photo.image_id: photo.image_shape for photo in pictures.photos})
+    true = {image_id: pictures.load_instances(index) for index, image_id in enumerate(pictures.image_ids)}
+    if flags.picture:
+        images = zip(true, map(pictures.load_image, range(len(pictures))), strict=True)
+        save_gallery(flags.picture, images, lambda image_id, _: found[image_id], lambda image_id, _: true[image_id])
+        print(f"wrote {flags.picture}: overview.png, and each picture with its objects")
+    result = average_precision([compare_masks(true[image_id], found[image_id]) for image_id in true], [1])
+    print(result.table(config.class_names))
+    print(f"AP at IoU 0.5: {result.at(0.5).mean:.4f} over {len(pictures)} pictures")
+
+
+def splash(arguments: Sequence[str]) -> None:
+    """Turn a picture or a video grey but for the balloons."""
+    flags = _parse_splash_flags(arguments)
+    weights = find_weights(flags.weights, flags.logs, [_run_name(flags)], TRAINING)
+    config = config_of_weights(flags, weights, PRESETS)
+
+    from coco.video import change_video, check_video_name
+    from common.pictures import decode_picture, save_picture
+
+    if flags.video:
+        output = flags.output or Path(f"{flags.video.stem}_splash.avi")
+        check_video_name(output)
+        count = change_video(flags.video, output, _splasher(config, weights))
+        print(f"wrote {output}: {count} frames")
+        return
+    output = flags.output or Path(f"{flags.image.stem}_splash.png")
+    if not flags.image.is_file():
+        raise InputError(f"--image {flags.image}: no such file; give a picture")
+    image = decode_picture(flags.image.read_bytes(), str(flags.image))
+    save_picture(output, _splasher(config, weights)(image))
+    print(f"wrote {output}")
+
+
+def _parse_splash_flags(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = OneLineParser(__doc__)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--image", type=Path, metavar="PATH", help="a picture")
+    source.add_argument("--video", type=Path, metavar="PATH", help="a video")
+    add = parser.add_argument
+    add("--output", type=Path, metavar="PATH", help="the file to write (default: <its name>_splash.png, or .avi)")
+    add_weights_flag(parser)
+    add("--logs", type=Path, default=Path("logs"), metavar="DIR", help="folder of all runs (default: logs)")
+    default = next(iter(PRESETS))
+    add("--preset", choices=list(PRESETS), default=default, help=f"the figures to start from (default: {default})")
+    add_config_flags(parser, BalloonConfig, "figures of the model (default: config.json beside the weights)")
+    return parser.parse_args(arguments)
+
+
+def _splasher(config: BalloonConfig, weights: Path) -> "Callable[[np.ndarray], np.ndarray]":
+    """Return a function from pictures (H, W, 3) uint8 to their splash."""
+    from common.detect import Detector
+    from common.models.mask_rcnn import MaskRCNN
+    from common.splash import colour_splash
+    from common.tiles import choose_detector
+    from common.weights import load_weights
+
+    model = MaskRCNN(config)
+    load_weights(model, weights)
+    detector = Detector(model)
+
+    def splashed(image: "np.ndarray") -> "np.ndarray":
+        (found,) = choose_detector(detector, image.shape[:2], config)([image])
+        return colour_splash(image, found.paint(config.mask_threshold))
+
+    return splashed
+
+
+def _run_name(flags: argparse.Namespace) -> str:
+    return getattr(flags, "name", PRESETS[flags.preset].name)
+
+
+if __name__ == "__main__":
+    commands = {"train": train, "evaluate": evaluate, "splash": splash}
+    run_main(lambda: run_command(__doc__, commands))

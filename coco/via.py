@@ -1,0 +1,105 @@
+"""Files of the VGG Image Annotator, 1 and 2: polygons of one class beside the pictures, as the balloons have them."""
+
+import json
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from coco.photos import Photo, PhotoSet, unique_photos
+from common.errors import InputError
+from common.files import FileTree
+from common.pictures import decode_picture
+from common.polygons import polygon_instances
+from common.usable import read_usable
+
+FILE_NAME = "via_region_data.json"
+PROJECT = "_via_img_metadata"  # where a project saved by version 2 keeps what an export is
+
+
+def open_via_set(tree: FileTree, part: str, *, skip_bad: bool = False) -> PhotoSet:
+    """Open the pictures of `<part>/via_region_data.json`; those without a region were not annotated, and are left out.
+
+    Args:
+        tree: holds the files.
+        part: "train" or "val".
+        skip_bad: report unusable pictures and leave them out.
+
+    Raises:
+        InputError: no such file, a picture that is lacking or damaged, a region that is no polygon.
+    """
+    found = [name for name in tree.names() if PurePosixPath(name).parts[-2:] == (part, FILE_NAME)]
+    if len(found) != 1:
+        raise InputError(f"{tree.path}: holds {part}/{FILE_NAME} {len(found)} times; give the folder or zip of one set")
+    folder, source = PurePosixPath(found[0]).parent, f"{tree.path}/{found[0]}"
+    annotated = {name: regions for name, regions in parse_via(tree.read(found[0]), source).items() if regions}
+    if not annotated:
+        raise InputError(f"{source}: no picture has a region; draw some")
+
+    def read(name: str) -> Photo:
+        outlines = read_polygons(annotated[name], f"{source}: {name}")
+        picture = str(folder / name)
+        height, width = decode_picture(tree.read(picture), f"{tree.path}/{picture}").shape[:2]
+        count = len(outlines)
+        fields = (np.ones(count, np.int32), np.zeros(count, bool), outlines)
+        return Photo(PurePosixPath(name).stem, picture, (height, width), *fields)
+
+    photos = [photo for _, photo in read_usable(read, list(annotated), source=source, skip_bad=skip_bad)]
+    return PhotoSet(tree, unique_photos(photos, source), polygon_instances)
+
+
+def parse_via(data: bytes, name: str) -> dict[str, list[Any]]:
+    """Return the regions of each picture by its file's name.
+
+    Args:
+        data: content of an export or a project; regions are a list, or, in version 1, an object.
+        name: of the file, for messages.
+
+    Raises:
+        InputError: no such file, or one that lists a picture twice.
+    """
+    try:
+        values = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{name}: not JSON: {error}; export it again") from None
+    entries = values.get(PROJECT, values) if isinstance(values, Mapping) else None
+    if not isinstance(entries, Mapping):
+        raise InputError(f"{name}: not a file of the VGG Image Annotator; export its annotations as JSON")
+    pictures: dict[str, list[Any]] = {}
+    for key, entry in entries.items():
+        regions = entry.get("regions") if isinstance(entry, Mapping) else None
+        if not isinstance(regions, Mapping | list) or not isinstance(entry.get("filename"), str):
+            raise InputError(f"{name}: {key} has no filename or no regions; export its annotations as JSON")
+        if entry["filename"] in pictures:
+            raise InputError(f"{name}: {entry['filename']} is listed twice; leave one of them")
+        pictures[entry["filename"]] = list(regions.values() if isinstance(regions, Mapping) else regions)
+    return pictures
+
+
+def read_polygons(regions: list[Any], name: str) -> list[list[np.ndarray]]:
+    """Return regions as `polygon_instances` takes them; a point of the annotator is the middle of a pixel.
+
+    Args:
+        regions: from `parse_via`.
+        name: of file and picture, for messages.
+
+    Raises:
+        InputError: a region that is no polygon of three points at least; names its place, from 1 on.
+
+    Example:
+        >>> shape = {"name": "polygon", "all_points_x": [0, 9, 9], "all_points_y": [0, 0, 9]}
+        >>> read_polygons([{"shape_attributes": shape}], "a.json: a.jpg")[0][0].tolist()
+        [[0.5, 0.5], [0.5, 9.5], [9.5, 9.5]]
+    """
+    outlines = []
+    for number, region in enumerate(regions, start=1):
+        try:
+            shape = region["shape_attributes"]
+            points = np.array([shape["all_points_y"], shape["all_points_x"]], np.float64).T
+        except (KeyError, TypeError, ValueError):
+            points = np.zeros((0, 2))
+        if points.ndim != 2 or len(points) < 3 or not np.isfinite(points).all():
+            raise InputError(f"{name}, region {number}: not a polygon of three points at least; draw it anew as one")
+        outlines.append([points + 0.5])
+    return outlines

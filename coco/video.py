@@ -1,0 +1,79 @@
+"""Videos, frame by frame: read, changed, and written aside."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from common.errors import InputError
+from common.files import written_aside
+
+CODECS = {".avi": "MJPG", ".mp4": "mp4v", ".mkv": "MJPG"}
+USUAL_RATE = 25.0  # frames a second of a video that does not say
+
+
+def change_video(source: Path, output: Path, change: Callable[[np.ndarray], np.ndarray]) -> int:
+    """Write a video of the changed frames of another, of the same size and rate, whole or not at all.
+
+    Args:
+        source: any video that OpenCV reads.
+        output: ends in .avi, .mp4 or .mkv.
+        change: from a frame (H, W, 3) uint8, RGB, to another of the same shape.
+
+    Returns:
+        The number of frames.
+
+    Raises:
+        InputError: not a video, or one without frames; another ending.
+    """
+    check_video_name(output)
+    with _reading(source) as capture:
+        rate, total = capture.get(cv2.CAP_PROP_FPS), int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        size = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        count = 0
+        with written_aside(output) as aside, _writing(aside, rate if rate > 0 else USUAL_RATE, size) as writer:
+            for frame in tqdm(_frames(capture), output.name, total if total > 0 else None, unit="frame"):
+                writer.write(np.ascontiguousarray(change(frame)[..., ::-1]))
+                count += 1
+            if not count:
+                raise InputError(f"{source}: a video without frames, or a damaged one; give another")
+    return count
+
+
+def check_video_name(output: Path) -> None:
+    """Raise InputError where no video can be written under a name."""
+    if output.suffix.lower() not in CODECS:
+        raise InputError(f"{output}: unknown kind of video; choose a name that ends in {', '.join(CODECS)}")
+
+
+def _frames(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
+    while True:
+        there, frame = capture.read()
+        if not there:
+            return
+        yield np.ascontiguousarray(frame[..., ::-1])
+
+
+@contextlib.contextmanager
+def _reading(source: Path) -> Iterator[cv2.VideoCapture]:
+    capture = cv2.VideoCapture(str(source))
+    try:
+        if not source.is_file() or not capture.isOpened():
+            raise InputError(f"{source}: no such video, or none that OpenCV reads; give another")
+        yield capture
+    finally:
+        capture.release()
+
+
+@contextlib.contextmanager
+def _writing(path: Path, rate: float, size: tuple[int, int]) -> Iterator[cv2.VideoWriter]:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*CODECS[path.suffix.lower()]), rate, size)
+    try:
+        if not writer.isOpened():
+            raise InputError(f"{path.parent}: OpenCV cannot write a {path.suffix} video there; choose another --output")
+        yield writer
+    finally:
+        writer.release()
