@@ -59,6 +59,17 @@ VIEWS = (
     View(False, False, 3, 5.0, 1.2, 1.0),
 )
 
+# Every flip and turn, and some of them enlarged: for `elect_instances`.
+TURNED_VIEWS = (
+    *(View(flip_lr=flip, turns=turns) for flip in (False, True) for turns in range(4)),
+    View(scale_y=1.25, scale_x=1.25),
+    View(flip_lr=True, turns=1, scale_y=1.25, scale_x=1.25),
+    View(turns=2, scale_y=1.5, scale_x=1.5),
+    View(flip_lr=True, turns=3, scale_y=1.5, scale_x=1.5),
+    View(turns=1, scale_y=0.8, scale_x=0.8),
+    View(flip_lr=True, scale_y=0.8, scale_x=0.8),
+)
+
 
 def apply_view(image: np.ndarray, view: View, rng: np.random.Generator, *, channel_shift: bool = False) -> np.ndarray:
     """Flip, turn, shift the channels and scale a picture.

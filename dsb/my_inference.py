@@ -29,7 +29,7 @@ def main() -> None:
 
         def predict(image_id, image):
             (found,) = choose_detector(detector, image.shape[:2], config)([image])
-            return found, config.mask_threshold, config.dilation, flags.published
+            return found, config.mask_threshold, config.dilation, flags.published, config.mask_nms_threshold
 
         return predict, separated_runs
 

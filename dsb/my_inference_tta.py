@@ -1,4 +1,4 @@
-"""15-way test-time augmentation: each picture is seen in 15 views, whose masks vote.
+"""Test-time augmentation: each picture is seen in 15 views, whose masks vote; `--tta majority` has its own views.
 
     python dsb/my_inference_tta.py --dataset stage1_test.zip --sample-submission stage1_sample_submission.csv
     python dsb/my_inference_tta.py --dataset stage1_train.zip --fold 0 --score stage1_train.zip --picture pictures
@@ -30,16 +30,19 @@ def main() -> None:
         from common.postprocess import merged_runs
         from common.predict import detect_views
         from common.tiles import choose_detector
-        from common.tta import VIEWS
+        from common.tta import TURNED_VIEWS, VIEWS
 
-        views = [view.swap_scales() for view in VIEWS] if flags.swap_scales else VIEWS
+        majority = config.tta == "majority"
+        views = list(TURNED_VIEWS if majority else VIEWS)
+        if flags.swap_scales:
+            views = [view.swap_scales() for view in views]
 
         def predict(image_id, image):
             shape = image.shape[:2]
             rng = picture_rng(config.seed, image_id)
             detect = choose_detector(detector, shape, config)
             found = detect_views(detect, image, views, rng, channel_shift=flags.channel_shift)
-            return found, shape, config.mask_threshold, flags.published
+            return found, shape, config.mask_threshold, flags.published, majority, config.mask_nms_threshold
 
         return predict, merged_runs
 

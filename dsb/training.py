@@ -38,7 +38,12 @@ def train_step(description: str | None, presets: Mapping[str, DSBConfig], previo
         scores = []
         for index, detections in found:
             true = Instances.from_label_image(held_out.load_label_image(index))
-            predicted = separate(detections, config.mask_threshold, dilation=config.dilation)
+            predicted = separate(
+                detections,
+                config.mask_threshold,
+                dilation=config.dilation,
+                largest_share=config.mask_nms_threshold,
+            )
             scores.append(dsb_score(true, predicted, detections.image_shape))
         return float(np.mean(scores))
 

@@ -5,7 +5,7 @@ import pytest
 
 from common.detections import Detections
 from common.postprocess import merge, merged_runs, separate, separated_runs
-from common.rle import decode_instances
+from common.rle import decode_instances, encode_instances
 from common.tta import VIEWS, View, distinct_views, invert_view, scaled_shape
 
 SHAPE = (40, 56)
@@ -139,3 +139,14 @@ def test_workers_can_take_the_jobs():
     found = random_detections(np.random.default_rng(4), 3)
     function, arguments = pickle.loads(pickle.dumps((separated_runs, (found, 0.5, True, False))))
     assert function(*arguments) == separated_runs(found, 0.5, True, False)
+
+
+def test_majority_and_suppression_reach_the_rows():
+    found = random_detections(np.random.default_rng(5), 12)
+    views = [(View(), [0, 2], found), (View(flip_lr=True), [1], found)]
+    elected = merge(views, SHAPE, 0.4, majority=True, largest_share=0.3)
+    assert elected.to_masks(SHAPE).sum(axis=0).max() == 1
+    assert merged_runs(views, SHAPE, 0.4, False, True, 0.3) == encode_instances(elected, SHAPE)
+    fewer = separate(found, 0.4, largest_share=0.1)
+    assert len(fewer) < len(separate(found, 0.4))
+    assert separated_runs(found, 0.4, True, False, 0.1) == encode_instances(fewer, SHAPE)
