@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Predict the test part with the latest weights into submissions/rsna.csv, checked.
+#     bash rsna/predict.sh --dataset datasets --tta --shrink 0.875
+# LOGS names another folder of runs, PYTHON another interpreter; everything else is a flag of `pneumonia.py predict`.
+set -euo pipefail
+
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+python="${PYTHON:-$root/.venv/bin/python}"
+exec "$python" "$root/rsna/pneumonia.py" predict --logs "${LOGS:-logs}" --weights last --output submissions/rsna.csv "$@"
