@@ -97,9 +97,6 @@ class PhotoConfig(Config):
     add_true_boxes: bool = option(False, "append the true boxes to the proposals in training")
     fill_negatives: bool = option(False, "use all background regions, not only those that keep the positive ratio")
     dilation: bool = option(False, "grow each mask of a single prediction by one step of binary dilation")
-    max_whole_side: int = option(  # --max-dim bounds what the network sees
-        65_536, "longest side of a picture that is detected in one piece, in all its views, pixels", minimum=64
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
