@@ -9,9 +9,10 @@ INSTALLED := .venv/.installed
 # it the demo runs on a generated set. An interrupted demo goes on where it was; `make clean` starts it anew.
 DEMO_LOGS := demo/logs$(if $(DATA),-$(basename $(notdir $(DATA))))
 DEMO_TRAIN := --preset demo --logs $(DEMO_LOGS) --dataset $(if $(DATA),"$(DATA)" --fold 0,demo/data/stage1_train)
-DEMO_TEST := --logs $(DEMO_LOGS) --output submissions/dsb_tta.csv --picture demo/pictures \
-	$(if $(DATA),--dataset "$(DATA)" --fold 0 --limit 24 --score "$(DATA)",\
+DEMO_SET := $(if $(DATA),--dataset "$(DATA)" --fold 0 --limit 24 --score "$(DATA)",\
 	--dataset demo/data/stage1_test --score demo/data/stage1_solution.csv)
+DEMO_FIRST := --weights small $(DEMO_SET) --picture demo/first --labels demo/labels
+DEMO_TEST := --logs $(DEMO_LOGS) $(DEMO_SET) --picture demo/pictures
 
 BENCHMARKS := run_lengths merge_views paint_masks score training_batch large_picture long_run kill
 
@@ -30,7 +31,8 @@ $(INSTALLED): setup.cfg pyproject.toml
 	$(RUN) -m pip install --quiet --no-deps imgaug==0.4.0
 	touch $@
 
-demo: install $(if $(DATA),,demo-data)  ## train, predict with 15 views and score, on a generated set or on DATA=path
+demo: install $(if $(DATA),,demo-data)  ## find nuclei at once; train, predict with many views and score; or on DATA=path
+	$(RUN) dsb/my_inference.py $(DEMO_FIRST)
 	$(RUN) dsb/my_train_1.py $(DEMO_TRAIN)
 	$(RUN) dsb/my_train_2.py $(DEMO_TRAIN)
 	$(RUN) dsb/my_train_3.py $(DEMO_TRAIN)

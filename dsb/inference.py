@@ -61,7 +61,8 @@ def infer(flags: argparse.Namespace, prepare: Prepare, *options: object) -> None
         draw(flags.output, pictures, truth, flags.picture)
     if flags.labels:
         write_label_images(flags.output, pictures, flags.labels)
-    result = report_score(flags.output, flags.score if _is_file(flags.score) else truth) if flags.score else None
+    solution = flags.score if _is_file(flags.score) else truth
+    result = report_score(flags.output, solution, pictures) if flags.score else None
     print(f"wrote {flags.output}: {len(image_ids)} pictures, checked")
     if flags.picture:
         print(f"wrote {flags.picture}: overview.png, and each picture with its objects")
@@ -123,17 +124,38 @@ def load_truth(
     }
 
 
-def report_score(submission: Path, solution: Path | Mapping[str, tuple[Instances, tuple[int, int]]]) -> Any:
-    """Print a submission's score by size and threshold and its worst pictures, and return it."""
+def report_score(
+    submission: Path, solution: Path | Mapping[str, tuple[Instances, tuple[int, int]]], pictures: Any = None
+) -> Any:
+    """Print a submission's score by kind, size and threshold and its worst pictures, and return it.
+
+    Args:
+        submission: the CSV.
+        solution: see `score_submission`.
+        pictures: the set, to tell the kinds; without it there is no such table.
+    """
     from common.metrics import score_submission
 
     result = score_submission(submission, solution)
     worst = result.pictures.nsmallest(NUM_WORST, "score")
-    for title, table in (("sizes", result.by_size), ("IoU", result.by_threshold), ("worst pictures", worst)):
+    kinds = {"kinds": _by_modality(result, pictures)} if pictures is not None else {}
+    tables = kinds | {"sizes": result.by_size, "IoU": result.by_threshold, "worst pictures": worst}
+    for title, table in tables.items():
         print(f"{title}:\n{table.to_string(index=False, float_format='%.3f')}")
     if result.missing:
         print(f"{len(result.missing)} pictures are missing and count as 0: {result.missing[0]} ...")
     return result
+
+
+def _by_modality(result: Any, pictures: Any) -> Any:
+    """Return the number and the mean score of the pictures of each kind."""
+    from dsb.modality import find_modality
+
+    rows = {image_id: row for row, image_id in enumerate(pictures.image_ids)}
+    scored = result.pictures[result.pictures["image_id"].isin(rows.keys())]
+    kinds = [find_modality(pictures.load_image(rows[image_id])) for image_id in scored["image_id"]]
+    by_kind = scored.assign(kind=kinds).groupby("kind")["score"]
+    return by_kind.agg(pictures="size", score="mean").reset_index()
 
 
 def draw(submission: Path, pictures: Any, true: Mapping[str, tuple], folder: Path) -> None:

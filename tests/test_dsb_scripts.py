@@ -147,6 +147,7 @@ def test_fifteen_views_of_a_fold_are_scored(trained, folder, monkeypatch, capsys
     flags = ["--dataset", "data/stage1_train", "--fold", 0, "--score", "data/stage1_train", "--workers", 2]
     code, output, errors = finish(start(folder, "my_inference_tta.py", *flags))
     assert (code, errors) == (0, [])
+    assert "kinds:\n" in output
     submission = folder / "submissions" / "dsb_tta.csv"
     image_ids = read_image_ids(submission)
     assert len(image_ids) == 2
