@@ -36,7 +36,7 @@ class RSNAConfig(Config):
     )
     max_whole_side: int = option(65536, "no picture is cut into tiles", minimum=65536, maximum=65536)
     max_detections: int = option(3, "detections of a picture", minimum=1)
-    tta: bool = option(False, "predict four views, mirrored and enlarged, and fuse their boxes")
+    fuse_views: bool = option(False, "predict four views, mirrored and enlarged, and fuse their boxes")
     fusion_iou: float = option(0.4, "boxes of several views or weights that overlap more are one", minimum=0, maximum=1)
     fused_confidence: float = option(0.3, "lowest score of a fused box", minimum=0, maximum=1)
     shrink: float = option(1.0, "factor on the sides of predicted boxes; the winners': 0.875", minimum=0.1, maximum=2)

@@ -47,7 +47,7 @@ def predict_set(
         InputError: boxes are to be fused, and the package for it is missing; the CSV fails its check.
     """
     (config, weights), *others = models
-    if others or config.tta:
+    if others or config.fuse_views:
         import_fusion()
 
     def prepare(detector: "Detector", config: RSNAConfig) -> tuple[Callable, Callable]:
@@ -84,7 +84,7 @@ def find_boxes(detector: "Detector", config: RSNAConfig, image_id: str, image: n
     small = shrink_picture(image, config.min_dim)
     shape, stored_shape = (small.shape[0], small.shape[1]), (image.shape[0], image.shape[1])
     detect = choose_detector(detector, shape, config)
-    views = detect_views(detect, small, VIEWS if config.tta else VIEWS[:1], picture_rng(config.seed, image_id))
+    views = detect_views(detect, small, VIEWS if config.fuse_views else VIEWS[:1], picture_rng(config.seed, image_id))
     found = []
     for view, _, seen in views:
         part = cast(Detections, seen)  # in one piece, see `RSNAConfig.max_whole_side`

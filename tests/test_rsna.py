@@ -79,7 +79,9 @@ def test_help_shows_the_flags(monkeypatch, capsys, command):
     code, text, errors = run_here(monkeypatch, capsys, SCRIPT, command, "--help")
     assert (code, errors) == (0, "") and "python rsna/pneumonia.py train" in text
     own = {"train": "epochs", "predict": "output sample-submission picture", "evaluate": "output csv picture"}[command]
-    wanted = f"dataset weights logs preset fold limit skip-bad negatives tta shrink fusion-iou augmentation {own}"
+    wanted = (
+        f"dataset weights logs preset fold limit skip-bad negatives fuse-views shrink fusion-iou augmentation {own}"
+    )
     assert [flag for flag in wanted.split() if f"--{flag} " not in text.replace("]", " ").replace(",", " ")] == []
 
 
@@ -110,8 +112,8 @@ def test_the_shell_scripts_hand_over(tmp_path):
     (tmp_path / "runs" / "pneumonia").mkdir(parents=True)
     (tmp_path / "runs" / "pneumonia" / "last.npz").touch()
     assert lines("train.sh")[1:] == [f"{SCRIPT} train --logs runs --weights last"]
-    command = f"{SCRIPT} predict --logs runs --weights last --output submissions/rsna.csv --tta"
-    assert lines("predict.sh", "--tta") == [command]
+    command = f"{SCRIPT} predict --logs runs --weights last --output submissions/rsna.csv --fuse-views"
+    assert lines("predict.sh", "--fuse-views") == [command]
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +143,7 @@ def test_the_test_part_is_predicted(trained):
     (trained / "sample.csv").write_text(
         "".join(["patientId,PredictionString\n", *(f"{p},0.5 0 0 9 9\n" for p in order)])
     )
-    weights = ["--weights", "logs/pneumonia/last.h5,logs/pneumonia/best.h5", "--tta", "--shrink", "0.875"]
+    weights = ["--weights", "logs/pneumonia/last.h5,logs/pneumonia/best.h5", "--fuse-views", "--shrink", "0.875"]
     flags = [
         *weights,
         "--fused-confidence",
@@ -178,6 +180,6 @@ def test_held_back_patients_are_predicted_and_scored(trained, monkeypatch, capsy
 def test_without_the_package_boxes_are_not_fused(trained, monkeypatch, capsys):
     monkeypatch.chdir(trained)
     monkeypatch.setitem(sys.modules, "ensemble_boxes", None)
-    code, _, errors = run_here(monkeypatch, capsys, SCRIPT, "predict", "--tta", "--output", "fused.csv")
+    code, _, errors = run_here(monkeypatch, capsys, SCRIPT, "predict", "--fuse-views", "--output", "fused.csv")
     assert code == 2 and "boxes cannot be fused" in errors and len(messages(errors)) == 1
     assert not (trained / "fused.csv").exists()
