@@ -224,9 +224,9 @@ def test_balloons_are_trained_scored_and_drawn(trained):
 def test_a_video_is_grey_but_for_the_balloons(trained):
     image = decode_picture((trained / "train" / "a.png").read_bytes(), "a.png")
     write_video(trained / "party.avi", [image, image, image[:, ::-1]])
-    code, output, errors = finish(start(trained, SCRIPT, "splash", "--video", "party.avi"))
+    code, output, errors = finish(start(trained, SCRIPT, "splash", "--video", "party.avi", "--max-detections", 1))
     assert (code, errors, output.splitlines()[-1]) == (0, [], "wrote party_splash.avi: 3 frames")
     frames, _ = read_video(trained / "party_splash.avi")
     assert [frame.shape for frame in frames] == [(48, 64, 3)] * 3
     grey = [np.ptp(frame.astype(int), axis=2) < 12 for frame in frames]
-    assert all(0 < part.mean() < 1 for part in grey)  # something is found, though nothing was learnt
+    assert all(0 < part.mean() < 1 for part in grey)  # the surest object alone, though nothing was learnt
