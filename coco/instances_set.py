@@ -53,13 +53,14 @@ class Subset:
 
 
 def training_subsets(tree: FileTree, year: str) -> list[Subset]:
-    """Read what the library trains on: "train", and of 2014 "valminusminival", where it is there.
+    """Read what the library trains on: "train", and of 2014 "valminusminival", where it and "minival" are there.
 
     Raises:
         InputError: no annotations of "train".
     """
-    more = year == "2014" and _annotation_files(tree, "valminusminival", year)
-    return [read_subset(tree, name, year) for name in ["train", *(["valminusminival"] if more else [])]]
+    # Without "minival", all of "val" is held back.
+    parted = year == "2014" and all(_annotation_files(tree, name, year) for name in ("minival", "valminusminival"))
+    return [read_subset(tree, name, year) for name in ["train", *(["valminusminival"] if parted else [])]]
 
 
 def validation_subsets(tree: FileTree, year: str) -> list[Subset]:
