@@ -54,28 +54,30 @@ def box_ious(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.divide(intersections, unions, out=np.zeros_like(intersections), where=unions > 0)
 
 
-def touching_boxes(boxes: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return which boxes share area with which of the others.
+def touching_pairs(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return which boxes share area.
 
     Args:
         boxes: (N, 4), pixels; a box without area is all zeros.
-        others: (M, 4), likewise.
 
     Returns:
-        Indices in `boxes` and in `others`, (K,) int64 each: every such pair once, sorted by the first, then the second.
+        Indices, (K,) int64 each, of which the first is the lower: every such pair once, in no particular order.
 
     Example:
-        >>> touching_boxes(np.array([[0, 0, 2, 2]]), np.array([[0, 2, 2, 4], [1, 1, 3, 3]]))
-        (array([0]), array([1]))
+        >>> touching_pairs(np.array([[0, 0, 2, 2], [0, 2, 2, 4], [1, 1, 3, 3]]))
+        (array([0, 1]), array([2, 2]))
     """
-    y1, x1, y2, x2 = np.ascontiguousarray(np.transpose(boxes))[:, :, None]
-    other_y1, other_x1, other_y2, other_x2 = np.ascontiguousarray(np.transpose(others))
-    touch = y1 < other_y2
-    touch &= other_y1 < y2
-    touch &= x1 < other_x2
-    touch &= other_x1 < x2
-    first, second = np.divmod(np.flatnonzero(touch), max(len(others), 1))
-    return first, second
+    y1, x1, y2, x2 = np.ascontiguousarray(np.transpose(boxes))
+    order = y1.argsort(kind="stable")
+    places = np.arange(len(order))
+    # By their upper sides, the boxes that start above the lower side of one follow it directly.
+    counts = np.maximum(y1[order].searchsorted(y2[order]) - places - 1, 0)
+    earlier = places.repeat(counts)
+    later = earlier + 1 + np.arange(len(earlier)) - (counts.cumsum() - counts).repeat(counts)
+    first, second = order[earlier], order[later]
+    touch = (x1[first] < x2[second]) & (x1[second] < x2[first])
+    first, second = first[touch], second[touch]
+    return np.minimum(first, second), np.maximum(first, second)
 
 
 def shared_boxes(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from common.boxes import label_boxes, touching_boxes
+from common.bit_masks import BitMasks, pack_masks
+from common.boxes import label_boxes, touching_pairs
 from common.instances import Instances
-from common.masks import shared_pixels
 
 
 def pack_layers(instances: Instances, image_shape: tuple[int, int]) -> list[np.ndarray]:
@@ -73,9 +73,9 @@ def layer_boxes(layers: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, n
 
 def _choose_layers(instances: Instances) -> list[int]:
     """Return the layer of each object."""
-    first, second = touching_boxes(instances.boxes, instances.boxes)
-    first, second = first[first < second], second[first < second]
-    share = shared_pixels(instances, instances, first, second) > 0
+    masks = BitMasks(instances.boxes, pack_masks(instances.boxes, instances.masks))
+    first, second = touching_pairs(instances.boxes)
+    share = masks.shared_pixels(first, second) > 0
     rivals: list[list[int]] = [[] for _ in range(len(instances))]
     for i, j in zip(first[share].tolist(), second[share].tolist(), strict=True):
         rivals[i].append(j)

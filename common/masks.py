@@ -1,11 +1,12 @@
 """Masks as crops: from a network's small masks to pixels, dilated, separated, cut to their smallest boxes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-from common.boxes import shared_boxes, touching_boxes
+from common.bit_masks import BitMasks, find_priorities, pack_masks, unpack_masks
+from common.boxes import touching_pairs
 from common.instances import Instances
 
 
@@ -130,49 +131,21 @@ def remove_overlaps(
     """
     areas = instances.areas
     values = np.asarray(areas if priorities is None else priorities, dtype=np.float64)
-    winners, losers = _contests(instances.boxes, values, published)
-    masks, kept = list(instances.masks), areas.copy()
-    changed = np.unique(losers).tolist()
-    for i in changed:
-        masks[i] = masks[i].copy()
-    cut = Instances(instances.boxes, masks, instances.class_ids, instances.scores)
-    for mask, window in _shared_windows(instances, cut, winners, losers):
-        np.greater(window, mask, out=window)  # of two bools: the first without the second
-    for i in changed:
-        kept[i] = np.count_nonzero(masks[i])
-    bases = values if published else areas
-    with np.errstate(invalid="ignore", divide="ignore"):
-        kept[(bases - kept) / bases > loss_threshold] = 0
-    for i in np.flatnonzero(kept == 0).tolist():
-        masks[i] = masks[i][:0]
-    apart = _tighten(instances, masks, np.flatnonzero((kept < areas) | (kept == 0)))
+    masks = BitMasks(instances.boxes, pack_masks(instances.boxes, instances.masks))
+    ranks, bases = find_priorities(values, published), values if published else areas
+    masks.separate(*touching_pairs(instances.boxes), ranks, bases, loss_threshold)
+    kept = np.array(masks.areas, dtype=np.int64)
+    changed = np.flatnonzero((kept < areas) | (kept == 0))
+    crops = list(instances.masks)
+    bits = [masks.bits[i] for i in changed.tolist()]
+    for i, crop in zip(changed.tolist(), unpack_masks(instances.boxes[changed], bits), strict=True):
+        crops[i] = crop
+    apart = _tighten(instances, crops, changed)
     vars(apart)["areas"] = kept  # known already; to count takes as long as all else
     return apart
 
 
-def shared_pixels(instances: Instances, others: Instances, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return how many pixels pairs of objects share.
-
-    Args:
-        instances: N objects.
-        others: M objects.
-        first: (K,) int, indices in `instances`.
-        second: (K,) int, indices in `others`; each box touches that of its partner.
-
-    Returns:
-        (K,) int64.
-
-    Example:
-        >>> pair = Instances.from_masks(np.array([[[1, 1, 0]], [[0, 1, 1]]]))
-        >>> shared_pixels(pair, pair, np.array([0]), np.array([1]))
-        array([1])
-    """
-    pairs = _shared_windows(instances, others, first, second)
-    return np.array([np.count_nonzero(mask & other) for mask, other in pairs], dtype=np.int64)
-
-
 _GROW = (-1, -1, 1, 1)  # y1, x1, y2, x2
-_CORNER = [0, 1, 0, 1]  # a box's upper left corner, once for either corner
 
 
 def _tighten(instances: Instances, masks: list[np.ndarray], which: np.ndarray) -> Instances:
@@ -194,35 +167,6 @@ def _grown(mask: np.ndarray) -> np.ndarray:
     for top, left in ((0, 1), (2, 1), (1, 0), (1, 2)):
         grown[top : top + height, left : left + width] |= mask
     return grown
-
-
-def _shared_windows(
-    instances: Instances, others: Instances, first: np.ndarray, second: np.ndarray
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield what both masks of a pair say of the intersection of their boxes; arguments as of `shared_pixels`."""
-    boxes, other_boxes = instances.boxes[first], others.boxes[second]
-    both = shared_boxes(boxes, other_boxes)
-    windows = (both - boxes[:, _CORNER]).tolist(), (both - other_boxes[:, _CORNER]).tolist()
-    for i, j, (y1, x1, y2, x2), (v1, u1, v2, u2) in zip(first.tolist(), second.tolist(), *windows, strict=True):
-        yield instances.masks[i][y1:y2, x1:x2], others.masks[j][v1:v2, u1:u2]
-
-
-def _contests(boxes: np.ndarray, values: np.ndarray, published: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return the objects of each pair whose boxes touch: who gets their common pixels, and who loses them, (K,) int."""
-    first, second = touching_boxes(boxes, boxes)
-    once = first < second
-    first, second = first[once], second[once]
-    ranks = np.empty(len(values), np.intp)
-    ranks[_by_importance(values, published)] = np.arange(len(values))
-    swapped = ranks[first] > ranks[second]
-    return np.where(swapped, second, first), np.where(swapped, first, second)
-
-
-def _by_importance(values: np.ndarray, published: bool) -> np.ndarray:
-    """Return the objects' indices, the most important first."""
-    if published:
-        return np.argsort(np.argsort(values)[::-1])[::-1]
-    return np.argsort(-values, kind="stable")
 
 
 def _pixel_boxes(boxes: np.ndarray, image_shape: tuple[int, int]) -> np.ndarray:

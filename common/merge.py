@@ -1,16 +1,14 @@
-"""Merge the predictions of several views of one picture by voting, with a small crop of counts an object."""
+"""Merge the predictions of several views of one picture by voting, with a few bits a pixel of each object."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import compress
 
 import numpy as np
 
-from common.boxes import box_areas, shared_boxes, touching_boxes
+from common.bit_masks import BitMasks, find_offsets, find_priorities, find_strides, pack_masks, restride, unpack_masks
+from common.boxes import touching_pairs
 from common.instances import Instances
-from common.masks import drop_empty, remove_overlaps, shared_pixels, tight_instances
-
-_CORNER = [0, 1, 0, 1]  # a box's upper left corner, once for either corner
+from common.masks import drop_empty, remove_overlaps, tight_instances
 
 
 def merge_views(
@@ -47,15 +45,13 @@ def merge_views(
         >>> merge_views([square] * 5, (4, 4)).boxes.tolist(), len(merge_views([square] * 4, (4, 4)))
         ([[1, 1, 3, 3]], 0)
     """
-    votes = _Votes.start(Instances.empty())
+    votes = _Votes.none(more_than)
     for prediction in predictions:
-        if not votes.counts:
-            votes = _Votes.start(prediction)
-        elif len(prediction):
-            votes = _cast_votes(votes, prediction, image_shape, iou_threshold, loss_threshold, published)
-    masks = [counts > more_than for counts in votes.counts]
-    elected = Instances.from_crops(votes.boxes, masks, scores=votes.scores / len(predictions))
-    elected = drop_empty(tight_instances(elected))
+        count = len(votes.levels)
+        votes.join(prediction)
+        if 0 < count < len(votes.levels):
+            _cast_votes(votes, count, iou_threshold, loss_threshold, published)
+    elected = tight_instances(votes.elect(len(predictions)))
     return drop_empty(remove_overlaps(elected, image_shape, loss_threshold=loss_threshold, published=published))
 
 
@@ -65,84 +61,96 @@ class _Votes:
 
     Attributes:
         boxes: (N, 4) int32, y1, x1, y2, x2.
-        counts: N uint8 crops, votes for each pixel of the box.
+        levels: N lists: bits of the pixels with more than 0, 1 ... votes, as far as there can be any.
         scores: (N,) float64, sum of the voters' scores.
+        more_than: the last level to count.
     """
 
     boxes: np.ndarray
-    counts: list[np.ndarray]
+    levels: list[list[int]]
     scores: np.ndarray
+    more_than: int
 
     @classmethod
-    def start(cls, instances: Instances) -> "_Votes":
-        """Return one vote for each object."""
-        counts = [mask.astype(np.uint8) for mask in instances.masks]
-        return cls(instances.boxes.copy(), counts, instances.scores.astype(np.float64))
+    def none(cls, more_than: int) -> "_Votes":
+        """Return no objects."""
+        return cls(np.zeros((0, 4), dtype=np.int32), [], np.zeros(0), more_than)
 
-    def support(self) -> Instances:
+    def join(self, prediction: Instances) -> None:
+        """Add objects, with one vote each."""
+        self.boxes = np.concatenate([self.boxes, prediction.boxes])
+        self.levels += [[bits] for bits in pack_masks(prediction.boxes, prediction.masks)]
+        self.scores = np.concatenate([self.scores, prediction.scores])
+
+    def support(self) -> BitMasks:
         """Return the pixels with votes."""
-        class_ids = np.ones(len(self.counts), dtype=np.int32)
-        return Instances(self.boxes, [counts.astype(bool) for counts in self.counts], class_ids, self.scores)
+        return BitMasks(self.boxes, [levels[0] for levels in self.levels])
 
-    def add(self, voted: np.ndarray, voters: Instances) -> None:
-        """Count the votes of K masks for the objects at `voted`, (K,) int; the crops grow to hold them."""
-        old = self.boxes[voted]
-        lows, highs = np.minimum(old[:, :2], voters.boxes[:, :2]), np.maximum(old[:, 2:], voters.boxes[:, 2:])
-        grown = np.concatenate([lows, highs], axis=1)
-        growing = np.flatnonzero((grown != old).any(axis=1))
-        windows, sizes = old[growing] - grown[growing][:, _CORNER], highs[growing] - lows[growing]
-        for i, (y1, x1, y2, x2), size in zip(voted[growing].tolist(), windows.tolist(), sizes.tolist(), strict=True):
-            crop = np.zeros(size, dtype=np.uint8)
-            crop[y1:y2, x1:x2] = self.counts[i]
-            self.counts[i] = crop
-        self.boxes[voted] = grown
-        self.scores[voted] += voters.scores
-        windows = (voters.boxes - grown[:, _CORNER]).tolist()
-        for i, (y1, x1, y2, x2), mask in zip(voted.tolist(), windows, voters.masks, strict=True):
-            window = self.counts[i][y1:y2, x1:x2]
-            window += mask.view(np.uint8)  # of another type it would take three times as long
-
-    def join(self, others: "_Votes", alive: np.ndarray) -> "_Votes":
-        """Return the objects that are alive, (N,) bool, and others behind them."""
-        return _Votes(
-            np.concatenate([self.boxes[alive], others.boxes]),
-            [*compress(self.counts, alive), *others.counts],
-            np.concatenate([self.scores[alive], others.scores]),
+    def add(self, voted: Sequence[int], voters: Sequence[int], masks: Sequence[int]) -> None:
+        """Count the votes of K objects for K others, each with its one of all masks; the boxes grow to hold them."""
+        old, new = self.boxes[voted], self.boxes[voters]
+        grown = np.concatenate([np.minimum(old[:, :2], new[:, :2]), np.maximum(old[:, 2:], new[:, 2:])], axis=1)
+        strides = find_strides(grown)
+        moves = (
+            find_strides(old),
+            find_offsets(old, grown, strides),
+            find_strides(new),
+            find_offsets(new, grown, strides),
         )
+        columns = [part.tolist() for part in (strides, *moves)]
+        for i, j, stride, old_stride, old_offset, new_stride, new_offset in zip(voted, voters, *columns, strict=True):
+            if old_offset or old_stride < stride:
+                self.levels[i] = [restride(level, old_stride, stride) << old_offset for level in self.levels[i]]
+            voter = restride(masks[j], new_stride, stride) << new_offset
+            self.levels[i] = _count(self.levels[i], voter, self.more_than + 1)
+        self.boxes[voted] = grown
+        self.scores[voted] += self.scores[voters]
+
+    def keep(self, indices: list[int]) -> None:
+        """Drop all objects but those at `indices`."""
+        self.boxes, self.scores = self.boxes[indices], self.scores[indices]
+        self.levels = [self.levels[i] for i in indices]
+
+    def elect(self, num_views: int) -> Instances:
+        """Return the pixels with enough votes and the mean scores, of the objects that have any."""
+        self.keep([i for i, levels in enumerate(self.levels) if any(levels[self.more_than :])])
+        masks = unpack_masks(self.boxes, [levels[self.more_than] for levels in self.levels])
+        return Instances.from_crops(self.boxes, masks, scores=self.scores / num_views)
 
 
-def _cast_votes(
-    votes: _Votes,
-    prediction: Instances,
-    image_shape: tuple[int, int],
-    iou_threshold: float,
-    loss_threshold: float,
-    published: bool,
-) -> _Votes:
-    """Return the votes after one more prediction; objects that vanish among the others are dropped."""
-    mine, theirs = (
-        remove_overlaps(instances, image_shape, loss_threshold=loss_threshold, published=published)
-        for instances in (votes.support(), prediction)
-    )
-    voted, voters = _match(mine, theirs, iou_threshold)
-    votes.add(voted, theirs.select(voters))
-    new = theirs.areas > 0
-    new[voters] = False
-    return votes.join(_Votes.start(theirs.select(new)), mine.areas > 0)
+def _count(levels: list[int], voter: int, limit: int) -> list[int]:
+    """Return the pixels with more than 0, 1 ... votes, at most `limit` levels, after one more vote."""
+    raised, below = [], -1  # every pixel has more than -1 votes
+    for level in levels:
+        raised.append(level | below & voter)
+        below = level
+    return raised if len(raised) == limit else [*raised, below & voter]
 
 
-def _match(mine: Instances, theirs: Instances, threshold: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return which objects have a mask that reaches the threshold and which is the best, (K,) int each."""
-    first, second = touching_boxes(mine.boxes, theirs.boxes)
-    areas = mine.areas[first], theirs.areas[second]
-    # Most pairs are neighbours that share a corner of their boxes: too little to reach the threshold.
-    most = np.minimum(box_areas(shared_boxes(mine.boxes[first], theirs.boxes[second])), np.minimum(*areas))
-    hopeful = most >= threshold * (areas[0] + areas[1] - most)
-    first, second, total = first[hopeful], second[hopeful], (areas[0] + areas[1])[hopeful]
-    shared = shared_pixels(mine, theirs, first, second)
-    ious = np.zeros((len(mine), len(theirs) + 1))  # the last column is for an object that meets no mask
-    ious[first, second] = shared / (total - shared)
-    best = ious.argmax(axis=1)
-    best_ious = ious[np.arange(len(mine)), best]
-    voted = np.flatnonzero((best_ious >= threshold) & (best_ious > 0))
-    return voted, best[voted]
+def _cast_votes(votes: _Votes, count: int, iou_threshold: float, loss_threshold: float, published: bool) -> None:
+    """Let the objects from `count` on vote for those before them; drop the voters and what vanishes among others."""
+    masks = votes.support()
+    areas = np.array(masks.areas, dtype=np.float64)
+    priorities = [find_priorities(part, published) for part in (areas[:count], areas[count:])]
+    first, second = touching_pairs(votes.boxes)
+    rivals = (first < count) == (second < count)
+    masks.separate(first[rivals], second[rivals], np.concatenate(priorities), areas, loss_threshold)
+    for i in range(count, len(areas)):
+        votes.levels[i] = [masks.bits[i]]
+    matches = _match(masks, first[~rivals], second[~rivals], iou_threshold)
+    votes.add(list(matches), list(matches.values()), masks.bits)
+    gone = set(matches.values())
+    votes.keep([i for i, area in enumerate(masks.areas) if area and i not in gone])
+
+
+def _match(masks: BitMasks, first: np.ndarray, second: np.ndarray, threshold: float) -> dict[int, int]:
+    """Return the pairs, (K,) int each, that reach the threshold, of which each of the first is in the best one."""
+    areas = masks.areas
+    best: dict[int, tuple[float, int]] = {}
+    pixels = masks.shared_pixels(first, second).tolist()
+    for mine, other, shared in zip(first.tolist(), second.tolist(), pixels, strict=True):
+        if shared:
+            iou = shared / (areas[mine] + areas[other] - shared)
+            if iou >= threshold and (iou, -other) > best.get(mine, (0.0, 0)):
+                best[mine] = iou, -other
+    return {mine: -other for mine, (_, other) in best.items()}

@@ -1,6 +1,14 @@
 import numpy as np
 
-from common.boxes import box_areas, box_intersections, box_ious, boxes_from_xywh, clip_boxes, label_boxes
+from common.boxes import (
+    box_areas,
+    box_intersections,
+    box_ious,
+    boxes_from_xywh,
+    clip_boxes,
+    label_boxes,
+    touching_pairs,
+)
 
 NONE = np.zeros((0, 4), np.int32)
 
@@ -29,6 +37,17 @@ def test_ious_count_pixels():
         unions = [len(pixel_set(box) | pixel_set(other)) for other in others.tolist()]
         shared = [len(pixel_set(box) & pixel_set(other)) for other in others.tolist()]
         np.testing.assert_allclose(row, [s / u if u else 0 for s, u in zip(shared, unions, strict=True)])
+
+
+def test_touching_pairs_share_pixels():
+    rng = np.random.default_rng(5)
+    for count in (0, 1, 2, 40):
+        lows = rng.integers(0, 20, (count, 2))
+        boxes = np.concatenate([lows, lows + rng.integers(1, 6, (count, 2))], axis=1)
+        boxes[rng.random(count) < 0.2] = 0
+        expected = np.argwhere(np.triu(box_intersections(boxes, boxes) > 0, k=1))
+        found = np.stack(touching_pairs(boxes), axis=1)
+        assert sorted(found.tolist()) == expected.tolist()
 
 
 def test_no_boxes():

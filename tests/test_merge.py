@@ -35,6 +35,14 @@ def test_masks_below_the_iou_become_objects_of_their_own():
     assert merged.class_ids.tolist() == [1, 1]
 
 
+def test_more_predictions_than_a_byte_counts():
+    merged = merge_views([square(0, 0)] * 300 + [square(0, 1)] * 200, (4, 6), more_than=299)
+    assert merged.boxes.tolist() == [[0, 0, 4, 4]]
+    assert merge_views([square(0, 0)] * 300 + [square(0, 1)] * 200, (4, 6), more_than=499).boxes.tolist() == [
+        [0, 1, 4, 4]
+    ]
+
+
 def test_score_counts_views_without_the_object_as_zero():
     merged = merge_views([square(0, 0, score=0.8)] * 5 + [Instances.empty()] * 5, (6, 6))
     np.testing.assert_allclose(merged.scores, [0.4])
@@ -45,6 +53,27 @@ def test_predictions_are_left_as_they_are():
     merge_views([prediction] * 15, (6, 6))
     assert prediction.masks[0].dtype == bool
     assert prediction.masks[0].all()
+
+
+def wide_bars(rng, image_shape):
+    """Bars that reach so far in both directions that what was once narrow becomes wide by votes."""
+    masks = np.zeros((6, *image_shape), dtype=bool)
+    for mask in masks:
+        y, x = rng.integers(0, image_shape[0]), rng.integers(0, image_shape[1] // 2)
+        mask[y : y + rng.integers(1, 9), x : x + rng.integers(1, image_shape[1])] = True
+    return Instances.from_masks(masks)
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_objects_that_grow_as_the_oracle(oracle, published):
+    rng = np.random.default_rng(12)
+    for _ in range(20):
+        image_shape = (12, 450)
+        predictions = [wide_bars(rng, image_shape) for _ in range(5)]
+        settings = {"iou_threshold": 0.05, "more_than": 1, "published": published}
+        expected = oracle.merge_tta([view.to_masks(image_shape).transpose(1, 2, 0) for view in predictions], **settings)
+        merged = merge_views(predictions, image_shape, **settings)
+        np.testing.assert_array_equal(merged.to_masks(image_shape), expected.transpose(2, 0, 1).astype(bool))
 
 
 @pytest.mark.parametrize("published", [False, True])
