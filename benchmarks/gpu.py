@@ -1,0 +1,232 @@
+"""Training and detection of Mask R-CNN on a GPU, in JAX: pictures a second, against torchvision's on the same GPU.
+
+    pip install '.[gpu]' torchvision
+    python benchmarks/gpu.py
+    python benchmarks/gpu.py --trunks resnet50 --precisions bfloat16 --batches 8 16
+    python benchmarks/gpu.py --tiny
+
+Both sides have equal work, see `benchmarks/mask_rcnn_sides.py`; each lives in a process of its own. What runs out of
+memory is a cell that says so, as is a side that is not installed. Times are medians, taken after six calls that
+compile. A training step is `train_on_batch` of ready arrays, as `common/train.py` calls it. "Bare" is the same compiled
+step with weights and batch on the device, without Keras' way in and out: the difference is what that way costs. "Fed"
+gets its batches as a run does, from one thread that reads, rescales and augments generated pictures. Detection goes
+from pictures to painted masks; its batches may be larger than the product's own bound.
+
+TFLOP/s are `benchmarks/flops.py`'s count over the time; their share is of the card's dense peak, that of float32 being
+TF32's, half of bfloat16's. `--tiny` is a small network on small pictures, to see on any machine whether all of it runs.
+"""
+
+import itertools
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from benchmarks.mask_rcnn_sides import Ours, Torchvision, Work
+from benchmarks.measure import in_own_process, print_table
+from common.config import OneLineParser
+from common.errors import InputError, run_main
+
+# Dense bfloat16 peaks by the start of a card's name, TFLOP/s, as its maker states them; longer names first.
+PEAKS = {
+    "NVIDIA H200 NVL": 835,
+    "NVIDIA H200": 989,
+    "NVIDIA H100 PCIe": 756,
+    "NVIDIA H100 NVL": 835,
+    "NVIDIA H100": 989,
+    "NVIDIA A100": 312,
+}
+AIMS = {"training": 60, "detection": 120}  # pictures a second of ResNet-50 in bfloat16 at 512 px
+AIMED_RATIO = 1.5
+TINY = Work(trunk="small", side=64, objects=4, proposals=60, detections=20, regions=20)
+NUM_FED = 32  # pictures that batches are made of
+WARM_UP = 6  # calls before those that count: they compile, and fill what is loaded ahead
+COLUMNS = (
+    *("task", "trunk", "precision", "batch", "pictures/s", "bare", "fed"),
+    *("TFLOP/s", "of peak", "torchvision", "ratio", "aimed at"),
+)
+
+Figures = dict[str, float | str]  # seconds of a step or why there are none, of each way to take it; its operations
+
+
+def main() -> None:
+    """Measure every combination, and print its rows as soon as they are known."""
+    parser = OneLineParser(__doc__)
+    parser.add_argument("--trunks", nargs="+", choices=["resnet50", "resnet101"], default=["resnet50", "resnet101"])
+    parser.add_argument("--precisions", nargs="+", choices=["float32", "bfloat16"], default=["float32", "bfloat16"])
+    parser.add_argument("--batches", nargs="+", type=int, default=[2, 8, 16], help="pictures of a step")
+    parser.add_argument("--side", type=int, default=512, help="of the pictures, pixels, a multiple of 64")
+    parser.add_argument("--repeats", type=int, default=20, help="calls that count")
+    parser.add_argument("--tiny", action="store_true", help="a small network on a small picture")
+    flags = parser.parse_args()
+    for name, values, unit in (
+        ("batches", flags.batches, 1),
+        ("side", [flags.side], 64),
+        ("repeats", [flags.repeats], 1),
+    ):
+        if any(value < 1 or value % unit for value in values):
+            raise InputError(f"--{name} {values[0]}: choose {f'a multiple of {unit}' if unit > 1 else 'at least 1'}")
+    if find_spec("jax") is None:
+        raise InputError("jax is not installed; pip install '.[gpu]', or '.[jax]' for --tiny on a CPU")
+    os.environ["KERAS_BACKEND"] = "jax"  # of the processes to come
+    device = in_own_process(name_device)
+    combinations = itertools.product(flags.trunks, flags.precisions, flags.batches)
+    works = [
+        Work(trunk=trunk, precision=precision, batch=batch, side=flags.side) for trunk, precision, batch in combinations
+    ]
+    aims = " and ".join(f"{rate} pictures/s in {task}" for task, rate in AIMS.items())
+    print(f"{device}. Aimed at, of ResNet-50 in bfloat16 at 512 px: {aims}, {AIMED_RATIO} times torchvision.\n")
+    print_table(COLUMNS, measure_rows([TINY] if flags.tiny else works, device, flags.repeats))
+
+
+def measure_rows(works: list[Work], device: str, repeats: int) -> Iterator[tuple[str, ...]]:
+    """Yield the rows of the table."""
+    for work in works:
+        ours, theirs = (run_apart(measure, work, repeats) for measure in (measure_ours, measure_torchvision))
+        for task in AIMS:
+            yield format_row(task, work, device, ours, theirs)
+
+
+def run_apart(measure: Callable[[Work, int], Figures], work: Work, repeats: int) -> Figures:
+    """Measure in a fresh process; where it lacks a package or is killed, that is every figure."""
+    try:
+        return in_own_process(measure, work, repeats)
+    except ModuleNotFoundError as error:
+        reason = f"no {error.name}"
+    except BrokenProcessPool:
+        reason = "killed"
+    return dict.fromkeys((*AIMS, "bare", "fed"), reason) | {f"{task} operations": 0.0 for task in AIMS}
+
+
+def name_device() -> str:
+    """Return what JAX calls the device."""
+    import jax
+
+    return jax.devices()[0].device_kind
+
+
+def measure_ours(work: Work, repeats: int) -> Figures:
+    """Time our side."""
+    import common.detect
+    from benchmarks.flops import picture_flops, training_flops
+
+    common.detect.BATCH_PIXELS = work.batch * work.side**2
+    ours = Ours(work)
+    picture = picture_flops(ours.config, work.side, work.proposals, work.detections)
+    example = training_flops(ours.config, work.side, work.regions, work.positive)
+    figures: Figures = {"detection operations": work.batch * picture, "training operations": work.batch * example}
+    figures |= time_tasks(ours, work, repeats)
+    if isinstance(figures["training"], str):
+        return figures | dict.fromkeys(("bare", "fed"), figures["training"])
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as thread:
+        figures["fed"] = seconds_or_reason(feed(ours, Path(folder), thread), repeats)
+    return figures | {"bare": seconds_or_reason(bare_step(ours), repeats)}
+
+
+def measure_torchvision(work: Work, repeats: int) -> Figures:
+    """Time the other side."""
+    import torch
+
+    return time_tasks(Torchvision(work, "cuda" if torch.cuda.is_available() else "cpu"), work, repeats)
+
+
+def time_tasks(side: Ours | Torchvision, work: Work, repeats: int) -> Figures:
+    """Time a side's tasks."""
+    return {
+        "detection": seconds_or_reason(side.detect, repeats, work.batch * work.detections),
+        "training": seconds_or_reason(side.train, repeats, (work.batch * work.regions, work.batch * work.positive)),
+    }
+
+
+def seconds_or_reason(step: Callable[[], Any], repeats: int, work: Any = None) -> float | str:
+    """Return the median of a step's seconds, or why there is none: too little memory, or a result other than `work`."""
+    seconds = []
+    try:
+        for _ in range(WARM_UP + repeats):
+            start = time.perf_counter()
+            done = step()
+            seconds.append(time.perf_counter() - start)
+    except Exception as error:
+        if not any(sign in str(error) for sign in ("RESOURCE_EXHAUSTED", "out of memory")):
+            raise
+        return "out of memory"
+    if done != work:
+        return f"did {done}, not {work}"
+    return median(seconds[WARM_UP:])
+
+
+def bare_step(ours: Ours) -> Callable[[], None]:
+    """Return the compiled training step with state and batch that stay on the device."""
+    import jax
+
+    model = ours.model
+    groups = (model.trainable_variables, model.non_trainable_variables, model.optimizer.variables)
+    state = tuple([jax.numpy.copy(v.value) for v in group] for group in (*groups, model.metrics_variables))
+    data = (jax.device_put(ours.batch), None, None)
+
+    def step() -> None:
+        nonlocal state
+        _, state = model.train_function(state, iter([data]))
+        jax.block_until_ready(state)
+
+    return step
+
+
+def feed(ours: Ours, folder: Path, thread: ThreadPoolExecutor) -> Callable[[], None]:
+    """Return the training step with batches that a thread makes of generated pictures, four ahead as a run does."""
+    from common.dataset import BatchLoader
+    from common.parallel import map_in_order
+    from common.synthetic import write_dataset
+    from dsb.dataset import load_dataset
+
+    side = ours.config.crop_size
+    write_dataset(folder / "set", NUM_FED, seed=1, sizes=[(side, side)])
+    pictures = load_dataset(folder / "set", cache=folder / "cache", report=lambda line: None)
+    loader = BatchLoader(pictures, ours.config, training=True)
+    jobs = ((f"step {number}", (number,)) for number in itertools.count())
+    batches = map_in_order(loader.batch_at, jobs, thread, ahead=4)
+
+    def step() -> None:
+        ours.model.train_on_batch(next(batches)[1])
+
+    return step
+
+
+def format_row(task: str, work: Work, device: str, ours: Figures, theirs: Figures) -> tuple[str, ...]:
+    """Return a row of the table."""
+    aimed = (work.trunk, work.precision, work.side) == ("resnet50", "bfloat16", 512)
+    ways = [as_rate(work, ours[way]) if task == "training" else "" for way in ("bare", "fed")]
+    mine, other, operations = ours[task], theirs[task], ours[f"{task} operations"]
+    speed = [""] * 2 if isinstance(mine, str) else achieved(float(operations) / mine, work.precision, device)
+    ratio = "" if isinstance(mine, str) or isinstance(other, str) else f"{other / mine:.2f}"
+    return (
+        *(task, work.trunk, work.precision, str(work.batch)),
+        *(as_rate(work, mine), *ways, *speed),
+        *(as_rate(work, other), ratio, str(AIMS[task]) if aimed else ""),
+    )
+
+
+def as_rate(work: Work, seconds: float | str) -> str:
+    """Return pictures a second, or the reason why there are none."""
+    return seconds if isinstance(seconds, str) else f"{work.batch / seconds:.1f}"
+
+
+def achieved(flops: float, precision: str, device: str) -> list[str]:
+    """Return TFLOP/s, and their share of the card's peak where that is known."""
+    peak = next((peak for name, peak in PEAKS.items() if device.startswith(name)), None)
+    teraflops = flops / 1e12
+    share = f"{teraflops / (peak if precision == 'bfloat16' else peak / 2):.1%}" if peak else ""
+    return [f"{teraflops:.3g}", share]
+
+
+if __name__ == "__main__":
+    run_main(main)

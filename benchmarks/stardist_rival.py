@@ -1,0 +1,210 @@
+"""StarDist on the same fold of the Data Science Bowl's pictures, for as many minutes, scored by the same scorer.
+
+    python3 -m venv rival
+    rival/bin/pip install tensorflow-cpu==2.21.0 stardist==0.9.2 csbdeep .
+    rival/bin/python benchmarks/stardist_rival.py --dataset stage1_train.zip --fold 0 --minutes 87
+
+It learns from nothing: RGB normalised per picture to percentiles 1 to 99.8, 32 rays, grid 2, 256 px patches, batches
+of 4, Adam at 3e-4 that drops twice, flips, turns, inversion, intensity jitter. Its two thresholds are chosen on 40 of
+its training pictures; then it predicts the pictures held back. Minutes are those of training alone. Killed and started
+again, it goes on after the last 100 steps, optimiser included, and finishes the same CSV. The folder holds weights,
+progress.json and the CSV; another folder starts anew.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from common.config import OneLineParser
+from common.errors import InputError, run_main
+from common.files import written_aside
+from common.folds import split
+
+if TYPE_CHECKING:
+    from common.picture_set import PictureSet
+
+RATES = ((0.0, 3e-4), (0.5, 1e-4), (0.8, 3e-5))  # from this share of the training on: the learning rate
+EPOCH = 100  # steps between two saved states
+PATCH = 256  # pixels
+NUM_FOR_THRESHOLDS = 40
+NUM_WATCHED = 4  # pictures of the validation loss, which StarDist insists on and nothing looks at
+
+
+def main() -> None:
+    """Train, choose thresholds, predict and score."""
+    parser = OneLineParser(__doc__)
+    parser.add_argument("--dataset", type=Path, default=Path("data/stage1_train"), metavar="PATH")
+    parser.add_argument("--fold", choices=list("01234"), default="0", help="the pictures that are held back")
+    parser.add_argument("--minutes", type=float, default=87.0, help="of training")
+    parser.add_argument("--steps", type=int, help="of training, instead of minutes")
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N pictures of each part")
+    parser.add_argument("--folder", type=Path, default=Path("logs/stardist"), help="of this run")
+    flags = parser.parse_args()
+    if min(flags.minutes, flags.steps or 1, flags.limit or 1) <= 0:
+        raise InputError("--minutes, --steps and --limit must be above 0")
+    if find_spec("stardist") is None:
+        raise InputError("stardist is not installed; in a venv of its own, pip install stardist==0.9.2 csbdeep")
+
+    from dsb.dataset import load_dataset
+    from dsb.inference import load_truth, report_score
+
+    dataset = load_dataset(flags.dataset)
+    training, held_out = split(dataset, dataset.sizes, flags.fold, flags.limit)
+    held_out = held_out.select(np.arange(len(held_out))[: flags.limit])
+    model, progress = build_model(flags.folder), Progress(flags.folder, flags.minutes, flags.steps)
+    train(model, progress, training)
+    output = flags.folder / "submission.csv"
+    predict(model, held_out, output, f"{progress.steps} steps, {model.thresholds}")
+    result = report_score(output, load_truth(flags.dataset, held_out.image_ids))
+    print(f"wrote {output}: {len(held_out)} pictures")
+    print(f"score {result.mean:.4f} after {progress.minutes:.1f} minutes and {progress.steps} steps")
+
+
+class Progress:
+    """How far a training has come; its state in the run's folder.
+
+    Args:
+        folder: of the run.
+        minutes: of the whole training.
+        steps: of the whole training; then minutes don't count.
+    """
+
+    def __init__(self, folder: Path, minutes: float, steps: int | None) -> None:
+        self._weights, self._file = folder / "state.weights.h5", folder / "progress.json"
+        self._whole = (minutes, steps)
+        done = json.loads(self._file.read_text()) if self._file.exists() else {"minutes": 0.0, "steps": 0}
+        self.minutes, self.steps = float(done["minutes"]), int(done["steps"])
+        self._since = time.monotonic()
+
+    @property
+    def share(self) -> float:
+        """How much of the training is done; 1 is all of it."""
+        minutes, steps = self._whole
+        return self.steps / steps if steps else self.minutes / minutes
+
+    def restore(self, network: Any) -> None:
+        """Load the state, if any, into a compiled network."""
+        network.optimizer.build(network.trainable_variables)
+        if self.steps:
+            network.load_weights(self._weights)
+            print(f"{self._weights}: going on after {self.minutes:.1f} minutes and {self.steps} steps")
+        self._since = time.monotonic()
+
+    def begin_step(self, network: Any) -> None:
+        """Set the learning rate."""
+        network.optimizer.learning_rate = next(rate for share, rate in reversed(RATES) if self.share >= share)
+
+    def end_step(self, network: Any) -> None:
+        """Count a step, and the time since the last; stop after the last one."""
+        now = time.monotonic()
+        self.steps, self.minutes, self._since = self.steps + 1, self.minutes + (now - self._since) / 60, now
+        network.stop_training = self.share >= 1
+
+    def save(self, network: Any) -> None:
+        """Write the state; killed in between, the weights are ahead of the figures by an epoch."""
+        with written_aside(self._weights) as aside:
+            network.save_weights(aside)
+        with written_aside(self._file) as aside:
+            aside.write_text(json.dumps({"minutes": self.minutes, "steps": self.steps}))
+
+
+class Augmenter:
+    """Changes a patch at random: flips, turns, inversion, intensity jitter."""
+
+    def __init__(self, seed: int) -> None:
+        self._rng = np.random.default_rng(seed)
+
+    def __call__(self, image: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return a changed (H, W, 3) float32 picture, values about 0 to 1, and its (H, W) labels."""
+        rng = self._rng
+        turns = int(rng.integers(4))
+        image, labels = np.rot90(image, turns), np.rot90(labels, turns)
+        if rng.random() < 0.5:
+            image, labels = np.flip(image, axis=1), np.flip(labels, axis=1)
+        if rng.random() < 0.25:
+            image = 1 - image
+        return image * rng.uniform(0.6, 1.6) + rng.uniform(-0.2, 0.2), labels
+
+
+def build_model(folder: Path) -> Any:
+    """Return StarDist's model, not yet trained."""
+    from stardist.models import Config2D, StarDist2D
+
+    config = Config2D(
+        n_channel_in=3,
+        n_rays=32,
+        grid=(2, 2),
+        train_patch_size=(PATCH, PATCH),
+        train_batch_size=4,
+        train_learning_rate=RATES[0][1],
+        train_reduce_lr=None,
+        train_checkpoint=None,  # the last weights count, as ours do
+        train_tensorboard=False,
+    )
+    return StarDist2D(config, name=folder.name, basedir=str(folder.parent))
+
+
+def train(model: Any, progress: Progress, pictures: "PictureSet") -> None:
+    """Train what is left, then choose the thresholds."""
+    from csbdeep.utils.tf import keras_import
+
+    small = (pictures.sizes < PATCH).any(axis=1)
+    if small.any():
+        name = pictures.image_ids[int(np.argmax(small))]
+        raise InputError(f"{name}: smaller than StarDist's patches of {PATCH}x{PATCH}; choose a set of larger pictures")
+    images = [normalised(pictures.load_image(row)) for row in range(len(pictures))]
+    labels = [pictures.load_label_image(row) for row in range(len(pictures))]
+    model.prepare_for_training()
+    network = model.keras_model
+    progress.restore(network)
+    model.callbacks.append(
+        keras_import("callbacks", "LambdaCallback")(
+            on_train_batch_begin=lambda step, logs: progress.begin_step(network),
+            on_train_batch_end=lambda step, logs: progress.end_step(network),
+            on_epoch_end=lambda epoch, logs: progress.save(network),
+        )
+    )
+    if progress.share < 1:
+        watched = images[:NUM_WATCHED], labels[:NUM_WATCHED]
+        seed = progress.steps  # a run that goes on sees other patches than it has seen
+        model.train(
+            images, labels, watched, augmenter=Augmenter(seed), seed=seed, epochs=10**6 // EPOCH, steps_per_epoch=EPOCH
+        )
+    chosen = np.random.default_rng(0).permutation(len(images))[:NUM_FOR_THRESHOLDS].tolist()
+    model.optimize_thresholds([images[i] for i in chosen], [labels[i] for i in chosen])
+
+
+def predict(model: Any, pictures: "PictureSet", output: Path, fingerprint: str) -> None:
+    """Write what the model finds in Kaggle's format."""
+    from common.rle import encode_label_image
+    from common.submission import SubmissionWriter
+
+    image_ids: Sequence[str] = pictures.image_ids
+    with SubmissionWriter(output, image_ids, fingerprint) as writer:
+        for row in range(len(writer.done), len(image_ids)):
+            labels, _ = model.predict_instances(normalised(pictures.load_image(row)))
+            writer.write(image_ids[row], encode_label_image(labels))
+        writer.finish()
+
+
+def normalised(image: np.ndarray) -> np.ndarray:
+    """Return a picture (H, W, 3) uint8 as float32, its percentiles 1 and 99.8 at 0 and 1.
+
+    Example:
+        >>> normalised(np.full((2, 2, 3), 7, np.uint8)).max()
+        np.float32(0.0)
+    """
+    low, high = np.percentile(image, (1, 99.8))
+    return ((image - low) / max(high - low, 1e-3)).astype(np.float32)
+
+
+if __name__ == "__main__":
+    run_main(main)
