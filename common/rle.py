@@ -131,10 +131,13 @@ def parse_runs(texts: Sequence[str], num_pixels: int) -> Runs:
     if (counts % 2).any():
         mask = int(np.flatnonzero(counts % 2)[0])
         raise ValueError(f"mask {mask}: {counts[mask]} numbers; runs are pairs of start and length")
-    starts, lengths = numbers.reshape(-1, 2).T
-    runs = Runs(starts - 1, starts - 1 + lengths, np.repeat(np.arange(len(texts)), counts // 2), len(texts))
+    starts = numbers[::2] - 1
+    runs = Runs(starts, starts + numbers[1::2], np.arange(len(texts)).repeat(counts // 2), len(texts))
     _check_runs(runs, num_pixels)
     return runs
+
+
+_LARGEST = np.iinfo(np.int64).max
 
 
 def _parse_numbers(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -144,7 +147,7 @@ def _parse_numbers(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         numbers = np.fromstring(joined, dtype=np.int64, sep=" ")
         counts = np.array([text.count(" ") + 1 for text in texts], dtype=np.int64)
         # Unless single spaces part all numbers, the counts are too high; too large a number becomes the largest.
-        if counts.sum() == len(numbers) and numbers.max() < np.iinfo(np.int64).max:
+        if counts.sum() == len(numbers) and numbers.max() < _LARGEST:
             return numbers, counts
     tokens = [text.split() for text in texts]
     counts = np.array([len(words) for words in tokens], dtype=np.int64)
@@ -155,9 +158,9 @@ def _parse_numbers(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _check_runs(runs: Runs, num_pixels: int) -> None:
-    same_mask = runs.owners[1:] == runs.owners[:-1]
     too_early = np.zeros(len(runs.starts), dtype=bool)
-    too_early[1:] = same_mask & (runs.starts[1:] < runs.stops[:-1])
+    too_early[1:] = runs.starts[1:] < runs.stops[:-1]
+    too_early[1:] &= runs.owners[1:] == runs.owners[:-1]
     problems = {
         "starts are 1 or more": runs.starts < 0,
         "lengths are 1 or more": runs.stops <= runs.starts,

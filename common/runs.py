@@ -104,12 +104,18 @@ def shared_run_pixels(runs: Runs, others: Runs) -> tuple[np.ndarray, np.ndarray,
     """
     starts, stops = np.concatenate([runs.starts, others.starts]), np.concatenate([runs.stops, others.stops])
     cells = np.concatenate([runs.owners * others.num_masks, others.owners])  # two add up to a place in (N, M)
-    order = np.argsort(starts, kind="stable")  # stable: what is partly in order takes a fraction of the time
-    starts, stops, cells, mine = starts[order], stops[order], cells[order], order < len(runs.starts)
-    earlier, count = _count_up(np.searchsorted(starts, stops) - np.arange(1, len(starts) + 1))
-    later = earlier + 1 + count  # starts before the earlier one stops
+    # Sorted with their places in the lower bits, in half the time that sorting the places takes.
+    num_bits = len(starts).bit_length()
+    keys = np.sort(starts << num_bits | np.arange(len(starts)))
+    starts, order = keys >> num_bits, keys & (1 << num_bits) - 1
+    stops, cells, mine = stops[order], cells[order], order < len(runs.starts)
+    reaching = np.flatnonzero(starts[1:] < stops[:-1])  # into the next run, or farther
+    which, count = _count_up(starts.searchsorted(stops[reaching]) - reaching - 1)
+    earlier = reaching[which]
+    later = earlier + 1 + count
     across = mine[earlier] != mine[later]
-    earlier, later = earlier[across], later[across]
+    if not across.all():
+        earlier, later = earlier[across], later[across]
     lengths = np.minimum(stops[earlier], stops[later]) - starts[later]
     shared = np.bincount(cells[earlier] + cells[later], lengths, runs.num_masks * others.num_masks)
     present = np.flatnonzero(shared > 0)
