@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from common.bit_masks import BitMasks, pack_masks
 from common.boxes import box_intersections
 from common.instances import Instances
 from common.masks import drop_empty, tight_instances
@@ -56,15 +57,9 @@ def shared_pixels(instances: Instances, others: Instances) -> tuple[np.ndarray, 
         [[0, 0, 1, 1], [0, 1, 0, 1], [2, 1, 1, 2]]
     """
     first, second = np.nonzero(box_intersections(instances.boxes, others.boxes))
-    boxes, other_boxes = instances.boxes[first], others.boxes[second]
-    lows, highs = np.maximum(boxes[:, :2], other_boxes[:, :2]), np.minimum(boxes[:, 2:], other_boxes[:, 2:])
-    both = np.concatenate([lows, highs], axis=1)
-    windows = (both - boxes[:, _CORNER]).tolist(), (both - other_boxes[:, _CORNER]).tolist()
-    counts = [
-        np.count_nonzero(instances.masks[i][y1:y2, x1:x2] & others.masks[j][v1:v2, u1:u2])
-        for i, j, (y1, x1, y2, x2), (v1, u1, v2, u2) in zip(first.tolist(), second.tolist(), *windows, strict=True)
-    ]
-    return first, second, np.array(counts, dtype=np.int64)
+    boxes = np.concatenate([instances.boxes, others.boxes])
+    masks = BitMasks(boxes, pack_masks(boxes, [*instances.masks, *others.masks]))
+    return first, second, masks.shared_pixels(first, second + len(instances))
 
 
 def elect_instances(predictions: Sequence[Instances], *, iou_threshold: float = 0.5, share: float = 0.5) -> Instances:

@@ -15,6 +15,7 @@ TINY += ["--fpn-channels", "16", "--rpn-channels", "16", "--head-channels", "64"
 TINY += ["--mask-convs", "1", "--train-rois", "8", "--train-proposals", "50", "--detect-proposals", "50"]
 TINY += ["--pre-nms-limit", "200", "--max-detections", "20", "--confidence", "0", "--dataset", "data/stage1_train"]
 TINY += ["--loss-weights", "1,1,0,1,1", "--mask-threshold", "0.4"]
+TIMEOUT = 600  # seconds; a compilation takes 20 on a machine with nothing else to do
 LOG_LINES = ("WARNING: All log messages before absl", "I0000 ", "W0000 ", "E0000 ")  # TensorFlow's own
 
 
@@ -51,5 +52,9 @@ def start(folder, script, *arguments):
 
 def finish(process):
     """Wait for a process; return its exit code, its output and the lines on its stderr but for TensorFlow's log."""
-    output, errors = process.communicate(timeout=300)
+    try:
+        output, errors = process.communicate(timeout=TIMEOUT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
     return process.returncode, output, [line for line in errors.splitlines() if not line.startswith(LOG_LINES)]
