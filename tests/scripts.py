@@ -4,6 +4,7 @@ import os
 import runpy
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 DSB = Path(__file__).resolve().parents[1] / "dsb"
@@ -39,7 +40,12 @@ def load_presets(monkeypatch, script):
 
 def start(folder, script, *arguments):
     """Start a script as a process in a folder, with the cache of masks and no progress bars in there."""
-    environment = os.environ | {"XDG_CACHE_HOME": str(folder / "cache"), "TQDM_DISABLE": "1"}
+    matplotlib = Path(tempfile.gettempdir()) / "matplotlib"  # Keras imports it, and its cache takes long to build
+    environment = os.environ | {
+        "XDG_CACHE_HOME": str(folder / "cache"),
+        "MPLCONFIGDIR": str(matplotlib),
+        "TQDM_DISABLE": "1",
+    }
     return subprocess.Popen(
         [sys.executable, str(DSB / script), *map(str, arguments)],
         cwd=folder,
