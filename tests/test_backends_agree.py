@@ -1,0 +1,83 @@
+"""The same weights find the same objects in the same picture on TensorFlow and on JAX."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from common.boxes import box_ious
+from common.config import Config
+from common.detect import Detector
+from common.detections import Detections
+from common.models.mask_rcnn import MaskRCNN
+from common.weights import load_weights, save_weights
+from tests.tiny import TINY
+
+GEOMETRIES = ("aligned", "library")
+SHAPES = ((64, 128), (100, 70))  # of pictures; the second has padding
+SPREAD = {"rpn_class_raw": 30, "rpn_bbox_pred": 5, "mrcnn_class_logits": 30, "mrcnn_bbox_fc": 30, "mrcnn_mask": 300}
+FOUND = ("boxes", "scores", "class_ids", "mask_probs")
+
+pytestmark = pytest.mark.slow
+
+
+def save_found(folder: str) -> None:
+    """Detect with each geometry's weights in a folder and write what was found; this runs on either backend."""
+    for geometry in GEOMETRIES:
+        for number, found in enumerate(find(Path(folder), geometry)):
+            arrays = {name: getattr(found, name) for name in FOUND}
+            np.savez(Path(folder) / f"{geometry}_{number}.npz", **arrays)
+
+
+def find(folder: Path, geometry: str) -> list[Detections]:
+    model = MaskRCNN(Config.load(folder / f"{geometry}.json"))
+    load_weights(model, folder / f"{geometry}.h5")
+    rng = np.random.default_rng(4)
+    return Detector(model)([rng.integers(0, 256, (*shape, 3)).astype(np.uint8) for shape in SHAPES])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Random weights whose answers differ from region to region, and what the other backend finds with them."""
+    other = "jax" if keras.backend.backend() == "tensorflow" else "tensorflow"
+    pytest.importorskip(other, reason=f"{other} is not installed; make .venv/.installed-jax")
+    folder = tmp_path_factory.mktemp("weights")
+    for geometry in GEOMETRIES:
+        keras.utils.set_random_seed(5)
+        config = replace(TINY, geometry=geometry, detection_nms_threshold=0.5)
+        model = MaskRCNN(config)
+        for part in (model.rpn, model.class_head, model.mask_head):
+            for layer in part.layers:
+                if layer.name in SPREAD:
+                    layer.kernel.assign(layer.kernel * SPREAD[layer.name])
+        config.save(folder / f"{geometry}.json")
+        save_weights(model, folder / f"{geometry}.h5")
+    code = f"from tests.test_backends_agree import save_found; save_found({str(folder)!r})"
+    environment = os.environ | {"KERAS_BACKEND": other}
+    root = Path(__file__).resolve().parents[1]
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_both_backends_find_the_same(folder, geometry):
+    for number, ours in enumerate(find(folder, geometry)):
+        with np.load(folder / f"{geometry}_{number}.npz") as arrays:
+            theirs = replace(ours, **{name: arrays[name] for name in FOUND})
+        assert len(ours.boxes) == len(theirs.boxes) == TINY.max_detections
+        assert np.ptp(ours.scores) > 0.01 and np.ptp(ours.mask_probs) > 0.5, "answers that hardly differ test nothing"
+        order = box_ious(ours.boxes, theirs.boxes).argmax(axis=1)  # almost equal scores may change places
+        assert sorted(order) == list(range(len(order)))
+        np.testing.assert_allclose(ours.boxes, theirs.boxes[order], atol=0.01)
+        np.testing.assert_allclose(ours.scores, theirs.scores[order], atol=1e-4)
+        np.testing.assert_array_equal(ours.class_ids, theirs.class_ids[order])
+        np.testing.assert_allclose(ours.mask_probs, theirs.mask_probs[order], atol=2e-3)
+        masks, other_masks = (found.paint(0.5).to_masks(found.image_shape) for found in (ours, theirs))
+        assert masks.any() and (masks != other_masks[order]).mean() < 1e-4
