@@ -19,7 +19,7 @@ from dsb.training import train_step
 
 STEP = {
     "published": PUBLISHED,
-    "small": replace(SMALL, schedule=(Stage(18, 1e-3),), steps_per_epoch=400, score_every=6),
+    "small": replace(SMALL, schedule=(Stage(26, 1e-3),), steps_per_epoch=400, score_every=13),
     "demo": replace(DEMO, schedule=(Stage(6, 1e-3),), steps_per_epoch=100),
 }
 
