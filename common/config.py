@@ -158,7 +158,7 @@ class Config:
     tta: Literal["votes", "majority"] = option(
         "votes",
         "votes: 15 views, of which five must see a pixel; majority: flips, turns and enlargements, of which half must "
-        "see an object, and half of those each of its pixels",
+        "see an object, whose mask is the mean of theirs",
     )
     max_detections: int = option(100, "detections of a picture, or of a tile", minimum=1)
     dilation: bool = option(True, "grow each mask of a single prediction by one step of binary dilation")

@@ -6,8 +6,8 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from common.instances import Instances
-from common.masks import paint_masks
+from common.instances import Instances, SoftInstances
+from common.masks import paint_masks, paint_probs
 
 MULTIPLE = 64  # the coarsest level of the pyramid has stride 64
 
@@ -21,6 +21,9 @@ class Paintable(Protocol):
 
     def paint(self, threshold: float) -> Instances:
         """Return the objects with masks of full resolution, cut at a probability."""
+
+    def paint_soft(self, threshold: float) -> SoftInstances:
+        """Return the same objects before they are cut; where that is not known, their pixels have probability 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +57,12 @@ class Detections:
             class_ids=self.class_ids,
             scores=self.scores,
         )
+
+    def paint_soft(self, threshold: float) -> SoftInstances:
+        """Return the objects with a probability a pixel, of full resolution."""
+        probs = self.mask_probs.astype(np.float32)
+        boxes, crops = paint_probs(self.boxes, probs, self.image_shape, zero_border=self.zero_border)
+        return SoftInstances(boxes, list(crops), self.scores)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The two exchange types: `Sample`, a picture with its objects, and `Instances`, objects as crops."""
+"""The exchange types: `Sample`, a picture with its objects, and `Instances`, objects as crops; soft ones, too."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -129,6 +129,29 @@ class Instances:
             y1, x1, y2, x2 = boxes[i]
             label_image[y1:y2, x1:x2][self.masks[i]] = i + 1
         return label_image
+
+
+@dataclass(frozen=True, eq=False)
+class SoftInstances:
+    """The objects of one picture, of one class, with a probability for each pixel.
+
+    Attributes:
+        boxes: (N, 4) int, y1, x1, y2, x2, pixels, half-open; not the smallest ones.
+        probs: N float32 crops in [0, 1], each the size of its box.
+        scores: (N,) float32 in [0, 1].
+    """
+
+    boxes: np.ndarray
+    probs: Sequence[np.ndarray]
+    scores: np.ndarray
+
+    def cut(self, threshold: float) -> Instances:
+        """Return the objects, a pixel being theirs from this probability on, in the same boxes."""
+        return Instances.from_crops(self.boxes, [probs >= threshold for probs in self.probs], scores=self.scores)
+
+    def select(self, indices: np.ndarray) -> "SoftInstances":
+        """Return the objects at `indices`, (K,) int, in that order."""
+        return SoftInstances(self.boxes[indices], [self.probs[i] for i in indices.tolist()], self.scores[indices])
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,13 +1,13 @@
-"""Suppression by masks, and merging by majority: of the views of a picture that see an object, most decide."""
+"""Suppression by masks, and merging by majority: objects that most views see, with the mean of their masks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from common.bit_masks import BitMasks, pack_masks
 from common.boxes import box_intersections
-from common.instances import Instances
+from common.instances import Instances, SoftInstances
 from common.masks import drop_empty, tight_instances
 
 
@@ -18,7 +18,7 @@ def suppress_covered(instances: Instances, largest_share: float) -> Instances:
 
     Args:
         instances: N objects.
-        largest_share: pixels that two objects may share, as a part of the smaller one's; from 1 on none is dropped.
+        largest_share: pixels that two objects may share, as a part of the smaller one's; from 1 on all are kept as they are.
 
     Returns:
         The objects that are left, the highest score first.
@@ -28,16 +28,22 @@ def suppress_covered(instances: Instances, largest_share: float) -> Instances:
         >>> suppress_covered(pair, 0.5).scores.tolist(), len(suppress_covered(pair, 0.7))
         ([0.75], 2)
     """
+    return instances.select(find_uncovered(instances, largest_share))
+
+
+def find_uncovered(instances: Instances, largest_share: float) -> np.ndarray:
+    """Return the indices, (K,) int64, of what `suppress_covered` keeps, in its order."""
     if largest_share >= 1:
-        return instances
-    instances = instances.select(np.argsort(-instances.scores, kind="stable"))
+        return np.arange(len(instances))
+    order = np.argsort(-instances.scores, kind="stable")
+    instances = instances.select(order)
     better, worse, shared = shared_pixels(instances, instances)
     areas = instances.areas
     covers = (better < worse) & (shared > largest_share * np.minimum(areas[better], areas[worse]))
     alive = np.ones(len(instances), bool)
     for i, j in zip(better[covers].tolist(), worse[covers].tolist(), strict=True):  # the best first: they are decided
         alive[j] &= not alive[i]
-    return instances.select(alive)
+    return order[alive]
 
 
 def shared_pixels(instances: Instances, others: Instances) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -62,42 +68,49 @@ def shared_pixels(instances: Instances, others: Instances) -> tuple[np.ndarray, 
     return first, second, masks.shared_pixels(first, second + len(instances))
 
 
-def elect_instances(predictions: Sequence[Instances], *, iou_threshold: float = 0.5, share: float = 0.5) -> Instances:
-    """Let several predictions of one picture vote on which objects there are, and on each one's pixels.
+def elect_instances(
+    predictions: Sequence[SoftInstances], threshold: float, *, iou_threshold: float = 0.5, share: float = 0.5
+) -> Instances:
+    """Let several predictions of one picture vote on which objects there are, and take the mean of their masks.
 
-    The predictions are taken in turn. Objects found so far and new masks are paired, the best pairs first; what has no
-    partner becomes an object. Other than in `merge_views`, a pixel needs the votes of half of the object's voters,
-    however many these are: objects that some views miss do not shrink.
+    The predictions are taken in turn. Objects found so far and new ones are paired, the best pairs first; what has no
+    partner is one more object. Other than in `merge_views`, a pixel counts by its mean probability over those
+    predictions that have the object, however many these are: objects that some views miss do not shrink.
 
     Args:
         predictions: one a view, in the picture's own pixels.
+        threshold: a pixel belongs to the mask from this probability on.
         iou_threshold: lowest intersection over union of a pair.
         share: an object needs so many of the predictions.
 
     Returns:
         Objects, the highest score first, none empty; they may overlap a little. Class ids are 1; the score is the sum
-        of the paired masks' scores over the number of predictions, so that a view that misses the object counts 0.
+        of the paired objects' scores over the number of predictions, so that a view that misses the object counts 0.
 
     Example:
-        >>> wide, narrow = (Instances.from_masks(np.array([[row]])) for row in ([1, 1, 1, 0], [1, 1, 0, 0]))
-        >>> elect_instances([wide, narrow, narrow]).boxes.tolist(), len(elect_instances([wide] + 2 * [wide.empty()]))
-        ([[0, 0, 1, 2]], 0)
+        >>> box, none = np.array([[0, 0, 1, 3]]), np.zeros((0, 4), int)
+        >>> views = [SoftInstances(box, [np.array([probs])], np.ones(1)) for probs in ([1, 0.8, 0.4], [1, 0.6, 0])]
+        >>> elect_instances(views, 0.5).boxes.tolist()
+        [[0, 0, 1, 2]]
+        >>> len(elect_instances([*views, *3 * [SoftInstances(none, [], np.zeros(0))]], 0.5))
+        0
     """
     candidates: list[_Candidate] = []
     for prediction in predictions:
-        prediction = drop_empty(prediction)
-        pairs = dict(_pairs(_instances_of(candidates), prediction, iou_threshold))
-        for j, (box, mask, score) in enumerate(
-            zip(prediction.boxes, prediction.masks, prediction.scores.tolist(), strict=True)
+        found = _cut(candidates, threshold)
+        new = prediction.cut(threshold)
+        partners = dict(_pairs(found, new, iou_threshold))
+        for j, (box, probs, score) in enumerate(
+            zip(prediction.boxes, prediction.probs, prediction.scores.tolist(), strict=True)
         ):
-            if j in pairs:
-                candidates[pairs[j]].add(box, mask, score)
-            else:
-                candidates.append(_Candidate(box, mask.astype(np.uint16), [score]))
-    elected = [c for c in candidates if len(c.scores) >= share * len(predictions)]
-    elected.sort(key=lambda candidate: -sum(candidate.scores))
-    scores = [sum(candidate.scores) / len(predictions) for candidate in elected]
-    objects = _instances_of(elected)
+            if j in partners:
+                candidates[partners[j]].add(box, probs, score)
+            elif new.areas[j]:
+                candidates.append(_Candidate(box, probs, [score]))
+    elected = [one for one in candidates if len(one.scores) >= share * len(predictions)]
+    elected.sort(key=lambda one: -sum(one.scores))
+    scores = [sum(one.scores) / len(predictions) for one in elected]
+    objects = _cut(elected, threshold)
     return drop_empty(tight_instances(Instances.from_crops(objects.boxes, objects.masks, scores=scores)))
 
 
@@ -109,39 +122,36 @@ class _Candidate:
     """An object with its votes.
 
     Attributes:
-        box: (4,) int32, y1, x1, y2, x2.
-        counts: uint16 crop of the box, the masks that have each pixel.
-        scores: of the masks.
+        box: (4,) int, y1, x1, y2, x2.
+        sums: float32 crop of the box, each pixel's probabilities added up.
+        scores: of the predictions that have it.
     """
 
     box: np.ndarray
-    counts: np.ndarray
-    scores: list[float] = field(default_factory=list)
+    sums: np.ndarray
+    scores: list[float]
 
-    def add(self, box: np.ndarray, mask: np.ndarray, score: float) -> None:
-        """Count one more mask; the crop grows to hold it."""
+    def add(self, box: np.ndarray, probs: np.ndarray, score: float) -> None:
+        """Add one more prediction; the crop grows to hold it."""
         grown = np.append(np.minimum(self.box[:2], box[:2]), np.maximum(self.box[2:], box[2:]))
-        counts = np.zeros(grown[2:] - grown[:2], np.uint16)
-        for part_box, part in ((self.box, self.counts), (box, mask)):
+        sums = np.zeros(grown[2:] - grown[:2], np.float32)
+        for part_box, part in ((self.box, self.sums), (box, probs)):
             y1, x1, y2, x2 = part_box - grown[_CORNER]
-            counts[y1:y2, x1:x2] += part
-        self.box, self.counts = grown, counts
+            sums[y1:y2, x1:x2] += part
+        self.box, self.sums = grown, sums
         self.scores.append(score)
 
-    @property
-    def mask(self) -> np.ndarray:
-        """The pixels that half of the masks have, bool crop of the box."""
-        return 2 * self.counts >= len(self.scores)
 
-
-def _instances_of(candidates: Sequence[_Candidate]) -> Instances:
-    return Instances.from_crops(np.array([c.box for c in candidates]), [c.mask for c in candidates])
+def _cut(candidates: Sequence[_Candidate], threshold: float) -> Instances:
+    """Return the objects with the pixels whose mean probability reaches the threshold."""
+    masks = [one.sums >= np.float32(threshold * len(one.scores)) for one in candidates]
+    return Instances.from_crops(np.array([one.box for one in candidates]), masks)
 
 
 def _pairs(found: Instances, new: Instances, iou_threshold: float) -> list[tuple[int, int]]:
     """Return pairs of an index in `new` and one in `found`; none occurs twice, and the best IoU chooses first."""
     first, second, shared = shared_pixels(found, new)
-    ious = shared / (found.areas[first] + new.areas[second] - shared)
+    ious = shared / np.maximum(found.areas[first] + new.areas[second] - shared, 1)
     free, wanted = np.ones(len(found), bool), np.ones(len(new), bool)
     pairs = []
     for k in np.argsort(-ious, kind="stable").tolist():

@@ -1,6 +1,6 @@
 """Masks as crops: from a network's small masks to pixels, dilated, separated, cut to their smallest boxes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -43,18 +43,31 @@ def paint_masks(
         >>> paint_masks(np.array([[0.5, 1, 2.5, 4]]), np.ones((1, 2, 2)), (9, 9)).boxes.tolist()
         [[0, 1, 3, 4]]
     """
+    image_boxes, crops = paint_probs(boxes, probs, image_shape, zero_border=zero_border)
+    return tight_instances(Instances.from_crops(image_boxes, [crop >= threshold for crop in crops], class_ids, scores))
+
+
+def paint_probs(
+    boxes: np.ndarray, probs: np.ndarray, image_shape: tuple[int, int], *, zero_border: bool = False
+) -> tuple[np.ndarray, Iterator[np.ndarray]]:
+    """Resize each box's probabilities to the picture's pixels bilinearly; arguments as of `paint_masks`.
+
+    Returns:
+        The pixels that the boxes touch, (N, 4) int64, zeros for a box without area; the probabilities of each, float32
+        crops of these sizes, made one at a time.
+    """
     image_boxes = _pixel_boxes(boxes, image_shape)
     heights, widths = (image_boxes[:, 2:] - image_boxes[:, :2]).T
     row_weights = _bilinear_weights(boxes[:, 0], boxes[:, 2], image_boxes[:, 0], heights, probs.shape[1], zero_border)
     column_weights = _bilinear_weights(boxes[:, 1], boxes[:, 3], image_boxes[:, 1], widths, probs.shape[2], zero_border)
     row_ends, column_ends = np.cumsum(heights), np.cumsum(widths)
-    crops = [
-        row_weights[bottom - height : bottom] @ prob @ column_weights[right - width : right].T >= threshold
+    crops = (
+        row_weights[bottom - height : bottom] @ prob @ column_weights[right - width : right].T
         for prob, bottom, height, right, width in zip(
             probs, row_ends.tolist(), heights.tolist(), column_ends.tolist(), widths.tolist(), strict=True
         )
-    ]
-    return tight_instances(Instances.from_crops(image_boxes, crops, class_ids, scores))
+    )
+    return image_boxes, crops
 
 
 def tight_instances(instances: Instances) -> Instances:

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from common.detections import Paintable
-from common.instances import Instances
-from common.majority import elect_instances, suppress_covered
+from common.instances import Instances, SoftInstances
+from common.majority import elect_instances, find_uncovered, suppress_covered
 from common.masks import dilate, drop_empty, remove_overlaps
 from common.merge import merge_views
 from common.rle import encode_instances
-from common.tta import View, invert_view
+from common.tta import View, invert_crops, invert_view
 
 
 def separate(
@@ -57,15 +57,29 @@ def merge(
         majority: by `elect_instances` instead of `merge_views`.
         largest_share: see `suppress_covered`; applied to each view.
     """
+    if majority:
+        return _merge_by_majority(predictions, image_shape, mask_threshold, largest_share)
     by_place: dict[int, Instances] = {}
     for view, places, detections in predictions:
         instances = suppress_covered(detections.paint(mask_threshold), largest_share)
         by_place |= dict.fromkeys(places, drop_empty(invert_view(instances, view, image_shape)))
-    in_order = [by_place[place] for place in sorted(by_place)]
-    if not majority:
-        return merge_views(in_order, image_shape, published=published)
-    apart = (remove_overlaps(instances, image_shape, priorities=instances.scores) for instances in in_order)
-    elected = suppress_covered(elect_instances([drop_empty(instances) for instances in apart]), largest_share)
+    return merge_views([by_place[place] for place in sorted(by_place)], image_shape, published=published)
+
+
+def _merge_by_majority(
+    predictions: Sequence[tuple[View, Sequence[int], Paintable]],
+    image_shape: tuple[int, int],
+    mask_threshold: float,
+    largest_share: float,
+) -> Instances:
+    by_place: dict[int, SoftInstances] = {}
+    for view, places, detections in predictions:
+        soft = detections.paint_soft(mask_threshold)
+        soft = soft.select(find_uncovered(soft.cut(mask_threshold), largest_share))
+        boxes, probs = invert_crops(soft.boxes, soft.probs, view, image_shape)
+        by_place |= dict.fromkeys(places, SoftInstances(boxes, probs, soft.scores))
+    elected = elect_instances([by_place[place] for place in sorted(by_place)], mask_threshold)
+    elected = suppress_covered(elected, largest_share)
     return drop_empty(remove_overlaps(elected, image_shape, priorities=elected.scores))
 
 

@@ -11,7 +11,7 @@ from common.boxes import box_intersections
 from common.colours import stretch_contrast
 from common.config import Config
 from common.detections import Detections, Paintable
-from common.instances import Instances
+from common.instances import Instances, SoftInstances
 from common.masks import drop_empty
 
 BORDER = 4  # pixels; an object that comes so near to its tile's border may go on behind it
@@ -38,6 +38,11 @@ class TiledDetections:
     def paint(self, threshold: float) -> Instances:
         """Return the objects of the picture with masks of full resolution, cut at a probability."""
         return join_tiles([detections.paint(threshold) for detections in self.found], self.tiles, self.image_shape)
+
+    def paint_soft(self, threshold: float) -> SoftInstances:
+        """Return the objects of `paint`, with probability 1: what tiles saw is joined as masks."""
+        objects = self.paint(threshold)
+        return SoftInstances(objects.boxes, [mask.astype(np.float32) for mask in objects.masks], objects.scores)
 
 
 def choose_detector(

@@ -110,11 +110,29 @@ def invert_view(instances: Instances, view: View, image_shape: tuple[int, int]) 
     Returns:
         N objects in their smallest boxes; one that the nearest neighbour misses is empty.
     """
-    instances = _resize_nearest(instances, scaled_shape(view, image_shape), _turned_shape(view, image_shape))
+    boxes, masks = invert_crops(instances.boxes, instances.masks, view, image_shape)
+    return tight_instances(Instances.from_crops(boxes, masks, instances.class_ids, instances.scores))
+
+
+def invert_crops(
+    boxes: np.ndarray, crops: Sequence[np.ndarray], view: View, image_shape: tuple[int, int]
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Bring crops of any dtype back to the picture's own pixels, as `invert_view`; the boxes need not be tight.
+
+    Args:
+        boxes: (N, 4) int, y1, x1, y2, x2, in the view's pixels.
+        crops: N arrays of the boxes' sizes.
+        view: what was changed.
+        image_shape: (height, width) of the picture, before the view.
+
+    Returns:
+        (N, 4) int32 and N contiguous arrays; one that the nearest neighbour misses has no pixels.
+    """
+    boxes, crops = _resize_nearest(boxes, crops, scaled_shape(view, image_shape), _turned_shape(view, image_shape))
     turns = -view.turns % 4
     # A turn is a transposition and a flip.
     transposed, flip_ud, flip_lr = turns % 2 == 1, view.flip_ud ^ (turns in (1, 2)), view.flip_lr ^ (turns in (2, 3))
-    boxes, (height, width) = instances.boxes, image_shape
+    height, width = image_shape
     if transposed:
         boxes = boxes[:, [1, 0, 3, 2]]
     if flip_ud:
@@ -122,8 +140,7 @@ def invert_view(instances: Instances, view: View, image_shape: tuple[int, int]) 
     if flip_lr:
         boxes = np.abs(boxes[:, [0, 3, 2, 1]] - [0, width, 0, width])
     flips = (slice(None, None, -1 if flip_ud else 1), slice(None, None, -1 if flip_lr else 1))
-    masks = [np.ascontiguousarray((mask.T if transposed else mask)[flips]) for mask in instances.masks]
-    return tight_instances(Instances.from_crops(boxes, masks, instances.class_ids, instances.scores))
+    return boxes, [np.ascontiguousarray((crop.T if transposed else crop)[flips]) for crop in crops]
 
 
 def scaled_shape(view: View, image_shape: tuple[int, int]) -> tuple[int, int]:
@@ -185,19 +202,20 @@ def _turned_shape(view: View, image_shape: tuple[int, int]) -> tuple[int, int]:
     return (width, height) if view.turns % 2 else (height, width)
 
 
-def _resize_nearest(instances: Instances, source: tuple[int, int], target: tuple[int, int]) -> Instances:
-    """Resize objects of a picture of size `source` to one of size `target`; the boxes need not be tight."""
+def _resize_nearest(
+    boxes: np.ndarray, crops: Sequence[np.ndarray], source: tuple[int, int], target: tuple[int, int]
+) -> tuple[np.ndarray, Sequence[np.ndarray]]:
+    """Resize crops of a picture of size `source` to one of size `target`."""
     if source == target:
-        return instances
+        return boxes, crops
     rows, columns = (
         (2 * np.arange(size) + 1) * source_size // (2 * size) for source_size, size in zip(source, target, strict=True)
     )
-    boxes = np.empty_like(instances.boxes)
-    boxes[:, ::2] = np.searchsorted(rows, instances.boxes[:, ::2])
-    boxes[:, 1::2] = np.searchsorted(columns, instances.boxes[:, 1::2])
-    spans = zip(instances.masks, instances.boxes[:, :2].tolist(), boxes.tolist(), strict=True)
-    masks = [
-        mask.take(rows[y1:y2] - top, axis=0).take(columns[x1:x2] - left, axis=1)
-        for mask, (top, left), (y1, x1, y2, x2) in spans
+    resized = np.empty_like(boxes)
+    resized[:, ::2] = np.searchsorted(rows, boxes[:, ::2])
+    resized[:, 1::2] = np.searchsorted(columns, boxes[:, 1::2])
+    spans = zip(crops, boxes[:, :2].tolist(), resized.tolist(), strict=True)
+    return resized, [
+        crop.take(rows[y1:y2] - top, axis=0).take(columns[x1:x2] - left, axis=1)
+        for crop, (top, left), (y1, x1, y2, x2) in spans
     ]
-    return Instances(boxes, masks, instances.class_ids, instances.scores)
