@@ -18,7 +18,7 @@ def suppress_covered(instances: Instances, largest_share: float) -> Instances:
 
     Args:
         instances: N objects.
-        largest_share: pixels that two objects may share, as a part of the smaller one's; from 1 on all stay as they are.
+        largest_share: pixels that two objects may share, as a part of the smaller one's; from 1 on all stay.
 
     Returns:
         The objects that are left, the highest score first.
