@@ -61,8 +61,9 @@ def infer(flags: argparse.Namespace, prepare: Prepare, *options: object) -> None
         draw(flags.output, pictures, truth, flags.picture)
     if flags.labels:
         write_label_images(flags.output, pictures, flags.labels)
-    solution = flags.score if _is_file(flags.score) else truth
-    result = report_score(flags.output, solution, pictures) if flags.score else None
+    result = None
+    if flags.score:
+        result = report_score(flags.output, flags.score if _is_file(flags.score) else truth, pictures)
     print(f"wrote {flags.output}: {len(image_ids)} pictures, checked")
     if flags.picture:
         print(f"wrote {flags.picture}: overview.png, and each picture with its objects")
