@@ -30,7 +30,6 @@ class ShapesConfig(Config):
     schedule: tuple[Stage, ...] = option(
         (Stage(1, 1e-3, "heads"), Stage(2, 1e-4)), "stages epochs:learning_rate:layers, epochs as totals"
     )
-    dilation: bool = option(False, "grow each mask of a single prediction by one step of binary dilation")
 
 
 SHAPES_PUBLISHED = ShapesConfig(geometry="library")
@@ -96,7 +95,6 @@ class PhotoConfig(Config):
     anchor_scales: tuple[float, ...] = option((32, 64, 128, 256, 512), "anchor sides at strides 4, 8, ..., pixels")
     add_true_boxes: bool = option(False, "append the true boxes to the proposals in training")
     fill_negatives: bool = option(False, "use all background regions, not only those that keep the positive ratio")
-    dilation: bool = option(False, "grow each mask of a single prediction by one step of binary dilation")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -149,19 +149,7 @@ class Config:
     detection_nms_threshold: float = option(
         0.3, "detections that overlap a better one more are dropped", minimum=0, maximum=1
     )
-    mask_nms_threshold: float = option(
-        1.0,
-        "a detection that shares more than this part of the smaller mask with a better one is dropped; 1: none",
-        minimum=0,
-        maximum=1,
-    )
-    tta: Literal["votes", "majority"] = option(
-        "votes",
-        "votes: 15 views, of which five must see a pixel; majority: flips, turns and enlargements, of which half must "
-        "see an object, whose mask is the mean of theirs",
-    )
     max_detections: int = option(100, "detections of a picture, or of a tile", minimum=1)
-    dilation: bool = option(True, "grow each mask of a single prediction by one step of binary dilation")
     mask_threshold: float = option(0.5, "a pixel belongs to the mask from this probability on", minimum=0, maximum=1)
 
     # Tiles of large pictures

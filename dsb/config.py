@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from common.config import Config, Stage, option
 from common.errors import InputError
@@ -29,6 +30,18 @@ class DSBConfig(Config):
         0.2, "detections that overlap a better one more are dropped", minimum=0, maximum=1
     )
     max_detections: int = option(512, "detections of a picture, or of a tile", minimum=1)
+    mask_nms_threshold: float = option(
+        1.0,
+        "a detection that shares more than this part of the smaller mask with a better one is dropped; 1: none",
+        minimum=0,
+        maximum=1,
+    )
+    tta: Literal["votes", "majority"] = option(
+        "votes",
+        "votes: 15 views, of which five must see a pixel; majority: flips, turns and enlargements, of which half must "
+        "see an object, whose mask is the mean of theirs",
+    )
+    dilation: bool = option(True, "grow each mask of a single prediction by one step of binary dilation")
 
     def __post_init__(self) -> None:
         super().__post_init__()

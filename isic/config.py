@@ -39,7 +39,6 @@ PUBLISHED = LesionConfig(
     steps_per_epoch=100,
     schedule=(Stage(10, 1e-3, "heads"),),
     validation_steps=50,
-    dilation=False,
 )
 
 # From nothing, on a CPU: every picture is brought to 128 pixels, of which a lesion takes 20 to 128.
@@ -84,7 +83,6 @@ SMALL = LesionConfig(
     score_limit=40,
     confidence=0.05,  # a picture has a lesion, so an unsure one is better than none
     max_detections=10,
-    dilation=False,
 )
 
 PRESETS = {"published": PUBLISHED, "small": SMALL}

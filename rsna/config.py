@@ -28,7 +28,6 @@ class RSNAConfig(Config):
     train_rois: int = option(32, "regions of a training picture that the heads see", minimum=2)
     max_instances: int = option(4, "boxes of a training picture; a random choice where there are more", minimum=1)
     validation_steps: int = option(50, "batches that the validation losses see", minimum=0)
-    dilation: bool = option(False, "of no effect: boxes are predicted, not masks")
 
     confidence: float = option(0.78, "lowest score of a detection", minimum=0, maximum=1)
     detection_nms_threshold: float = option(

@@ -31,7 +31,6 @@ PUBLISHED = WBCConfig(
     validation_steps=2,
     schedule=(Stage(75, 1e-3, "3+"),),
     confidence=0.8,
-    dilation=False,
 )
 
 # From nothing, on a CPU: pictures of one cell each, all brought to one size, in which a cell is 50 to 120 pixels wide.
@@ -76,5 +75,4 @@ SMALL = WBCConfig(
     score_limit=60,
     confidence=0.1,
     max_detections=20,
-    dilation=False,
 )
