@@ -1,6 +1,7 @@
 """Detection: pictures in, objects out."""
 
 import contextlib
+import hashlib
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -33,8 +34,9 @@ class Detector:
     def __call__(self, images: Iterable[np.ndarray]) -> list[Detections]:
         """Detect objects.
 
-        Pictures of one padded shape go through the network together. How they are batched depends on this call
-        alone, so that the same pictures have the same result to the last bit.
+        Pictures of one padded shape go through the network together, and those that look alike once scaled, such as
+        a picture and its enlargement, only once. How they are batched depends on this call alone, so that the same
+        pictures have the same result to the last bit.
 
         Args:
             images: pictures (H, W, 3) uint8.
@@ -45,23 +47,28 @@ class Detector:
         images = list(images)
         frames = [Frame.for_picture(image.shape[:2], self.config.min_dim, self.config.max_dim) for image in images]
         found: dict[int, Detections] = {}
-        for rows in _batches([frame.padded_shape for frame in frames]):
-            found |= zip(rows, self._detect([images[i] for i in rows], [frames[i] for i in rows]), strict=True)
+        for alike in _batches(images, frames):
+            placed = [frames[rows[0]].place(images[rows[0]]) for rows in alike]
+            results = self._predict(np.stack(placed), np.array([frames[rows[0]].window for rows in alike], np.float32))
+            for rows, result in zip(alike, results, strict=True):
+                found |= {i: self._bring_back(result, frames[i]) for i in rows}
         return [found[i] for i in range(len(images))]
 
-    def _detect(self, images: Sequence[np.ndarray], frames: Sequence[Frame]) -> Iterator[Detections]:
-        """Detect objects in pictures of one padded shape."""
-        placed = np.stack([frame.place(image) for frame, image in zip(frames, images, strict=True)])
-        windows = np.array([frame.window for frame in frames], np.float32)
+    def _predict(self, placed: np.ndarray, windows: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+        """Yield what is found in each of the pictures (B, H, W, 3) uint8, in the network's pixels."""
         # Threads may predict side by side, but only one of them what is too large for a usual batch.
         with self._large if placed[..., 0].size > BATCH_PIXELS else contextlib.nullcontext():
             found = self._model.predict_on_batch({"images": placed, "windows": windows})
+        for i, count in enumerate(found["counts"].tolist()):
+            result = {name: found[name][i, :count].copy() for name in ("boxes", "scores", "class_ids")}
+            probs = found["mask_probs"][:, i].reshape(-1, *found["mask_probs"].shape[3:])
+            yield result | {"mask_probs": probs[:count].astype(np.float16)}
+
+    def _bring_back(self, result: dict[str, np.ndarray], frame: Frame) -> Detections:
+        """Bring what was found to the picture's own pixels."""
         as_library = self.config.geometry == "library"
-        for i, (frame, count) in enumerate(zip(frames, found["counts"].tolist(), strict=True)):
-            boxes, scores, class_ids = (found[name][i, :count].copy() for name in ("boxes", "scores", "class_ids"))
-            probs = found["mask_probs"][:, i].reshape(-1, *found["mask_probs"].shape[3:])[:count].astype(np.float16)
-            boxes = frame.corners_to_picture(boxes) if as_library else frame.to_picture(boxes)
-            yield Detections(boxes, scores, class_ids, probs, frame.image_shape, zero_border=as_library)
+        boxes = frame.corners_to_picture(result["boxes"]) if as_library else frame.to_picture(result["boxes"])
+        return Detections(**result | {"boxes": boxes}, image_shape=frame.image_shape, zero_border=as_library)
 
 
 class _Detecting(keras.Model):
@@ -98,12 +105,19 @@ class _Detecting(keras.Model):
         return ops.while_loop(some_are_left, segment_some, (ops.convert_to_tensor(0, "int32"), start))[1]
 
 
-def _batches(shapes: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
-    """Yield the rows of equal shapes together, as many at a time as a batch may hold, and at least one."""
-    groups: dict[tuple[int, int], list[int]] = {}
-    for i, shape in enumerate(shapes):
-        groups.setdefault(shape, []).append(i)
-    for (height, width), rows in groups.items():
+def _batches(images: Sequence[np.ndarray], frames: Sequence[Frame]) -> Iterator[list[list[int]]]:
+    """Yield pictures of equal padded shapes together, as many at a time as a batch may hold, and at least one.
+
+    Each is the rows of those that the network could not tell apart.
+    """
+    alike: dict[tuple, list[int]] = {}
+    for i, (image, frame) in enumerate(zip(images, frames, strict=True)):
+        digest = hashlib.blake2b(frame.place(image).data).digest()
+        alike.setdefault((frame.padded_shape, frame.window, digest), []).append(i)
+    groups: dict[tuple[int, int], list[list[int]]] = {}
+    for (shape, *_), rows in alike.items():
+        groups.setdefault(shape, []).append(rows)
+    for (height, width), group in groups.items():
         size = max(1, BATCH_PIXELS // (height * width))
-        for first in range(0, len(rows), size):
-            yield rows[first : first + size]
+        for first in range(0, len(group), size):
+            yield group[first : first + size]
