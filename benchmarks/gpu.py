@@ -33,8 +33,8 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.mask_rcnn_sides import Ours, Torchvision, Work
 from benchmarks.measure import in_own_process, print_table
-from common.config import OneLineParser
 from common.errors import InputError, run_main
+from common.flags import OneLineParser
 
 # Dense bfloat16 peaks by the start of a card's name, TFLOP/s, as its maker states them; longer names first.
 PEAKS = {

@@ -23,9 +23,9 @@ import numpy as np
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from common.config import OneLineParser
 from common.errors import InputError, run_main
 from common.files import written_aside
+from common.flags import OneLineParser
 from common.folds import split
 
 if TYPE_CHECKING:

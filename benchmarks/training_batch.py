@@ -29,10 +29,10 @@ from skimage import io, transform
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.measure import in_own_process, peak_mib, print_table, race, readable, start_peak
-from common.augment import draw_rescaled_shape, flip_rotate_shift, rescale_and_crop
+from common.augment import flip_rotate_shift, rescale_and_crop
 from common.boxes import label_boxes
 from common.config import Config
-from common.dataset import BatchLoader, mini_masks
+from common.dataset import BatchLoader, mini_masks, rescaling_of
 from common.files import open_tree
 from common.picture_set import PictureSet
 from common.synthetic import write_dataset
@@ -40,7 +40,6 @@ from dsb.config import PUBLISHED, SMALL
 from dsb.dataset import find_pictures, load_dataset
 
 PRESETS = {"small": SMALL, "published": PUBLISHED}
-RESCALING = ("crop_size", "min_dim", "aspect_ratio", "min_enlarge", "zoom")
 CHANGES = ("rotation_range", "channel_shift_range")
 STEPS_TO_TIME = 6
 
@@ -177,7 +176,7 @@ def dense_draw(
     image: np.ndarray, masks: np.ndarray, config: Config, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw and make one crop: everything is done to the picture and to all masks."""
-    shape = draw_rescaled_shape(image.shape[:2], rng, **{name: getattr(config, name) for name in RESCALING[1:]})
+    shape = rescaling_of(config).draw_shape(image.shape[:2], rng)
     top, left = (int(rng.integers(length - config.crop_size + 1)) for length in shape)
     window = np.s_[top : top + config.crop_size, left : left + config.crop_size]
     image = transform.resize(image, shape, order=1, mode="edge", preserve_range=True, anti_aliasing=False)
@@ -235,12 +234,12 @@ def dense_mini_masks(masks: np.ndarray, boxes: np.ndarray, size: int) -> np.ndar
 
 def check_equal(folder: Path, dataset: PictureSet, config: Config) -> None:
     """Assert that both sides make the same of every picture, and of every batch."""
-    figures = {name: getattr(config, name) for name in RESCALING}
     changes = {name: getattr(config, name) for name in CHANGES}
     for index, image_id in enumerate(dataset.image_ids):
         rng = np.random.default_rng(index)
         image, layers = dataset.load_image(index), dataset.load_label_layers(index)
-        crop, (label_image,) = flip_rotate_shift(*rescale_and_crop(image, layers, rng, **figures), rng, **changes)
+        drawn = rescale_and_crop(image, layers, rng, rescaling_of(config), crop_size=config.crop_size)
+        crop, (label_image,) = flip_rotate_shift(*drawn, rng, **changes)
         labels, boxes = label_boxes(label_image)
         rng = np.random.default_rng(index)
         dense_crop, masks = dense_draw(*dense_read(folder / "set" / image_id), config, rng)

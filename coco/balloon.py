@@ -29,8 +29,8 @@ from common.cli import (
     parse_training_flags,
     run_command,
 )
-from common.config import OneLineParser, add_config_flags
 from common.errors import InputError, run_main
+from common.flags import OneLineParser, add_config_flags
 
 if TYPE_CHECKING:
     import numpy as np

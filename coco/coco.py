@@ -21,8 +21,8 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 from coco.config import COCO_PUBLISHED, COCO_SMALL
 from common import engine
 from common.cli import config_of_weights, find_weights, parse_inference_flags, parse_training_flags, run_command
-from common.config import OneLineParser
 from common.errors import InputError, run_main
+from common.flags import OneLineParser
 
 if TYPE_CHECKING:
     from coco.photos import PhotoSet

@@ -1,9 +1,10 @@
 """The figures of the library's samples, and of what a CPU can train."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from common.config import Config, Stage, option
+from common.recipe import NARROW, from_nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,31 +35,20 @@ class ShapesConfig(Config):
 
 SHAPES_PUBLISHED = ShapesConfig(geometry="library")
 
-# From nothing, on a CPU, in minutes: a narrow network; never the same picture twice.
-SHAPES_SMALL = replace(
+# From nothing, on a CPU, in minutes: never the same picture twice.
+SHAPES_SMALL = from_nothing(
     SHAPES_PUBLISHED,
-    geometry="aligned",
+    **NARROW,
     pictures=20_000,
-    trunk="small",
-    norm="group",
-    fpn_channels=64,
-    rpn_channels=64,
-    head_channels=128,
-    mask_channels=32,
+    batch_size=8,
     mask_convs=2,
-    bfloat16=True,
-    pixel_std=58.0,
-    mini_mask_size=28,
     max_instances=8,
     rpn_train_anchors=64,
     pre_nms_limit=500,
     train_proposals=100,
     detect_proposals=100,
     max_detections=20,
-    optimizer="adamw",
-    decay="cosine",
     warmup_steps=100,
-    weight_decay=0.02,
     ema=0.99,
     schedule=(Stage(16, 2e-3),),
     score_every=4,
@@ -135,8 +125,8 @@ class BalloonConfig(PhotoConfig):
 COCO_PUBLISHED = CocoConfig(geometry="library")
 BALLOON_PUBLISHED = BalloonConfig(geometry="library")
 
-# From nothing, on a CPU: small pictures, cut out of larger ones, and a narrow network.
-_FROM_NOTHING: dict[str, Any] = {
+# From nothing, on a CPU: small pictures, cut out of larger ones.
+_SMALL_PICTURES: dict[str, Any] = {
     "min_dim": 320,
     "max_dim": 320,
     "crop_size": 320,
@@ -145,46 +135,26 @@ _FROM_NOTHING: dict[str, Any] = {
     "channel_shift_range": 15.0,
     "redraw_empty": 3,
     "anchor_scales": (16, 32, 64, 128, 256),
-    "trunk": "small",
-    "norm": "group",
-    "bfloat16": True,
-    "pixel_std": 58.0,
-    "mini_mask_size": 28,
     "rpn_train_anchors": 128,
     "pre_nms_limit": 1000,
     "train_proposals": 300,
     "detect_proposals": 300,
     "train_rois": 64,
-    "add_true_boxes": True,
-    "fill_negatives": True,
-    "batch_size": 4,
-    "optimizer": "adamw",
-    "decay": "cosine",
-    "warmup_steps": 200,
-    "weight_decay": 0.02,
-    "ema": 0.999,
     "validation_steps": 8,
 }
 
-COCO_SMALL = replace(
+COCO_SMALL = from_nothing(
     CocoConfig(),
-    **_FROM_NOTHING,
-    fpn_channels=128,
-    rpn_channels=128,
-    head_channels=256,
-    mask_channels=64,
+    **_SMALL_PICTURES,
     schedule=(Stage(40, 1e-3),),
     score_every=4,
     score_limit=100,
 )
-BALLOON_SMALL = replace(
+BALLOON_SMALL = from_nothing(
     BalloonConfig(),
-    **_FROM_NOTHING,
+    **NARROW,
+    **_SMALL_PICTURES,
     augment=True,
-    fpn_channels=64,
-    rpn_channels=64,
-    head_channels=128,
-    mask_channels=32,
     mask_convs=2,
     schedule=(Stage(20, 1e-3),),
     score_every=2,

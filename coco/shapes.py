@@ -18,8 +18,8 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 from coco.config import SHAPES_PUBLISHED, SHAPES_SMALL, ShapesConfig
 from common import engine
 from common.cli import config_of_weights, find_weights, parse_inference_flags, parse_training_flags, run_command
-from common.config import OneLineParser
 from common.errors import run_main
+from common.flags import OneLineParser
 
 if TYPE_CHECKING:
     from coco.dataset import ShapesSet

@@ -1,6 +1,7 @@
 """Training augmentation on a picture and its label layers: rescale, crop, flip, turn, rotate, shift the channels."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -9,18 +10,57 @@ import numpy as np
 _TURNS = (None, cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Rescaling:
+    """By how much training pictures are rescaled.
+
+    Attributes:
+        min_dim: shorter side at the scale of detection, pixels.
+        max_dim: longer side at the scale of detection at most, pixels; 0: no limit.
+        aspect_ratio: largest extra stretch of one axis, at least 1.
+        min_enlarge: the largest scale is at least this.
+        zoom: the largest scale is at least that of detection times this, at least 1.
+        min_zoom: the smallest scale is that of detection times this, at most 1.
+    """
+
+    min_dim: int
+    max_dim: int = 0
+    aspect_ratio: float = 1.0
+    min_enlarge: float = 0.0
+    zoom: float = 1.0
+    min_zoom: float = 1.0
+
+    def draw_shape(self, image_shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, int]:
+        """Draw the shape to which a picture is rescaled.
+
+        Args:
+            image_shape: (height, width), pixels.
+            rng: source of the scale, the stretched axis and its stretch, drawn in this order.
+
+        Returns:
+            (height, width), pixels.
+
+        Example:
+            >>> Rescaling(min_dim=512).draw_shape((256, 320), np.random.default_rng(0))
+            (512, 640)
+        """
+        usual = self.min_dim / min(image_shape)
+        if self.max_dim:
+            usual = min(usual, self.max_dim / max(image_shape))
+        scale = rng.uniform(usual * self.min_zoom, max(self.min_enlarge, usual * self.zoom))
+        scales = [scale, scale]
+        scales[int(rng.integers(2))] *= rng.uniform(1.0, self.aspect_ratio)
+        height, width = (round(length * factor) for length, factor in zip(image_shape, scales, strict=True))
+        return height, width
+
+
 def rescale_and_crop(
     image: np.ndarray,
     layers: Sequence[np.ndarray],
     rng: np.random.Generator,
+    rescaling: Rescaling,
     *,
     crop_size: int,
-    min_dim: int,
-    aspect_ratio: float,
-    min_enlarge: float,
-    zoom: float,
-    min_zoom: float = 1.0,
-    max_dim: int = 0,
     crop_at_origin: bool = False,
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Rescale by a random factor, stretch one random axis, and cut a random square crop.
@@ -28,14 +68,9 @@ def rescale_and_crop(
     Args:
         image: (H, W, 3) uint8.
         layers: its objects, (H, W) int32 label images, 0 = background.
-        rng: source of the scale, the stretched axis, its stretch, and the crop's top and left, drawn in this order.
+        rng: source of the rescaled shape and of the crop's top and left, drawn in this order.
+        rescaling: by how much.
         crop_size: side of the crop, pixels.
-        min_dim: shorter side of the rescaled picture at the scale of detection, pixels.
-        aspect_ratio: largest extra stretch of one axis, at least 1.
-        min_enlarge: the largest scale is at least this.
-        zoom: the largest scale is at least that of detection times this, at least 1.
-        min_zoom: the smallest scale is that of detection times this, at most 1.
-        max_dim: longer side at the scale of detection at most, pixels; 0: no limit.
         crop_at_origin: cut at (0, 0) always.
 
     Returns:
@@ -45,16 +80,7 @@ def rescale_and_crop(
     Source:
         Third-place solution of the Data Science Bowl 2018; `crop_at_origin` is what it submitted.
     """
-    shape = draw_rescaled_shape(
-        image.shape[:2],
-        rng,
-        min_dim=min_dim,
-        aspect_ratio=aspect_ratio,
-        min_enlarge=min_enlarge,
-        zoom=zoom,
-        min_zoom=min_zoom,
-        max_dim=max_dim,
-    )
+    shape = rescaling.draw_shape(image.shape[:2], rng)
     spare_rows, spare_columns = (max(length - crop_size, 0) for length in shape)
     top, left = (0, 0) if crop_at_origin else (int(rng.integers(spare_rows + 1)), int(rng.integers(spare_columns + 1)))
     return (
@@ -103,47 +129,6 @@ def flip_rotate_shift(
         both = [rotate(one, degrees) for one in both]
     shifts = rng.uniform(-channel_shift_range, channel_shift_range, 3)
     return shift_channels(both[0], shifts), both[1:]
-
-
-def draw_rescaled_shape(
-    image_shape: tuple[int, ...],
-    rng: np.random.Generator,
-    *,
-    min_dim: int,
-    aspect_ratio: float,
-    min_enlarge: float,
-    zoom: float,
-    min_zoom: float = 1.0,
-    max_dim: int = 0,
-) -> tuple[int, int]:
-    """Draw the shape to which a training picture is rescaled.
-
-    Args:
-        image_shape: (height, width), pixels.
-        rng: source of the scale, the stretched axis and its stretch, drawn in this order.
-        min_dim: shorter side at the scale of detection, pixels.
-        aspect_ratio: largest extra stretch of one axis, at least 1.
-        min_enlarge: the largest scale is at least this.
-        zoom: the largest scale is at least that of detection times this, at least 1.
-        min_zoom: the smallest scale is that of detection times this, at most 1.
-        max_dim: longer side at the scale of detection at most, pixels; 0: no limit.
-
-    Returns:
-        (height, width), pixels.
-
-    Example:
-        >>> fixed = dict(min_dim=512, aspect_ratio=1.0, min_enlarge=1.0, zoom=1.0)
-        >>> draw_rescaled_shape((256, 320), np.random.default_rng(0), **fixed)
-        (512, 640)
-    """
-    usual = min_dim / min(image_shape)
-    if max_dim:
-        usual = min(usual, max_dim / max(image_shape))
-    scale = rng.uniform(usual * min_zoom, max(min_enlarge, usual * zoom))
-    scales = [scale, scale]
-    scales[int(rng.integers(2))] *= rng.uniform(1.0, aspect_ratio)
-    height, width = (round(length * factor) for length, factor in zip(image_shape, scales, strict=True))
-    return height, width
 
 
 def rescale(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

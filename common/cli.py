@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from common.config import CONFIG_FILE, LAST_WEIGHTS, Config, OneLineParser, add_config_flags, replace_from_flags
+from common.config import CONFIG_FILE, LAST_WEIGHTS, Config
 from common.errors import InputError
+from common.flags import OneLineParser, add_config_flags, replace_from_flags
 
 C = TypeVar("C", bound=Config)
 SHIPPED_WEIGHTS = "weights.h5"

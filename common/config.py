@@ -1,13 +1,11 @@
-"""One frozen dataclass holds every figure of a run; flags and `config.json` come from its fields."""
+"""One frozen dataclass holds every figure of a run; its fields become `config.json`, and flags in `common/flags.py`."""
 
-import argparse
 import dataclasses
 import json
-import types
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import Any, Literal
 
 from common.errors import InputError
 
@@ -170,7 +168,7 @@ class Config:
             raise InputError(f"--max-dim {self.max_dim}: a multiple of 64, at least --min-dim, {self.min_dim}, or 0")
         for name, length in (("anchor_scales", 5), ("box_std", 4), ("loss_weights", 5), ("mean_pixel", 3)):
             if len(getattr(self, name)) != length:
-                raise InputError(f"--{_flag(name)} takes {length} values, got {getattr(self, name)}")
+                raise InputError(f"--{flag_name(name)} takes {length} values, got {getattr(self, name)}")
         num_anchors = len(self.anchor_ratios) * sum((self.crop_size // stride) ** 2 for stride in (4, 8, 16, 32, 64))
         if self.rpn_train_anchors > num_anchors:
             raise InputError(f"--rpn-train-anchors {self.rpn_train_anchors}: a crop has only {num_anchors} anchors")
@@ -181,10 +179,10 @@ class Config:
             )
         for name in ("anchor_scales", "anchor_ratios", "box_std"):
             if min(getattr(self, name), default=0) <= 0:
-                raise InputError(f"--{_flag(name)} {getattr(self, name)}: all must be above 0")
+                raise InputError(f"--{flag_name(name)} {getattr(self, name)}: all must be above 0")
         for name in ("fpn_channels", "head_channels", "mask_channels") if self.norm == "group" else ():
             if getattr(self, name) % 16:
-                raise InputError(f"--{_flag(name)} {getattr(self, name)}: group norm needs a multiple of 16")
+                raise InputError(f"--{flag_name(name)} {getattr(self, name)}: group norm needs a multiple of 16")
         if self.tile_size < self.min_dim:  # a tile would be scaled up, though its picture is not
             raise InputError(f"--tile-size {self.tile_size}: must be at least --min-dim, {self.min_dim}")
         if 2 * self.tile_overlap > self.tile_size:
@@ -250,76 +248,20 @@ class Config:
             raise InputError(f"{path}: a value of the wrong kind: {error}; train anew, or mend it") from None
 
 
-C = TypeVar("C", bound=Config)
+def flag_name(name: str) -> str:
+    """Return a field's flag without its dashes.
 
-
-class OneLineParser(argparse.ArgumentParser):
-    """An argument parser that answers a wrong flag with one line and exit code 2."""
-
-    def __init__(self, description: str | None, usage: str = "%(prog)s [flags]") -> None:
-        super().__init__(
-            usage=usage,  # the generated one would name every flag
-            description=description,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
-
-    def error(self, message: str) -> NoReturn:
-        """Raise the message as bad input."""
-        raise InputError(f"{message} (--help lists the flags)")
-
-
-def add_config_flags(parser: argparse.ArgumentParser, config_class: type[Config], title: str) -> None:
-    """Add a flag for every field of `config_class` to a group of the parser; none has a default."""
-    group = parser.add_argument_group(title)
-    hints = typing.get_type_hints(config_class)
-    for spec in dataclasses.fields(config_class):
-        group.add_argument(
-            f"--{_flag(spec.name)}",
-            dest=spec.name,
-            default=argparse.SUPPRESS,
-            help=spec.metadata["help"].replace("%", "%%"),
-            **_parsing(hints[spec.name]),
-        )
-
-
-def replace_from_flags(config: C, flags: argparse.Namespace) -> C:
-    """Return `config` with the values that were given as flags."""
-    names = {spec.name for spec in dataclasses.fields(config)}
-    return dataclasses.replace(config, **{name: value for name, value in vars(flags).items() if name in names})
-
-
-def _flag(name: str) -> str:
+    Example:
+        >>> flag_name("min_dim")
+        'min-dim'
+    """
     return name.replace("_", "-")
-
-
-def _parsing(hint: Any) -> dict[str, Any]:
-    """Return argparse's keywords for a type hint."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if hint is bool:
-        return {"action": argparse.BooleanOptionalAction}
-    if origin is Literal:
-        return {"choices": arguments}
-    if origin in (typing.Union, types.UnionType):
-        return _parsing(arguments[0])
-    if origin is tuple:
-        convert = Stage.parse if arguments[0] is Stage else arguments[0]
-        return {"type": _listed(convert), "metavar": "A,B,..."}
-    return {"type": hint, "metavar": {int: "N", float: "X"}.get(hint, "TEXT")}
-
-
-def _listed(convert: Any) -> Any:
-    def values(text: str) -> tuple[Any, ...]:
-        return tuple(convert(part) for part in text.split(","))
-
-    values.__name__ = "comma-separated list"
-    return values
 
 
 def _check_value(spec: Any, value: Any) -> None:
     if typing.get_origin(spec.type) is Literal and value not in typing.get_args(spec.type):
-        raise InputError(f"--{_flag(spec.name)} {value}: choose one of {', '.join(typing.get_args(spec.type))}")
+        raise InputError(f"--{flag_name(spec.name)} {value}: choose one of {', '.join(typing.get_args(spec.type))}")
     minimum, maximum = spec.metadata.get("minimum"), spec.metadata.get("maximum")
     if (minimum is not None and not value >= minimum) or (maximum is not None and not value <= maximum):
         bounds = f"at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
-        raise InputError(f"--{_flag(spec.name)} {value}: must be {bounds}")
+        raise InputError(f"--{flag_name(spec.name)} {value}: must be {bounds}")

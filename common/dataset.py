@@ -1,13 +1,14 @@
 """Training batches: from pictures and label layers to the arrays that the network learns from."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from functools import partial
 from typing import Protocol
 
 import cv2
 import numpy as np
 
-from common.augment import flip_rotate_shift, rescale_and_crop
+from common.augment import Rescaling, flip_rotate_shift, rescale_and_crop
 from common.augment_imgaug import augment_imgaug
 from common.changes import Change
 from common.colours import recolour, stretch_contrast
@@ -56,6 +57,7 @@ class BatchLoader:
         self.config = config
         self.training = training
         self.change = change or _usual_change(config)
+        self.rescaling = rescaling_of(config)
         indices = np.arange(len(dataset.image_ids))
         if training and config.balanced and len(config.class_names) > 1:
             indices = class_balanced_indices([dataset.load_class_ids(index) for index in indices.tolist()])
@@ -128,13 +130,8 @@ class BatchLoader:
             image,
             layers,
             rng,
+            self.rescaling,
             crop_size=config.crop_size,
-            min_dim=config.min_dim,
-            max_dim=config.max_dim,
-            aspect_ratio=config.aspect_ratio,
-            min_enlarge=config.min_enlarge,
-            zoom=config.zoom,
-            min_zoom=config.min_zoom,
             crop_at_origin=config.crop_at_origin,
         )
         if self.training and config.augment:
@@ -161,6 +158,11 @@ def mini_masks(label_image: np.ndarray, labels: np.ndarray, boxes: np.ndarray, s
         crop = (label_image[y1:y2, x1:x2] == label).view(np.uint8) * np.uint8(255)
         np.greater(cv2.resize(crop, (size, size), interpolation=cv2.INTER_LINEAR), 127, out=mask.view(bool))
     return masks
+
+
+def rescaling_of(config: Config) -> Rescaling:
+    """Return the rescaling of a config's fields of the same names."""
+    return Rescaling(**{spec.name: getattr(config, spec.name) for spec in fields(Rescaling)})
 
 
 def _usual_change(config: Config) -> Change:

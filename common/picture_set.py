@@ -12,6 +12,7 @@ from common.files import FileTree
 from common.instances import Instances, Sample
 from common.label_index import LabelIndex, PictureFiles, open_index
 from common.pictures import decode_picture
+from common.usable import refuse_or_report
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,14 +117,7 @@ def open_picture_set(
         InputError: no pictures; an unusable picture, and `skip_bad` is off; nothing but unusable pictures.
     """
     index = open_index(tree, pictures, cache, report)
-    bad = [problem for problem in index.problems if problem]
-    if bad and not skip_bad:
-        more = f" ({len(bad) - 1} more are unusable)" if len(bad) > 1 else ""
-        raise InputError(f"{bad[0]}{more}, or leave out what is unusable with --skip-bad")
-    if len(bad) == len(pictures):
-        raise InputError(f"{tree.path}: none of its {len(pictures)} pictures can be used; {' '.join(bad[:1])}")
-    for problem in bad:
-        report(f"left out: {problem}")
+    refuse_or_report(index.problems, str(tree.path), skip_bad=skip_bad, report=report)
     _report_masks(tree, index, report)
     good = [picture for picture, problem in zip(pictures, index.problems, strict=True) if not problem]
     return PictureSet(

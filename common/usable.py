@@ -49,12 +49,29 @@ def read_usable(
     with ThreadPoolExecutor(num_threads) as threads:
         found = map_in_order(examine, ((source, (item,)) for item in items), threads, ahead=2 * num_threads)
         results = [result for _, result in tqdm(found, f"reading {source}", len(items), unit="picture")]
-    bad = [problem for _, problem in results if problem]
+    refuse_or_report([problem for _, problem in results], source, skip_bad=skip_bad, report=report)
+    return [(item, facts) for item, (facts, problem) in zip(items, results, strict=True) if not problem]
+
+
+def refuse_or_report(
+    problems: Sequence[str], source: str, *, skip_bad: bool, report: Callable[[str], object] = print
+) -> None:
+    """Refuse a set with unusable pictures, or report them.
+
+    Args:
+        problems: of each picture what is wrong with it, "" where nothing is.
+        source: the set, for messages.
+        skip_bad: report, and go on as long as a picture is left.
+        report: takes a line for the user.
+
+    Raises:
+        InputError: an unusable picture, and `skip_bad` is off; nothing but unusable pictures, or none at all.
+    """
+    bad = [problem for problem in problems if problem]
     if bad and not skip_bad:
         more = f" ({len(bad) - 1} more are unusable)" if len(bad) > 1 else ""
         raise InputError(f"{bad[0]}{more}, or leave out what is unusable with --skip-bad")
-    if len(bad) == len(items):
-        raise InputError(f"{source}: none of its {len(items)} pictures can be used; {' '.join(bad[:1])}")
+    if len(bad) == len(problems):
+        raise InputError(f"{source}: none of its {len(problems)} pictures can be used; {' '.join(bad[:1])}")
     for problem in bad:
         report(f"left out: {problem}")
-    return [(item, facts) for item, (facts, problem) in zip(items, results, strict=True) if not problem]

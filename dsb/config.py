@@ -6,6 +6,7 @@ from typing import Literal
 
 from common.config import Config, Stage, option
 from common.errors import InputError
+from common.recipe import from_nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,37 +53,19 @@ class DSBConfig(Config):
 # The geometry is not a default of the class: a config.json from before there was a choice means the aligned one.
 PUBLISHED = DSBConfig(geometry="library")
 
-# From nothing, on a CPU: group norm, a narrow network, small crops of pictures at the published scale.
-SMALL = replace(
+# From nothing, on a CPU: small crops of pictures at the published scale.
+SMALL = from_nothing(
     PUBLISHED,
-    geometry="aligned",
-    trunk="small",
-    norm="group",
-    fpn_channels=128,
-    rpn_channels=128,
-    head_channels=256,
-    mask_channels=64,
-    bfloat16=True,
     stretch_contrast=True,
-    pixel_std=58.0,
     crop_size=256,
     min_zoom=0.75,
     recolour=0.5,
     redraw_empty=3,
-    mini_mask_size=28,
     max_instances=128,
     rpn_train_anchors=128,
     pre_nms_limit=2000,
     train_proposals=500,
     train_rois=96,
-    add_true_boxes=True,
-    fill_negatives=True,
-    batch_size=4,
-    optimizer="adamw",
-    decay="cosine",
-    warmup_steps=200,
-    weight_decay=0.02,
-    ema=0.999,
     validation_steps=8,
     # Thresholds and the way to merge: chosen on 60 pictures of fold 1.
     confidence=0.9,

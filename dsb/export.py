@@ -18,9 +18,10 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from common.cli import add_weights_flag, config_of_weights, find_weights
-from common.config import CONFIG_FILE, OneLineParser, add_config_flags
+from common.config import CONFIG_FILE
 from common.errors import InputError, run_main
 from common.files import written_aside
+from common.flags import OneLineParser, add_config_flags
 from dsb.config import DSBConfig
 from dsb.inference import PRESETS, SHIPPED, STEPS
 

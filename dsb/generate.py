@@ -22,8 +22,8 @@ from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from common.config import OneLineParser
 from common.errors import InputError, run_main
+from common.flags import OneLineParser
 
 
 def main() -> None:

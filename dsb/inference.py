@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from common.cli import config_of_weights, find_weights, parse_inference_flags
-from common.config import OneLineParser
 from common.engine import Prepare, predict
 from common.errors import InputError
+from common.flags import OneLineParser
 from common.folds import in_fold
 from common.instances import Instances
 from dsb.config import DEMO, PUBLISHED, SMALL

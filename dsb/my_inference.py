@@ -12,8 +12,8 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from common.config import OneLineParser
 from common.errors import run_main
+from common.flags import OneLineParser
 from dsb.inference import infer, parse_flags
 
 

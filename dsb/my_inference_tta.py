@@ -12,8 +12,9 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from common.config import OneLineParser
-from common.errors import run_main
+from common.config import flag_name
+from common.errors import InputError, run_main
+from common.flags import OneLineParser
 from common.predict import picture_rng
 from dsb.inference import infer, parse_flags
 
@@ -33,6 +34,9 @@ def main() -> None:
         from common.tta import TURNED_VIEWS, VIEWS
 
         majority = config.tta == "majority"
+        for name in ("channel_shift", "swap_scales", "published") if majority else ():
+            if getattr(flags, name):
+                raise InputError(f"--{flag_name(name)}: belongs to the 15 views; add --tta votes")
         views = list(TURNED_VIEWS if majority else VIEWS)
         if flags.swap_scales:
             views = [view.swap_scales() for view in views]

@@ -13,8 +13,8 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from common.config import OneLineParser
 from common.errors import InputError, run_main
+from common.flags import OneLineParser
 
 MOST_PRINTED = 50
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 from common.config import Config, Stage, option
 from common.folds import FOLD_SEED
+from common.recipe import from_nothing
 
 DATASET = "data/isic.zip"
 LABELS_HELP = "labels.json for train, labels_test.json for test, in the set or beside the archive"
@@ -42,39 +43,27 @@ PUBLISHED = LesionConfig(
 )
 
 # From nothing, on a CPU: every picture is brought to 128 pixels, of which a lesion takes 20 to 128.
-SMALL = LesionConfig(
+SMALL = from_nothing(
+    LesionConfig(),
     fold="0",
     min_dim=128,
     max_dim=128,
     crop_size=128,
-    pixel_std=58.0,
     aspect_ratio=1.2,
     min_enlarge=0.1,
     min_zoom=0.8,
     zoom=1.25,
     rotation_range=30.0,
     channel_shift_range=20.0,
-    mini_mask_size=28,
     max_instances=8,
-    trunk="small",
-    norm="group",
-    fpn_channels=128,
-    rpn_channels=128,
-    head_channels=256,
-    mask_channels=64,
     mask_convs=2,
-    bfloat16=True,
     anchor_scales=(16, 32, 64, 96, 128),  # every lesion of the 200 published pictures meets one with an IoU above 0.5
     rpn_train_anchors=64,
     pre_nms_limit=500,
     train_proposals=100,
     detect_proposals=100,
     train_rois=32,
-    batch_size=4,
     steps_per_epoch=250,
-    optimizer="adamw",
-    decay="cosine",
-    warmup_steps=200,
     weight_decay=0.05,
     ema=0.998,
     schedule=(Stage(16, 1e-3),),

@@ -13,8 +13,8 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from common import engine
 from common.cli import parse_training_flags
-from common.config import OneLineParser
 from common.errors import run_main
+from common.flags import OneLineParser
 from isic.config import DATASET, LABELS_HELP, PRESETS
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from common.config import Config, Stage, option
+from common.recipe import NARROW, from_nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,31 +96,18 @@ TRANSFER = replace(
 )
 TRANSFER_COPY = replace(TRANSFER, max_instances=4, confidence=0.78, detection_nms_threshold=0.01)
 
-# From nothing, on a CPU: group norm and a narrow network.
-SMALL = RSNAConfig(
+# From nothing, on a CPU.
+SMALL = from_nothing(
+    RSNAConfig(),
+    **NARROW,
     negatives="even",
     augmentation="mdai",
-    trunk="small",
-    norm="group",
-    fpn_channels=64,
-    rpn_channels=64,
-    head_channels=128,
-    mask_channels=32,
     mask_convs=1,
-    bfloat16=True,
-    pixel_std=58.0,
     anchor_scales=(16, 32, 64, 96, 128),
-    mini_mask_size=28,
     rpn_train_anchors=64,
     pre_nms_limit=1000,
     train_proposals=200,
     detect_proposals=200,
-    optimizer="adamw",
-    decay="cosine",
-    warmup_steps=200,
-    weight_decay=0.02,
-    ema=0.999,
-    batch_size=4,
     steps_per_epoch=400,
     schedule=(Stage(12, 2e-3),),
     validation_steps=8,

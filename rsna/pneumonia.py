@@ -19,8 +19,8 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from common import engine
 from common.cli import config_of_weights, find_weights, parse_inference_flags, parse_training_flags, run_command
-from common.config import OneLineParser
 from common.errors import InputError, run_main
+from common.flags import OneLineParser
 from rsna.config import FROM_NOTHING, PRESETS, RSNAConfig
 
 if TYPE_CHECKING:

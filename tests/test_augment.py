@@ -1,6 +1,7 @@
 """Rescale, crop and the rest: against plain ways, on hand-drawn and seeded pictures."""
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 import cv2
@@ -8,9 +9,9 @@ import numpy as np
 import pytest
 
 from common.augment import (
+    Rescaling,
     crop,
     crop_rescaled_labels,
-    draw_rescaled_shape,
     flip_rotate_shift,
     rescale,
     rescale_and_crop,
@@ -18,7 +19,7 @@ from common.augment import (
     shift_channels,
 )
 
-FIGURES = {"crop_size": 64, "min_dim": 64, "aspect_ratio": 1.5, "min_enlarge": 1.5, "zoom": 1.7}
+RESCALING = Rescaling(min_dim=64, aspect_ratio=1.5, min_enlarge=1.5, zoom=1.7)
 
 
 def random_pair(shape: tuple[int, int], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -56,7 +57,9 @@ def test_rescale_and_crop_equals_the_plain_way(shape, at_origin):
     image, label_image = random_pair(shape)
     for seed in range(5):
         rng = np.random.default_rng(seed)
-        shown, (labels,) = rescale_and_crop(image, [label_image], rng, **FIGURES, crop_at_origin=at_origin)
+        shown, (labels,) = rescale_and_crop(
+            image, [label_image], rng, RESCALING, crop_size=64, crop_at_origin=at_origin
+        )
         rng = np.random.default_rng(seed)
         lowest = 64 / min(shape)
         scale = rng.uniform(lowest, max(1.5, lowest * 1.7))
@@ -72,8 +75,8 @@ def test_rescale_and_crop_equals_the_plain_way(shape, at_origin):
 
 def test_a_crop_larger_than_the_picture_is_filled_up_with_zeros():
     image, label_image = np.full((30, 40, 3), 7, np.uint8), np.full((30, 40), 9, np.int32)
-    figures = {"crop_size": 64, "min_dim": 30, "aspect_ratio": 1.0, "min_enlarge": 0.1, "zoom": 1.0}
-    image, (label_image,) = rescale_and_crop(image, [label_image], np.random.default_rng(0), **figures)
+    rng, rescaling = np.random.default_rng(0), Rescaling(min_dim=30)
+    image, (label_image,) = rescale_and_crop(image, [label_image], rng, rescaling, crop_size=64)
     assert image.shape == (64, 64, 3) and label_image.shape == (64, 64)
     assert (image[:30, :40] == 7).all() and image.sum() == 7 * 3 * 30 * 40
     assert (label_image[:30, :40] == 9).all() and label_image.sum() == 9 * 30 * 40
@@ -81,17 +84,17 @@ def test_a_crop_larger_than_the_picture_is_filled_up_with_zeros():
 
 def test_no_objects_and_a_small_crop_of_a_large_rescaling():
     image = random_pair((256, 300))[0]
-    figures = {"crop_size": 128, "min_dim": 256, "aspect_ratio": 1.3, "min_enlarge": 1.2, "zoom": 1.5}
+    rescaling = Rescaling(min_dim=256, aspect_ratio=1.3, min_enlarge=1.2, zoom=1.5)
     layers = [np.zeros((256, 300), np.int32)]
-    image, (label_image,) = rescale_and_crop(image, layers, np.random.default_rng(1), **figures)
+    image, (label_image,) = rescale_and_crop(image, layers, np.random.default_rng(1), rescaling, crop_size=128)
     assert image.shape == (128, 128, 3) and label_image.shape == (128, 128) and not label_image.any()
-    assert rescale_and_crop(image, [], np.random.default_rng(1), **figures)[1] == []
+    assert rescale_and_crop(image, [], np.random.default_rng(1), rescaling, crop_size=128)[1] == []
 
 
 def test_scales_stay_in_their_range_and_stretch_either_axis():
     rng = np.random.default_rng(0)
-    figures = {"min_dim": 512, "aspect_ratio": 1.3, "min_enlarge": 1.2, "zoom": 1.5}
-    shapes = np.array([draw_rescaled_shape((1024, 1024), rng, **figures) for _ in range(500)])
+    rescaling = Rescaling(min_dim=512, aspect_ratio=1.3, min_enlarge=1.2, zoom=1.5)
+    shapes = np.array([rescaling.draw_shape((1024, 1024), rng) for _ in range(500)])
     scales, stretches = shapes.min(axis=1) / 1024, shapes.max(axis=1) / shapes.min(axis=1)
     assert 0.5 <= scales.min() < 0.51 and 1.19 < scales.max() <= 1.2
     assert 1 <= stretches.min() < 1.01 and 1.29 < stretches.max() <= 1.301
@@ -190,7 +193,7 @@ def test_every_layer_moves_as_it_would_alone(num_layers):
 
         def moved(some, seed=seed):
             rng = np.random.default_rng(seed)
-            both = rescale_and_crop(image, some, rng, **FIGURES)
+            both = rescale_and_crop(image, some, rng, RESCALING, crop_size=64)
             return flip_rotate_shift(*both, rng, rotation_range=22.5, channel_shift_range=20)
 
         shown, together = moved(layers)
@@ -200,19 +203,19 @@ def test_every_layer_moves_as_it_would_alone(num_layers):
 
 
 def test_min_zoom_lowers_the_smallest_scale_alone():
-    fixed = {"min_dim": 512, "aspect_ratio": 1.0, "min_enlarge": 1.2, "zoom": 1.5}
+    rescaling = Rescaling(min_dim=512, min_enlarge=1.2, zoom=1.5, min_zoom=0.5)
     rng = np.random.default_rng(0)
-    scales = [draw_rescaled_shape((256, 256), rng, **fixed, min_zoom=0.5)[0] / 256 for _ in range(500)]
+    scales = [rescaling.draw_shape((256, 256), rng)[0] / 256 for _ in range(500)]
     assert 1 <= min(scales) < 1.05
     assert 2.95 < max(scales) <= 3
 
 
 def test_no_side_exceeds_the_longest_at_the_scale_of_detection():
-    fixed = {"min_dim": 800, "max_dim": 1024, "aspect_ratio": 1.0, "min_enlarge": 0.1}
+    rescaling = Rescaling(min_dim=800, max_dim=1024)
     for image_shape, expected in [((480, 640), (768, 1024)), ((500, 500), (800, 800)), ((4000, 3000), (1024, 768))]:
-        assert draw_rescaled_shape(image_shape, np.random.default_rng(0), **fixed, zoom=1.0) == expected
+        assert rescaling.draw_shape(image_shape, np.random.default_rng(0)) == expected
     rng = np.random.default_rng(0)
-    widths = [draw_rescaled_shape((480, 640), rng, **fixed, zoom=1.5)[1] for _ in range(300)]
+    widths = [replace(rescaling, zoom=1.5).draw_shape((480, 640), rng)[1] for _ in range(300)]
     assert 1024 <= min(widths) < 1040 and 1510 < max(widths) <= 1536
 
 

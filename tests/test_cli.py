@@ -11,8 +11,9 @@ from common.cli import (
     parse_training_flags,
     run_command,
 )
-from common.config import Config, OneLineParser, Stage, option
+from common.config import Config, Stage, option
 from common.errors import InputError
+from common.flags import OneLineParser
 
 
 @dataclass(frozen=True, kw_only=True)

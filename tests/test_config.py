@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from common.config import Config, OneLineParser, Stage, add_config_flags, option, replace_from_flags
+from common.config import Config, Stage, option
 from common.errors import InputError
+from common.flags import OneLineParser, add_config_flags, replace_from_flags
 
 
 def parse(config_class, *arguments):

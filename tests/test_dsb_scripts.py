@@ -172,6 +172,14 @@ def test_large_pictures_go_through_tiles(script, trained, folder):
     assert read_image_ids(folder / "tiled.csv") == image_ids
 
 
+def test_what_belongs_to_the_15_views_is_refused_where_there_are_others(trained, folder):
+    flags = [*TEST, "--tta", "majority", "--published", "--output", "refused.csv"]
+    code, _, errors = finish(start(folder, "my_inference_tta.py", *flags))
+    assert code == 2 and len(errors) == 1
+    assert errors[0].endswith(": --published: belongs to the 15 views; add --tta votes")
+    assert not (folder / "refused.csv").exists()
+
+
 @pytest.mark.parametrize(
     ("script", "flags"),
     [

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from common.config import Config, Stage, option
+from common.recipe import from_nothing
 
 CLASS_NAMES = ("Basophil", "Eosinophil", "Lymphocyte", "Monocyte", "Neutrophil")
 
@@ -34,11 +35,11 @@ PUBLISHED = WBCConfig(
 )
 
 # From nothing, on a CPU: pictures of one cell each, all brought to one size, in which a cell is 50 to 120 pixels wide.
-SMALL = WBCConfig(
+SMALL = from_nothing(
+    WBCConfig(),
     min_dim=128,
     max_dim=128,
     crop_size=128,
-    pixel_std=58.0,
     balanced=True,
     aspect_ratio=1.2,
     min_enlarge=0.1,
@@ -46,29 +47,16 @@ SMALL = WBCConfig(
     zoom=1.25,
     rotation_range=30.0,
     channel_shift_range=10.0,
-    mini_mask_size=28,
     max_instances=16,
-    trunk="small",
-    norm="group",
-    fpn_channels=128,
-    rpn_channels=128,
-    head_channels=256,
-    mask_channels=64,
     mask_convs=2,
-    bfloat16=True,
     anchor_scales=(16, 48, 72, 96, 120),  # every cell of the training part meets one with an IoU above 0.5
     rpn_train_anchors=64,
     pre_nms_limit=500,
     train_proposals=100,
     detect_proposals=100,
     train_rois=32,
-    batch_size=4,
     steps_per_epoch=400,
-    optimizer="adamw",
-    decay="cosine",
-    warmup_steps=200,
     weight_decay=0.05,
-    ema=0.999,
     schedule=(Stage(11, 1e-3),),
     validation_steps=15,
     score_every=4,

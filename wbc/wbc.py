@@ -20,8 +20,8 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from common import engine
 from common.cli import config_of_weights, find_weights, parse_inference_flags, parse_training_flags, run_command
-from common.config import OneLineParser
 from common.errors import InputError, run_main
+from common.flags import OneLineParser
 from wbc.config import CLASS_NAMES, PUBLISHED, SMALL, WBCConfig
 
 if TYPE_CHECKING:

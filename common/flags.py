@@ -1,0 +1,71 @@
+"""Flags from the fields of a config."""
+
+import argparse
+import dataclasses
+import types
+import typing
+from typing import Any, Literal, NoReturn, TypeVar
+
+from common.config import Config, Stage, flag_name
+from common.errors import InputError
+
+C = TypeVar("C", bound=Config)
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An argument parser that answers a wrong flag with one line and exit code 2."""
+
+    def __init__(self, description: str | None, usage: str = "%(prog)s [flags]") -> None:
+        super().__init__(
+            usage=usage,  # the generated one would name every flag
+            description=description,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the message as bad input."""
+        raise InputError(f"{message} (--help lists the flags)")
+
+
+def add_config_flags(parser: argparse.ArgumentParser, config_class: type[Config], title: str) -> None:
+    """Add a flag for every field of `config_class` to a group of the parser; none has a default."""
+    group = parser.add_argument_group(title)
+    hints = typing.get_type_hints(config_class)
+    for spec in dataclasses.fields(config_class):
+        group.add_argument(
+            f"--{flag_name(spec.name)}",
+            dest=spec.name,
+            default=argparse.SUPPRESS,
+            help=spec.metadata["help"].replace("%", "%%"),
+            **_parsing(hints[spec.name]),
+        )
+
+
+def replace_from_flags(config: C, flags: argparse.Namespace) -> C:
+    """Return `config` with the values that were given as flags."""
+    names = {spec.name for spec in dataclasses.fields(config)}
+    return dataclasses.replace(config, **{name: value for name, value in vars(flags).items() if name in names})
+
+
+def _parsing(hint: Any) -> dict[str, Any]:
+    """Return argparse's keywords for a type hint."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is bool:
+        return {"action": argparse.BooleanOptionalAction}
+    if origin is Literal:
+        return {"choices": arguments}
+    if origin in (typing.Union, types.UnionType):
+        return _parsing(arguments[0])
+    if origin is tuple:
+        convert = Stage.parse if arguments[0] is Stage else arguments[0]
+        return {"type": _listed(convert), "metavar": "A,B,..."}
+    return {"type": hint, "metavar": {int: "N", float: "X"}.get(hint, "TEXT")}
+
+
+def _listed(convert: Any) -> Any:
+    def values(text: str) -> tuple[Any, ...]:
+        return tuple(convert(part) for part in text.split(","))
+
+    values.__name__ = "comma-separated list"
+    return values

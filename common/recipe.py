@@ -1,0 +1,43 @@
+"""What makes training from nothing work on a CPU, with no published weights to start from."""
+
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from common.config import Config
+
+C = TypeVar("C", bound=Config)
+
+RECIPE: dict[str, Any] = {
+    # Group norm, as batches are too small to estimate statistics from, and batch norm's frozen ones come with weights.
+    "trunk": "small",
+    "norm": "group",
+    "fpn_channels": 128,
+    "rpn_channels": 128,
+    "head_channels": 256,
+    "mask_channels": 64,
+    "bfloat16": True,
+    "pixel_std": 58.0,
+    "geometry": "aligned",
+    "mini_mask_size": 28,
+    # Proposals are bad at first: the heads learn from the true boxes, and from whatever background there is.
+    "add_true_boxes": True,
+    "fill_negatives": True,
+    "batch_size": 4,
+    "optimizer": "adamw",
+    "decay": "cosine",
+    "warmup_steps": 200,
+    "weight_decay": 0.02,
+    "ema": 0.999,
+}
+# Half as wide, for what is learnt in minutes.
+NARROW: dict[str, Any] = {"fpn_channels": 64, "rpn_channels": 64, "head_channels": 128, "mask_channels": 32}
+
+
+def from_nothing(config: C, **figures: Any) -> C:
+    """Return a config that trains a small network from nothing.
+
+    Args:
+        config: the competition's.
+        figures: what is different from `config` and from `RECIPE`.
+    """
+    return replace(config, **RECIPE | figures)
