@@ -148,6 +148,12 @@ class Config:
         0.3, "detections that overlap a better one more are dropped", minimum=0, maximum=1
     )
     max_detections: int = option(100, "detections of a picture, or of a tile", minimum=1)
+    mask_confidence: float = option(
+        0.0, "lowest mean probability of a mask, over its pixels of 0.5 and more; 0: any", minimum=0, maximum=1
+    )
+    mask_margin: float = option(
+        0.0, "a mask is looked for in its box and this share of its sides beyond each of them", minimum=0, maximum=1
+    )
     mask_threshold: float = option(0.5, "a pixel belongs to the mask from this probability on", minimum=0, maximum=1)
 
     # Tiles of large pictures

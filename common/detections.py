@@ -34,9 +34,10 @@ class Detections:
         boxes: (N, 4) float32, y1, x1, y2, x2, pixels of the picture.
         scores: (N,) float32, falling.
         class_ids: (N,) int32, 1-based.
-        mask_probs: (N, h, w) float16, spread over the boxes.
+        mask_probs: (N, h, w) float16, spread over `mask_boxes`.
         image_shape: (height, width) of the picture.
         zero_border: see `paint_masks`.
+        mask_boxes: (N, 4) float32, the boxes by default.
     """
 
     boxes: np.ndarray
@@ -45,11 +46,12 @@ class Detections:
     mask_probs: np.ndarray
     image_shape: tuple[int, int]
     zero_border: bool = False
+    mask_boxes: np.ndarray | None = None
 
     def paint(self, threshold: float) -> Instances:
         """Return the objects with masks of full resolution, cut at a probability."""
         return paint_masks(
-            self.boxes,
+            self._painted_boxes,
             self.mask_probs.astype(np.float32),
             self.image_shape,
             threshold=threshold,
@@ -61,8 +63,12 @@ class Detections:
     def paint_soft(self, threshold: float) -> SoftInstances:
         """Return the objects with a probability a pixel, of full resolution."""
         probs = self.mask_probs.astype(np.float32)
-        boxes, crops = paint_probs(self.boxes, probs, self.image_shape, zero_border=self.zero_border)
+        boxes, crops = paint_probs(self._painted_boxes, probs, self.image_shape, zero_border=self.zero_border)
         return SoftInstances(boxes, list(crops), self.scores)
+
+    @property
+    def _painted_boxes(self) -> np.ndarray:
+        return self.boxes if self.mask_boxes is None else self.mask_boxes
 
 
 @dataclass(frozen=True)

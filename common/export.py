@@ -17,7 +17,7 @@ class Inference(keras.Model):
     Takes images (B, H, W, 3) uint8 with sides that are multiples of 64, and windows (B, 4) float32, the part of each
     that is not padding. Gives boxes (B, D, 4) float32, half-open pixels of the padded picture; scores (B, D) float32,
     falling; class_ids (B, D) int32, 1-based; counts (B,) int32, the rows of each that are in use; and mask_probs
-    (B, D, S, S) float32, spread over the boxes.
+    (B, D, S, S) float32, spread over mask_boxes (B, D, 4) float32, which are at least as large as the boxes.
     """
 
     def __init__(self, model: MaskRCNN) -> None:
@@ -29,9 +29,15 @@ class Inference(keras.Model):
         """Return the objects."""
         features, proposals = self.model.propose(inputs["images"])
         corners, scores, class_ids, counts = self.model.detect(features, proposals, inputs["windows"])
-        probs = self.model.segment(features, corners, class_ids)
-        boxes = self.model.half_open(corners)
-        return {"boxes": boxes, "scores": scores, "class_ids": class_ids, "counts": counts, "mask_probs": probs}
+        regions = self.model.mask_regions(corners, inputs["images"])
+        return {
+            "boxes": self.model.half_open(corners),
+            "scores": scores,
+            "class_ids": class_ids,
+            "counts": counts,
+            "mask_boxes": self.model.half_open(regions),
+            "mask_probs": self.model.segment(features, regions, class_ids),
+        }
 
 
 def export_model(model: MaskRCNN, path: Path) -> None:

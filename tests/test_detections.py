@@ -79,6 +79,13 @@ def test_painting():
     np.testing.assert_allclose(instances.scores, [0.9, 0.8])
 
 
+def test_masks_are_spread_over_boxes_of_their_own():
+    boxes = np.array([[2, 2, 6, 6]], np.float32)
+    fields = (np.ones(1, np.float32), np.ones(1, np.int32), np.ones((1, 4, 4), np.float16), (8, 8))
+    detections = Detections(boxes, *fields, mask_boxes=np.array([[1, 1, 7, 7]], np.float32))
+    assert detections.paint(0.5).boxes.tolist() == detections.paint_soft(0.5).boxes.tolist() == [[1, 1, 7, 7]]
+
+
 def test_nothing_found():
     nothing = Detections(
         np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32), np.zeros((0, 28, 28)), (8, 8)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from common.boxes import box_ious
-from common.detect import Detector
+from common.detect import Detector, mean_inside
 from common.instances import Instances
 from common.metrics import mask_ious
 from common.models.losses import LOSS_NAMES
@@ -160,6 +160,43 @@ def test_pictures_that_look_alike_are_seen_once(detector, monkeypatch):
         np.testing.assert_allclose(one.boxes, expected.boxes, atol=1e-3)
         np.testing.assert_allclose(one.mask_probs, expected.mask_probs, atol=1e-3)
     np.testing.assert_allclose(found[1].boxes, found[0].boxes * TINY.min_dim / 32, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("geometry", "some"), [("aligned", True), ("library", False)])
+def test_what_is_rather_background_is_found_at_a_low_confidence(geometry, some):
+    keras.utils.set_random_seed(1)
+    model = MaskRCNN(replace(TINY, geometry=geometry, confidence=0.2))
+    model.class_head.get_layer("mrcnn_class_logits").bias.assign([1.0, 0.0])
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    (found,) = Detector(model)([image])
+    assert (len(found.scores) > 0) == some
+    assert (found.scores < 0.5).all()
+
+
+def test_masks_are_looked_for_beyond_their_boxes(finder):
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    model = MaskRCNN(replace(TINY, mask_margin=0.1))
+    model.set_weights(finder.get_weights())
+    (plain,), (grown,) = Detector(finder)([image]), Detector(model)([image])
+    np.testing.assert_array_equal(plain.boxes, grown.boxes)
+    np.testing.assert_array_equal(plain.mask_boxes, plain.boxes)
+    margin = 0.1 * (plain.boxes[:, 2:] - plain.boxes[:, :2])
+    expected = np.concatenate([plain.boxes[:, :2] - margin, plain.boxes[:, 2:] + margin], axis=1)
+    np.testing.assert_allclose(grown.mask_boxes, expected.clip(0, 64), atol=1e-4)
+    assert (expected != expected.clip(0, 64)).any()
+
+
+def test_unsure_masks_are_dropped(finder):
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    (found,) = Detector(finder)([image])
+    sureness = mean_inside(found.mask_probs.astype(np.float32))
+    limit = float(np.median(sureness))
+    model = MaskRCNN(replace(TINY, mask_confidence=limit))
+    model.set_weights(finder.get_weights())
+    (sure,) = Detector(model)([image])
+    assert 0 < len(sure.scores) < len(found.scores)
+    np.testing.assert_allclose(sure.scores, found.scores[np.isin(found.scores, sure.scores)])
+    assert mean_inside(sure.mask_probs.astype(np.float32)).min() >= limit - 1e-3
 
 
 def test_no_detection_stems_from_padding_or_leaves_the_window(finder):

@@ -108,12 +108,15 @@ class MaskRCNN(keras.Model):
         logits, deltas = self.class_head(regions, training=False)
         probs = ops.reshape(ops.softmax(logits, axis=-1), (shape[0], shape[1], config.num_classes))
         deltas = ops.reshape(deltas, (shape[0], shape[1], config.num_classes, 4))
-        class_ids = ops.top_k(probs, 1)[1][..., 0]  # (B, N); ONNX has no word for Keras' argmax
+        best, columns = (part[..., 0] for part in ops.top_k(probs[..., 1:], 1))  # (B, N) each, of no background
+        class_ids = columns + 1  # ONNX has no word for Keras' argmax
         picked = ops.take_along_axis(deltas, class_ids[..., None, None], axis=2)[:, :, 0]
         boxes = clip_to_window(decode_deltas(proposals, picked, config.box_std), self._corners(windows))
-        of_class = ops.one_hot(class_ids, config.num_classes)[..., 1:]
+        of_class = ops.one_hot(columns, config.num_classes - 1)
         # Neither rows of zeros that fill up the proposals, nor what the window leaves nothing of.
         exists = ops.all((proposals[..., 2:] > proposals[..., :2]) & (boxes[..., 2:] > boxes[..., :2]), axis=-1)
+        if self._as_library:  # it drops what is rather background, however low the confidence that is asked for
+            exists = exists & (best > probs[..., 0])
         boxes, scores, columns, counts = non_max_suppression(
             boxes,
             probs[..., 1:] * of_class * ops.cast(exists, "float32")[..., None],
@@ -130,6 +133,12 @@ class MaskRCNN(keras.Model):
         logits = ops.take_along_axis(logits, ops.reshape(class_ids, (-1, 1, 1, 1)), axis=3)[..., 0]
         side = 2 * self.config.mask_pool_size
         return ops.sigmoid(ops.reshape(logits, (shape[0], shape[1], side, side)))
+
+    def mask_regions(self, boxes, images):
+        """Return what the masks of boxes (B, N, 4) are looked for in: larger by `mask_margin`, inside the picture."""
+        margin = self.config.mask_margin * (boxes[..., 2:] - boxes[..., :2])
+        grown = ops.concatenate([boxes[..., :2] - margin, boxes[..., 2:] + margin], axis=-1)
+        return clip_to_window(grown, self._whole(images))
 
     def half_open(self, boxes):
         """Turn boxes (B, N, 4) of the model's geometry into half-open ones; rows of zeros stay."""
@@ -189,10 +198,8 @@ class MaskRCNN(keras.Model):
             take_rows(ops.stop_gradient(deltas), indices),
             config.box_std,
         )
-        height, width = ops.shape(images)[1:3]
-        window = ops.cast(ops.stack([0, 0, height, width]), "float32")[None]
         kept, *_ = non_max_suppression(
-            clip_to_window(boxes, self._corners(window)),
+            clip_to_window(boxes, self._whole(images)),
             scores[..., None],
             max_output=count,
             iou_threshold=config.rpn_nms_threshold,
@@ -204,6 +211,11 @@ class MaskRCNN(keras.Model):
         shape, config = ops.shape(images)[1:3], self.config
         offset = 0.0 if self._as_library else 0.5
         return pyramid_anchors(shape, config.anchor_scales, config.anchor_ratios, offset=offset)
+
+    def _whole(self, images):
+        """Return the box of whole pictures, (1, 4)."""
+        height, width = ops.shape(images)[1:3]
+        return self._corners(ops.cast(ops.stack([0, 0, height, width]), "float32")[None])
 
     def _corners(self, boxes):
         """Turn half-open boxes into those of the model's geometry."""
