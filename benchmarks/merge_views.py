@@ -114,7 +114,7 @@ def draw_ellipses(centres: np.ndarray, radii: np.ndarray, image_shape: tuple[int
 def crop_rows(views: list[Instances], image_shape: tuple[int, int]) -> list[str]:
     """Do with the product's functions what `dense_rows` does."""
     fresh = [replace(view) for view in views]  # objects remember their areas, and no turn may gain by that
-    return encode_instances(merge_views(fresh, image_shape, published=True), image_shape)
+    return encode_instances(merge_views(fresh, published=True), image_shape)
 
 
 def dense_rows(stacks: list[np.ndarray]) -> list[str]:

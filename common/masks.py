@@ -116,7 +116,6 @@ def dilate(instances: Instances, image_shape: tuple[int, int]) -> Instances:
 
 def remove_overlaps(
     instances: Instances,
-    image_shape: tuple[int, int],
     *,
     priorities: Sequence[float] | np.ndarray | None = None,
     loss_threshold: float = 0.7,
@@ -125,8 +124,7 @@ def remove_overlaps(
     """Give each contested pixel to one object; empty the objects that lose too much.
 
     Args:
-        instances: N objects inside the picture.
-        image_shape: (height, width).
+        instances: N objects.
         priorities: (N,) float, the higher wins, and of equals the earlier; the areas by default.
         loss_threshold: an object that loses more than this share of its area is emptied but keeps its place.
         published: as in the published third-place code, take the sorting permutation for the rank, and measure
@@ -139,7 +137,7 @@ def remove_overlaps(
 
     Example:
         >>> pair = Instances.from_masks(np.array([[[1, 1, 0]], [[1, 1, 1]]]))
-        >>> remove_overlaps(pair, (1, 3)).areas.tolist()
+        >>> remove_overlaps(pair).areas.tolist()
         [0, 3]
     """
     areas = instances.areas

@@ -13,7 +13,6 @@ from common.masks import drop_empty, remove_overlaps, tight_instances
 
 def merge_views(
     predictions: Sequence[Instances],
-    image_shape: tuple[int, int],
     *,
     iou_threshold: float = 0.6,
     loss_threshold: float = 0.7,
@@ -28,7 +27,6 @@ def merge_views(
 
     Args:
         predictions: one a view, in the picture's own pixels; a view that counts twice appears twice.
-        image_shape: (height, width).
         iou_threshold: lowest intersection over union of a match.
         loss_threshold: an object that loses more than this share of its area to overlaps is dropped.
         more_than: a pixel stays in an object that has more votes than this for it.
@@ -42,7 +40,7 @@ def merge_views(
 
     Example:
         >>> square = Instances.from_crops(np.array([[1, 1, 3, 3]]), [np.ones((2, 2))])
-        >>> merge_views([square] * 5, (4, 4)).boxes.tolist(), len(merge_views([square] * 4, (4, 4)))
+        >>> merge_views([square] * 5).boxes.tolist(), len(merge_views([square] * 4))
         ([[1, 1, 3, 3]], 0)
     """
     votes = _Votes.none(more_than)
@@ -52,7 +50,7 @@ def merge_views(
         if 0 < count < len(votes.levels):
             _cast_votes(votes, count, iou_threshold, loss_threshold, published)
     elected = tight_instances(votes.elect(len(predictions)))
-    return drop_empty(remove_overlaps(elected, image_shape, loss_threshold=loss_threshold, published=published))
+    return drop_empty(remove_overlaps(elected, loss_threshold=loss_threshold, published=published))
 
 
 @dataclass

@@ -33,9 +33,7 @@ def separate(
     instances = suppress_covered(detections.paint(mask_threshold), largest_share)
     if dilation:
         instances = dilate(instances, detections.image_shape)
-    return drop_empty(
-        remove_overlaps(instances, detections.image_shape, priorities=instances.scores, published=published)
-    )
+    return drop_empty(remove_overlaps(instances, priorities=instances.scores, published=published))
 
 
 def merge(
@@ -63,7 +61,7 @@ def merge(
     for view, places, detections in predictions:
         instances = suppress_covered(detections.paint(mask_threshold), largest_share)
         by_place |= dict.fromkeys(places, drop_empty(invert_view(instances, view, image_shape)))
-    return merge_views([by_place[place] for place in sorted(by_place)], image_shape, published=published)
+    return merge_views([by_place[place] for place in sorted(by_place)], published=published)
 
 
 def _merge_by_majority(
@@ -80,7 +78,7 @@ def _merge_by_majority(
         by_place |= dict.fromkeys(places, SoftInstances(boxes, probs, soft.scores))
     elected = elect_instances([by_place[place] for place in sorted(by_place)], mask_threshold)
     elected = suppress_covered(elected, largest_share)
-    return drop_empty(remove_overlaps(elected, image_shape, priorities=elected.scores))
+    return drop_empty(remove_overlaps(elected, priorities=elected.scores))
 
 
 def separated_runs(

@@ -101,23 +101,23 @@ def test_dilation_equals_whole_masks(image_shape):
 
 def test_the_larger_object_wins_by_default():
     masks = np.array([[[1, 1, 1, 0, 0]], [[0, 0, 1, 1, 1]], [[0, 1, 1, 1, 1]]], dtype=bool)
-    parted = remove_overlaps(Instances.from_masks(masks), (1, 5))
+    parted = remove_overlaps(Instances.from_masks(masks))
     assert parted.to_masks((1, 5)).astype(int).tolist() == [[[1, 0, 0, 0, 0]], [[0, 0, 0, 0, 0]], [[0, 1, 1, 1, 1]]]
 
 
 def test_of_equals_the_earlier_wins():
     masks = np.array([[[0, 1, 1]], [[1, 1, 0]]], dtype=bool)
-    assert remove_overlaps(Instances.from_masks(masks), (1, 3)).areas.tolist() == [2, 1]
+    assert remove_overlaps(Instances.from_masks(masks)).areas.tolist() == [2, 1]
 
 
 def test_loss_at_the_threshold_is_kept():
     masks = np.array([[[1, 1, 0, 0]], [[0, 1, 1, 1]]], dtype=bool)
-    assert remove_overlaps(Instances.from_masks(masks), (1, 4), loss_threshold=0.5).areas.tolist() == [1, 3]
-    assert remove_overlaps(Instances.from_masks(masks), (1, 4), loss_threshold=0.49).areas.tolist() == [0, 3]
+    assert remove_overlaps(Instances.from_masks(masks), loss_threshold=0.5).areas.tolist() == [1, 3]
+    assert remove_overlaps(Instances.from_masks(masks), loss_threshold=0.49).areas.tolist() == [0, 3]
 
 
 def test_no_objects_have_no_overlaps():
-    assert len(remove_overlaps(Instances.empty(), (4, 4))) == 0
+    assert len(remove_overlaps(Instances.empty())) == 0
 
 
 @pytest.mark.parametrize("published", [False, True])
@@ -130,6 +130,6 @@ def test_overlaps_as_the_oracle(oracle, published, by_score):
         stack = objects.to_masks(image_shape).transpose(1, 2, 0)
         scores = objects.scores if by_score else None
         expected = oracle.without_overlaps(stack, 0.7, scores, published).transpose(2, 0, 1).astype(bool)
-        parted = remove_overlaps(objects, image_shape, priorities=scores, published=published)
+        parted = remove_overlaps(objects, priorities=scores, published=published)
         np.testing.assert_array_equal(parted.to_masks(image_shape), expected)
         same_fields(parted, Instances.from_masks(expected, scores=objects.scores))

@@ -18,39 +18,37 @@ def jitter(rng, instances, image_shape):
 
 
 def test_nothing_predicted():
-    assert len(merge_views([], (5, 5))) == 0
-    assert len(merge_views([Instances.empty()] * 15, (5, 5))) == 0
+    assert len(merge_views([])) == 0
+    assert len(merge_views([Instances.empty()] * 15)) == 0
 
 
 def test_a_pixel_needs_more_than_four_votes():
     near, shifted = square(0, 0, side=6), square(0, 1, side=6)
-    merged = merge_views([near] * 4 + [shifted] * 4, (6, 8))
+    merged = merge_views([near] * 4 + [shifted] * 4)
     assert merged.to_masks((6, 8)).astype(int)[0, 0].tolist() == [0, 1, 1, 1, 1, 1, 0, 0]
-    assert len(merge_views([near] * 4 + [Instances.empty()] * 11, (6, 8))) == 0
+    assert len(merge_views([near] * 4 + [Instances.empty()] * 11)) == 0
 
 
 def test_masks_below_the_iou_become_objects_of_their_own():
-    merged = merge_views([square(0, 0)] * 5 + [square(0, 4)] * 5, (4, 8))
+    merged = merge_views([square(0, 0)] * 5 + [square(0, 4)] * 5)
     assert merged.boxes.tolist() == [[0, 0, 4, 4], [0, 4, 4, 8]]
     assert merged.class_ids.tolist() == [1, 1]
 
 
 def test_more_predictions_than_a_byte_counts():
-    merged = merge_views([square(0, 0)] * 300 + [square(0, 1)] * 200, (4, 6), more_than=299)
+    merged = merge_views([square(0, 0)] * 300 + [square(0, 1)] * 200, more_than=299)
     assert merged.boxes.tolist() == [[0, 0, 4, 4]]
-    assert merge_views([square(0, 0)] * 300 + [square(0, 1)] * 200, (4, 6), more_than=499).boxes.tolist() == [
-        [0, 1, 4, 4]
-    ]
+    assert merge_views([square(0, 0)] * 300 + [square(0, 1)] * 200, more_than=499).boxes.tolist() == [[0, 1, 4, 4]]
 
 
 def test_score_counts_views_without_the_object_as_zero():
-    merged = merge_views([square(0, 0, score=0.8)] * 5 + [Instances.empty()] * 5, (6, 6))
+    merged = merge_views([square(0, 0, score=0.8)] * 5 + [Instances.empty()] * 5)
     np.testing.assert_allclose(merged.scores, [0.4])
 
 
 def test_predictions_are_left_as_they_are():
     prediction = square(1, 1)
-    merge_views([prediction] * 15, (6, 6))
+    merge_views([prediction] * 15)
     assert prediction.masks[0].dtype == bool
     assert prediction.masks[0].all()
 
@@ -72,7 +70,7 @@ def test_objects_that_grow_as_the_oracle(oracle, published):
         predictions = [wide_bars(rng, image_shape) for _ in range(5)]
         settings = {"iou_threshold": 0.05, "more_than": 1, "published": published}
         expected = oracle.merge_tta([view.to_masks(image_shape).transpose(1, 2, 0) for view in predictions], **settings)
-        merged = merge_views(predictions, image_shape, **settings)
+        merged = merge_views(predictions, **settings)
         np.testing.assert_array_equal(merged.to_masks(image_shape), expected.transpose(2, 0, 1).astype(bool))
 
 
@@ -88,7 +86,7 @@ def test_as_the_oracle(oracle, published, count):
         settings = {"iou_threshold": [0.6, 0.3, 0.0][case % 3], "more_than": [4, 1, 0][case // 3 % 3]}
         stacks = [prediction.to_masks(image_shape).transpose(1, 2, 0) for prediction in predictions]
         expected = oracle.merge_tta(stacks, **settings, published=published)
-        merged = merge_views(predictions, image_shape, **settings, published=published)
+        merged = merge_views(predictions, **settings, published=published)
         expected = np.zeros((*image_shape, 0)) if expected is None else expected
         np.testing.assert_array_equal(merged.to_masks(image_shape), expected.transpose(2, 0, 1).astype(bool))
         merged_objects += len(merged)
