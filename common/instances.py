@@ -121,6 +121,16 @@ class Instances:
         crops = [label_image[y1:y2, x1:x2] == label for label, (y1, x1, y2, x2) in corners]
         return cls.from_crops(boxes, crops, class_ids, scores)
 
+    def transpose(self) -> "Instances":
+        """Return the objects of the picture whose rows are this one's columns.
+
+        Example:
+            >>> Instances.from_masks(np.array([[[0, 1, 1]]])).transpose().boxes.tolist()
+            [[1, 0, 3, 1]]
+        """
+        masks = [np.ascontiguousarray(mask.T) for mask in self.masks]
+        return Instances(self.boxes[:, [1, 0, 3, 2]], masks, self.class_ids, self.scores)
+
     def to_label_image(self, image_shape: tuple[int, int]) -> np.ndarray:
         """Return an (H, W) int32 label image: object i has label i + 1; the earlier one keeps a contested pixel."""
         label_image = np.zeros(image_shape, dtype=np.int32)

@@ -15,7 +15,7 @@ def separate(
     detections: Paintable,
     mask_threshold: float,
     *,
-    dilation: bool = True,
+    dilation: bool = False,
     published: bool = False,
     largest_share: float = 1.0,
 ) -> Instances:

@@ -15,8 +15,8 @@ from tqdm import tqdm
 from common.config import Config
 from common.detections import Paintable
 from common.errors import InputError
+from common.files import FileTree
 from common.parallel import map_in_order, open_executor
-from common.picture_set import PictureSet
 from common.submission import COLUMNS, SubmissionWriter
 from common.tta import View, apply_view, distinct_views
 
@@ -35,6 +35,22 @@ class Pictures(Protocol):
 
     def signature(self) -> str:
         """Return a text that changes when the pictures change."""
+
+
+class PictureFiles(Protocol):
+    """A set of pictures in files, some of which may be unusable."""
+
+    @property
+    def image_ids(self) -> Sequence[str]:
+        """The usable pictures' names."""
+
+    @property
+    def left_out(self) -> Sequence[str]:
+        """The unusable ones'."""
+
+    @property
+    def tree(self) -> FileTree:
+        """Where the files are."""
 
 
 def write_submission(
@@ -105,7 +121,7 @@ def detect_views(
 
 
 def choose_image_ids(
-    pictures: PictureSet, sample_ids: Sequence[str] | None, *, skip_bad: bool, report: Callable[[str], object] = print
+    pictures: PictureFiles, sample_ids: Sequence[str] | None, *, skip_bad: bool, report: Callable[[str], object] = print
 ) -> list[str]:
     """Return the ids of the submission: the sample's in its order, else those of all pictures, sorted.
 

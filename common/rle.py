@@ -1,4 +1,4 @@
-"""Run lengths: column-major, 1-based `start length` pairs, as Kaggle's segmentation competitions write masks."""
+"""Run lengths: 1-based `start length` pairs, as Kaggle's competitions write masks; most by columns, some by rows."""
 
 from collections.abc import Sequence
 from itertools import chain, pairwise
@@ -71,12 +71,13 @@ def encode_label_image(label_image: np.ndarray) -> list[str]:
     return _write_runs(starts[order], stops[order], first)
 
 
-def encode_instances(instances: Instances, image_shape: tuple[int, int]) -> list[str]:
+def encode_instances(instances: Instances, image_shape: tuple[int, int], *, by_rows: bool = False) -> list[str]:
     """Write objects, which may overlap, as run lengths.
 
     Args:
         instances: N objects inside the picture.
         image_shape: (height, width).
+        by_rows: count the pixels row by row instead of column by column.
 
     Returns:
         N texts; '' for an object without pixels.
@@ -85,16 +86,19 @@ def encode_instances(instances: Instances, image_shape: tuple[int, int]) -> list
         >>> encode_instances(Instances.from_crops(np.array([[0, 1, 2, 2]]), [np.ones((2, 1))]), (2, 2))
         ['3 2']
     """
+    if by_rows:
+        return encode_instances(instances.transpose(), image_shape[::-1])
     runs = join_touching(find_runs(instances, image_shape[0]))
     return _write_runs(runs.starts, runs.stops, np.searchsorted(runs.owners, np.arange(runs.num_masks)))
 
 
-def decode_instances(texts: Sequence[str], image_shape: tuple[int, int]) -> Instances:
+def decode_instances(texts: Sequence[str], image_shape: tuple[int, int], *, by_rows: bool = False) -> Instances:
     """Read objects from run lengths; memory follows the area of their boxes.
 
     Args:
         texts: N texts, one an object; '' for an object without pixels.
         image_shape: (height, width).
+        by_rows: the pixels are counted row by row instead of column by column.
 
     Returns:
         N objects in their smallest boxes.
@@ -105,7 +109,11 @@ def decode_instances(texts: Sequence[str], image_shape: tuple[int, int]) -> Inst
     Example:
         >>> decode_instances(["3 2", ""], (2, 2)).boxes.tolist()
         [[0, 1, 2, 2], [0, 0, 0, 0]]
+        >>> decode_instances(["3 2"], (2, 2), by_rows=True).boxes.tolist()
+        [[1, 0, 2, 2]]
     """
+    if by_rows:
+        return decode_instances(texts, image_shape[::-1]).transpose()
     return fill_runs(parse_runs(texts, image_shape[0] * image_shape[1]), image_shape[0])
 
 

@@ -126,13 +126,17 @@ class SubmissionWriter:
         return InputError(f"{self.partial}: left by {whose}; finish that run, or delete the file to start afresh")
 
 
-def read_image_ids(sample_submission: Path) -> list[str]:
+def read_image_ids(sample_submission: Path, columns: Sequence[str] = COLUMNS) -> list[str]:
     """Return the pictures' ids of a sample submission, in the order of first appearance.
+
+    Args:
+        sample_submission: the CSV.
+        columns: that it must have, the pictures' first.
 
     Raises:
         InputError: no such file, other columns, or no rows.
     """
-    image_ids = list(dict.fromkeys(read_rows(sample_submission, COLUMNS)["ImageId"]))
+    image_ids = list(dict.fromkeys(read_rows(sample_submission, columns)[columns[0]]))
     if not image_ids:
         raise InputError(f"{sample_submission}: holds no rows; fetch it again")
     return image_ids
@@ -164,6 +168,7 @@ def check_submission(
     path: Path,
     image_ids: Iterable[str] | None = None,
     image_shapes: Mapping[str, tuple[int, int]] | None = None,
+    columns: Sequence[str] = COLUMNS,
 ) -> list[str]:
     """List what a competition would reject in a submission.
 
@@ -171,6 +176,7 @@ def check_submission(
         path: the CSV.
         image_ids: every picture that must be there, and no other; unchecked by default.
         image_shapes: (height, width) of pictures, for runs that leave them.
+        columns: names of the two, the picture's and the run lengths'.
 
     Returns:
         One problem an entry, with its line number, in the order of the lines; nothing where all is well.
@@ -182,8 +188,8 @@ def check_submission(
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    if not lines or lines[0] != ",".join(COLUMNS):
-        return [f"line 1: the header is {lines[0] if lines else ''!r} where {','.join(COLUMNS)!r} is due"]
+    if not lines or lines[0] != ",".join(columns):
+        return [f"line 1: the header is {lines[0] if lines else ''!r} where {','.join(columns)!r} is due"]
     problems: list[tuple[int, str]] = []
     pictures: dict[str, list[tuple[int, str]]] = {}
     for number, line in enumerate(lines[1:], start=2):

@@ -78,7 +78,8 @@ def load_weights(model: keras.Model, path: Path, *, partial: bool = False, exclu
     left = [*differing, *([f"not in the file: {', '.join(lacking)}"] if lacking else [])]
     if left and not partial:
         classes = f"; the file has {file.num_classes} classes, background included" if file.num_classes else ""
-        raise InputError(f"{path}: weights of another architecture, or of another --preset: {left[0]}{classes}")
+        whose = "another architecture, of another --preset or of other --class-names"
+        raise InputError(f"{path}: weights of {whose}: {left[0]}{classes}")
     if not fitting:
         raise InputError(f"{path}: holds no weights for any layer of this model")
     arrays = file.read(key for keys in fitting.values() for key in keys)

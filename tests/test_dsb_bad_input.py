@@ -347,7 +347,11 @@ def test_what_only_keras_can_tell(place, data, monkeypatch, capsys):
     DSBConfig(**values | {"fpn_channels": 2 * TINY.fpn_channels}).save(place / "config.json")
     flags = ["--dataset", "data", "--weights"]
     for script, weights, message in (
-        ("my_inference.py", "narrow.h5", "narrow.h5: weights of another architecture, or of another --preset: "),
+        (
+            "my_inference.py",
+            "narrow.h5",
+            "narrow.h5: weights of another architecture, of another --preset or of other --class-names: ",
+        ),
         ("my_inference.py", "w.h5", "w.h5: not a weights file, or a damaged one"),
     ):
         before = files_of(place)

@@ -39,7 +39,7 @@ def without_empty(masks):
 def test_separate_is_the_references(oracle, seed):
     found = random_detections(np.random.default_rng(seed), 12)
     expected = without_empty(oracle.dilate_and_separate(stack(found.paint(0.5)), found.scores))
-    np.testing.assert_array_equal(stack(separate(found, 0.5)), expected)
+    np.testing.assert_array_equal(stack(separate(found, 0.5, dilation=True)), expected)
     assert expected.shape[2] > 1
 
 
@@ -47,13 +47,13 @@ def test_separate_is_the_references(oracle, seed):
 def test_separate_without_dilation_is_the_references(oracle, published):
     found = random_detections(np.random.default_rng(9), 12)
     expected = oracle.without_overlaps(stack(found.paint(0.3)), scores=found.scores, published=published)
-    instances = separate(found, 0.3, dilation=False, published=published)
+    instances = separate(found, 0.3, published=published)
     np.testing.assert_array_equal(stack(instances), without_empty(expected))
 
 
 def test_higher_score_has_the_contested_pixels():
     found = detections([(0, 0, 4, 4), (0, 3, 4, 8)], [0.6, 0.9])
-    first, second = separate(found, 0.5).to_masks(SHAPE)
+    first, second = separate(found, 0.5, dilation=True).to_masks(SHAPE)
     assert (first.sum(), second.sum()) == (4 * 2 + 3, 4 * 7 + 5)  # the cross leaves out the corners below
     assert not (first & second).any()
     assert second[0, 2]
@@ -127,8 +127,8 @@ def _as_seen(found, view, seed):
 def test_runs_are_those_of_the_objects():
     found = random_detections(np.random.default_rng(3), 12)
     for runs, instances in (
-        (separated_runs(found, 0.4, True, False), separate(found, 0.4)),
-        (separated_runs(found, 0.4, False, True), separate(found, 0.4, dilation=False, published=True)),
+        (separated_runs(found, 0.4, True, False), separate(found, 0.4, dilation=True)),
+        (separated_runs(found, 0.4, False, True), separate(found, 0.4, published=True)),
         (merged_runs([(View(), range(5), found)], SHAPE, 0.4, False), merge([(View(), range(5), found)], SHAPE, 0.4)),
     ):
         assert len(runs) == len(instances) > 1
@@ -149,4 +149,4 @@ def test_majority_and_suppression_reach_the_rows():
     assert merged_runs(views, SHAPE, 0.4, False, True, 0.3) == encode_instances(elected, SHAPE)
     fewer = separate(found, 0.4, largest_share=0.1)
     assert len(fewer) < len(separate(found, 0.4))
-    assert separated_runs(found, 0.4, True, False, 0.1) == encode_instances(fewer, SHAPE)
+    assert separated_runs(found, 0.4, False, False, 0.1) == encode_instances(fewer, SHAPE)

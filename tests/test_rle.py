@@ -104,3 +104,15 @@ def test_malformed_runs(text, reason):
 def test_the_message_says_which_mask():
     with pytest.raises(ValueError, match="mask 1, run '5 1'"):
         parse_runs(["9 1", "7 1 5 1"], 12)
+
+
+def test_runs_by_rows_are_those_of_the_transposed_picture():
+    rng = np.random.default_rng(11)
+    for _ in range(30):
+        shape = tuple(rng.integers(1, 12, size=2).tolist())
+        masks = rng.random((int(rng.integers(0, 5)), *shape)) < 0.4
+        texts = encode_instances(Instances.from_masks(masks), shape, by_rows=True)
+        pixels = [np.flatnonzero(mask) for mask in masks]
+        starts = [[int(a) + 1 for a in some if a - 1 not in some] for some in pixels]
+        assert [list(map(int, text.split()[::2])) for text in texts] == starts
+        np.testing.assert_array_equal(decode_instances(texts, shape, by_rows=True).to_masks(shape), masks)

@@ -102,6 +102,10 @@ def test_read_image_ids(tmp_path):
     path = tmp_path / "sample.csv"
     path.write_text("ImageId,EncodedPixels\nNA,1 1 5 1\nb,1 1\nNA,3 1\n007,\n")
     assert read_image_ids(path) == ["NA", "b", "007"]
+    path.write_text("id,predicted\nb,1 1\na,\n")
+    assert read_image_ids(path, ("id", "predicted")) == ["b", "a"]
+    assert check_submission(path, ["a", "b"], columns=("id", "predicted")) == []
+    assert check_submission(path)[0].startswith("line 1: the header is 'id,predicted'")
 
 
 @pytest.mark.parametrize("text", ["", "ImageId,Pixels\na,1 1\n", "ImageId,EncodedPixels\n"])
