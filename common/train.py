@@ -66,6 +66,8 @@ def fit(
         (folder / LOG_FILE).unlink(missing_ok=True)  # of a run that was killed before its first state was saved
     with written_aside(folder / CONFIG_FILE) as aside:
         config.save(aside)
+    if config.warmup_steps >= run.total:
+        print(f"careful: the learning rate only rises, over all {run.total} steps; lower --warmup-steps")
     run.train()
 
 
@@ -132,6 +134,7 @@ class _Run:
         self.model, self.config, self.folder = model, config, folder
         self.training, self.validation, self.score = training, validation, score
         self.steps = training.steps_per_epoch
+        self.total = config.epochs * self.steps
         self.epoch = 0
         self.best = -math.inf
         self.layers = ""
@@ -140,13 +143,14 @@ class _Run:
     def train(self) -> None:
         """Run the epochs that are left."""
         events = EventLog(self.folder)
-        total = self.config.epochs * self.steps
         first = self.epoch * self.steps
         with (
             ThreadPoolExecutor(1) as executor,
-            tqdm(total=total, initial=first, desc=self.config.name, unit="step", mininterval=1, smoothing=0.05) as bar,
+            tqdm(
+                total=self.total, initial=first, desc=self.config.name, unit="step", mininterval=1, smoothing=0.05
+            ) as bar,
         ):
-            jobs = ((self._batch_name(step), (step,)) for step in range(first, total))
+            jobs = ((self._batch_name(step), (step,)) for step in range(first, self.total))
             batches = map_in_order(self.training.batch_at, jobs, executor, ahead=4)
             while self.epoch < self.config.epochs:
                 self._enter_stage()
