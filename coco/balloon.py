@@ -1,6 +1,6 @@
 """Balloons: the Mask R-CNN library's sample of training on polygons of one's own, and its colour splash.
 
-    python coco/balloon.py train --dataset balloon                        # from nothing, on a CPU: --preset small
+    python coco/balloon.py train --dataset balloon --weights dsb/weights/small/weights.h5     # from the nuclei's, on a CPU
     python coco/balloon.py train --dataset balloon --preset published     # the library's: heads, from the COCO weights
     python coco/balloon.py evaluate --dataset balloon --picture pictures  # the validation pictures, scored and drawn
     python coco/balloon.py splash --image party.jpg --output splash.png   # grey but for the balloons
@@ -14,6 +14,7 @@ evaluation a CSV of masks with scores. Killed and started again, either goes on.
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 PRESETS = {"small": BALLOON_SMALL, "published": BALLOON_PUBLISHED}
 DATASET = "data/balloon"
 TRAINING = "coco/balloon.py train"
+SPLASHED = 0.5  # lowest score of a balloon that keeps its colours
 
 
 def train(arguments: Sequence[str]) -> None:
@@ -99,6 +101,8 @@ def splash(arguments: Sequence[str]) -> None:
     flags = _parse_splash_flags(arguments)
     weights = find_weights(flags.weights, flags.logs, [_run_name(flags)], TRAINING)
     config = config_of_weights(flags, weights, PRESETS)
+    if "confidence" not in flags:  # the average precision wants unsure balloons, too; the eye does not
+        config = replace(config, confidence=max(config.confidence, SPLASHED))
 
     from coco.video import change_video, check_video_name
     from common.pictures import decode_picture, save_picture
