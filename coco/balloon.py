@@ -1,6 +1,6 @@
 """Balloons: the Mask R-CNN library's sample of training on polygons of one's own, and its colour splash.
 
-    python coco/balloon.py train --dataset balloon --weights dsb/weights/small/weights.h5     # from the nuclei's, on a CPU
+    python coco/balloon.py train --dataset balloon --weights dsb/weights/small/weights.h5  # from the nuclei's
     python coco/balloon.py train --dataset balloon --preset published     # the library's: heads, from the COCO weights
     python coco/balloon.py evaluate --dataset balloon --picture pictures  # the validation pictures, scored and drawn
     python coco/balloon.py splash --image party.jpg --output splash.png   # grey but for the balloons
