@@ -4,30 +4,18 @@ import numpy as np
 import pytest
 
 from common.sampler import Sampler, class_balanced_indices, size_balanced_indices, split_folds
-
-# The pictures of the Data Science Bowl 2018's corrected training set: (height, width) and count.
-DSB_SIZES = {
-    (256, 256): 334,
-    (256, 320): 111,
-    (520, 696): 90,
-    (360, 360): 90,
-    (1024, 1024): 16,
-    (512, 640): 13,
-    (603, 1272): 6,
-    (260, 347): 3,
-    (1040, 1388): 1,
-}
+from common.synthetic import REAL_SIZES
 
 
 def dsb_sizes() -> np.ndarray:
-    sizes = np.repeat(np.array(list(DSB_SIZES)), list(DSB_SIZES.values()), axis=0)
+    sizes = np.repeat(np.array(list(REAL_SIZES)), list(REAL_SIZES.values()), axis=0)
     return np.random.default_rng(0).permutation(sizes)
 
 
 def test_rare_sizes_are_repeated_by_the_floor_rule():
     sizes = dsb_sizes()
     copies = np.bincount(size_balanced_indices(sizes), minlength=len(sizes))
-    assert [334 // DSB_SIZES[tuple(size)] for size in sizes.tolist()] == copies.tolist()
+    assert [334 // REAL_SIZES[tuple(size)] for size in sizes.tolist()] == copies.tolist()
     assert copies[(sizes == (1040, 1388)).all(axis=1)].tolist() == [334]
 
 
@@ -74,7 +62,7 @@ def test_a_sampler_without_pictures_is_refused():
 def test_folds_spread_every_size_evenly(num_folds):
     sizes = dsb_sizes()
     folds = split_folds(sizes, num_folds, seed=123)
-    groups = [np.bincount(folds[(sizes == size).all(axis=1)], minlength=num_folds) for size in DSB_SIZES]
+    groups = [np.bincount(folds[(sizes == size).all(axis=1)], minlength=num_folds) for size in REAL_SIZES]
     assert all(np.ptp(counts) <= 1 for counts in [*groups, np.bincount(folds)])
 
 
