@@ -8,7 +8,8 @@
 
 The data set, a folder or zip, has train and val, each with pictures and via_region_data.json of the VGG Image
 Annotator, version 1 or 2. Training writes config.json, log.csv, TensorBoard events and weights to <logs>/balloon;
-evaluation a CSV of masks with scores. Killed and started again, either goes on.
+evaluation a CSV of masks with scores. Killed and started again, either goes on. The splash colours what has a score of
+0.5 and more; --confidence says otherwise.
 """
 
 import argparse

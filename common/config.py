@@ -71,7 +71,7 @@ class Config:
     augment: bool = option(True, "flips, rotations and channel shifts after the crop")
     imgaug: bool = option(False, "by the imgaug package, as the author's second variant, instead of our own code")
     aspect_ratio: float = option(1.3, "largest extra stretch of one axis", minimum=1, maximum=4)
-    min_zoom: float = option(1.0, "smallest scale, where --min-dim's is 1", minimum=0.1, maximum=4)
+    min_zoom: float = option(1.0, "smallest scale, where --min-dim's is 1", minimum=0.1, maximum=1)
     min_enlarge: float = option(1.2, "largest scale is at least this", minimum=0.1, maximum=8)
     zoom: float = option(1.5, "largest scale is at least --min-dim's times this", minimum=1, maximum=8)
     upright: bool = option(False, "of flips and turns only the flip left-right, for pictures that know up from down")
@@ -242,7 +242,9 @@ class Config:
             raise InputError(f"{path}: not a configuration: no JSON object")
         unknown = sorted(set(values) - {spec.name for spec in dataclasses.fields(cls)})
         if unknown:
-            raise InputError(f"{path}: unknown fields {', '.join(unknown)}; was it written by another version?")
+            raise InputError(
+                f"{path}: unknown fields {', '.join(unknown)}; was it written by another version? delete these lines"
+            )
         fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         try:
             if "schedule" in fields:

@@ -161,7 +161,12 @@ def mini_masks(label_image: np.ndarray, labels: np.ndarray, boxes: np.ndarray, s
 
 
 def rescaling_of(config: Config) -> Rescaling:
-    """Return the rescaling of a config's fields of the same names."""
+    """Return the rescaling of a config's fields of the same names.
+
+    Example:
+        >>> rescaling_of(Config(min_dim=256, zoom=2.0)).zoom
+        2.0
+    """
     return Rescaling(**{spec.name: getattr(config, spec.name) for spec in fields(Rescaling)})
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from common.detections import Detections, Frame
+from common.masks import mean_inside
 from common.models.backend import compile_for_prediction
 from common.models.mask_rcnn import MaskRCNN
 
@@ -114,32 +115,14 @@ class _Detecting(keras.Model):
         return ops.while_loop(some_are_left, segment_some, (ops.convert_to_tensor(0, "int32"), start))[1]
 
 
-def mean_inside(probs: np.ndarray) -> np.ndarray:
-    """Return how sure masks are: the mean probability of the pixels that rather belong to them.
-
-    Args:
-        probs: (N, h, w) float in [0, 1].
-
-    Returns:
-        (N,) float in [0.5, 1]; 0 where no pixel has 0.5.
-
-    Source: Wang et al.: SOLO, 2020, which multiplies its scores by it.
-
-    Example:
-        >>> mean_inside(np.array([[[0.75, 0.25], [0.5, 0.0]], [[0.0, 0.0], [0.0, 0.25]]])).tolist()
-        [0.625, 0.0]
-    """
-    inside = probs >= 0.5
-    return np.sum(probs * inside, axis=(1, 2)) / np.maximum(np.count_nonzero(inside, axis=(1, 2)), 1)
-
-
 def _batches(images: Sequence[np.ndarray], frames: Sequence[Frame]) -> Iterator[list[list[int]]]:
-    """Yield pictures of equal padded shapes together, as many at a time as a batch may hold, and at least one.
+    """Yield batches of one padded shape each, as many entries as a batch may hold, and at least one.
 
-    Each is the rows of those that the network could not tell apart.
+    An entry is the indices of pictures that the network could not tell apart.
     """
     alike: dict[tuple, list[int]] = {}
     for i, (image, frame) in enumerate(zip(images, frames, strict=True)):
+        # Placed once more where it is predicted: all views at once would be more memory than this is time.
         digest = hashlib.blake2b(frame.place(image).data).digest()
         alike.setdefault((frame.padded_shape, frame.window, digest), []).append(i)
     groups: dict[tuple[int, int], list[list[int]]] = {}

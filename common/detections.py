@@ -37,7 +37,7 @@ class Detections:
         mask_probs: (N, h, w) float16, spread over `mask_boxes`.
         image_shape: (height, width) of the picture.
         zero_border: see `paint_masks`.
-        mask_boxes: (N, 4) float32, the boxes by default.
+        mask_boxes: (N, 4) float32, the boxes by default; they may leave the picture.
     """
 
     boxes: np.ndarray

@@ -17,7 +17,8 @@ class Inference(keras.Model):
     Takes images (B, H, W, 3) uint8 with sides that are multiples of 64, and windows (B, 4) float32, the part of each
     that is not padding. Gives boxes (B, D, 4) float32, half-open pixels of the padded picture; scores (B, D) float32,
     falling; class_ids (B, D) int32, 1-based; counts (B,) int32, the rows of each that are in use; and mask_probs
-    (B, D, S, S) float32, spread over mask_boxes (B, D, 4) float32, which are at least as large as the boxes.
+    (B, D, S, S) float32, spread over mask_boxes (B, D, 4) float32, which are at least as large as the boxes
+    and may reach into the padding. What `Detector` does afterwards, dropping unsure masks, is left to the caller.
     """
 
     def __init__(self, model: MaskRCNN) -> None:

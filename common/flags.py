@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import types
 import typing
 from typing import Any, Literal, NoReturn, TypeVar
 
@@ -55,8 +54,6 @@ def _parsing(hint: Any) -> dict[str, Any]:
         return {"action": argparse.BooleanOptionalAction}
     if origin is Literal:
         return {"choices": arguments}
-    if origin in (typing.Union, types.UnionType):
-        return _parsing(arguments[0])
     if origin is tuple:
         convert = Stage.parse if arguments[0] is Stage else arguments[0]
         return {"type": _listed(convert), "metavar": "A,B,..."}

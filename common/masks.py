@@ -70,6 +70,25 @@ def paint_probs(
     return image_boxes, crops
 
 
+def mean_inside(probs: np.ndarray) -> np.ndarray:
+    """Return how sure masks are: the mean probability of the pixels that rather belong to them.
+
+    Args:
+        probs: (N, h, w) float in [0, 1].
+
+    Returns:
+        (N,) float in [0.5, 1]; 0 where no pixel has 0.5.
+
+    Source: Wang et al.: SOLO, 2020, which multiplies its scores by it.
+
+    Example:
+        >>> mean_inside(np.array([[[0.75, 0.25], [0.5, 0.0]], [[0.0, 0.0], [0.0, 0.25]]])).tolist()
+        [0.625, 0.0]
+    """
+    inside = probs >= 0.5
+    return np.sum(probs * inside, axis=(1, 2)) / np.maximum(np.count_nonzero(inside, axis=(1, 2)), 1)
+
+
 def tight_instances(instances: Instances) -> Instances:
     """Cut each object to its smallest box.
 

@@ -37,16 +37,12 @@ class Pictures(Protocol):
         """Return a text that changes when the pictures change."""
 
 
-class PictureFiles(Protocol):
+class FiledPictures(Pictures, Protocol):
     """A set of pictures in files, some of which may be unusable."""
 
     @property
-    def image_ids(self) -> Sequence[str]:
-        """The usable pictures' names."""
-
-    @property
     def left_out(self) -> Sequence[str]:
-        """The unusable ones'."""
+        """The unusable pictures' names, which `image_ids` lacks."""
 
     @property
     def tree(self) -> FileTree:
@@ -121,7 +117,11 @@ def detect_views(
 
 
 def choose_image_ids(
-    pictures: PictureFiles, sample_ids: Sequence[str] | None, *, skip_bad: bool, report: Callable[[str], object] = print
+    pictures: FiledPictures,
+    sample_ids: Sequence[str] | None,
+    *,
+    skip_bad: bool,
+    report: Callable[[str], object] = print,
 ) -> list[str]:
     """Return the ids of the submission: the sample's in its order, else those of all pictures, sorted.
 

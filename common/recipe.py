@@ -39,5 +39,9 @@ def from_nothing(config: C, **figures: Any) -> C:
     Args:
         config: the competition's.
         figures: what is different from `config` and from `RECIPE`.
+
+    Example:
+        >>> from_nothing(Config(crop_size=256), batch_size=8).optimizer
+        'adamw'
     """
     return replace(config, **RECIPE | figures)

@@ -11,7 +11,7 @@ from common.runs import Runs, fill_runs, find_runs, join_touching
 
 
 def encode_rle(mask: np.ndarray) -> str:
-    """Write a mask as run lengths.
+    """Write a mask as run lengths, column by column.
 
     Args:
         mask: (H, W) bool.
@@ -29,7 +29,7 @@ def encode_rle(mask: np.ndarray) -> str:
 
 
 def decode_rle(text: str, image_shape: tuple[int, int]) -> np.ndarray:
-    """Read a mask from run lengths.
+    """Read a mask from run lengths, column by column.
 
     Args:
         text: `start length` pairs, 1-based, column-major.
@@ -49,7 +49,7 @@ def decode_rle(text: str, image_shape: tuple[int, int]) -> np.ndarray:
 
 
 def encode_label_image(label_image: np.ndarray) -> list[str]:
-    """Write the objects of a label image as run lengths, in one pass over the picture.
+    """Write the objects of a label image as run lengths, column by column, in one pass over the picture.
 
     Args:
         label_image: (H, W) int or bool, 0 = background.

@@ -168,7 +168,7 @@ def check_submission(
     path: Path,
     image_ids: Iterable[str] | None = None,
     image_shapes: Mapping[str, tuple[int, int]] | None = None,
-    columns: Sequence[str] = COLUMNS,
+    columns: tuple[str, str] = COLUMNS,
 ) -> list[str]:
     """List what a competition would reject in a submission.
 

@@ -67,7 +67,10 @@ def fit(
     with written_aside(folder / CONFIG_FILE) as aside:
         config.save(aside)
     if config.warmup_steps >= run.total:
-        print(f"careful: the learning rate only rises, over all {run.total} steps; lower --warmup-steps")
+        print(
+            f"careful: --warmup-steps {config.warmup_steps} cover all {run.total} steps, so the learning rate never "
+            "reaches its height; lower them"
+        )
     run.train()
 
 

@@ -32,7 +32,7 @@ def read_usable(
         report: takes a line for the user.
 
     Raises:
-        InputError: an unusable item, and `skip_bad` is off; nothing but unusable items.
+        InputError: an unusable item, and `skip_bad` is off; nothing but unusable items, or none at all.
 
     Example:
         >>> read_usable(len, ["ab", "c"], source="letters")
@@ -72,6 +72,8 @@ def refuse_or_report(
         more = f" ({len(bad) - 1} more are unusable)" if len(bad) > 1 else ""
         raise InputError(f"{bad[0]}{more}, or leave out what is unusable with --skip-bad")
     if len(bad) == len(problems):
-        raise InputError(f"{source}: none of its {len(problems)} pictures can be used; {' '.join(bad[:1])}")
+        raise InputError(
+            f"{source}: none of its {len(problems)} pictures can be used{''.join(f'; {one}' for one in bad[:1])}"
+        )
     for problem in bad:
         report(f"left out: {problem}")

@@ -1,7 +1,7 @@
 """What the two inference scripts have in common."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from common.errors import InputError
 from common.flags import OneLineParser
 from common.folds import in_fold
 from common.instances import Instances
-from dsb.config import DEMO, PUBLISHED, SMALL
+from dsb.config import DEMO, PUBLISHED, SMALL, DSBConfig
 
 PRESETS = {"published": PUBLISHED, "small": SMALL, "demo": DEMO}
 SHIPPED = Path(__file__).parent / "weights"
@@ -33,16 +33,21 @@ def parse_flags(parser: OneLineParser, output: str) -> argparse.Namespace:
     return parse_inference_flags(PRESETS, dataset="data/stage1_test", output=output, shipped=SHIPPED, parser=parser)
 
 
-def infer(flags: argparse.Namespace, prepare: Prepare, *options: object) -> None:
+def infer(
+    flags: argparse.Namespace, prepare: Prepare, *options: object, check: Callable[[DSBConfig], None] | None = None
+) -> None:
     """Run an inference script.
 
     Args:
         flags: from `parse_flags`.
         prepare: see `common.engine.predict`.
         options: the script's own, which its rows depend on.
+        check: raises InputError where the script's own flags do not go with the config.
     """
     weights = find_weights(flags.weights, flags.logs, STEPS, "dsb/my_train_1.py", shipped=SHIPPED)
     config = config_of_weights(flags, weights, PRESETS)
+    if check:
+        check(config)
     print(f"weights {weights}")
     _warn_of_trained_pictures(flags, weights)
     pictures, image_ids = choose_pictures(flags)

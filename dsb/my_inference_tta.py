@@ -27,6 +27,11 @@ def main() -> None:
     parser.add_argument("--published", action="store_true", help="resolve overlaps as the published code does")
     flags = parse_flags(parser, "submissions/dsb_tta.csv")
 
+    def check(config):
+        for name in ("channel_shift", "swap_scales", "published") if config.tta == "majority" else ():
+            if getattr(flags, name):
+                raise InputError(f"--{flag_name(name)}: belongs to the 15 views; add --tta votes")
+
     def prepare(detector, config):
         from common.postprocess import merged_runs
         from common.predict import detect_views
@@ -34,9 +39,6 @@ def main() -> None:
         from common.tta import TURNED_VIEWS, VIEWS
 
         majority = config.tta == "majority"
-        for name in ("channel_shift", "swap_scales", "published") if majority else ():
-            if getattr(flags, name):
-                raise InputError(f"--{flag_name(name)}: belongs to the 15 views; add --tta votes")
         views = list(TURNED_VIEWS if majority else VIEWS)
         if flags.swap_scales:
             views = [view.swap_scales() for view in views]
@@ -50,7 +52,7 @@ def main() -> None:
 
         return predict, merged_runs
 
-    infer(flags, prepare, flags.channel_shift, flags.swap_scales, flags.published)
+    infer(flags, prepare, flags.channel_shift, flags.swap_scales, flags.published, check=check)
 
 
 if __name__ == "__main__":

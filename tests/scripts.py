@@ -10,10 +10,10 @@ from pathlib import Path
 DSB = Path(__file__).resolve().parents[1] / "dsb"
 TRAINING = ("my_train_1.py", "my_train_2.py", "my_train_3.py")
 INFERENCE = ("my_inference.py", "my_inference_tta.py")
-NARROW = ["--fpn-channels", "16", "--rpn-channels", "16", "--head-channels", "64", "--mask-channels", "16"]
+NARROW_FLAGS = ["--fpn-channels", "16", "--rpn-channels", "16", "--head-channels", "64", "--mask-channels", "16"]
 # A network cut to a minimum, for training; nothing trains its class head, so that it finds something.
 TINY = ["--preset", "demo", "--min-dim", "64", "--crop-size", "64", "--batch-size", "1", "--steps-per-epoch", "2"]
-TINY += NARROW
+TINY += NARROW_FLAGS
 TINY += ["--mask-convs", "1", "--train-rois", "8", "--train-proposals", "50", "--detect-proposals", "50"]
 TINY += ["--pre-nms-limit", "200", "--max-detections", "20", "--confidence", "0", "--dataset", "data/stage1_train"]
 TINY += ["--loss-weights", "1,1,0,1,1", "--mask-threshold", "0.4"]

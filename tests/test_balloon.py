@@ -15,12 +15,12 @@ from coco.video import change_video
 from common.errors import InputError
 from common.files import open_tree
 from common.pictures import decode_picture, save_picture
-from tests.scripts import NARROW, finish, run_here, start
+from tests.scripts import NARROW_FLAGS, finish, run_here, start
 
 SCRIPT = Path(__file__).resolve().parents[1] / "coco" / "balloon.py"
 TINY = ["--min-dim", "64", "--max-dim", "64", "--tile-size", "64", "--tile-overlap", "32", "--crop-size", "64"]
 TINY += ["--batch-size", "1", "--steps-per-epoch", "1", "--validation-steps", "1", "--train-rois", "8"]
-TINY += NARROW
+TINY += NARROW_FLAGS
 TINY += ["--mask-convs", "1", "--confidence", "0", "--mask-threshold", "0.4"]
 POINTS = [(5, 3), (40, 3), (30, 50), (8, 30)]  # x, y
 REGIONS = [

@@ -8,12 +8,12 @@ import pytest
 
 from common.submission import read_rows
 from tests.coco_files import write_subset
-from tests.scripts import NARROW, finish, run_here, start
+from tests.scripts import NARROW_FLAGS, finish, run_here, start
 
 SCRIPT = Path(__file__).resolve().parents[1] / "coco" / "coco.py"
 TINY = ["--min-dim", "64", "--max-dim", "64", "--tile-size", "64", "--tile-overlap", "32", "--crop-size", "64"]
 TINY += ["--batch-size", "2", "--steps-per-epoch", "1", "--validation-steps", "1", "--train-rois", "8"]
-TINY += NARROW
+TINY += NARROW_FLAGS
 TINY += ["--mask-convs", "1", "--max-detections", "10"]
 
 

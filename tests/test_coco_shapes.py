@@ -13,13 +13,13 @@ from coco.dataset import COVERED, MARGIN, Shape, ShapesSet, draw, plan_shapes
 from common.boxes import box_ious
 from common.dataset import BatchLoader
 from common.submission import read_rows
-from tests.scripts import NARROW, finish, run_here, start
+from tests.scripts import NARROW_FLAGS, finish, run_here, start
 
 SCRIPT = Path(__file__).resolve().parents[1] / "coco" / "shapes.py"
 SHAPES = ShapesSet(40, 128, 7)
 FLAGS = "weights logs preset epochs steps-per-epoch limit seed skip-bad pictures validation-pictures"
 TINY = ["--min-dim", "96", "--crop-size", "64", "--batch-size", "2", "--steps-per-epoch", "2", "--pictures", "8"]
-TINY += NARROW
+TINY += NARROW_FLAGS
 TINY += ["--train-rois", "8", "--validation-pictures", "5", "--confidence", "0", "--mask-threshold", "0.4"]
 
 

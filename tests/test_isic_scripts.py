@@ -7,12 +7,12 @@ import pytest
 
 from common.pictures import decode_picture
 from tests.lesions import HEIGHT, WIDTH, write_set
-from tests.scripts import NARROW, finish, run_here, start
+from tests.scripts import NARROW_FLAGS, finish, run_here, start
 
 FOLDER = Path(__file__).resolve().parents[1] / "isic"
 FLAGS = "dataset labels weights logs preset limit skip-bad fold fold-seed lesion min-dim max-dim"
 TINY = ["--preset", "small", "--min-dim", "64", "--max-dim", "64", "--crop-size", "64", "--batch-size", "2"]
-TINY += NARROW
+TINY += NARROW_FLAGS
 TINY += ["--mask-convs", "1", "--train-rois", "8", "--steps-per-epoch", "1", "--validation-steps", "1"]
 TINY += ["--confidence", "0", "--mask-threshold", "0.4", "--epochs", "1", "--score-every", "1", "--no-bfloat16"]
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from common.boxes import box_ious
-from common.detect import Detector, mean_inside
+from common.detect import Detector
 from common.instances import Instances
+from common.masks import mean_inside
 from common.metrics import mask_ious
 from common.models.losses import LOSS_NAMES
 from common.models.mask_rcnn import MaskRCNN

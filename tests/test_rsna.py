@@ -12,12 +12,12 @@ import pytest
 from rsna.submission import check_predictions, read_predictions
 from tests.dicoms import encode_dicom
 from tests.radiographs import BOXES, SIZE, TEST, radiograph, write_set
-from tests.scripts import NARROW, finish, run_here, start
+from tests.scripts import NARROW_FLAGS, finish, run_here, start
 
 RSNA = Path(__file__).resolve().parents[1] / "rsna"
 SCRIPT = RSNA / "pneumonia.py"
 TINY = ["--min-dim", "64", "--crop-size", "64", "--batch-size", "2", "--steps-per-epoch", "1", "--epochs", "1"]
-TINY += NARROW
+TINY += NARROW_FLAGS
 TINY += ["--train-rois", "8", "--validation-steps", "1", "--score-every", "1", "--confidence", "0"]
 
 

@@ -7,12 +7,12 @@ import pytest
 
 from common.submission import read_rows
 from tests.cells import write_set
-from tests.scripts import NARROW, finish, run_here, start
+from tests.scripts import NARROW_FLAGS, finish, run_here, start
 
 SCRIPT = Path(__file__).resolve().parents[1] / "wbc" / "wbc.py"
 FLAGS = "dataset weights logs preset epochs limit skip-bad balanced min-dim max-dim confidence"
 TINY = ["--preset", "small", "--min-dim", "64", "--max-dim", "64", "--crop-size", "64", "--batch-size", "2"]
-TINY += NARROW
+TINY += NARROW_FLAGS
 TINY += ["--mask-convs", "1", "--train-rois", "8", "--steps-per-epoch", "1", "--validation-steps", "1"]
 TINY += ["--confidence", "0", "--mask-threshold", "0.4", "--epochs", "1", "--score-every", "1", "--no-bfloat16"]
 

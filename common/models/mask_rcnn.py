@@ -135,7 +135,7 @@ class MaskRCNN(keras.Model):
         return ops.sigmoid(ops.reshape(logits, (shape[0], shape[1], side, side)))
 
     def mask_regions(self, boxes, images):
-        """Return what the masks of boxes (B, N, 4) are looked for in: larger by `mask_margin`, inside the picture."""
+        """Return where the masks of boxes (B, N, 4) are looked for: `mask_margin` beyond, inside the padded picture."""
         margin = self.config.mask_margin * (boxes[..., 2:] - boxes[..., :2])
         grown = ops.concatenate([boxes[..., :2] - margin, boxes[..., 2:] + margin], axis=-1)
         return clip_to_window(grown, self._whole(images))
