@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 PRESETS = {"small": BALLOON_SMALL, "published": BALLOON_PUBLISHED}
 DATASET = "data/balloon"
 TRAINING = "coco/balloon.py train"
-SPLASHED = 0.5  # lowest score of a balloon that keeps its colours
 
 
 def train(arguments: Sequence[str]) -> None:
@@ -78,7 +77,7 @@ def evaluate(arguments: Sequence[str]) -> None:
     from common.average_precision import average_precision
     from common.comparison import compare_masks
     from common.files import open_tree
-    from common.gallery import save_gallery
+    from common.gallery import DRAWN_SCORE, save_gallery
     from common.results import RESULT_COLUMNS, read_results
 
     pictures = open_via_set(open_tree(flags.dataset), "val", skip_bad=flags.skip_bad)
@@ -90,8 +89,11 @@ def evaluate(arguments: Sequence[str]) -> None:
     true = {image_id: pictures.load_instances(index) for index, image_id in enumerate(pictures.image_ids)}
     if flags.picture:
         images = zip(true, map(pictures.load_image, range(len(pictures))), strict=True)
-        save_gallery(flags.picture, images, lambda image_id, _: found[image_id], lambda image_id, _: true[image_id])
-        print(f"wrote {flags.picture}: overview.png, and each picture with its objects")
+        known = (lambda image_id, _: found[image_id], lambda image_id, _: true[image_id])
+        save_gallery(flags.picture, images, *known, lowest_score=DRAWN_SCORE)
+        print(
+            f"wrote {flags.picture}: overview.png, and each picture with its objects of score {DRAWN_SCORE:g} and more"
+        )
     result = average_precision([compare_masks(true[image_id], found[image_id]) for image_id in true], [1])
     print(result.table(config.class_names))
     print(f"AP at IoU 0.5: {result.at(0.5).mean:.4f} over {len(pictures)} pictures")
@@ -102,8 +104,11 @@ def splash(arguments: Sequence[str]) -> None:
     flags = _parse_splash_flags(arguments)
     weights = find_weights(flags.weights, flags.logs, [_run_name(flags)], TRAINING)
     config = config_of_weights(flags, weights, PRESETS)
+
+    from common.gallery import DRAWN_SCORE
+
     if "confidence" not in flags:  # the average precision wants unsure balloons, too; the eye does not
-        config = replace(config, confidence=max(config.confidence, SPLASHED))
+        config = replace(config, confidence=max(config.confidence, DRAWN_SCORE))
 
     from coco.video import change_video, check_video_name
     from common.pictures import decode_picture, save_picture

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 PRESETS = {"small": COCO_SMALL, "published": COCO_PUBLISHED}
 DATASET = "data/coco"
-DRAWN_SCORE = 0.5  # of the objects in pictures; the score wants those below, too
 
 
 def train(arguments: Sequence[str]) -> None:
@@ -96,7 +95,7 @@ def evaluate(arguments: Sequence[str]) -> None:
 
 def _draw(rows: Path, pictures: "PhotoSet", folder: Path) -> None:
     """Write each picture with its better objects beside the truth, and an overview."""
-    from common.gallery import save_gallery
+    from common.gallery import DRAWN_SCORE, save_gallery
     from common.results import read_results
 
     ids = pictures.image_ids
@@ -105,8 +104,9 @@ def _draw(rows: Path, pictures: "PhotoSet", folder: Path) -> None:
     save_gallery(
         folder,
         zip(ids, map(pictures.load_image, range(len(pictures))), strict=True),
-        lambda image_id, _: found[image_id].select(found[image_id].scores >= DRAWN_SCORE),
+        lambda image_id, _: found[image_id],
         lambda image_id, _: pictures.load_instances(rows_of[image_id]),
+        lowest_score=DRAWN_SCORE,
     )
     print(f"wrote {folder}: overview.png, and each picture with its objects of score {DRAWN_SCORE:g} and more")
 

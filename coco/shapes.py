@@ -80,7 +80,7 @@ def _predict(arguments: Sequence[str]) -> tuple[ShapesConfig, "ShapesSet", Mappi
     config = config_of_weights(flags, weights, PRESETS)
 
     from coco.dataset import ShapesSet
-    from common.gallery import save_gallery
+    from common.gallery import DRAWN_SCORE, save_gallery
     from common.results import RESULT_COLUMNS, read_results
 
     count = min(flags.limit or config.validation_pictures, config.validation_pictures)
@@ -93,8 +93,11 @@ def _predict(arguments: Sequence[str]) -> tuple[ShapesConfig, "ShapesSet", Mappi
     if flags.picture:
         true = dict(zip(ids, map(pictures.load_instances, range(count)), strict=True))
         images = zip(ids, map(pictures.load_image, range(count)), strict=True)
-        save_gallery(flags.picture, images, lambda image_id, _: found[image_id], lambda image_id, _: true[image_id])
-        print(f"wrote {flags.picture}: overview.png, and each picture with its objects")
+        known = (lambda image_id, _: found[image_id], lambda image_id, _: true[image_id])
+        save_gallery(flags.picture, images, *known, lowest_score=DRAWN_SCORE)
+        print(
+            f"wrote {flags.picture}: overview.png, and each picture with its objects of score {DRAWN_SCORE:g} and more"
+        )
     return config, pictures, found
 
 

@@ -124,7 +124,7 @@ def _parse(arguments: Sequence[str], command: str) -> argparse.Namespace:
 
 
 def _draw(flags: argparse.Namespace, pictures: "CellSet", found: Mapping[str, "Instances"]) -> None:
-    from common.gallery import save_gallery
+    from common.gallery import DRAWN_SCORE, save_gallery
     from common.pictures import save_picture
     from common.splash import colour_splash
 
@@ -136,11 +136,12 @@ def _draw(flags: argparse.Namespace, pictures: "CellSet", found: Mapping[str, "I
     if flags.picture:
         images = ((image_id, pictures.load_image(row)) for image_id, row in rows.items())
         known = None if flags.subset == "detect" else true
-        save_gallery(flags.picture, images, lambda image_id, _: found[image_id], known)
-        print(f"wrote {flags.picture}: overview.png, and each picture with its cells")
+        save_gallery(flags.picture, images, lambda image_id, _: found[image_id], known, lowest_score=DRAWN_SCORE)
+        print(f"wrote {flags.picture}: overview.png, and each picture with its cells of score {DRAWN_SCORE:g} and more")
     if flags.splash:
         for image_id, row in rows.items():
-            splashed = colour_splash(pictures.load_image(row), found[image_id])
+            seen = found[image_id].select(found[image_id].scores >= DRAWN_SCORE)
+            splashed = colour_splash(pictures.load_image(row), seen)
             save_picture(flags.splash / f"{image_id}.png", splashed)
         print(f"wrote {flags.splash}: each picture in grey with its cells in colour")
 
