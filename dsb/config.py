@@ -91,4 +91,5 @@ DEMO = replace(
     recolour=0.0,  # generated pictures have the colours that they have
     max_detections=256,
     confidence=0.6,
+    mask_confidence=0.0,  # what has learnt for minutes is sure of nothing
 )
