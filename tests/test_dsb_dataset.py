@@ -12,8 +12,8 @@ import pytest
 from common.errors import InputError
 from common.picture_set import PictureSet
 from common.pictures import decode_mask, decode_picture, save_picture
+from common.synthetic import REAL_SIZES
 from dsb.dataset import find_pictures, load_dataset
-from tests.test_sampler import DSB_SIZES
 
 
 @pytest.fixture
@@ -224,7 +224,7 @@ def test_an_id_in_two_places_or_with_two_pictures_is_refused():
 def test_real_training_set(data_folder, load):
     dataset = load(data_folder / "dsb2018" / "stage1_train.zip")
     sizes, counts = np.unique(dataset.sizes, axis=0, return_counts=True)
-    assert dict(zip(map(tuple, sizes.tolist()), counts.tolist(), strict=True)) == DSB_SIZES
+    assert dict(zip(map(tuple, sizes.tolist()), counts.tolist(), strict=True)) == REAL_SIZES
     objects = dataset.counts
     assert (len(dataset), objects.sum(), objects.min(), objects.max(), np.median(objects)) == (664, 28986, 1, 375, 27)
     largest = int(np.argmax(dataset.counts))
