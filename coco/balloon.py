@@ -50,7 +50,11 @@ def train(arguments: Sequence[str]) -> None:
     from common.average_precision import average_precision
     from common.comparison import compare_masks
     from common.files import open_tree
+    from common.start import find_start
 
+    first = "coco" if flags.preset == "published" else "none"
+    if find_start(flags.weights, flags.logs, config.name, previous=None, first=first) is None:
+        print("careful: a few dozen pictures teach little from nothing; --weights dsb/weights/small/weights.h5 helps")
     tree = open_tree(flags.dataset)
     training = open_via_set(tree, "train", skip_bad=flags.skip_bad)
     held_out = open_via_set(tree, "val", skip_bad=flags.skip_bad)
@@ -60,7 +64,6 @@ def train(arguments: Sequence[str]) -> None:
         comparisons = (compare_masks(held_out.load_instances(index), objects) for index, objects in predicted)
         return average_precision(comparisons, [1], thresholds=[0.5]).mean
 
-    first = "coco" if flags.preset == "published" else "none"
     engine.train(config, flags, training.select(range(len(training))[: flags.limit]), held_out, first=first, rate=rate)
 
 

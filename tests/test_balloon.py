@@ -203,8 +203,10 @@ def test_the_real_set(data_folder):
 @pytest.fixture(scope="module")
 def trained(drawn):
     """Where a user stands who has trained for a step."""
-    code, _, errors = finish(start(drawn, SCRIPT, "train", "--dataset", ".", *TINY, "--epochs", 1, "--score-every", 1))
+    flags = ["--dataset", ".", *TINY, "--epochs", 1, "--score-every", 1]
+    code, output, errors = finish(start(drawn, SCRIPT, "train", *flags))
     assert (code, errors) == (0, [])
+    assert "careful: a few dozen pictures teach little from nothing" in output
     return drawn
 
 

@@ -70,6 +70,8 @@ ALL_STEPS = {
     "detection_nms_threshold": 0.2,
     "max_detections": 512,
     "dilation": True,
+    "mask_confidence": 0.0,
+    "mask_margin": 0.0,
     "mask_threshold": 0.5,
     "max_whole_side": 1408,
     "tile_size": 1024,
