@@ -1,7 +1,7 @@
 """The figures of the library's samples, and of what a CPU can train."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from common.config import Config, Stage, option
 from common.recipe import NARROW, from_nothing
@@ -125,23 +125,27 @@ class BalloonConfig(PhotoConfig):
 COCO_PUBLISHED = CocoConfig(geometry="library")
 BALLOON_PUBLISHED = BalloonConfig(geometry="library")
 
-# From nothing, on a CPU: small pictures, cut out of larger ones.
+# On a CPU: small pictures, cut out of larger ones.
+_ON_A_CPU: dict[str, Any] = {
+    "crop_size": 320,
+    "aspect_ratio": 1.2,
+    "anchor_scales": (16, 32, 64, 128, 256),
+    "rpn_train_anchors": 128,
+    "pre_nms_limit": 1000,
+    "train_proposals": 300,
+    "detect_proposals": 300,
+    "train_rois": 64,
+    "validation_steps": 8,
+}
+
 COCO_SMALL = from_nothing(
     CocoConfig(),
+    **_ON_A_CPU,
     min_dim=320,
     max_dim=320,
-    crop_size=320,
     zoom=1.5,
-    aspect_ratio=1.2,
     channel_shift_range=15.0,
     redraw_empty=3,
-    anchor_scales=(16, 32, 64, 128, 256),
-    rpn_train_anchors=128,
-    pre_nms_limit=1000,
-    train_proposals=300,
-    detect_proposals=300,
-    train_rois=64,
-    validation_steps=8,
     schedule=(Stage(40, 1e-3),),
     score_every=4,
     score_limit=100,
@@ -151,25 +155,17 @@ COCO_SMALL = from_nothing(
 # Any colour and size may be a balloon's.
 BALLOON_SMALL = from_nothing(
     BalloonConfig(),
+    **_ON_A_CPU,
     min_dim=512,
     max_dim=512,
-    crop_size=320,
     augment=True,
     min_zoom=0.5,
     zoom=1.25,
-    aspect_ratio=1.2,
     rotation_range=20.0,
     channel_shift_range=40.0,
     recolour=0.7,
     redraw_empty=1,
-    anchor_scales=(16, 32, 64, 128, 256),
-    rpn_train_anchors=128,
-    pre_nms_limit=1000,
-    train_proposals=300,
-    detect_proposals=300,
-    train_rois=64,
     weight_decay=0.05,
-    validation_steps=8,
     schedule=(Stage(30, 5e-4),),
     score_every=2,
     confidence=0.05,
