@@ -5,7 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import BrokenExecutor, Executor, Future
 from typing import Any, TypeVar
 
 from common.errors import InputError
@@ -75,7 +75,7 @@ def map_in_order(
     pending: collections.deque[tuple[str, Future]] = collections.deque()
     try:
         for name, arguments in jobs:
-            pending.append((name, executor.submit(function, *arguments)))
+            pending.append((name, _submit(executor, function, arguments)))
             if len(pending) >= ahead:
                 yield _result(*pending.popleft())
         while pending:
@@ -94,6 +94,16 @@ def _end_with(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _submit(executor: Executor, function: Callable, arguments: tuple) -> Future:
+    try:
+        return executor.submit(function, *arguments)
+    except BrokenExecutor as error:
+        # A worker died. The job it had is pending, or is this one: either is named when its result is taken.
+        future: Future = Future()
+        future.set_exception(error)
+        return future
 
 
 def _result(name: str, future: Future) -> tuple[str, Any]:

@@ -3,7 +3,7 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 
 import pytest
 
@@ -21,6 +21,21 @@ class LazyExecutor(Executor):
         future = Future()
         future.result = lambda timeout=None: function(*arguments, **keywords)
         self.futures.append(future)
+        return future
+
+
+class DyingExecutor(Executor):
+    """Loses its worker to the first job, and refuses the others."""
+
+    def __init__(self):
+        self.broken = None
+
+    def submit(self, function, /, *arguments, **keywords):
+        if self.broken is not None:
+            raise self.broken
+        self.broken = BrokenExecutor("a worker died")
+        future = Future()
+        future.set_exception(self.broken)
         return future
 
 
@@ -74,6 +89,13 @@ def test_what_is_under_way_is_cancelled_when_nobody_wants_it():
     next(results)
     results.close()
     assert [future.cancelled() for future in executor.futures] == [False, True, True, True]
+
+
+@pytest.mark.parametrize("ahead", [1, 3])
+def test_a_worker_that_dies_early_names_the_job_it_had(ahead):
+    jobs = [(name, (1,)) for name in ("first", "second", "third", "fourth")]
+    with pytest.raises(JobError, match=r"^first: BrokenExecutor: a worker died$"):
+        list(map_in_order(abs, jobs, DyingExecutor(), ahead=ahead))
 
 
 def test_other_processes():
