@@ -84,7 +84,9 @@ def run_plainly(detector: Any, pictures: PictureSet, output: Path, *, distinct: 
         for row, image_id in enumerate(pictures.image_ids):
             image, rng = pictures.load_image(row), np.random.default_rng(0)
             shape = image.shape[:2]
-            views = distinct_views(VIEWS, shape) if distinct else [(view, [i]) for i, view in enumerate(VIEWS)]
+            views = [(view, [i]) for i, view in enumerate(VIEWS)]
+            if distinct:
+                views = distinct_views(VIEWS, shape, detector.config.min_dim)
             found = [(view, places, detector([apply_view(image, view, rng)])[0]) for view, places in views]
             writer.write(image_id, merged_runs(found, shape, detector.config.mask_threshold, False))
         writer.finish()
@@ -94,7 +96,7 @@ def run_ours(detector: Any, pictures: PictureSet, output: Path) -> None:
     """Do the same as the product does."""
 
     def predict(image_id: str, image: np.ndarray) -> tuple:
-        found = detect_views(detector, image, VIEWS, np.random.default_rng(0))
+        found = detect_views(detector, image, VIEWS, detector.config.min_dim, np.random.default_rng(0))
         return found, image.shape[:2], detector.config.mask_threshold, False
 
     write_submission(pictures, pictures.image_ids, predict, merged_runs, output, fingerprint="", num_workers=1)

@@ -1,7 +1,6 @@
 """Detection: pictures in, objects out."""
 
 import contextlib
-import hashlib
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -35,9 +34,8 @@ class Detector:
     def __call__(self, images: Iterable[np.ndarray]) -> list[Detections]:
         """Detect objects.
 
-        Pictures of one padded shape go through the network together, and those that look alike once scaled, such as
-        a picture and its enlargement, only once. How they are batched depends on this call alone, so that the same
-        pictures have the same result to the last bit.
+        Pictures of one padded shape go through the network together. How they are batched depends on this call
+        alone, so that the same pictures have the same result to the last bit.
 
         Args:
             images: pictures (H, W, 3) uint8.
@@ -48,30 +46,26 @@ class Detector:
         images = list(images)
         frames = [Frame.for_picture(image.shape[:2], self.config.min_dim, self.config.max_dim) for image in images]
         found: dict[int, Detections] = {}
-        for alike in _batches(images, frames):
-            placed = [frames[rows[0]].place(images[rows[0]]) for rows in alike]
-            results = self._predict(np.stack(placed), np.array([frames[rows[0]].window for rows in alike], np.float32))
-            for rows, result in zip(alike, results, strict=True):
-                found |= {i: self._bring_back(result, frames[i]) for i in rows}
+        for rows in _batches([frame.padded_shape for frame in frames]):
+            found |= zip(rows, self._detect([images[i] for i in rows], [frames[i] for i in rows]), strict=True)
         return [found[i] for i in range(len(images))]
 
-    def _predict(self, placed: np.ndarray, windows: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
-        """Yield what is found in each of the pictures (B, H, W, 3) uint8, in the network's pixels."""
+    def _detect(self, images: Sequence[np.ndarray], frames: Sequence[Frame]) -> Iterator[Detections]:
+        """Detect objects in pictures of one padded shape."""
+        placed = np.stack([frame.place(image) for frame, image in zip(frames, images, strict=True)])
+        windows = np.array([frame.window for frame in frames], np.float32)
         # Threads may predict side by side, but only one of them what is too large for a usual batch.
         with self._large if placed[..., 0].size > BATCH_PIXELS else contextlib.nullcontext():
             found = self._model.predict_on_batch({"images": placed, "windows": windows})
-        for i, count in enumerate(found["counts"].tolist()):
+        as_library = self.config.geometry == "library"
+        for i, (frame, count) in enumerate(zip(frames, found["counts"].tolist(), strict=True)):
             probs = found["mask_probs"][:, i].reshape(-1, *found["mask_probs"].shape[3:])[:count]
             sure = mean_inside(probs) >= self.config.mask_confidence
-            result = {name: found[name][i, :count][sure] for name in ("boxes", "scores", "class_ids", "mask_boxes")}
-            yield result | {"mask_probs": probs[sure].astype(np.float16)}
-
-    def _bring_back(self, result: dict[str, np.ndarray], frame: Frame) -> Detections:
-        """Bring what was found to the picture's own pixels."""
-        as_library = self.config.geometry == "library"
-        to_picture = frame.corners_to_picture if as_library else frame.to_picture
-        moved = {name: to_picture(result[name]) for name in ("boxes", "mask_boxes")}
-        return Detections(**result | moved, image_shape=frame.image_shape, zero_border=as_library)
+            scores, class_ids = (found[name][i, :count][sure] for name in ("scores", "class_ids"))
+            to_picture = frame.corners_to_picture if as_library else frame.to_picture
+            boxes, mask_boxes = (to_picture(found[name][i, :count][sure]) for name in ("boxes", "mask_boxes"))
+            probs = probs[sure].astype(np.float16)
+            yield Detections(boxes, scores, class_ids, probs, frame.image_shape, as_library, mask_boxes)
 
 
 class _Detecting(keras.Model):
@@ -115,20 +109,12 @@ class _Detecting(keras.Model):
         return ops.while_loop(some_are_left, segment_some, (ops.convert_to_tensor(0, "int32"), start))[1]
 
 
-def _batches(images: Sequence[np.ndarray], frames: Sequence[Frame]) -> Iterator[list[list[int]]]:
-    """Yield batches of one padded shape each, as many entries as a batch may hold, and at least one.
-
-    An entry is the indices of pictures that the network could not tell apart.
-    """
-    alike: dict[tuple, list[int]] = {}
-    for i, (image, frame) in enumerate(zip(images, frames, strict=True)):
-        # Placed once more where it is predicted: all views at once would be more memory than this is time.
-        digest = hashlib.blake2b(frame.place(image).data).digest()
-        alike.setdefault((frame.padded_shape, frame.window, digest), []).append(i)
-    groups: dict[tuple[int, int], list[list[int]]] = {}
-    for (shape, *_), rows in alike.items():
-        groups.setdefault(shape, []).append(rows)
-    for (height, width), group in groups.items():
+def _batches(shapes: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
+    """Yield the rows of equal shapes together, as many at a time as a batch may hold, and at least one."""
+    groups: dict[tuple[int, int], list[int]] = {}
+    for i, shape in enumerate(shapes):
+        groups.setdefault(shape, []).append(i)
+    for (height, width), rows in groups.items():
         size = max(1, BATCH_PIXELS // (height * width))
-        for first in range(0, len(group), size):
-            yield group[first : first + size]
+        for first in range(0, len(rows), size):
+            yield rows[first : first + size]

@@ -95,6 +95,7 @@ def detect_views(
     detect: Callable[[Iterable[np.ndarray]], Sequence[Paintable]],
     image: np.ndarray,
     views: Sequence[View],
+    min_dim: int,
     rng: np.random.Generator,
     *,
     channel_shift: bool = False,
@@ -105,13 +106,14 @@ def detect_views(
         detect: from pictures (H, W, 3) uint8 to what is found in them.
         image: (H, W, 3) uint8.
         views: all views.
+        min_dim: the shorter side that `detect` enlarges a picture to.
         rng: source of the channel shifts.
         channel_shift: see `apply_view`.
 
     Returns:
         Each distinct view, the places at which it stands among all, and what was found in it.
     """
-    distinct = distinct_views(views, image.shape[:2], channel_shift=channel_shift)
+    distinct = distinct_views(views, image.shape[:2], min_dim, channel_shift=channel_shift)
     found = detect(apply_view(image, view, rng, channel_shift=channel_shift) for view, _ in distinct)
     return [(view, places, part) for (view, places), part in zip(distinct, found, strict=True)]
 

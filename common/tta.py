@@ -166,28 +166,34 @@ def scaled_shape(view: View, image_shape: tuple[int, int]) -> tuple[int, int]:
 
 
 def distinct_views(
-    views: Sequence[View], image_shape: tuple[int, int], *, channel_shift: bool = False
+    views: Sequence[View], image_shape: tuple[int, int], min_dim: int = 1, *, channel_shift: bool = False
 ) -> list[tuple[View, list[int]]]:
     """Group the views that show the same picture, so that each is predicted once.
 
     Flips and turns are compared by what they do together, scales by the size that comes out. With the channel shift,
-    a view that draws one is like no other.
+    a view that draws one is like no other. An enlargement that detection goes beyond is left out: 256 pixels by way
+    of 384 to 512 show what 256 pixels to 512 show.
 
     Args:
         views: the views.
         image_shape: (height, width) of the picture.
+        min_dim: the shorter side that detection enlarges a picture to, see `Config`.
         channel_shift: channel shifts are drawn.
 
     Returns:
         Each distinct view and the indices in `views` at which it stands, in the order of first appearance.
 
     Example:
-        >>> views = [View(), View(True, True, 2), View(turns=1)]
+        >>> views = [View(), View(True, True, 2), View(turns=1), View(scale_y=1.5, scale_x=1.5)]
         >>> [indices for _, indices in distinct_views(views, (512, 512))]
-        [[0, 1], [2]]
+        [[0, 1], [2], [3]]
+        >>> [indices for _, indices in distinct_views(views, (512, 512), min_dim=800)]
+        [[0, 1, 3], [2]]
     """
     groups: dict[tuple, tuple[View, list[int]]] = {}
     for i, view in enumerate(views):
+        if 1 <= view.scale_y == view.scale_x <= min_dim / min(image_shape):
+            view = dataclasses.replace(view, scale_y=1, scale_x=1)
         corners = np.arange(4).reshape(2, 2)
         corners = corners[::-1] if view.flip_ud else corners
         corners = np.rot90(corners[:, ::-1] if view.flip_lr else corners, view.turns)

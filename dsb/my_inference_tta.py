@@ -47,7 +47,7 @@ def main() -> None:
             shape = image.shape[:2]
             rng = picture_rng(config.seed, image_id)
             detect = choose_detector(detector, shape, config)
-            found = detect_views(detect, image, views, rng, channel_shift=flags.channel_shift)
+            found = detect_views(detect, image, views, config.min_dim, rng, channel_shift=flags.channel_shift)
             return found, shape, config.mask_threshold, flags.published, majority, config.mask_nms_threshold
 
         return predict, merged_runs

@@ -84,9 +84,9 @@ def find_boxes(detector: "Detector", config: RSNAConfig, image_id: str, image: n
     small = shrink_picture(image, config.min_dim)
     shape, stored_shape = (small.shape[0], small.shape[1]), (image.shape[0], image.shape[1])
     detect = choose_detector(detector, shape, config)
-    views = detect_views(detect, small, VIEWS if config.fuse_views else VIEWS[:1], picture_rng(config.seed, image_id))
+    views, rng = VIEWS if config.fuse_views else VIEWS[:1], picture_rng(config.seed, image_id)
     found = []
-    for view, _, seen in views:
+    for view, _, seen in detect_views(detect, small, views, config.min_dim, rng):
         part = cast(Detections, seen)  # in one piece, see `RSNAConfig.max_whole_side`
         boxes = invert_view_boxes(part.boxes, view, shape)
         found.append((scale_boxes(boxes, shape, stored_shape), part.scores))

@@ -1,6 +1,5 @@
 from dataclasses import replace
 
-import cv2
 import keras
 import numpy as np
 import pytest
@@ -141,26 +140,6 @@ def test_a_picture_is_seen_the_same_alone_and_in_a_batch(detector):
         np.testing.assert_allclose(in_batch.boxes, alone.boxes, atol=1e-3)
         np.testing.assert_allclose(in_batch.scores, alone.scores, atol=1e-3)
         np.testing.assert_allclose(in_batch.mask_probs, alone.mask_probs, atol=1e-3)
-
-
-def test_pictures_that_look_alike_are_seen_once(detector, monkeypatch):
-    """A picture below `min_dim` and its enlargement to that are one array; each still gets boxes in its own pixels."""
-    small = np.random.default_rng(2).integers(0, 256, (32, 32, 3)).astype(np.uint8)
-    large = cv2.resize(small, (TINY.min_dim, TINY.min_dim), interpolation=cv2.INTER_LINEAR)
-    other = 255 - large
-    alone = [detector([image])[0] for image in (small, large, other)]
-    sizes = []
-    predict = detector._predict
-    monkeypatch.setattr(
-        detector, "_predict", lambda placed, windows: sizes.append(len(placed)) or predict(placed, windows)
-    )
-    found = detector([small, large, other, small])
-    assert sizes == [2]
-    assert [one.image_shape for one in found] == [(32, 32), large.shape[:2], large.shape[:2], (32, 32)]
-    for one, expected in zip(found, [*alone, alone[0]], strict=True):
-        np.testing.assert_allclose(one.boxes, expected.boxes, atol=1e-3)
-        np.testing.assert_allclose(one.mask_probs, expected.mask_probs, atol=1e-3)
-    np.testing.assert_allclose(found[1].boxes, found[0].boxes * TINY.min_dim / 32, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("geometry", "some"), [("aligned", True), ("library", False)])

@@ -1,9 +1,10 @@
 import dataclasses
-from itertools import chain
+from itertools import chain, combinations
 
 import numpy as np
 import pytest
 
+from common.detections import Frame
 from common.instances import Instances
 from common.tta import VIEWS, View, apply_view, distinct_views, invert_view, scaled_shape
 from tests.objects import random_objects
@@ -129,3 +130,33 @@ def test_views_are_grouped_exactly_where_their_pictures_are_equal(image_shape):
         shown = shows(view, picture)
         seen.setdefault((shown.shape, shown.tobytes()), []).append(i)
     assert [indices for _, indices in distinct_views(VIEWS, image_shape)] == list(seen.values())
+
+
+@pytest.mark.parametrize(
+    ("image_shape", "count"), [((256, 256), 7), ((256, 320), 7), ((360, 360), 10), ((520, 696), 12)]
+)
+def test_an_enlargement_that_detection_goes_beyond_is_left_out(image_shape, count):
+    groups = distinct_views(VIEWS, image_shape, 512)
+    assert len(groups) == count
+    assert sorted(chain.from_iterable(indices for _, indices in groups)) == list(range(15))
+    picture, seen = smooth_picture(image_shape), []
+    for view, indices in groups:
+        seen.append(as_detected(view, picture, 512))
+        for i in indices:  # twice enlarged is a little smoother than once
+            np.testing.assert_allclose(as_detected(VIEWS[i], picture, 512), seen[-1], atol=3)
+    for one, other in combinations(seen, 2):
+        assert one.shape != other.shape or np.abs(one.astype(int) - other).max() > 30
+
+
+def smooth_picture(image_shape):
+    """A picture that no flip or turn leaves as it is."""
+    y, x = np.meshgrid(*(np.linspace(0, 1, side) for side in image_shape), indexing="ij")
+    return np.stack([255 * y, 255 * x, 255 * x * y], axis=-1).astype(np.uint8)
+
+
+def as_detected(view, picture, min_dim):
+    """The view as the network gets it, without the padding."""
+    image = shows(view, picture)
+    frame = Frame.for_picture(image.shape[:2], min_dim)
+    top, left, bottom, right = frame.window
+    return frame.place(image)[top:bottom, left:right]
