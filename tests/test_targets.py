@@ -1,11 +1,14 @@
 """Each kind of target against a slow reference that goes through the boxes one by one."""
 
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
 
 from common.boxes import box_ious
 from common.models.anchors import pyramid_anchors
+from common.models.backend import fuse
 from common.models.box_coding import encode_deltas
 from common.models.targets import anchor_targets, mask_targets, roi_targets
 
@@ -55,8 +58,10 @@ def slow_anchor_candidates(true_boxes):
 
 
 @pytest.mark.parametrize("num_sampled", [8, 64, 256])
-def test_anchor_targets(num_sampled):
-    targets = as_arrays(anchor_targets(ANCHORS, OBJECTS, NOISE, num_sampled=num_sampled, box_std=STD))
+@pytest.mark.parametrize("run", [lambda function: function, fuse])
+def test_anchor_targets(num_sampled, run):
+    choose = run(partial(anchor_targets, num_sampled=num_sampled, box_std=STD))
+    targets = as_arrays(choose(ANCHORS, OBJECTS, NOISE))
     half = num_sampled // 2
     for i, true_boxes in enumerate(OBJECTS):
         positive, negative = slow_anchor_candidates(true_boxes)

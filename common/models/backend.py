@@ -1,6 +1,6 @@
 """What depends on the backend: compiling, and two operations with faster kernels, which give the same answers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -27,6 +27,21 @@ def compile_for_prediction(model: keras.Model, inputs: Mapping[str, tuple[tuple[
     specs = {name: tf.TensorSpec(shape, dtype) for name, (shape, dtype) in inputs.items()}
     step = model.predict_function.python_function
     model.predict_function = tf.function(step, input_signature=[[(specs,)]])
+
+
+def fuse(function: Callable) -> Callable:
+    """Let a chain of small operations, of which each would go over large arrays, go over them once.
+
+    The other backends compile whole steps in this way. On the CPU, TensorFlow's own convolutions are faster than XLA's.
+
+    Args:
+        function: from tensors of static shapes to tensors; no random numbers.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return function
+    import tensorflow as tf
+
+    return tf.function(function, jit_compile=True)
 
 
 def non_max_suppression(boxes, scores, *, max_output: int, iou_threshold: float, score_threshold: float = 0.0):

@@ -2,13 +2,14 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 import keras
 from keras import ops
 
 from common.config import Config
 from common.models.anchors import pyramid_anchors
-from common.models.backend import non_max_suppression
+from common.models.backend import fuse, non_max_suppression
 from common.models.box_coding import clip_to_window, decode_deltas, end_after_last_pixel, end_on_last_pixel, take_rows
 from common.models.fpn import build_pyramid
 from common.models.heads import build_class_head, build_mask_head, build_rpn
@@ -61,9 +62,8 @@ class MaskRCNN(keras.Model):
         features = self.pyramid(images, training=training)
         logits, deltas = self._rpn_outputs(features, training)
         anchors = self._anchors(images)
-        sampled = anchor_targets(
-            anchors, true_boxes, self._noise(logits), num_sampled=config.rpn_train_anchors, box_std=config.box_std
-        )
+        choose = partial(anchor_targets, num_sampled=config.rpn_train_anchors, box_std=config.box_std)
+        sampled = fuse(choose)(anchors, true_boxes, self._noise(logits))
         num_positive = config.rpn_train_anchors // 2
         positive, positive_weights = sampled.indices[:, :num_positive], sampled.weights[:, :num_positive]
         losses = [

@@ -67,7 +67,8 @@ def anchor_targets(anchors, true_boxes, noise, *, num_sampled: int, box_std: Seq
     ious = pairwise_ious(anchors[None], true_boxes)  # (B, A, G)
     best = ops.max(ious, axis=2)
     best_of_object = ops.max(ious, axis=1, keepdims=True)
-    is_best = ops.any((ious == best_of_object) & (best_of_object > 0), axis=2)
+    # Not `==`: a compiler may work out the same overlap twice, in two ways that differ in the last bit.
+    is_best = ops.any((ious >= best_of_object * (1 - 1e-6)) & (ious > 0), axis=2)
     positive = is_best | (best >= POSITIVE_ANCHOR_IOU)
     negative = ~positive & (best < NEGATIVE_ANCHOR_IOU)
     num_positive = num_sampled // 2
