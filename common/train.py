@@ -1,5 +1,6 @@
 """The training loop: stages, checkpoints, logs, and going on after an interruption."""
 
+import hashlib
 import math
 import time
 import zipfile
@@ -178,6 +179,8 @@ class _Run:
                     raise ValueError("other variables")
                 for variable, array in zip(variables, arrays, strict=True):
                     variable.assign(array)
+                if str(state.get("pictures", self._pictures())) != self._pictures():
+                    print(f"going on with other pictures than before: {len(self.training.dataset.image_ids)} of them")
         except FileNotFoundError:
             raise InputError(f"{path}: no run to go on with; start one without --weights last") from None
         except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
@@ -249,6 +252,10 @@ class _Run:
             self.model.compile(optimizer=optimizer, jit_compile=keras.backend.backend() != "tensorflow")
             optimizer.build(self.model.trainable_variables)
 
+    def _pictures(self) -> str:
+        """Return a digest of what is trained on; the set may be moved or packed in between."""
+        return hashlib.sha256("\n".join(self.training.dataset.image_ids).encode()).hexdigest()
+
     def _batch_name(self, step: int) -> str:
         return f"step {step} (pictures {', '.join(self.training.image_ids_at(step))})"
 
@@ -260,7 +267,7 @@ class _Run:
     def _save_state(self) -> None:
         arrays = {f"variable_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(self._variables())}
         with written_aside(self.folder / STATE_FILE) as aside:
-            np.savez(aside, allow_pickle=False, epoch=self.epoch, best=self.best, **arrays)
+            np.savez(aside, allow_pickle=False, epoch=self.epoch, best=self.best, pictures=self._pictures(), **arrays)
 
 
 def _report_changes(before: Config, now: Config) -> None:

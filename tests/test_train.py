@@ -205,6 +205,24 @@ def test_a_finished_run_can_be_continued_but_has_nothing_left_to_do(tmp_path):
     assert [row["loss"] for row in read_log(tmp_path)] == ["3", "2", "1"]
 
 
+def test_a_run_that_goes_on_with_other_pictures_says_so(tmp_path, capsys):
+    config = replace(SHORT, schedule=(Stage(2, 1e-3),))
+    fit(build(Scripted, config), config, loaders(config)[0], None, tmp_path)
+    fit(build(Scripted, config), config, loaders(config)[0], None, tmp_path, resume=True)
+    assert "other pictures" not in capsys.readouterr().out
+    training, _ = loaders(config)
+    training.dataset.image_ids = [f"another {image_id}" for image_id in training.dataset.image_ids]
+    fit(build(Scripted, config), config, training, None, tmp_path, resume=True)
+    number = len(training.dataset.image_ids)
+    assert f"going on with other pictures than before: {number} of them" in capsys.readouterr().out
+
+
+def test_a_warm_up_longer_than_the_run_is_told(tmp_path, capsys):
+    config = replace(SHORT, schedule=(Stage(1, 1e-3),), warmup_steps=99)
+    fit(build(Scripted, config), config, loaders(config)[0], None, tmp_path)
+    assert "careful: --warmup-steps 99 cover all " in capsys.readouterr().out
+
+
 def test_a_run_killed_before_its_first_state_leaves_no_row_behind(tmp_path):
     (tmp_path / "log.csv").write_text("epoch,loss\n1,9\n")
     fit(build(Scripted, SHORT), SHORT, loaders(SHORT)[0], None, tmp_path)
