@@ -7,6 +7,7 @@ lengths. They take turns on one thread; each peak is that of a process of its ow
 has the size and the nuclei of the data set's fullest one, for which the dense way would need tens of GB.
 """
 
+import argparse
 import os
 import sys
 from collections.abc import Callable
@@ -34,6 +35,7 @@ IOU_THRESHOLD, LOSS_THRESHOLD, MORE_THAN = 0.6, 0.7, 4
 
 def main() -> None:
     """Measure every picture and print the table."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     rows = []
     for image_shape, count, sides in CASES:
         seconds = in_own_process(race_sides, image_shape, count, sides)

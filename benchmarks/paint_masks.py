@@ -11,6 +11,7 @@ of one half, and as it is, each pair of masks must agree to an IoU of 0.98 at le
 interpolation against ours. The sides take turns on one thread; each peak is that of a process of its own.
 """
 
+import argparse
 import os
 import sys
 from collections.abc import Callable
@@ -38,6 +39,7 @@ TARGET = 40  # times as fast as the library's way, stack and all
 
 def main() -> None:
     """Check that the sides agree, then measure and print the table."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     check()
     names = ("ours", "library", "library, without stack", "library, resize")
     seconds = in_own_process(race_sides, names)

@@ -12,6 +12,7 @@ The sides take turns on one thread; each peak is that of a process of its own, b
 pycocotools comes with `pip install -e '.[test]'`.
 """
 
+import argparse
 import os
 import sys
 from collections.abc import Callable
@@ -47,6 +48,7 @@ TARGETS = {
 
 def main() -> None:
     """Check that the sides agree, then measure and print the table."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     names = [*TARGETS, "write: pycocotools", "write: loop", "read: pycocotools"]
     seconds = in_own_process(race_sides, names)
     peaks = {name: in_own_process(measure_peak, name) for name in names}

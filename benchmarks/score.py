@@ -10,6 +10,7 @@ of its own, files and results included.
 pycocotools comes with `pip install -e '.[test]'`.
 """
 
+import argparse
 import os
 import sys
 import tempfile
@@ -49,6 +50,7 @@ REPEATS = 25
 
 def main() -> None:
     """Check that the sides agree, then measure and print the table."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     with tempfile.TemporaryDirectory() as name:
         write_files(Path(name))
         sides = ("ours", "counts", "masks")

@@ -44,6 +44,8 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=16, help="how many, chosen at random")
     parser.add_argument("--repeats", type=int, default=2, help="turns of each side")
     flags = parser.parse_args()
+    if flags.dataset is None and "SEGMENTATION_DATA" not in os.environ:
+        parser.error("--dataset: give stage1_train.zip, or name the folder of all data in SEGMENTATION_DATA")
     dataset = flags.dataset or Path(os.environ["SEGMENTATION_DATA"]) / "dsb2018" / "stage1_train.zip"
     pictures = load_dataset(dataset, masks=False)
     pictures = pictures.select(np.sort(np.random.default_rng(5).permutation(len(pictures))[: flags.pictures]))

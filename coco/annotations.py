@@ -129,7 +129,8 @@ def _compact(values: dict[str, Any]) -> Any:
         problem = f"segmentation: {error}"
     own, image, category = (values.get(key) for key in ("id", "image_id", "category_id"))
     if not (_is_id(own) and _is_id(image) and _is_id(category)):
-        own, image, category, problem = str(own), str(image), str(category), "ids are numbers or texts"
+        problem = "ids are numbers or texts"
+        own, image, category = (part if _is_id(part) else str(part) for part in (own, image, category))
     return Annotation(own, image, category, bool(values.get("iscrowd")), segmentation, problem)
 
 
@@ -150,7 +151,7 @@ def _read_categories(records: list[Any], name: str) -> dict[Any, str]:
 def _read_picture(record: Any, name: str) -> Listed:
     try:
         picture = Listed(record["id"], str(record["file_name"]), (int(record["height"]), int(record["width"])), [])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         shown = f"{type(error).__name__} {error}".removeprefix("KeyError ")
         raise InputError(f"{name}: an image without id, file_name, height or width ({shown}); mend it") from None
     if not _is_id(picture.image_id) or min(picture.image_shape) < 1:

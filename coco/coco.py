@@ -69,6 +69,9 @@ def evaluate(arguments: Sequence[str]) -> None:
     flags = parse_inference_flags(
         PRESETS, dataset=DATASET, output="submissions/coco.csv", submission=False, parser=parser, arguments=arguments
     )
+    results = flags.output.with_suffix(".json")
+    if flags.output == results:
+        raise InputError(f"--output {results}: give the CSV's name; COCO's results file is written beside it")
     name = getattr(flags, "name", PRESETS[flags.preset].name)
     weights = find_weights(flags.weights, flags.logs, [name], "coco/coco.py train")
     config = config_of_weights(flags, weights, PRESETS)
@@ -87,7 +90,6 @@ def evaluate(arguments: Sequence[str]) -> None:
     print(f"wrote {flags.output}: {len(pictures)} pictures")
     if flags.picture:
         _draw(flags.output, pictures, flags.picture)
-    results = flags.output.with_suffix(".json")
     annotations = tree.read(subset.file_name)
     scores = score_rows(flags.output, results, annotations, subset.file, pictures, config.class_names)
     print(f"average precision {scores['bbox']:.4f} of boxes, {scores['segm']:.4f} of masks, {len(pictures)} pictures")

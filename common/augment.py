@@ -50,7 +50,7 @@ class Rescaling:
         scale = rng.uniform(usual * self.min_zoom, max(self.min_enlarge, usual * self.zoom))
         scales = [scale, scale]
         scales[int(rng.integers(2))] *= rng.uniform(1.0, self.aspect_ratio)
-        height, width = (round(length * factor) for length, factor in zip(image_shape, scales, strict=True))
+        height, width = (max(1, round(length * factor)) for length, factor in zip(image_shape, scales, strict=True))
         return height, width
 
 

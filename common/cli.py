@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from common.config import CONFIG_FILE, LAST_WEIGHTS, Config
 from common.errors import InputError
-from common.flags import OneLineParser, add_config_flags, replace_from_flags
+from common.flags import OneLineParser, add_config_flags, output_file, replace_from_flags
 
 C = TypeVar("C", bound=Config)
 SHIPPED_WEIGHTS = "weights.h5"
@@ -94,6 +94,7 @@ def parse_inference_flags(
     output: str,
     submission: bool = True,
     shipped: Path | None = None,
+    folders: Sequence[str] = (),
     parser: OneLineParser,
     arguments: Sequence[str] | None = None,
 ) -> argparse.Namespace:
@@ -105,13 +106,16 @@ def parse_inference_flags(
         output: default of `--output`.
         submission: the output goes to a competition, so there are `--sample-submission` and `--score`.
         shipped: see `find_weights`.
+        folders: of the script's own flags those that name a folder to write to.
         parser: with the script's own flags.
         arguments: instead of the command line's.
     """
     _add_common_flags(parser, presets, dataset)
     add = parser.add_argument
     add_weights_flag(parser, shipped)
-    add("--output", type=Path, default=Path(output), metavar="CSV", help=f"the file to write (default: {output})")
+    add(
+        "--output", type=output_file, default=Path(output), metavar="CSV", help=f"the file to write (default: {output})"
+    )
     if submission:
         add("--sample-submission", type=Path, metavar="CSV", help="gives ids and their order (default: all, sorted)")
         add("--score", type=Path, metavar="CSV|PATH", help="score against a solution file, or a set with masks")
@@ -123,6 +127,7 @@ def parse_inference_flags(
     if flags.workers < 0:
         raise InputError(f"--workers {flags.workers}: must be at least 0")
     _check_limit(flags)
+    _check_outputs(flags, ["picture", *folders])
     return flags
 
 
@@ -203,3 +208,16 @@ def _add_common_flags(parser: OneLineParser, presets: Mapping[str, Config], data
 def _check_limit(flags: argparse.Namespace) -> None:
     if flags.limit is not None and flags.limit < 1:
         raise InputError(f"--limit {flags.limit}: must be at least 1")
+
+
+def _check_outputs(flags: argparse.Namespace, folders: Sequence[str]) -> None:
+    """Refuse outputs that would replace pictures of the data set or each other, or count as the set's own files."""
+    given = {name: path for name in ("output", *folders) if (path := getattr(flags, name, None))}
+    places: dict[Path, str] = {}
+    for name, path in given.items():
+        dataset, place = Path(getattr(flags, "dataset", "")).resolve(), path.resolve()
+        if hasattr(flags, "dataset") and (place == dataset or dataset in place.parents):
+            raise InputError(f"--{name} {path}: lies in the data set's folder, {flags.dataset}; choose another place")
+        if place in places:
+            raise InputError(f"--{name} {path}: --{places[place]} is written there; choose another place")
+        places[place] = name

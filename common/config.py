@@ -50,7 +50,7 @@ class Config:
     """
 
     name: str = option("run", "names the run's folder under --logs")
-    seed: int = option(123, "seed of every random choice", minimum=0)
+    seed: int = option(123, "seed of every random choice", minimum=0, maximum=2**32 - 1)
     class_names: tuple[str, ...] = option(("object",), "names of the classes 1, 2, ...; background is not one")
 
     # Pictures
@@ -267,9 +267,22 @@ def flag_name(name: str) -> str:
 
 
 def _check_value(spec: Any, value: Any) -> None:
+    if not _is_of(value, spec.type):
+        raise InputError(f"--{flag_name(spec.name)} {value!r}: a value of the wrong kind")
     if typing.get_origin(spec.type) is Literal and value not in typing.get_args(spec.type):
         raise InputError(f"--{flag_name(spec.name)} {value}: choose one of {', '.join(typing.get_args(spec.type))}")
     minimum, maximum = spec.metadata.get("minimum"), spec.metadata.get("maximum")
     if (minimum is not None and not value >= minimum) or (maximum is not None and not value <= maximum):
         bounds = f"at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
         raise InputError(f"--{flag_name(spec.name)} {value}: must be {bounds}")
+
+
+def _is_of(value: Any, kind: Any) -> bool:
+    """Tell whether a value, from a JSON file, say, is of a field's type."""
+    if typing.get_origin(kind) is tuple:
+        return isinstance(value, tuple) and all(_is_of(part, typing.get_args(kind)[0]) for part in value)
+    if typing.get_origin(kind) is Literal:
+        return isinstance(value, str)
+    if kind in (int, float):
+        return isinstance(value, (int, kind)) and not isinstance(value, bool)
+    return isinstance(value, kind)

@@ -6,10 +6,12 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from common.errors import InputError
 from common.instances import Instances, SoftInstances
 from common.masks import paint_masks, paint_probs
 
 MULTIPLE = 64  # the coarsest level of the pyramid has stride 64
+MOST_PIXELS = 1 << 25  # of an enlarged picture: a strip, a pixel high, would fill the memory
 
 
 class Paintable(Protocol):
@@ -105,6 +107,11 @@ class Frame:
             scale = min(scale, max_dim / max(image_shape))
         # First and last pixel of a side must not be one: `corners_to_picture` measures in their distance.
         height, width = (max(round(side * scale), 2) for side in image_shape)
+        if scale > 1 and height * width > MOST_PIXELS:
+            raise InputError(
+                f"{image_shape[0]} x {image_shape[1]} pixels would become {height} x {width}, with a shorter side of "
+                f"{min_dim}; cut the picture, or lower --min-dim"
+            )
         padded = (max_dim, max_dim) if max_dim else (-height % MULTIPLE + height, -width % MULTIPLE + width)
         return cls(image_shape, (height, width), padded)
 

@@ -15,6 +15,8 @@ import h5py
 
 from common.errors import InputError
 
+_Stat = tuple[str, os.stat_result]
+
 
 class FileTree(ABC):
     """The files below a folder or in a zip archive. May be pickled and used from any thread or process.
@@ -84,6 +86,8 @@ class FolderTree(FileTree):
             return (self.path / name).read_bytes()
         except FileNotFoundError:
             raise InputError(f"{self.path / name}: no such file") from None
+        except OSError as error:
+            raise InputError(f"{self.path / name}: cannot be read: {error.strerror}") from None
 
     def signature(self) -> str:
         """Hash the names, sizes and times of change."""
@@ -159,6 +163,14 @@ def written_aside(path: Path) -> Iterator[Path]:
         aside.unlink(missing_ok=True)
 
 
+def remove_asides(folder: Path) -> None:
+    """Remove what programs left in a folder that were killed while they wrote a file aside."""
+    for aside in folder.glob(".*.*"):
+        pid = aside.name.split(".")[1]
+        if pid.isdecimal() and not _is_running(int(pid)):
+            aside.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def hdf5_written_aside(path: Path) -> Iterator[h5py.File]:
     """Hand out an HDF5 file in memory; it is written to `path` as a whole when all went well.
@@ -183,13 +195,32 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kaggle-segmentation"
 
 
-def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
+def _walk(folder: Path, prefix: str, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[_Stat]:
+    """Yield names and stats of the files below a folder; `above` are the devices and inodes of those it lies in."""
+    own = folder.stat()
+    if (own.st_dev, own.st_ino) in above:
+        raise InputError(f"{folder}: a link to a folder that it lies in; remove it")
+    above |= {(own.st_dev, own.st_ino)}
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.is_dir():
-                yield from _walk(Path(entry.path), f"{prefix}{entry.name}/")
-            elif entry.is_file():
+            try:
+                is_folder, is_file = entry.is_dir(), entry.is_file()
+            except OSError as error:  # a link to itself
+                raise InputError(f"{entry.path}: {error.strerror}; remove it") from None
+            if is_folder:
+                yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", above)
+            elif is_file:
                 yield prefix + entry.name, entry.stat()
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
 
 
 def _is_hidden(name: str) -> bool:

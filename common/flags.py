@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import typing
+from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar
 
 from common.config import Config, Stage, flag_name
@@ -25,6 +26,14 @@ class OneLineParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise the message as bad input."""
         raise InputError(f"{message} (--help lists the flags)")
+
+
+def output_file(text: str) -> Path:
+    """Return the path of a CSV to write: the type of a flag."""
+    path = Path(text)
+    if not path.name or path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: a folder; give the name of the CSV file to write")
+    return path
 
 
 def add_config_flags(parser: argparse.ArgumentParser, config_class: type[Config], title: str) -> None:

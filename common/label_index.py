@@ -22,6 +22,8 @@ from common.files import FileTree, cache_folder, hdf5_written_aside
 from common.parallel import map_in_order
 from common.pictures import decode_mask, decode_picture
 
+FORMAT = 1  # to be raised where the same files become other label images
+
 
 @dataclass(frozen=True)
 class PictureFiles:
@@ -79,7 +81,9 @@ def open_index(
     name = f"{tree.path.stem}-{_digest(tree, pictures)}.h5"
     for folder in folders:
         if (folder / name).is_file():
-            return _read_index(folder / name)
+            index = _read_index(folder / name)
+            if not _is_outdated(index, tree, pictures):
+                return index
     if not _is_writable(folders[0]):
         report(f"{folders[0]}: cannot be written to; {folders[1]} keeps the masks instead")
         folders = folders[1:]
@@ -154,6 +158,13 @@ def _write_index(file: h5py.File, tree: FileTree, pictures: Sequence[PictureFile
         file.create_dataset("problems", data=problems, dtype=h5py.string_dtype())
 
 
+def _is_outdated(index: LabelIndex, tree: FileTree, pictures: Sequence[PictureFiles]) -> bool:
+    """Tell whether a problem is gone though the files are the same: a decoder was missing, or memory."""
+    needs_masks = any(picture.mask_names for picture in pictures)
+    bad = [(picture, problem) for picture, problem in zip(pictures, index.problems, strict=True) if problem]
+    return any(_examine(tree, picture, needs_masks).problem != problem for picture, problem in bad)
+
+
 def _examine(tree: FileTree, picture: PictureFiles, needs_masks: bool) -> _Facts:
     """Read a picture and its masks; what is wrong with them becomes a fact."""
     try:
@@ -192,7 +203,7 @@ def _read_index(path: Path) -> LabelIndex:
 
 def _digest(tree: FileTree, pictures: Sequence[PictureFiles]) -> str:
     """Name a state of the files and a choice of them."""
-    content = repr((str(tree.path), tree.signature(), *pictures))
+    content = repr((FORMAT, str(tree.path), tree.signature(), *pictures))
     return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 

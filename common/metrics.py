@@ -1,6 +1,6 @@
 """The competitions' scores, from crops."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,7 +127,7 @@ def dsb_score(true: Instances, predicted: Instances, image_shape: tuple[int, int
 
 
 def score_submission(
-    submission: Path, solution: Path | Mapping[str, tuple[Instances, tuple[int, int]]]
+    submission: Path, solution: Path | Mapping[str, tuple[Instances, tuple[int, int]]], left_out: Sequence[str] = ()
 ) -> SubmissionScore:
     """Score a submission against the true masks.
 
@@ -135,13 +135,14 @@ def score_submission(
         submission: CSV with the columns ImageId, EncodedPixels.
         solution: CSV with the columns ImageId, EncodedPixels, Height, Width, Usage, whose pictures with the usage
             'Ignored' don't count; or each picture's objects and (height, width).
+        left_out: pictures that don't count, either.
 
     Raises:
         InputError: a file or a column is missing, a picture is unknown, runs are malformed.
     """
     known, ignored = _find_solution_runs(solution) if isinstance(solution, Mapping) else _read_solution_runs(solution)
     texts = _texts_by_picture(read_rows(submission, COLUMNS))
-    unknown = [image_id for image_id in texts if image_id not in known and image_id not in ignored]
+    unknown = [image_id for image_id in texts if image_id not in known and image_id not in ignored.union(left_out)]
     if unknown:
         raise InputError(f"{submission}: {unknown[0]} is not in the solution; choose the solution of the same stage")
     pictures, by_threshold = _score_pictures(submission, texts, known)
@@ -172,11 +173,15 @@ def _score_pictures(
 
 
 def _count_hits(true: Runs, predicted: Runs) -> np.ndarray:
-    """Return how many true masks a prediction hits at each threshold, (10,) int64."""
-    best = np.zeros(true.num_masks)
-    first, _, ious = _run_ious(true, predicted)
+    """Return how many true masks a prediction hits at each threshold, (10,) int64.
+
+    Where masks of one side lie on each other, they are no more than the masks of the other side that take part.
+    """
+    best, best_of_predicted = np.zeros(true.num_masks), np.zeros(predicted.num_masks)
+    first, second, ious = _run_ious(true, predicted)
     np.maximum.at(best, first, ious)
-    return (best[:, None] > DSB_THRESHOLDS).sum(axis=0)
+    np.maximum.at(best_of_predicted, second, ious)
+    return np.minimum(*((part[:, None] > DSB_THRESHOLDS).sum(axis=0) for part in (best, best_of_predicted)))
 
 
 def _scores(tp: np.ndarray, count: np.ndarray | int, num_predicted: np.ndarray | int) -> np.ndarray:

@@ -66,7 +66,8 @@ def map_in_order(
         The job's name and its result.
 
     Raises:
-        JobError: a job failed; names it. What the user handed in wrong stays an `InputError`, under the same name.
+        JobError: a job failed; names it. What the user handed in wrong stays an `InputError`, under the same name, and
+            an `OSError` stays one, with a note of the name.
 
     Example:
         >>> list(map_in_order(max, [("a", (1, 2)), ("b", (4, 3))], InlineExecutor(), ahead=1))
@@ -111,5 +112,8 @@ def _result(name: str, future: Future) -> tuple[str, Any]:
         return name, future.result()
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
+    except OSError as error:  # a full disk, say, which `run_main` knows how to tell
+        error.add_note(f"in job {name}")
+        raise
     except Exception as error:
         raise JobError(f"{name}: {type(error).__name__}: {error}") from error

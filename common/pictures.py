@@ -73,7 +73,7 @@ def scale_to_8_bits(image: np.ndarray) -> np.ndarray:
         [[0, 121, 255]]
     """
     low, high = float(image.min()), float(image.max())
-    if image.dtype == np.uint16 and high >= 2**15:
+    if image.dtype.kind == "u" and image.dtype.itemsize == 2 and high >= 2**15:  # in either order of bytes
         low, high = 0.0, 65535.0
     return np.rint((image - low) * (255 / (high - low) if high > low else 0)).astype(np.uint8)
 
@@ -110,7 +110,10 @@ def _is_whole_png_or_jpeg(data: bytes) -> bool:
 
 
 def _decode_fast(data: bytes) -> np.ndarray | None:
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:  # more pixels than it takes
+        return None
     if image is None or image.ndim == 2:
         return image
     return cv2.cvtColor(image, cv2.COLOR_BGRA2RGB if image.shape[2] == 4 else cv2.COLOR_BGR2RGB)
@@ -120,9 +123,13 @@ def _decode_strictly(data: bytes, name: str) -> np.ndarray:
     """Decode with Pillow, which knows more kinds and refuses what is cut off; OpenCV for 16-bit colour TIFF."""
     try:
         with Image.open(io.BytesIO(data)) as picture:
+            count = getattr(picture, "n_frames", 1)
+            if count > 1:
+                raise InputError(f"{name}: holds {count} pictures; give a file for each")
             if picture.mode in ("1", "LA", "La"):
                 return np.asarray(picture.convert("L"))
-            return np.asarray(picture if picture.mode[0] in "LIF" else picture.convert("RGB"))
+            one_channel = picture.mode in ("L", "F") or picture.mode.startswith("I")
+            return np.asarray(picture if one_channel else picture.convert("RGB"))
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         image = _decode_fast(data) if data[:4] in (b"II*\0", b"MM\0*") else None
         if image is None:

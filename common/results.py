@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from common.detections import Paintable
 from common.errors import InputError
 from common.instances import Instances
@@ -45,7 +47,9 @@ def read_results(path: Path, image_shapes: Mapping[str, tuple[int, int]]) -> dic
         try:
             masks = decode_instances(rows["EncodedPixels"].tolist(), image_shapes[image_id])
             ids, scores = rows["ClassId"].astype(int).to_numpy(), rows["Score"].astype("float32").to_numpy()
+            if not (np.isfinite(scores).all() and (ids > 0).all()):
+                raise ValueError("a score that is not finite, or a class id below 1")
             objects[image_id] = Instances.from_crops(masks.boxes, masks.masks, ids, scores)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise InputError(f"{path}: {image_id}: {error}; predict anew") from None
     return objects

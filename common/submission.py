@@ -1,6 +1,10 @@
 """Leaderboard CSVs: written picture by picture, resumed after an interruption, checked before they are sent."""
 
+import lzma
 import os
+import warnings
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -153,11 +157,17 @@ def read_rows(path: Path, columns: Sequence[str]) -> pd.DataFrame:
         InputError: no such file, no CSV, or a column is missing.
     """
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
+            table = pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=False, index_col=False)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+    except (ValueError, EOFError, pd.errors.ParserWarning, zipfile.BadZipFile, lzma.LZMAError, zlib.error) as error:
         raise InputError(f"{path}: not a CSV file: {error}") from None
+    except OSError as error:
+        if error.errno:
+            raise
+        raise InputError(f"{path}: not a CSV file: {error}") from None  # so gzip and bzip2 say it
     missing = [column for column in columns if column not in table]
     if missing:
         raise InputError(f"{path}: has the columns {','.join(table.columns)} but needs {','.join(columns)}")
@@ -185,11 +195,11 @@ def check_submission(
         InputError: no such file.
     """
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = path.read_text(encoding="utf-8", errors="replace").removesuffix("\n").split("\n")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    if not lines or lines[0] != ",".join(columns):
-        return [f"line 1: the header is {lines[0] if lines else ''!r} where {','.join(columns)!r} is due"]
+    if lines[0] != ",".join(columns):
+        return [f"line 1: the header is {lines[0]!r} where {','.join(columns)!r} is due"]
     problems: list[tuple[int, str]] = []
     pictures: dict[str, list[tuple[int, str]]] = {}
     for number, line in enumerate(lines[1:], start=2):
@@ -213,7 +223,8 @@ def _check_ids(path: Path, image_ids: list[str]) -> None:
     if len(set(image_ids)) < len(image_ids):
         raise InputError(f"{path}: the list of pictures names one twice; remove it there")
     for image_id in image_ids:
-        if not image_id or any(character in image_id for character in ',"\r\n'):
+        is_text = not any("\ud800" <= character <= "\udfff" for character in image_id)  # a name in another encoding
+        if not image_id or not is_text or any(character in image_id for character in ',"\r\n'):
             raise InputError(f"{path}: the id {image_id!r} cannot stand in a CSV; rename the picture")
 
 

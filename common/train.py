@@ -17,7 +17,7 @@ from tqdm import tqdm
 from common.config import CONFIG_FILE, LAST_WEIGHTS, STATE_FILE, Config, Stage
 from common.dataset import BatchLoader
 from common.errors import InputError
-from common.files import written_aside
+from common.files import remove_asides, written_aside
 from common.models.mask_rcnn import MaskRCNN
 from common.optimize import build_optimizer, learning_rate_at, set_trainable
 from common.parallel import map_in_order
@@ -59,6 +59,7 @@ def fit(
         InputError: nothing to resume, a run of another architecture, or a loss that is no number any more.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    remove_asides(folder)
     run = _Run(model, config, training, validation, folder, score)
     if resume:
         run.restore()
@@ -217,8 +218,9 @@ class _Run:
             logs["score"] = self.score()
         save_weights(self.model, self.folder / LAST_WEIGHTS)
         merit = logs.get("score", -math.inf if scored else -logs.get("val_loss", logs["loss"]))
-        if merit > self.best:
-            self.best = merit
+        # A score or a loss may be no number, where nothing was there to be found.
+        if merit > self.best or self.epoch == 1:
+            self.best = merit if math.isfinite(merit) else -math.inf
             save_weights(self.model, self.folder / BEST_WEIGHTS)
         for variable, value in zip(self.model.trainable_variables if raw else [], raw, strict=True):
             variable.assign(value)

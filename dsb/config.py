@@ -46,7 +46,7 @@ class DSBConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not re.fullmatch(r"[0-4]|all|\d+x\d+", self.fold):
+        if not re.fullmatch(r"[0-4]|all|\d{1,9}x\d{1,9}", self.fold):
             raise InputError(f"--fold {self.fold}: give 0 to 4, all, or height x width, such as 256x320")
 
 

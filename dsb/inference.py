@@ -30,7 +30,9 @@ def parse_flags(parser: OneLineParser, output: str) -> argparse.Namespace:
     """
     help = "write label images, 16-bit TIFF files in which each object has its number"
     parser.add_argument("--labels", type=Path, metavar="DIR", help=help)
-    return parse_inference_flags(PRESETS, dataset="data/stage1_test", output=output, shipped=SHIPPED, parser=parser)
+    return parse_inference_flags(
+        PRESETS, dataset="data/stage1_test", output=output, shipped=SHIPPED, folders=["labels"], parser=parser
+    )
 
 
 def infer(
@@ -120,7 +122,7 @@ def load_truth(
     from dsb.dataset import load_dataset
 
     dataset = load_dataset(solution, skip_bad=skip_bad)
-    wanted = set(dataset.image_ids if image_ids is None else image_ids)
+    wanted = set(dataset.image_ids if image_ids is None else image_ids) - set(dataset.left_out)
     rows = [row for row, image_id in enumerate(dataset.image_ids) if image_id in wanted]
     if len(rows) < len(wanted):
         raise InputError(f"{solution}: lacks {len(wanted) - len(rows)} of the pictures; give the set with their masks")
@@ -142,7 +144,7 @@ def report_score(
     """
     from common.metrics import score_submission
 
-    result = score_submission(submission, solution)
+    result = score_submission(submission, solution, pictures.left_out if pictures is not None else ())
     worst = result.pictures.nsmallest(NUM_WORST, "score")
     kinds = {"kinds": _by_modality(result, pictures)} if pictures is not None else {}
     tables = kinds | {"sizes": result.by_size, "IoU": result.by_threshold, "worst pictures": worst}

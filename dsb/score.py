@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from common.errors import InputError, run_main
-from common.flags import OneLineParser
+from common.flags import OneLineParser, output_file
 
 MOST_PRINTED = 50
 
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("submission", type=Path, metavar="CSV")
     parser.add_argument("--solution", type=Path, required=True, metavar="CSV|PATH")
     parser.add_argument("--only-submitted", action="store_true", help="leave out pictures that the submission lacks")
-    parser.add_argument("--table", type=Path, metavar="CSV", help="write each picture's score")
+    parser.add_argument("--table", type=output_file, metavar="CSV", help="write each picture's score")
     flags = parser.parse_args()
     if flags.only_submitted and flags.solution.suffix == ".csv":
         raise InputError(f"--only-submitted: {flags.solution} says itself what counts; give the set with its masks")

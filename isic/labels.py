@@ -58,7 +58,7 @@ def parse_labels(data: bytes, name: str, class_names: Sequence[str], report: Rep
     """
     try:
         root = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{name}: not JSON: {error}; export the labels again") from None
     parts = root if isinstance(root, dict) else {}
     lacking = [key for key in ("images", "annotations", "categories") if not isinstance(parts.get(key), list)]

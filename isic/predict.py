@@ -106,7 +106,7 @@ def _parse() -> argparse.Namespace:
         help="where the masks go, <id>_segmentation.png (default: submissions/isic_masks)",
     )
     return parse_inference_flags(
-        PRESETS, dataset=DATASET, output="submissions/isic.csv", submission=False, parser=parser
+        PRESETS, dataset=DATASET, output="submissions/isic.csv", submission=False, folders=["masks"], parser=parser
     )
 
 

@@ -1,6 +1,6 @@
 """RSNA Pneumonia Detection Challenge: boxes around lung opacities in chest radiographs.
 
-    python rsna/pneumonia.py train --dataset datasets --weights coco       # or last, none, a file; presets: --help
+    python rsna/pneumonia.py train --dataset datasets --preset lungfish --weights coco       # or last, none, a file
     python rsna/pneumonia.py predict --dataset datasets --fuse-views --shrink 0.875       # the test part
     python rsna/pneumonia.py evaluate --dataset datasets --picture pictures        # the patients that were held back
     python rsna/pneumonia.py evaluate --dataset datasets --csv submissions/rsna.csv --fold all

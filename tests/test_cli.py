@@ -189,3 +189,30 @@ def test_weights_that_came_with_the_project(tmp_path, capsys):
             PRESETS, dataset="d", output="s.csv", shipped=shipped, parser=OneLineParser(None), arguments=["--help"]
         )
     assert "last|large|small|PATH" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["output", "picture", "masks"])
+def test_nothing_is_written_among_the_pictures_or_over_each_other(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    Path("set/train").mkdir(parents=True)
+
+    def parse(*arguments):
+        parser = OneLineParser("")
+        parser.add_argument("--masks", type=Path)
+        options = {"dataset": "set", "output": "s.csv", "folders": ["masks"], "parser": parser}
+        return parse_inference_flags(PRESETS, **options, arguments=arguments)
+
+    for place in ("set/train/new", tmp_path / "set" / ".." / "set" / "new"):
+        with pytest.raises(InputError, match=f"--{name} .*: lies in the data set's folder, set; choose another place"):
+            parse(f"--{name}", str(place))
+    with pytest.raises(InputError, match="is written there; choose another place"):
+        parse("--picture", "out", "--masks", "../" + tmp_path.name + "/out")
+    assert getattr(parse(f"--{name}", "beside/set"), name) == Path("beside/set")
+
+
+@pytest.mark.parametrize("output", [".", "set"])
+def test_a_folder_is_no_name_of_a_csv(tmp_path, monkeypatch, output):
+    monkeypatch.chdir(tmp_path)
+    Path("set").mkdir()
+    with pytest.raises(InputError, match="a folder; give the name of the CSV file to write"):
+        inference("--output", output)

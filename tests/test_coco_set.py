@@ -113,7 +113,7 @@ def test_pictures_may_stand_in_a_folder_called_images(tmp_path):
         ),
         (lambda c: c["annotations"][1].update(image_id=8), "annotation 101 of image 8, which is not listed"),
         (lambda c: c["annotations"][1].update(id=100), "annotation 100 is there twice"),
-        (lambda c: c["annotations"][1].update(id=[1]), "which is not listed"),
+        (lambda c: c["annotations"][1].update(id=[1]), "annotation \\[1\\] of image 7: ids are numbers or texts"),
         (lambda c: c["annotations"][1].pop("image_id"), "an annotation without image_id"),
         (lambda c: c["images"][0].update(id=11), "image 11 is listed twice"),
         (lambda c: c["images"][0].update(height=0), "image 7 of \\(0, 60\\) pixels"),

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from common.detections import Detections, Frame
+from common.errors import InputError
 
 
 @pytest.mark.parametrize(
@@ -91,3 +92,10 @@ def test_nothing_found():
         np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32), np.zeros((0, 28, 28)), (8, 8)
     )
     assert len(nothing.paint(0.5)) == 0
+
+
+def test_a_strip_is_not_enlarged_beyond_all_memory():
+    with pytest.raises(InputError, match="4 x 1400 pixels would become 512 x 179200, with a shorter side of 512; cut"):
+        Frame.for_picture((4, 1400), 512)
+    assert Frame.for_picture((4, 1400), 512, 1024).padded_shape == (1024, 1024)
+    assert Frame.for_picture((8192, 8192), 512).scaled_shape == (8192, 8192)

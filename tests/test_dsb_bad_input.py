@@ -176,6 +176,14 @@ def test_bad_pictures_get_empty_rows_on_request(place, data, a_model, monkeypatc
     assert [line.endswith(",") for line in lines] == [False] * 5 + [True]
 
 
+def test_bad_pictures_do_not_count_in_the_score_of_their_set(data, a_model, monkeypatch, capsys):
+    first_picture(data)[0].write_text("not a picture")
+    flags = ["--dataset", "data", "--weights", "w.h5", "--skip-bad", "--score", "data", "--output", "s.csv"]
+    code, output, _ = run_here(monkeypatch, capsys, "my_inference.py", *flags, "--workers", 0)
+    assert code == 0
+    assert "over 5 pictures" in output
+
+
 @pytest.mark.parametrize("script", INFERENCE)
 def test_a_limit_and_a_sample_are_no_contradiction(script, place, data, a_model, monkeypatch, capsys):
     image_ids = sorted((folder.name for folder in data.iterdir()), reverse=True)

@@ -1,7 +1,10 @@
 """Folders and zip archives read alike; files are written whole or not at all."""
 
 import multiprocessing
+import os
 import pickle
+import subprocess
+import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +14,7 @@ import numpy as np
 import pytest
 
 from common.errors import InputError
-from common.files import FileTree, cache_folder, hdf5_written_aside, open_tree, written_aside
+from common.files import FileTree, cache_folder, hdf5_written_aside, open_tree, remove_asides, written_aside
 
 CONTENT = {"b/images/x.png": b"picture", "a.csv": b"text", "b/masks/1.png": b"", "b/images/z.png": b"\0" * 5000}
 HIDDEN = {"__MACOSX/b/images/._x.png": b"fork", ".DS_Store": b"", "b/.cache/y": b""}
@@ -84,6 +87,26 @@ def test_paths_that_hold_nothing_are_refused(tmp_path):
         open_tree(tmp_path / "empty")
     with pytest.raises(InputError, match="holds no files"):
         open_tree(write_zip(tmp_path / "empty.zip", HIDDEN))
+
+
+@pytest.mark.parametrize(
+    ("target", "message"), [("..", "again: a link to a folder that it lies in"), ("again", "remove")]
+)
+def test_links_that_go_round_are_refused(tmp_path, target, message):
+    folder = write_folder(tmp_path / "set", {"inner/a.txt": b"a"})
+    (folder / "inner" / "again").symlink_to(target)
+    with pytest.raises(InputError, match=message):
+        open_tree(folder)
+
+
+def test_what_killed_programs_left_is_removed(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    kept = [f".{os.getpid()}.last.npz", ".hidden.txt", "last.npz"]
+    for name in (f".{ended.pid}.last.npz", *kept):
+        (tmp_path / name).touch()
+    remove_asides(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
 
 
 def test_archives_that_are_none_or_cut_off_are_refused(tmp_path):

@@ -77,6 +77,18 @@ def test_an_index_is_built_once_and_again_after_a_change(tree, tmp_path):
     assert lines == []
 
 
+def test_a_problem_that_is_gone_is_forgotten(tree, tmp_path, monkeypatch):
+    def lack_a_decoder(data, name):
+        raise InputError(f"{name}: no decoder installed")
+
+    with monkeypatch.context() as context:
+        context.setattr("common.label_index.decode_picture", lack_a_decoder)
+        for _ in range(2):
+            index = open_index(tree, PICTURES, tmp_path / "cache", print)
+            assert "no decoder installed" in index.problems[0]
+    assert open_index(tree, PICTURES, tmp_path / "cache", print).problems == [""]
+
+
 def test_labels_beyond_8_bits_survive(tmp_path):
     folder = tmp_path / "set"
     save_picture(folder / "a.png", np.zeros((20, 20, 3), np.uint8))

@@ -129,6 +129,21 @@ def test_counts_at_each_threshold(tmp_path):
     assert same.equals(table)
 
 
+def test_masks_that_lie_on_each_other_are_no_more_hits(tmp_path):
+    submission = write_submission(tmp_path / "s.csv", ["a,1 4"])
+    header, row = "ImageId,EncodedPixels,Height,Width,Usage", "a,1 4,4,4,Public"
+    table = score_submission(submission, write(tmp_path / "solution.csv", header, [row, row])).by_threshold
+    assert table[["tp", "fp", "fn"]].values.tolist() == [[1, 0, 1]] * 10
+
+
+def test_pictures_that_are_left_out_do_not_count(tmp_path):
+    submission = write_submission(tmp_path / "s.csv", ["a,1 4", "b,1 4"])
+    solution = {"a": (square(0, 0, 2), (4, 4))}
+    with pytest.raises(InputError, match="b is not in the solution"):
+        score_submission(submission, solution)
+    assert len(score_submission(submission, solution, ["b"]).pictures) == 1
+
+
 def test_rates_of_a_submission_without_objects(tmp_path):
     submission = write_submission(tmp_path / "s.csv", ["a,"])
     nothing = score_submission(submission, {"a": (Instances.empty(), (4, 4))}).by_threshold

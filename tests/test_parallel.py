@@ -78,6 +78,12 @@ def test_a_failure_names_its_job():
         next(results)
 
 
+def test_an_error_of_the_disk_stays_one():
+    with pytest.raises(PermissionError) as caught:
+        list(map_in_order(fail, [("a picture", (PermissionError(13, "no"),))], InlineExecutor(), ahead=1))
+    assert caught.value.__notes__ == ["in job a picture"]
+
+
 def test_bad_input_stays_bad_input():
     with pytest.raises(InputError, match="a picture: no masks"):
         list(map_in_order(fail, [("a picture", (InputError("no masks"),))], InlineExecutor(), ahead=1))

@@ -1,6 +1,7 @@
 """Pictures of every kind come out as RGB with 8 bits, masks as bool."""
 
 import io
+import zlib
 
 import cv2
 import numpy as np
@@ -63,6 +64,28 @@ def test_transparent_palette_keeps_its_colours():
 def test_16_bit_colour(suffix):
     deep = RGB[..., ::-1].astype(np.uint16) * 257
     np.testing.assert_array_equal(decode_picture(cv2.imencode(suffix, deep)[1].tobytes(), "x"), RGB)
+
+
+def test_the_order_of_bytes_does_not_matter():
+    values = np.array([[20000, 30000, 40000]], np.uint16)
+    little, big = (decode_picture(encoded(values.astype(order), "TIFF"), "x") for order in ("<u2", ">u2"))
+    np.testing.assert_array_equal(little[0, :, 0], [78, 117, 156])
+    np.testing.assert_array_equal(big, little)
+
+
+def test_a_stack_of_pictures_is_refused():
+    pages, stack = [Image.fromarray(np.full((4, 5), value, np.uint8)) for value in (10, 100)], io.BytesIO()
+    pages[0].save(stack, "TIFF", save_all=True, append_images=pages[1:])
+    with pytest.raises(InputError, match=r"x\.tif: holds 2 pictures; give a file for each"):
+        decode_picture(stack.getvalue(), "x.tif")
+
+
+def test_a_header_of_far_too_many_pixels_is_refused():
+    data = bytearray(encoded(Image.new("L", (4, 5)), "PNG"))
+    data[16:24] = (40000).to_bytes(4, "big") * 2
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    with pytest.raises(InputError, match=r"x\.png: a damaged picture"):
+        decode_picture(bytes(data), "x.png")
 
 
 def test_fewer_bits_than_the_file_has_are_stretched():

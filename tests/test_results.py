@@ -56,3 +56,7 @@ def test_bad_results_are_one_line(written):
     written.write_text(written.read_text().replace("c,2", "c,two"))
     with pytest.raises(InputError, match=r"r\.csv: c: .*two.*; predict anew"):
         read_results(written, dict.fromkeys("abc", (20, 30)))
+    for values in ("0,0.5", "1,nan", "9999999999999999999999,0.5"):
+        written.write_text(f"ImageId,ClassId,Score,EncodedPixels\na,{values},1 1\n")
+        with pytest.raises(InputError, match=r"r\.csv: a: .*; predict anew"):
+            read_results(written, {"a": (20, 30)})

@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from common.errors import InputError
-from common.submission import SubmissionWriter, check_submission, read_image_ids
+from common.submission import COLUMNS, SubmissionWriter, check_submission, read_image_ids, read_rows
 
 IDS = ["a", "b", "c", "d"]
 RUNS = {"a": ["1 2", "5 1"], "b": [], "c": ["3 3"], "d": ["", "7 1"]}
@@ -92,7 +92,7 @@ def test_an_earlier_file_stays_until_the_new_one_is_finished(tmp_path):
     assert (tmp_path / "s.csv").read_text() == FINISHED
 
 
-@pytest.mark.parametrize("image_ids", [["a", "a"], ["a,b"], [""]])
+@pytest.mark.parametrize("image_ids", [["a", "a"], ["a,b"], [""], ["caf\udce9"]])
 def test_impossible_ids(tmp_path, image_ids):
     with pytest.raises(InputError):
         SubmissionWriter(tmp_path / "s.csv", image_ids, "weights 1")
@@ -159,3 +159,27 @@ def test_wrong_header(tmp_path):
     assert check(tmp_path, "")[0].startswith("line 1: the header is ''")
     with pytest.raises(InputError, match="no such file"):
         check_submission(tmp_path / "none.csv")
+
+
+def test_rows_longer_than_the_header_are_refused(tmp_path):
+    path = tmp_path / "s.csv"
+    path.write_text("ImageId,EncodedPixels\na,1 1,x\nb,1 1,y\n")
+    with pytest.raises(InputError, match=r"s\.csv: not a CSV file"):
+        read_rows(path, COLUMNS)
+
+
+@pytest.mark.parametrize("ending", ["gz", "bz2", "xz", "zip"])
+def test_a_packed_file_that_is_none_is_refused(tmp_path, ending):
+    path = tmp_path / f"s.csv.{ending}"
+    path.write_text("ImageId,EncodedPixels\na,1 1\n")
+    with pytest.raises(InputError, match=rf"s\.csv\.{ending}: not a CSV file"):
+        read_rows(path, COLUMNS)
+
+
+def test_an_id_with_a_separator_of_lines_is_an_id(tmp_path):
+    image_ids = ["a\u2028b", "c"]
+    with SubmissionWriter(tmp_path / "s.csv", image_ids, "") as writer:
+        for image_id in image_ids:
+            writer.write(image_id, ["1 1"])
+        writer.finish()
+    assert check_submission(tmp_path / "s.csv", image_ids) == []

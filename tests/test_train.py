@@ -253,6 +253,16 @@ def test_the_best_epoch_has_the_highest_score(tmp_path):
     assert (marked_epoch(tmp_path / "best.h5"), marked_epoch(tmp_path / "last.h5")) == (1, 2)
 
 
+def test_scores_that_are_no_numbers_leave_a_best_epoch(tmp_path):
+    config = replace(SHORT, score_every=1)
+    model = build(Scripted, config)
+    fit(model, config, *loaders(config), tmp_path, score=marked_score(model, [math.nan, 0.1, math.nan]))
+    assert marked_epoch(tmp_path / "best.h5") == 1
+    model = build(Scripted, config)
+    fit(model, config, *loaders(config), tmp_path / "none", score=lambda: math.nan)
+    assert (tmp_path / "none" / "best.h5").exists()
+
+
 def test_scores_come_every_few_epochs_and_at_the_end(tmp_path):
     config = replace(SHORT, score_every=2)
     model = build(Scripted, config)

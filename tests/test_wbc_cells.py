@@ -1,5 +1,6 @@
 """White blood cells: masks, the class-folder layout, raw pictures, and the confusion matrix."""
 
+import shutil
 import zipfile
 
 import cv2
@@ -239,6 +240,17 @@ def test_raw_pictures_that_do_not_fit_are_refused(tmp_path):
     (tmp_path / "masks" / "Basophil").rename(tmp_path / "masks" / "Thrombocyte")
     with pytest.raises(InputError, match="masks/Thrombocyte: no class of Basophil"):
         plan(images, open_tree(tmp_path / "masks"), CLASS_NAMES, 1)
+
+
+@pytest.mark.parametrize("part", ["images", "masks"])
+def test_raw_pictures_of_one_class_and_name_are_refused(tmp_path, part):
+    write_raw(tmp_path)
+    names = {"images": ("Baso", "Basophil", "0.bmp"), "masks": ("Basophil", "Baso", "0.png")}
+    given, other, name = names[part]
+    (tmp_path / part / other).mkdir()
+    shutil.copy(tmp_path / part / given / name, tmp_path / part / other / name)
+    with pytest.raises(InputError, match=rf"{part}: .*0\.... and .*0\.... are of one class and one name; rename one"):
+        plan(open_tree(tmp_path / "images"), open_tree(tmp_path / "masks"), CLASS_NAMES, 1)
 
 
 def test_abbreviated_classes():

@@ -54,15 +54,21 @@ def plan(images: FileTree, masks: FileTree, class_names: Sequence[str], seed: in
         seed: of the dealing.
 
     Raises:
-        InputError: a mask whose folder is no class's, or without a picture; nothing to train on.
+        InputError: a mask whose folder is no class's, or without a picture; two masks, or pictures with a mask, of one
+            name and class; nothing to train on.
     """
     mask_names: dict[tuple[str, str], str] = {}
     for name in _picture_names(masks):
         class_name = find_class(name.parent.name, class_names)
         if not class_name:
             raise InputError(f"{masks.path}/{name.parent}: no class of {', '.join(class_names)}; rename the folder")
-        mask_names[class_name, name.stem] = str(name)
+        _add_once(mask_names, (class_name, name.stem), str(name), masks.path)
     pictures = [_raw_picture(name, mask_names, class_names) for name in _picture_names(images)]
+    owners: dict[tuple[str, str], str] = {}
+    for picture in pictures:
+        if picture.mask_name:
+            key = picture.class_name, PurePosixPath(picture.image_name).stem
+            _add_once(owners, key, picture.image_name, images.path)
     lonely = sorted(set(mask_names.values()) - {picture.mask_name for picture in pictures})
     if lonely:
         raise InputError(
@@ -119,6 +125,11 @@ def write_layout(images: FileTree, masks: FileTree, pictures: Sequence[RawPictur
         aside.replace(output)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _add_once(names: dict[tuple[str, str], str], key: tuple[str, str], name: str, folder: Path) -> None:
+    if names.setdefault(key, name) != name:
+        raise InputError(f"{folder}: {names[key]} and {name} are of one class and one name; rename one, and its pair")
 
 
 def _picture_names(tree: FileTree) -> list[PurePosixPath]:

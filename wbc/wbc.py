@@ -119,7 +119,13 @@ def _parse(arguments: Sequence[str], command: str) -> argparse.Namespace:
     parser.add_argument("--subset", choices=subsets, default="val", help="of the pictures (default: val)")
     parser.add_argument("--splash", type=Path, metavar="DIR", help="write grey pictures with the cells in colour")
     return parse_inference_flags(
-        PRESETS, dataset=DATASET, output="submissions/wbc.csv", submission=False, parser=parser, arguments=arguments
+        PRESETS,
+        dataset=DATASET,
+        output="submissions/wbc.csv",
+        submission=False,
+        folders=["splash"],
+        parser=parser,
+        arguments=arguments,
     )
 
 
