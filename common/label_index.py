@@ -20,18 +20,24 @@ from tqdm import tqdm
 from common.errors import InputError
 from common.files import FileTree, cache_folder, hdf5_written_aside
 from common.parallel import map_in_order
-from common.pictures import decode_mask, decode_picture
+from common.pictures import decode_labels, decode_mask, decode_picture
 
 FORMAT = 1  # to be raised where the same files become other label images
 
 
 @dataclass(frozen=True)
 class PictureFiles:
-    """Names, in a file tree, of a picture and of the masks of its objects."""
+    """Names, in a file tree, of a picture and of the masks of its objects, or else of their label image."""
 
     image_id: str
     image_name: str
     mask_names: tuple[str, ...] = ()
+    label_name: str = ""
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether there are masks in either form."""
+        return bool(self.mask_names or self.label_name)
 
 
 @dataclass(frozen=True)
@@ -139,7 +145,7 @@ class _Facts:
 
 
 def _write_index(file: h5py.File, tree: FileTree, pictures: Sequence[PictureFiles]) -> None:
-    needs_masks = any(picture.mask_names for picture in pictures)
+    needs_masks = any(picture.has_masks for picture in pictures)
     jobs = ((picture.image_id, (tree, picture, needs_masks)) for picture in pictures)
     num_threads = min(os.cpu_count() or 1, 8)
     rows = []
@@ -160,7 +166,7 @@ def _write_index(file: h5py.File, tree: FileTree, pictures: Sequence[PictureFile
 
 def _is_outdated(index: LabelIndex, tree: FileTree, pictures: Sequence[PictureFiles]) -> bool:
     """Tell whether a problem is gone though the files are the same: a decoder was missing, or memory."""
-    needs_masks = any(picture.mask_names for picture in pictures)
+    needs_masks = any(picture.has_masks for picture in pictures)
     bad = [(picture, problem) for picture, problem in zip(pictures, index.problems, strict=True) if problem]
     return any(_examine(tree, picture, needs_masks).problem != problem for picture, problem in bad)
 
@@ -171,9 +177,12 @@ def _examine(tree: FileTree, picture: PictureFiles, needs_masks: bool) -> _Facts
         height, width = _decoded(decode_picture, tree, picture.image_name).shape[:2]
         if not needs_masks:
             return _Facts((height, width))
+        if picture.label_name:
+            label_image = _decoded_truth(decode_labels, tree, picture.label_name, (height, width))
+            return _Facts((height, width), int(label_image.max()), label_image=label_image)
         if not picture.mask_names:
             raise InputError(f"{tree.path}/{picture.image_name}: has no masks, others have; add them or remove it")
-        masks = (_decoded_mask(tree, name, (height, width)) for name in picture.mask_names)
+        masks = (_decoded_truth(decode_mask, tree, name, (height, width)) for name in picture.mask_names)
         label_image, contested, dropped = stack_masks(masks, (height, width))
     except InputError as error:
         return _Facts(problem=str(error))
@@ -184,8 +193,10 @@ def _decoded(decode: Callable[[bytes, str], np.ndarray], tree: FileTree, name: s
     return decode(tree.read(name), f"{tree.path}/{name}")
 
 
-def _decoded_mask(tree: FileTree, name: str, image_shape: tuple[int, int]) -> np.ndarray:
-    mask = _decoded(decode_mask, tree, name)
+def _decoded_truth(
+    decode: Callable[[bytes, str], np.ndarray], tree: FileTree, name: str, image_shape: tuple[int, int]
+) -> np.ndarray:
+    mask = _decoded(decode, tree, name)
     if mask.shape != image_shape:
         sizes = " x ".join(map(str, mask.shape)), " x ".join(map(str, image_shape))
         raise InputError(f"{tree.path}/{name}: a mask of {sizes[0]} pixels for a picture of {sizes[1]}; replace it")

@@ -126,7 +126,7 @@ def open_picture_set(
         image_names=[picture.image_name for picture in good],
         index=index,
         rows=np.flatnonzero([not problem for problem in index.problems]),
-        has_masks=any(picture.mask_names for picture in pictures),
+        has_masks=any(picture.has_masks for picture in pictures),
         left_out=tuple(p.image_id for p, problem in zip(pictures, index.problems, strict=True) if problem),
     )
 

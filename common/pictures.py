@@ -53,6 +53,26 @@ def decode_mask(data: bytes, name: str) -> np.ndarray:
     return image != 0 if image.ndim == 2 else (image != 0).any(axis=2)
 
 
+def decode_labels(data: bytes, name: str) -> np.ndarray:
+    """Decode a label image: 0 is background, each other value an object.
+
+    Args:
+        data: the file's content.
+        name: the file's name, for messages.
+
+    Returns:
+        (H, W) int32, the objects numbered from 1 in the order of their values, without gaps.
+
+    Raises:
+        InputError: no picture, a damaged one, or one of colours or fractions.
+    """
+    image = _decode(data, name)
+    if image.ndim == 3 or image.dtype.kind not in "iu":
+        raise InputError(f"{name}: no label image, which has one channel of whole numbers; replace it")
+    values, labels = np.unique(image, return_inverse=True)
+    return labels.reshape(image.shape).astype(np.int32) + int(values[0] != 0)
+
+
 def scale_to_8_bits(image: np.ndarray) -> np.ndarray:
     """Bring a picture to 8 bits.
 
@@ -76,6 +96,21 @@ def scale_to_8_bits(image: np.ndarray) -> np.ndarray:
     if image.dtype.kind == "u" and image.dtype.itemsize == 2 and high >= 2**15:  # in either order of bytes
         low, high = 0.0, 65535.0
     return np.rint((image - low) * (255 / (high - low) if high > low else 0)).astype(np.uint8)
+
+
+def encode_png(image: np.ndarray, *, noisy: bool = False) -> bytes:
+    """Encode a picture as a small PNG file, without loss; of three equal channels one is kept.
+
+    Args:
+        image: (H, W, 3) uint8, RGB, or (H, W) uint8 or uint16.
+        noisy: as a camera's picture, in which nothing repeats itself: only how often values occur is made use of, which
+            gives smaller files, in a thirtieth of the time.
+    """
+    if image.ndim == 3 and (image == image[..., :1]).all():
+        image = image[..., 0]
+    strategy = cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY if noisy else cv2.IMWRITE_PNG_STRATEGY_DEFAULT
+    options = [cv2.IMWRITE_PNG_COMPRESSION, 9, cv2.IMWRITE_PNG_STRATEGY, strategy]
+    return cv2.imencode(".png", image[..., ::-1] if image.ndim == 3 else image, options)[1].tobytes()
 
 
 def save_picture(path: Path, image: np.ndarray) -> None:

@@ -1,14 +1,22 @@
-"""The Data Science Bowl 2018's layout, <id>/images/<id>.png and <id>/masks/*.png, or any pictures; folder or zip."""
+"""The Data Science Bowl 2018's layout, <id>/images/<id>.png and <id>/masks/*.png, or any pictures; folder or zip.
+
+Instead of the masks there may be a label image, <id>/labels/<id>.png or .tif, whose nucleus k has the value k.
+"""
 
 import os
+import zipfile
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+from tqdm import tqdm
+
 from common.errors import InputError
-from common.files import open_tree
+from common.files import open_tree, written_aside
 from common.label_index import PictureFiles
 from common.picture_set import PictureSet, open_picture_set
+from common.pictures import encode_png
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"}
 
@@ -41,6 +49,23 @@ def load_dataset(
     return open_picture_set(tree, pictures, cache=cache, skip_bad=skip_bad, report=report)
 
 
+def pack_dataset(pictures: PictureSet, output: Path) -> None:
+    """Write pictures and label images into a zip archive that `load_dataset` reads, one at a time.
+
+    Args:
+        pictures: with masks.
+        output: appears whole or not at all; the same set gives the same bytes.
+    """
+    with written_aside(output) as aside, zipfile.ZipFile(aside, "w") as archive:
+        for row, image_id in enumerate(tqdm(pictures.image_ids, output.name, unit="picture")):
+            label_image = pictures.load_label_image(row)
+            labels = label_image.astype(np.uint8 if label_image.max() < 2**8 else np.uint16)
+            files = {"images": encode_png(pictures.load_image(row), noisy=True), "labels": encode_png(labels)}
+            for kind, data in files.items():
+                # The entry's time is 1980, whenever it is written.
+                archive.writestr(zipfile.ZipInfo(f"{image_id}/{kind}/{image_id}.png"), data)
+
+
 def find_pictures(names: Sequence[str], source: str, *, masks: bool = True) -> list[PictureFiles]:
     """Find pictures and masks among file names.
 
@@ -56,23 +81,21 @@ def find_pictures(names: Sequence[str], source: str, *, masks: bool = True) -> l
         should have.
 
     Raises:
-        InputError: no pictures; an id in two places, or with two pictures.
+        InputError: no pictures; an id in two places, with two pictures or label images, or with one beside masks.
 
     Example:
         >>> find_pictures(["train/a/images/a.png", "train/a/masks/1.png"], "train.zip")
         [PictureFiles(image_id='a', image_name='train/a/images/a.png', mask_names=('train/a/masks/1.png',))]
     """
-    found: dict[str, dict[str, list[str]]] = defaultdict(lambda: {"images": [], "masks": []})
+    found: dict[str, dict[str, list[str]]] = defaultdict(lambda: {"images": [], "masks": [], "labels": []})
     for name in sorted(names):
         path = PurePosixPath(name)
-        if len(path.parts) >= 3 and path.parts[-2] in ("images", "masks") and _is_picture(path):
+        if len(path.parts) >= 3 and path.parts[-2] in ("images", "masks", "labels") and _is_picture(path):
             found[str(path.parents[1])][path.parts[-2]].append(name)
-    pictures = [
-        PictureFiles(PurePosixPath(folder).name, _only_picture(folder, files["images"], source), tuple(files["masks"]))
-        for folder, files in found.items()
-    ]
+    pictures = [_picture_files(folder, files, source) for folder, files in found.items()]
     if not found:
-        loose = [path for path in map(PurePosixPath, names) if _is_picture(path) and "masks" not in path.parts]
+        truth = {"masks", "labels"}
+        loose = [path for path in map(PurePosixPath, names) if _is_picture(path) and truth.isdisjoint(path.parts)]
         pictures = [PictureFiles(path.stem, str(path)) for path in loose]
     if not masks:
         pictures = [PictureFiles(picture.image_id, picture.image_name) for picture in pictures]
@@ -83,12 +106,17 @@ def _is_picture(path: PurePosixPath) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
-def _only_picture(folder: str, image_names: Sequence[str], source: str) -> str:
-    if len(image_names) > 1:
-        raise InputError(
-            f"{source}: {folder}/images holds {len(image_names)} pictures; leave one in each images folder"
-        )
-    return image_names[0] if image_names else f"{folder}/images/{PurePosixPath(folder).name}.png"
+def _picture_files(folder: str, files: Mapping[str, Sequence[str]], source: str) -> PictureFiles:
+    for kind in ("images", "labels"):
+        if len(files[kind]) > 1:
+            raise InputError(
+                f"{source}: {folder}/{kind} holds {len(files[kind])} pictures; leave one in each {kind} folder"
+            )
+    if files["labels"] and files["masks"]:
+        raise InputError(f"{source}: {folder} holds masks and a label image; leave one of both")
+    image_id = PurePosixPath(folder).name
+    image_name = files["images"][0] if files["images"] else f"{folder}/images/{image_id}.png"
+    return PictureFiles(image_id, image_name, tuple(files["masks"]), "".join(files["labels"]))
 
 
 def _sorted_by_id(pictures: Sequence[PictureFiles], source: str) -> list[PictureFiles]:

@@ -13,9 +13,9 @@ from common.errors import InputError
 from common.flags import OneLineParser
 from common.folds import in_fold
 from common.instances import Instances
-from dsb.config import DEMO, PUBLISHED, SMALL, DSBConfig
+from dsb.config import DEMO, GPU, PUBLISHED, SMALL, DSBConfig
 
-PRESETS = {"published": PUBLISHED, "small": SMALL, "demo": DEMO}
+PRESETS = {"published": PUBLISHED, "small": SMALL, "gpu": GPU, "demo": DEMO}
 SHIPPED = Path(__file__).parent / "weights"
 STEPS = ("003", "002", "001")  # the latest first
 NUM_WORST = 10

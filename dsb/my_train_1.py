@@ -14,12 +14,13 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from common.config import Stage
 from common.errors import run_main
-from dsb.config import DEMO, PUBLISHED, SMALL
+from dsb.config import DEMO, GPU, PUBLISHED, SMALL
 from dsb.training import train_step
 
 STEP = {
     "published": PUBLISHED,
     "small": replace(SMALL, schedule=(Stage(26, 1e-3),), steps_per_epoch=400, score_every=13),
+    "gpu": replace(GPU, schedule=(Stage(28, 1e-3),), steps_per_epoch=200, score_every=14),
     "demo": replace(DEMO, schedule=(Stage(6, 1e-3),), steps_per_epoch=100),
 }
 

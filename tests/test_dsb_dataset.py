@@ -13,7 +13,7 @@ from common.errors import InputError
 from common.picture_set import PictureSet
 from common.pictures import decode_mask, decode_picture, save_picture
 from common.synthetic import REAL_SIZES
-from dsb.dataset import find_pictures, load_dataset
+from dsb.dataset import find_pictures, load_dataset, pack_dataset
 
 
 @pytest.fixture
@@ -73,6 +73,46 @@ def test_folder_parent_and_archive_are_alike(train, load, tmp_path):
         np.testing.assert_array_equal(other.counts, dataset.counts)
         np.testing.assert_array_equal(other.load_label_image(5), dataset.load_label_image(5))
         np.testing.assert_array_equal(other.load_image(2), dataset.load_image(2))
+
+
+def test_a_packed_set_is_the_same_set(train, load, tmp_path):
+    dataset = load(train)
+    for name in ("one.zip", "two.zip"):
+        pack_dataset(dataset, tmp_path / name)
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+    packed = load(tmp_path / "one.zip")
+    assert packed.has_masks and packed.image_ids == dataset.image_ids
+    np.testing.assert_array_equal(packed.sizes, dataset.sizes)
+    np.testing.assert_array_equal(packed.counts, dataset.counts)
+    for index in range(len(dataset)):
+        np.testing.assert_array_equal(packed.load_image(index), dataset.load_image(index))
+        np.testing.assert_array_equal(packed.load_label_image(index), dataset.load_label_image(index))
+
+
+def test_label_images_stand_for_masks(train, load):
+    image_id = load(train).image_ids[2]
+    shape = load(train).sizes[2].tolist()
+    shutil.rmtree(train / image_id / "masks")
+    labels = np.zeros(shape, np.uint16)
+    labels[1:5, 2:9], labels[7:9, 2:9] = 700, 3
+    save_picture(train / image_id / "labels" / "nuclei.tif", labels)
+    dataset = load(train)
+    np.testing.assert_array_equal(dataset.load_label_image(2), np.searchsorted([0, 3, 700], labels))
+    assert dataset.counts[2] == 2
+    for array, problem in (
+        (labels[1:], f"a mask of {shape[0] - 1} x {shape[1]} pixels"),
+        (np.zeros((*shape, 3), np.uint8), "no label image"),
+    ):
+        save_picture(train / image_id / "labels" / "nuclei.tif", array)
+        with pytest.raises(InputError, match=rf"labels/nuclei\.tif: {problem}"):
+            load(train)
+    save_picture(train / image_id / "labels" / "more.tif", labels)
+    with pytest.raises(InputError, match=f"{image_id}/labels holds 2 pictures"):
+        load(train)
+    (train / image_id / "labels" / "more.tif").unlink()
+    save_picture(train / image_id / "masks" / "1.png", (labels > 0).astype(np.uint8))
+    with pytest.raises(InputError, match=f"{image_id} holds masks and a label image"):
+        load(train)
 
 
 def test_a_set_is_used_from_other_processes(train, load, tmp_path):

@@ -1,6 +1,7 @@
 """The scripts as a user runs them: from another folder, on a generated set, with a network cut to a minimum."""
 
 import csv
+import json
 import signal
 import time
 
@@ -91,6 +92,16 @@ def test_three_steps_follow_each_other(trained, folder):
     assert 0 <= float(row["score"]) <= 1
     assert float(row["val_loss"]) > 0
     assert "val_loss" not in log_rows(folder, "003")[0]
+
+
+def test_a_packed_set_trains_the_recipe_for_a_gpu(folder):
+    code, output, errors = finish(start(folder, "pack.py", "--dataset", "data/stage1_train", "--output", "packed.zip"))
+    assert (code, errors) == (0, []) and "wrote packed.zip: 8 pictures, 0.0 MB" in output
+    flags = [*TINY, "--preset", "gpu", "--dataset", "packed.zip", "--epochs", 1, "--logs", "gpu"]
+    code, _, errors = finish(start(folder, "my_train_1.py", *flags))
+    assert (code, errors) == (0, [])
+    assert json.loads((folder / "gpu" / "001" / "config.json").read_text())["trunk"] == "resnet50"
+    assert (folder / "gpu" / "001" / "last.h5").exists()
 
 
 def test_single_prediction_of_a_test_set(single, folder):
