@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -190,6 +190,25 @@ def find_weights(name: str, logs: Path, runs: Sequence[str], script: str, *, shi
     return found[0]
 
 
+def refuse_among_pictures(flags: argparse.Namespace, folders: Sequence[str], image_names: Iterable[str]) -> None:
+    """Refuse outputs in or below a folder that holds pictures of the set, which they could replace, or join.
+
+    Args:
+        flags: with `dataset` and `output`.
+        folders: see `parse_inference_flags`.
+        image_names: of the set's pictures, relative to it.
+
+    Raises:
+        InputError: there is such an output.
+    """
+    root = flags.dataset.resolve()
+    holding = {(root / name).parent for name in image_names} if root.is_dir() else set()
+    for name in ("output", "picture", *folders):
+        path = getattr(flags, name)
+        if path and not holding.isdisjoint([path.resolve(), *path.resolve().parents]):
+            raise InputError(f"--{name} {path}: lies among the pictures of {flags.dataset}; choose another place")
+
+
 def _add_common_flags(parser: OneLineParser, presets: Mapping[str, Config], dataset: str | None) -> None:
     add, default = parser.add_argument, next(iter(presets))
     if dataset is not None:
@@ -211,13 +230,9 @@ def _check_limit(flags: argparse.Namespace) -> None:
 
 
 def _check_outputs(flags: argparse.Namespace, folders: Sequence[str]) -> None:
-    """Refuse outputs that would replace pictures of the data set or each other, or count as the set's own files."""
-    given = {name: path for name in ("output", *folders) if (path := getattr(flags, name, None))}
+    """Refuse outputs that would replace each other."""
     places: dict[Path, str] = {}
-    for name, path in given.items():
-        dataset, place = Path(getattr(flags, "dataset", "")).resolve(), path.resolve()
-        if hasattr(flags, "dataset") and (place == dataset or dataset in place.parents):
-            raise InputError(f"--{name} {path}: lies in the data set's folder, {flags.dataset}; choose another place")
-        if place in places:
-            raise InputError(f"--{name} {path}: --{places[place]} is written there; choose another place")
-        places[place] = name
+    for name in ("output", *folders):
+        path = getattr(flags, name)
+        if path and (other := places.setdefault(path.resolve(), name)) != name:
+            raise InputError(f"--{name} {path}: --{other} is written there; choose another place")

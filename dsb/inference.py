@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from common.cli import config_of_weights, find_weights, parse_inference_flags
+from common.cli import config_of_weights, find_weights, parse_inference_flags, refuse_among_pictures
 from common.engine import Prepare, predict
 from common.errors import InputError
 from common.flags import OneLineParser
@@ -19,6 +19,7 @@ PRESETS = {"published": PUBLISHED, "small": SMALL, "gpu": GPU, "demo": DEMO}
 SHIPPED = Path(__file__).parent / "weights"
 STEPS = ("003", "002", "001")  # the latest first
 NUM_WORST = 10
+FOLDERS = ("labels",)  # flags that name one to write to
 
 
 def parse_flags(parser: OneLineParser, output: str) -> argparse.Namespace:
@@ -31,7 +32,7 @@ def parse_flags(parser: OneLineParser, output: str) -> argparse.Namespace:
     help = "write label images, 16-bit TIFF files in which each object has its number"
     parser.add_argument("--labels", type=Path, metavar="DIR", help=help)
     return parse_inference_flags(
-        PRESETS, dataset="data/stage1_test", output=output, shipped=SHIPPED, folders=["labels"], parser=parser
+        PRESETS, dataset="data/stage1_test", output=output, shipped=SHIPPED, folders=FOLDERS, parser=parser
     )
 
 
@@ -53,6 +54,7 @@ def infer(
     print(f"weights {weights}")
     _warn_of_trained_pictures(flags, weights)
     pictures, image_ids = choose_pictures(flags)
+    refuse_among_pictures(flags, FOLDERS, pictures.image_names)
     truth = load_truth(flags.score, image_ids, skip_bad=flags.skip_bad) if flags.score else {}
     for folder in filter(None, (flags.picture, flags.labels)):
         folder.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from common import engine
-from common.cli import config_of_weights, find_weights, parse_inference_flags
+from common.cli import config_of_weights, find_weights, parse_inference_flags, refuse_among_pictures
 from common.errors import InputError, run_main
 from common.flags import OneLineParser
 from isic.config import DATASET, LABELS_HELP, PRESETS, LesionConfig
@@ -26,6 +26,8 @@ from isic.config import DATASET, LABELS_HELP, PRESETS, LesionConfig
 if TYPE_CHECKING:
     from common.instances import Instances
     from isic.dataset import LesionSet
+
+FOLDERS = ("masks",)  # flags that name one to write to
 
 
 def main() -> None:
@@ -36,6 +38,7 @@ def main() -> None:
     config = config_of_weights(flags, weights, PRESETS)
     _warn_of_trained_pictures(flags, weights)
     pictures = choose_pictures(flags, config)
+    refuse_among_pictures(flags, FOLDERS, pictures.image_names)
 
     from common.results import RESULT_COLUMNS, read_results
     from isic.evaluation import LabelledResult, report
@@ -106,7 +109,7 @@ def _parse() -> argparse.Namespace:
         help="where the masks go, <id>_segmentation.png (default: submissions/isic_masks)",
     )
     return parse_inference_flags(
-        PRESETS, dataset=DATASET, output="submissions/isic.csv", submission=False, folders=["masks"], parser=parser
+        PRESETS, dataset=DATASET, output="submissions/isic.csv", submission=False, folders=FOLDERS, parser=parser
     )
 
 

@@ -1,5 +1,6 @@
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Literal
 
 import pytest
@@ -9,6 +10,7 @@ from common.cli import (
     find_weights,
     parse_inference_flags,
     parse_training_flags,
+    refuse_among_pictures,
     run_command,
 )
 from common.config import Config, Stage, option
@@ -192,22 +194,25 @@ def test_weights_that_came_with_the_project(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("name", ["output", "picture", "masks"])
-def test_nothing_is_written_among_the_pictures_or_over_each_other(tmp_path, monkeypatch, name):
+def test_nothing_is_written_among_the_pictures(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    Path("set/train").mkdir(parents=True)
+    Path("set/test").mkdir(parents=True)
+    usual = {"dataset": Path("set"), "output": Path("s.csv"), "picture": None, "masks": None}
+    for place in ("set/test", "set/test/new", tmp_path / "set" / ".." / "set" / "test"):
+        flags = SimpleNamespace(**usual | {name: Path(place)})
+        with pytest.raises(InputError, match=rf"--{name} .*test.*: lies among the pictures of set; choose another pl"):
+            refuse_among_pictures(flags, ["masks"], ["test/a.png"])
+    for place in ("set/drawn", "beside", "set/testing"):
+        refuse_among_pictures(SimpleNamespace(**usual | {name: Path(place)}), ["masks"], ["test/a.png"])
 
-    def parse(*arguments):
-        parser = OneLineParser("")
-        parser.add_argument("--masks", type=Path)
-        options = {"dataset": "set", "output": "s.csv", "folders": ["masks"], "parser": parser}
-        return parse_inference_flags(PRESETS, **options, arguments=arguments)
 
-    for place in ("set/train/new", tmp_path / "set" / ".." / "set" / "new"):
-        with pytest.raises(InputError, match=f"--{name} .*: lies in the data set's folder, set; choose another place"):
-            parse(f"--{name}", str(place))
-    with pytest.raises(InputError, match="is written there; choose another place"):
-        parse("--picture", "out", "--masks", "../" + tmp_path.name + "/out")
-    assert getattr(parse(f"--{name}", "beside/set"), name) == Path("beside/set")
+def test_outputs_do_not_replace_each_other(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    parser = OneLineParser("")
+    parser.add_argument("--masks", type=Path)
+    options = {"dataset": "set", "output": "s.csv", "folders": ["masks"], "parser": parser}
+    with pytest.raises(InputError, match=r"--masks .*out: --picture is written there; choose another place"):
+        parse_inference_flags(PRESETS, **options, arguments=["--picture", "out", "--masks", f"../{tmp_path.name}/out"])
 
 
 @pytest.mark.parametrize("output", [".", "set"])

@@ -225,6 +225,14 @@ def test_truth_is_looked_at_before_hours_of_prediction(script, refused, place, d
 
 
 @pytest.mark.parametrize("script", INFERENCE)
+def test_outputs_among_the_pictures(script, refused, data):
+    folder = first_picture(data)[0].parent
+    for flag in ("--labels", "--picture"):
+        line = refused(script, "--dataset", "data", flag, folder)
+        assert f"{flag} {folder}: lies among the pictures of data; choose another place" in line
+
+
+@pytest.mark.parametrize("script", INFERENCE)
 def test_weights_that_are_not_there(script, refused, place, data):
     assert "logs: no trained step there" in refused(script, "--dataset", "data", "--weights", "last")
     (place / "config.json").write_text('{"crop_size": "wide"}')
