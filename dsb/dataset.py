@@ -84,8 +84,9 @@ def find_pictures(names: Sequence[str], source: str, *, masks: bool = True) -> l
         InputError: no pictures; an id in two places, with two pictures or label images, or with one beside masks.
 
     Example:
-        >>> find_pictures(["train/a/images/a.png", "train/a/masks/1.png"], "train.zip")
-        [PictureFiles(image_id='a', image_name='train/a/images/a.png', mask_names=('train/a/masks/1.png',))]
+        >>> (picture,) = find_pictures(["train/a/images/a.png", "train/a/masks/1.png"], "train.zip")
+        >>> picture.image_id, picture.mask_names
+        ('a', ('train/a/masks/1.png',))
     """
     found: dict[str, dict[str, list[str]]] = defaultdict(lambda: {"images": [], "masks": [], "labels": []})
     for name in sorted(names):
