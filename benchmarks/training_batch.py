@@ -155,10 +155,8 @@ class DenseLoader(BatchLoader):
     def _load_crop(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         folder = self.dataset.tree.path / self.dataset.image_ids[index]
         image, masks = dense_read(folder)
-        for _ in range(1 + self.config.redraw_empty):
-            crop, crop_masks = dense_draw(image, masks, self.config, rng)
-            if crop_masks.any():
-                break
+        drawn = (dense_draw(image, masks, self.config, rng) for _ in range(self.config.crop_draws))
+        crop, crop_masks = max(drawn, key=lambda one: np.count_nonzero(one[1].any(axis=(0, 1))))
         labels = np.flatnonzero(crop_masks.any(axis=(0, 1))) + 1
         if len(labels) > self.config.max_instances:
             labels = labels[np.sort(rng.choice(len(labels), self.config.max_instances, replace=False))]

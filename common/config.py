@@ -81,7 +81,7 @@ class Config:
         0.0, "share of crops whose colours, contrast and sharpness change, or that are inverted", minimum=0, maximum=1
     )
     crop_at_origin: bool = option(False, "always crop at (0, 0), as the submitted run did by mistake")
-    redraw_empty: int = option(0, "times that a training crop without objects is drawn anew", minimum=0, maximum=20)
+    crop_draws: int = option(1, "crops drawn of a picture, of which the one with most objects is taken", minimum=1)
     balanced: bool = option(False, "repeat pictures of rare sizes; where there are several classes, of rare classes")
     mini_mask_size: int = option(56, "side of the masks that training works on, pixels", minimum=14, maximum=224)
     max_instances: int = option(256, "objects of a training crop; a random choice where there are more", minimum=1)

@@ -108,11 +108,10 @@ class BatchLoader:
         image, layers = self.dataset.load_image(index), self.dataset.load_label_layers(index)
         if self.config.stretch_contrast:
             image = stretch_contrast(image)
-        for _ in range(1 + self.config.redraw_empty):
-            crop, crop_layers = self._draw_crop(image, layers, rng)
-            if any(layer.any() for layer in crop_layers):
-                break
-        labels, boxes, owners = layer_boxes(crop_layers)
+        drawn = (self._draw_crop(image, layers, rng) for _ in range(self.config.crop_draws))
+        crop, crop_layers, (labels, boxes, owners) = max(drawn, key=lambda one: len(one[2][0]))
+        if self.training and self.config.augment and self.config.recolour and rng.random() < self.config.recolour:
+            crop = recolour(crop, rng)
         if len(labels) > self.config.max_instances:
             chosen = np.sort(rng.choice(len(labels), self.config.max_instances, replace=False))
             labels, boxes, owners = labels[chosen], boxes[chosen], owners[chosen]
@@ -124,7 +123,8 @@ class BatchLoader:
 
     def _draw_crop(
         self, image: np.ndarray, layers: Sequence[np.ndarray], rng: np.random.Generator
-    ) -> tuple[np.ndarray, list[np.ndarray]]:
+    ) -> tuple[np.ndarray, list[np.ndarray], tuple[np.ndarray, ...]]:
+        """Return a crop, its label layers and what `layer_boxes` finds in them."""
         config = self.config
         crop, crop_layers = rescale_and_crop(
             image,
@@ -136,9 +136,7 @@ class BatchLoader:
         )
         if self.training and config.augment:
             crop, crop_layers = self.change(crop, crop_layers, rng)
-            if config.recolour and rng.random() < config.recolour:
-                crop = recolour(crop, rng)
-        return crop, crop_layers
+        return crop, crop_layers, layer_boxes(crop_layers)
 
 
 def mini_masks(label_image: np.ndarray, labels: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:

@@ -166,17 +166,17 @@ def test_an_impossible_class_is_refused():
             BatchLoader(pictures, CONFIG, training=False).batch_at(step)
 
 
-def test_empty_crops_are_drawn_anew():
+def test_of_several_crops_that_with_most_objects_is_taken():
     """A large picture with one small object: most crops miss it."""
     pictures = Pictures()
     pictures.label_images, pictures.image_ids = [disc_labels(256, [(70, 70, 12)])], ["sparse"]
     pictures.sizes = np.array([[256, 256]])
     config = replace(CONFIG, min_dim=256, batch_size=16)
     found = [
-        (BatchLoader(pictures, replace(config, redraw_empty=n), training=True).batch_at(0)["class_ids"] > 0).sum()
-        for n in (0, 20)
+        (BatchLoader(pictures, replace(config, crop_draws=n), training=True).batch_at(0)["class_ids"] > 0).sum()
+        for n in (1, 4, 20)
     ]
-    assert found[1] > found[0]
+    assert found[0] < found[1] < found[2]
 
 
 def test_several_classes_balance_by_class_one_by_size():

@@ -28,7 +28,7 @@ ALL_STEPS = {
     "stretch_contrast": False,
     "tta": "votes",
     "upright": False,
-    "redraw_empty": 0,
+    "crop_draws": 1,
     "mini_mask_size": 56,
     "max_instances": 256,
     "trunk": "resnet101",

@@ -100,6 +100,6 @@ def test_too_many_overlapping_objects_are_a_random_choice():
 def test_a_picture_without_layers_is_background():
     pictures = Rings()
     pictures.load_label_layers, pictures.load_class_ids = lambda index: [], lambda index: np.zeros(0, np.int32)
-    config = replace(TINY, augment=True, redraw_empty=2, balanced=True, class_names=("square", "core"))
+    config = replace(TINY, augment=True, crop_draws=3, balanced=True, class_names=("square", "core"))
     batch = BatchLoader(pictures, config, training=True).batch_at(0)
     assert not any(batch[name].any() for name in ("boxes", "class_ids", "mini_masks"))
