@@ -56,7 +56,10 @@ def train(
         rate: from what was found in some of the held-out pictures to the run's score, higher is better.
         change: see `BatchLoader`.
     """
-    config = _as_trained(config, flags, previous, first)
+    from common.start import find_start, seen_pictures
+
+    start = find_start(flags.weights, flags.logs, config.name, previous=previous, first=first)
+    config = _as_trained(config, flags, start)
 
     from common.dataset import BatchLoader
     from common.models.mask_rcnn import MaskRCNN
@@ -74,6 +77,7 @@ def train(
         BatchLoader(watched, config, training=False) if watched else None,
         flags.logs / config.name,
         resume=resume,
+        seen=seen_pictures(start.parent) if start else (),
         score=_scorer(model, watched, rate) if watched and rate else None,
     )
 
@@ -138,11 +142,10 @@ def prepare_results(detector: "Detector", config: Config) -> tuple[Callable, Cal
     return detect, result_rows
 
 
-def _as_trained(config: Config, flags: argparse.Namespace, previous: str | None, first: str) -> Config:
+def _as_trained(config: Config, flags: argparse.Namespace, start: Path | None) -> Config:
     """Return the config with the geometry of the weights that the run starts from or goes on with."""
-    from common.start import adopt_geometry, find_start
+    from common.start import adopt_geometry
 
-    start = find_start(flags.weights, flags.logs, config.name, previous=previous, first=first)
     adopted = adopt_geometry(config, start, flags)
     if adopted != config:
         print(f"geometry {adopted.geometry}, as {start} was trained; --geometry {config.geometry} overrules that")

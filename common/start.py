@@ -1,9 +1,12 @@
 """What a run starts from."""
 
 import argparse
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
+
+import numpy as np
 
 from common.config import LAST_WEIGHTS, STATE_FILE, Config
 from common.errors import InputError
@@ -38,6 +41,19 @@ def find_start(weights: str | None, logs: Path, name: str, *, previous: str | No
     if weights in ("coco", "imagenet"):
         return find_published_weights(weights, [Path(), logs], cache_folder())
     return logs / str(previous) / LAST_WEIGHTS if weights == "last" else Path(weights)
+
+
+def seen_pictures(folder: Path) -> list[str]:
+    """Return the names of the pictures that a run and those that it started from were trained on; none without a run.
+
+    Args:
+        folder: of the run.
+    """
+    try:
+        with np.load(folder / STATE_FILE, allow_pickle=False) as state:
+            return np.atleast_1d(state["pictures"]).tolist()
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile):
+        return []  # whoever goes on with a damaged state says so
 
 
 def adopt_geometry(config: C, weights: Path | None, flags: argparse.Namespace) -> C:

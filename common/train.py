@@ -1,11 +1,10 @@
 """The training loop: stages, checkpoints, logs, and going on after an interruption."""
 
-import hashlib
 import math
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from common.models.mask_rcnn import MaskRCNN
 from common.optimize import build_optimizer, learning_rate_at, set_trainable
 from common.parallel import map_in_order
 from common.run_log import EventLog, append_epoch, drop_epochs_after, read_epochs
-from common.start import find_start
+from common.start import find_start, seen_pictures
 from common.weights import load_weights, save_weights
 from common.weights_file import is_ours
 
@@ -38,6 +37,7 @@ def fit(
     folder: Path,
     *,
     resume: bool = False,
+    seen: Iterable[str] = (),
     score: Callable[[], float] | None = None,
 ) -> None:
     """Train, and leave config, log, checkpoints and TensorBoard events in `folder`.
@@ -53,15 +53,27 @@ def fit(
         validation: batches to watch, if any.
         folder: of this run.
         resume: go on from the folder's last state.
+        seen: names of the pictures that the weights to start from were trained on.
         score: rates the current weights, higher is better; called every `config.score_every` epochs.
 
     Raises:
-        InputError: nothing to resume, a run of another architecture, or a loss that is no number any more.
+        InputError: nothing to resume, a run of another architecture, pictures to watch that were trained on before, or
+            a loss that is no number any more.
     """
+    seen = {*seen, *(seen_pictures(folder) if resume else ())}
+    pictures = set(training.dataset.image_ids)
+    held_back = set(validation.dataset.image_ids) - pictures if validation else set()
+    if leaked := sorted(held_back & seen):
+        raise InputError(
+            f"{folder}: {len(leaked)} of the pictures to hold back, such as {leaked[0]}, were trained on before, so "
+            "their score would say nothing; choose another --logs, or hold back the same pictures as before"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     remove_asides(folder)
-    run = _Run(model, config, training, validation, folder, score)
+    run = _Run(model, config, training, validation, folder, score, sorted(seen | pictures))
     if resume:
+        if new := pictures - seen:
+            print(f"going on with {len(new)} pictures that were not trained on before")
         run.restore()
         _report_changes(type(config).load(folder / CONFIG_FILE), config)
     else:
@@ -135,9 +147,10 @@ class _Run:
         validation: BatchLoader | None,
         folder: Path,
         score: Callable[[], float] | None,
+        seen: Sequence[str],
     ) -> None:
         self.model, self.config, self.folder = model, config, folder
-        self.training, self.validation, self.score = training, validation, score
+        self.training, self.validation, self.score, self.seen = training, validation, score, seen
         self.steps = training.steps_per_epoch
         self.total = config.epochs * self.steps
         self.epoch = 0
@@ -180,8 +193,6 @@ class _Run:
                     raise ValueError("other variables")
                 for variable, array in zip(variables, arrays, strict=True):
                     variable.assign(array)
-                if str(state.get("pictures", self._pictures())) != self._pictures():
-                    print(f"going on with other pictures than before: {len(self.training.dataset.image_ids)} of them")
         except FileNotFoundError:
             raise InputError(f"{path}: no run to go on with; start one without --weights last") from None
         except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
@@ -254,10 +265,6 @@ class _Run:
             self.model.compile(optimizer=optimizer, jit_compile=keras.backend.backend() != "tensorflow")
             optimizer.build(self.model.trainable_variables)
 
-    def _pictures(self) -> str:
-        """Return a digest of what is trained on; the set may be moved or packed in between."""
-        return hashlib.sha256("\n".join(self.training.dataset.image_ids).encode()).hexdigest()
-
     def _batch_name(self, step: int) -> str:
         return f"step {step} (pictures {', '.join(self.training.image_ids_at(step))})"
 
@@ -269,7 +276,7 @@ class _Run:
     def _save_state(self) -> None:
         arrays = {f"variable_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(self._variables())}
         with written_aside(self.folder / STATE_FILE) as aside:
-            np.savez(aside, allow_pickle=False, epoch=self.epoch, best=self.best, pictures=self._pictures(), **arrays)
+            np.savez(aside, allow_pickle=False, epoch=self.epoch, best=self.best, pictures=self.seen, **arrays)
 
 
 def _report_changes(before: Config, now: Config) -> None:

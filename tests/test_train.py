@@ -14,6 +14,7 @@ from common.errors import InputError
 from common.models.losses import LOSS_NAMES
 from common.models.mask_rcnn import MaskRCNN
 from common.optimize import learning_rate_at
+from common.start import seen_pictures
 from common.train import fit, load_start
 from common.weights import load_weights, save_weights
 from tests.tiny import TINY, disc_labels
@@ -205,16 +206,37 @@ def test_a_finished_run_can_be_continued_but_has_nothing_left_to_do(tmp_path):
     assert [row["loss"] for row in read_log(tmp_path)] == ["3", "2", "1"]
 
 
-def test_a_run_that_goes_on_with_other_pictures_says_so(tmp_path, capsys):
+def renamed(loader, *image_ids):
+    loader.dataset.image_ids = image_ids
+    return loader
+
+
+def test_a_run_that_goes_on_with_new_pictures_says_so(tmp_path, capsys):
     config = replace(SHORT, schedule=(Stage(2, 1e-3),))
     fit(build(Scripted, config), config, loaders(config)[0], None, tmp_path)
     fit(build(Scripted, config), config, loaders(config)[0], None, tmp_path, resume=True)
-    assert "other pictures" not in capsys.readouterr().out
-    training, _ = loaders(config)
-    training.dataset.image_ids = [f"another {image_id}" for image_id in training.dataset.image_ids]
+    assert "not trained on before" not in capsys.readouterr().out
+    training = renamed(loaders(config)[0], "first", "fourth", "fifth")
     fit(build(Scripted, config), config, training, None, tmp_path, resume=True)
-    number = len(training.dataset.image_ids)
-    assert f"going on with other pictures than before: {number} of them" in capsys.readouterr().out
+    assert "going on with 2 pictures that were not trained on before" in capsys.readouterr().out
+
+
+def test_what_a_run_or_the_one_before_it_was_trained_on_cannot_be_held_back(tmp_path):
+    config = replace(SHORT, schedule=(Stage(2, 1e-3),))
+    training, validation = loaders(config)
+    fit(build(Scripted, config), config, training, validation, tmp_path / "001")  # watching what it learns from is fine
+    assert seen_pictures(tmp_path / "001") == ["first", "second", "third"]
+    fit(build(Scripted, config), config, training, validation, tmp_path / "001", resume=True)
+    others = renamed(loaders(config)[0], "fourth", "fifth", "sixth")
+    with pytest.raises(InputError, match="001: 3 of the pictures to hold back, such as first, were trained on before"):
+        fit(build(Scripted, config), config, others, validation, tmp_path / "001", resume=True)
+    seen = seen_pictures(tmp_path / "001")
+    with pytest.raises(InputError, match="002: 3 of the pictures to hold back"):
+        fit(build(Scripted, config), config, others, validation, tmp_path / "002", seen=seen)
+    assert not (tmp_path / "002").exists()
+    fit(build(Scripted, config), config, others, None, tmp_path / "002", seen=seen)
+    assert seen_pictures(tmp_path / "002") == sorted([*seen, "fourth", "fifth", "sixth"])
+    assert seen_pictures(tmp_path / "none") == []
 
 
 def test_a_warm_up_longer_than_the_run_is_told(tmp_path, capsys):
