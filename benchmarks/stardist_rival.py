@@ -63,7 +63,7 @@ def main() -> None:
     train(model, progress, training)
     output = flags.folder / "submission.csv"
     predict(model, held_out, output, f"{progress.steps} steps, {model.thresholds}")
-    result = report_score(output, load_truth(flags.dataset, held_out.image_ids))
+    result = report_score(output, *load_truth(flags.dataset, held_out.image_ids))
     print(f"wrote {output}: {len(held_out)} pictures")
     print(f"score {result.mean:.4f} after {progress.minutes:.1f} minutes and {progress.steps} steps")
 

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import hashlib
 import io
+import lzma
 import os
 import zipfile
 import zlib
@@ -123,8 +124,10 @@ class ZipTree(FileTree):
             return self._archive().read(name)
         except KeyError:
             raise InputError(f"{self.path}: holds no file {name}") from None
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-            raise InputError(f"{self.path}: {name} cannot be unpacked: {error}") from None
+        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, OSError) as error:
+            if isinstance(error, OSError) and error.errno:
+                raise
+            raise InputError(f"{self.path}: {name} cannot be unpacked: {error}") from None  # bzip2 gives no errno
 
     def signature(self) -> str:
         """Hash the names, sizes and checksums."""

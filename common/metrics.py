@@ -1,6 +1,6 @@
 """The competitions' scores, from crops."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,29 +58,6 @@ class SubmissionScore:
     missing: tuple[str, ...]
 
 
-def mask_ious(true: Instances, predicted: Instances) -> np.ndarray:
-    """Return the intersection over union of each true mask with each predicted one.
-
-    Args:
-        true: N objects.
-        predicted: M objects.
-
-    Returns:
-        (N, M) float64 in [0, 1]; 0 for an object without pixels.
-
-    Example:
-        >>> halves = Instances.from_masks(np.array([[[1, 1, 0]], [[0, 1, 1]]]))
-        >>> mask_ious(halves, halves).round(3).tolist()
-        [[1.0, 0.333], [0.333, 1.0]]
-    """
-    rows = np.concatenate([true.boxes, predicted.boxes])[:, ::2]
-    height = int(rows.max(initial=0) - rows.min(initial=0))
-    ious = np.zeros((len(true), len(predicted)))
-    first, second, values = _run_ious(find_runs(true, height), find_runs(predicted, height))
-    ious[first, second] = values
-    return ious
-
-
 def score_picture(true: Instances, predicted: Instances, image_shape: tuple[int, int]) -> PictureScore:
     """Score one picture as the 2018 Data Science Bowl does, with what the score is made of.
 
@@ -127,7 +104,7 @@ def dsb_score(true: Instances, predicted: Instances, image_shape: tuple[int, int
 
 
 def score_submission(
-    submission: Path, solution: Path | Mapping[str, tuple[Instances, tuple[int, int]]], left_out: Sequence[str] = ()
+    submission: Path, solution: Path | Mapping[str, tuple[Instances, tuple[int, int]]], left_out: Collection[str] = ()
 ) -> SubmissionScore:
     """Score a submission against the true masks.
 
@@ -141,8 +118,10 @@ def score_submission(
         InputError: a file or a column is missing, a picture is unknown, runs are malformed.
     """
     known, ignored = _find_solution_runs(solution) if isinstance(solution, Mapping) else _read_solution_runs(solution)
+    ignored |= set(left_out)
+    known = {image_id: true for image_id, true in known.items() if image_id not in ignored}
     texts = _texts_by_picture(read_rows(submission, COLUMNS))
-    unknown = [image_id for image_id in texts if image_id not in known and image_id not in ignored.union(left_out)]
+    unknown = [image_id for image_id in texts if image_id not in known and image_id not in ignored]
     if unknown:
         raise InputError(f"{submission}: {unknown[0]} is not in the solution; choose the solution of the same stage")
     pictures, by_threshold = _score_pictures(submission, texts, known)

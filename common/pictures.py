@@ -64,11 +64,13 @@ def decode_labels(data: bytes, name: str) -> np.ndarray:
         (H, W) int32, the objects numbered from 1 in the order of their values, without gaps.
 
     Raises:
-        InputError: no picture, a damaged one, or one of colours or fractions.
+        InputError: no picture, a damaged one, one of colours or fractions, or a negative label.
     """
     image = _decode(data, name)
     if image.ndim == 3 or image.dtype.kind not in "iu":
         raise InputError(f"{name}: no label image, which has one channel of whole numbers; replace it")
+    if image.min() < 0:
+        raise InputError(f"{name}: has the label {image.min()}; background is 0 and objects are above it")
     values, labels = np.unique(image, return_inverse=True)
     return labels.reshape(image.shape).astype(np.int32) + int(values[0] != 0)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import cv2
 import numpy as np
 
+from common.comparison import compare_masks
 from common.instances import Instances
 
 GREEN, YELLOW, RED, WHITE = (0, 220, 0), (255, 220, 0), (255, 40, 40), (255, 255, 255)
@@ -65,13 +66,8 @@ def draw_comparison(image: np.ndarray, true: Instances, predicted: Instances, *,
         (H, W, 3) uint8.
     """
     drawn = image.copy()
-    labels = true.to_label_image((image.shape[0], image.shape[1]))
-    areas = np.append(0, true.areas)
     _draw_contours(drawn, true, [GREEN] * len(true))
-    met = [
-        _best_iou(labels[y1:y2, x1:x2][mask], areas) > threshold
-        for (y1, x1, y2, x2), mask in zip(predicted.boxes, predicted.masks, strict=True)
-    ]
+    met = compare_masks(true, predicted).ious.max(axis=0, initial=0) > threshold
     _draw_contours(drawn, predicted, [YELLOW if meets else RED for meets in met])
     return drawn
 
@@ -141,13 +137,6 @@ def inner_contour(mask: np.ndarray) -> np.ndarray:
 def _draw_contours(drawn: np.ndarray, instances: Instances, colours: Sequence[tuple[int, int, int]]) -> None:
     for (y1, x1, y2, x2), mask, colour in zip(instances.boxes, instances.masks, colours, strict=True):
         drawn[y1:y2, x1:x2][inner_contour(mask)] = colour
-
-
-def _best_iou(labels: np.ndarray, areas: np.ndarray) -> float:
-    """Return the largest IoU of a mask, given by the labels (P,) under it, with objects of areas (N + 1,)."""
-    shared = np.bincount(labels, minlength=len(areas))
-    shared[0] = 0
-    return float(np.max(shared / np.maximum(len(labels) + areas - shared, 1)))
 
 
 def _scale(picture: np.ndarray, height: int) -> np.ndarray:

@@ -1,9 +1,9 @@
 """What the two inference scripts have in common."""
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -14,6 +14,14 @@ from common.flags import OneLineParser
 from common.folds import in_fold
 from common.instances import Instances
 from dsb.config import DEMO, GPU, PUBLISHED, SMALL, DSBConfig
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from common.metrics import SubmissionScore
+    from common.picture_set import PictureSet
+
+Truth: TypeAlias = Mapping[str, tuple[Instances, tuple[int, int]]]  # each picture's objects and (height, width)
 
 PRESETS = {"published": PUBLISHED, "small": SMALL, "gpu": GPU, "demo": DEMO}
 SHIPPED = Path(__file__).parent / "weights"
@@ -55,7 +63,7 @@ def infer(
     _warn_of_trained_pictures(flags, weights)
     pictures, image_ids = choose_pictures(flags)
     refuse_among_pictures(flags, FOLDERS, pictures.image_names)
-    truth = load_truth(flags.score, image_ids, skip_bad=flags.skip_bad) if flags.score else {}
+    truth, unscored = load_truth(flags.score, image_ids, skip_bad=flags.skip_bad) if flags.score else ({}, set())
     for folder in filter(None, (flags.picture, flags.labels)):
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -72,7 +80,7 @@ def infer(
         write_label_images(flags.output, pictures, flags.labels)
     result = None
     if flags.score:
-        result = report_score(flags.output, flags.score if _is_file(flags.score) else truth, pictures)
+        result = report_score(flags.output, truth, unscored, pictures)
     print(f"wrote {flags.output}: {len(image_ids)} pictures, checked")
     if flags.picture:
         print(f"wrote {flags.picture}: overview.png, and each picture with its objects")
@@ -90,7 +98,7 @@ def _warn_of_trained_pictures(flags: argparse.Namespace, weights: Path) -> None:
         print(f"careful: {weights} was trained with --fold {trained}, so it has seen pictures of fold {asked}")
 
 
-def choose_pictures(flags: argparse.Namespace) -> tuple[Any, list[str]]:
+def choose_pictures(flags: argparse.Namespace) -> "tuple[PictureSet, list[str]]":
     """Return the set to predict, and the ids of the submission in its order."""
     from common.predict import choose_image_ids
     from common.submission import read_image_ids
@@ -107,46 +115,58 @@ def choose_pictures(flags: argparse.Namespace) -> tuple[Any, list[str]]:
     return pictures, choose_image_ids(pictures, sample_ids, skip_bad=flags.skip_bad)[: flags.limit]
 
 
-def load_truth(
-    solution: Path, image_ids: Sequence[str] | None, *, skip_bad: bool = False
-) -> dict[str, tuple[Instances, tuple[int, int]]]:
-    """Return the true objects and the (height, width) of pictures.
+def load_truth(solution: Path, image_ids: Sequence[str] | None, *, skip_bad: bool = False) -> tuple[Truth, set[str]]:
+    """Return the true objects and the (height, width) of pictures, and the ids of those that are not scored.
 
     Args:
         solution: CSV in Kaggle's columns, all of whose pictures are returned, or a folder or zip with masks.
-        image_ids: the pictures wanted of a folder or zip; None: all.
+        image_ids: the pictures that are to be scored; None: all.
         skip_bad: report unusable pictures of a folder or zip, and leave them out.
+
+    Raises:
+        InputError: the solution lacks some of them.
     """
     from common.metrics import read_solution
 
-    if _is_file(solution):
-        return read_solution(solution)[0]
+    if is_csv(solution):
+        truth, unscored = read_solution(solution)
+        _refuse_unknown(solution, set(image_ids or ()) - truth.keys() - unscored)
+        return truth, unscored
     from dsb.dataset import load_dataset
 
     dataset = load_dataset(solution, skip_bad=skip_bad)
-    wanted = set(dataset.image_ids if image_ids is None else image_ids) - set(dataset.left_out)
+    left_out = set(dataset.left_out)
+    wanted = set(dataset.image_ids if image_ids is None else image_ids) - left_out
+    _refuse_unknown(solution, wanted - set(dataset.image_ids))
     rows = [row for row, image_id in enumerate(dataset.image_ids) if image_id in wanted]
-    if len(rows) < len(wanted):
-        raise InputError(f"{solution}: lacks {len(wanted) - len(rows)} of the pictures; give the set with their masks")
     shapes = _shapes(dataset)
-    return {
+    truth = {
         dataset.image_ids[row]: (Instances.from_label_image(dataset.load_label_image(row)), shapes[row]) for row in rows
     }
+    return truth, left_out
+
+
+def _refuse_unknown(solution: Path, image_ids: set[str]) -> None:
+    if image_ids:
+        raise InputError(
+            f"{solution}: lacks {len(image_ids)} of the pictures, such as {min(image_ids)}; give this set's"
+        )
 
 
 def report_score(
-    submission: Path, solution: Path | Mapping[str, tuple[Instances, tuple[int, int]]], pictures: Any = None
-) -> Any:
+    submission: Path, truth: Truth, unscored: Collection[str] = (), pictures: "PictureSet | None" = None
+) -> "SubmissionScore":
     """Print a submission's score by kind, size and threshold and its worst pictures, and return it.
 
     Args:
         submission: the CSV.
-        solution: see `score_submission`.
+        truth: each picture's objects and (height, width).
+        unscored: ids of pictures that the submission may have and that do not count.
         pictures: the set, to tell the kinds; without it there is no such table.
     """
     from common.metrics import score_submission
 
-    result = score_submission(submission, solution, pictures.left_out if pictures is not None else ())
+    result = score_submission(submission, truth, unscored)
     worst = result.pictures.nsmallest(NUM_WORST, "score")
     kinds = {"kinds": _by_modality(result, pictures)} if pictures is not None else {}
     tables = kinds | {"sizes": result.by_size, "IoU": result.by_threshold, "worst pictures": worst}
@@ -157,7 +177,7 @@ def report_score(
     return result
 
 
-def _by_modality(result: Any, pictures: Any) -> Any:
+def _by_modality(result: "SubmissionScore", pictures: "PictureSet") -> "pd.DataFrame":
     """Return the number and the mean score of the pictures of each kind."""
     from dsb.modality import find_modality
 
@@ -168,7 +188,7 @@ def _by_modality(result: Any, pictures: Any) -> Any:
     return by_kind.agg(pictures="size", score="mean").reset_index()
 
 
-def draw(submission: Path, pictures: Any, true: Mapping[str, tuple], folder: Path) -> None:
+def draw(submission: Path, pictures: "PictureSet", true: Truth, folder: Path) -> None:
     """Write each picture with its objects, beside the truth where it is known, and an overview of the first ones."""
     from common.colours import stretch_contrast
     from common.gallery import save_gallery
@@ -187,7 +207,7 @@ def draw(submission: Path, pictures: Any, true: Mapping[str, tuple], folder: Pat
     )
 
 
-def write_label_images(submission: Path, pictures: Any, folder: Path) -> None:
+def write_label_images(submission: Path, pictures: "PictureSet", folder: Path) -> None:
     """Write the objects of each picture as `<id>.tif`, (H, W) uint16: 0 is background, the objects are 1, 2, ..."""
     from common.pictures import save_picture
     from common.rle import decode_instances
@@ -209,10 +229,10 @@ def _read_texts(submission: Path) -> dict[str, list[str]]:
     return {str(image_id): [text for text in texts if text] for image_id, texts in rows}
 
 
-def _is_file(solution: Path) -> bool:
+def is_csv(solution: Path) -> bool:
     """A solution is a CSV in Kaggle's columns, or else a set with masks."""
     return solution.suffix == ".csv"
 
 
-def _shapes(pictures: Any) -> list[tuple[int, int]]:
+def _shapes(pictures: "PictureSet") -> list[tuple[int, int]]:
     return [(int(height), int(width)) for height, width in pictures.sizes]

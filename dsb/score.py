@@ -15,6 +15,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from common.errors import InputError, run_main
 from common.flags import OneLineParser, output_file
+from dsb.inference import is_csv, load_truth, report_score
 
 MOST_PRINTED = 50
 
@@ -27,16 +28,15 @@ def main() -> None:
     parser.add_argument("--only-submitted", action="store_true", help="leave out pictures that the submission lacks")
     parser.add_argument("--table", type=output_file, metavar="CSV", help="write each picture's score")
     flags = parser.parse_args()
-    if flags.only_submitted and flags.solution.suffix == ".csv":
+    if flags.only_submitted and is_csv(flags.solution):
         raise InputError(f"--only-submitted: {flags.solution} says itself what counts; give the set with its masks")
 
     from common.files import written_aside
     from common.submission import read_image_ids
-    from dsb.inference import load_truth, report_score
 
-    truth = load_truth(flags.solution, read_image_ids(flags.submission) if flags.only_submitted else None)
+    truth, unscored = load_truth(flags.solution, read_image_ids(flags.submission) if flags.only_submitted else None)
     check(flags.submission, {image_id: shape for image_id, (_, shape) in truth.items()})
-    result = report_score(flags.submission, flags.solution if flags.solution.suffix == ".csv" else truth)
+    result = report_score(flags.submission, truth, unscored)
     if flags.table:
         with written_aside(flags.table) as aside:
             result.pictures.to_csv(aside, index=False)

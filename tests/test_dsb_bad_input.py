@@ -176,8 +176,9 @@ def test_bad_pictures_get_empty_rows_on_request(place, data, a_model, monkeypatc
     assert [line.endswith(",") for line in lines] == [False] * 5 + [True]
 
 
-def test_bad_pictures_do_not_count_in_the_score_of_their_set(data, a_model, monkeypatch, capsys):
-    first_picture(data)[0].write_text("not a picture")
+@pytest.mark.parametrize("kind", ["images", "masks"])
+def test_bad_pictures_and_masks_do_not_count_in_the_score_of_their_set(kind, data, a_model, monkeypatch, capsys):
+    next(iter(data.glob(f"*/{kind}/*"))).write_text("not a picture")
     flags = ["--dataset", "data", "--weights", "w.h5", "--skip-bad", "--score", "data", "--output", "s.csv"]
     code, output, _ = run_here(monkeypatch, capsys, "my_inference.py", *flags, "--workers", 0)
     assert code == 0
@@ -222,6 +223,12 @@ def test_truth_is_looked_at_before_hours_of_prediction(script, refused, place, d
     shutil.copytree(data, place / "half")
     shutil.rmtree(sorted((place / "half").iterdir())[0])
     assert "half: lacks 1 of the pictures" in refused(script, "--dataset", "data", "--score", "half")
+    image_ids = sorted(folder.name for folder in data.iterdir())
+    usages = ["Ignored", *["Public"] * 4]
+    rows = [f"{image_id},1 1,64,64,{usage}\n" for image_id, usage in zip(image_ids, usages, strict=False)]
+    (place / "solution.csv").write_text("ImageId,EncodedPixels,Height,Width,Usage\n" + "".join(rows))
+    line = refused(script, "--dataset", "data", "--score", "solution.csv")
+    assert f"solution.csv: lacks 1 of the pictures, such as {image_ids[-1]}; give this set's" in line
 
 
 @pytest.mark.parametrize("script", INFERENCE)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from common.errors import InputError
 from common.picture_set import PictureSet
@@ -102,8 +103,9 @@ def test_label_images_stand_for_masks(train, load):
     for array, problem in (
         (labels[1:], f"a mask of {shape[0] - 1} x {shape[1]} pixels"),
         (np.zeros((*shape, 3), np.uint8), "no label image"),
+        (labels.astype(np.int32) - 1, "has the label -1; background is 0"),
     ):
-        save_picture(train / image_id / "labels" / "nuclei.tif", array)
+        Image.fromarray(array).save(train / image_id / "labels" / "nuclei.tif")
         with pytest.raises(InputError, match=rf"labels/nuclei\.tif: {problem}"):
             load(train)
     save_picture(train / image_id / "labels" / "more.tif", labels)

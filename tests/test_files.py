@@ -125,11 +125,15 @@ def test_archives_with_names_that_lead_out_are_refused(tmp_path, name):
         open_tree(write_zip(tmp_path / "set.zip", {name: b""}))
 
 
-def test_a_damaged_file_in_an_archive_is_named(tmp_path):
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_file_in_an_archive_is_named(tmp_path, method):
     path = tmp_path / "set.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("x.png", b"content")
-    path.write_bytes(path.read_bytes().replace(b"content", b"kontent"))
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("x.png", bytes(range(256)))
+        begin = archive.start_dir - archive.getinfo("x.png").compress_size
+    damaged = bytearray(path.read_bytes())
+    damaged[begin : begin + 24] = bytes(24)
+    path.write_bytes(damaged)
     with pytest.raises(InputError, match=r"set\.zip: x\.png cannot be unpacked"):
         open_tree(path).read("x.png")
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from common.boxes import box_ious
+from common.comparison import compare_masks
 from common.detect import Detector
 from common.instances import Instances
 from common.masks import mean_inside
-from common.metrics import mask_ious
 from common.models.losses import LOSS_NAMES
 from common.models.mask_rcnn import MaskRCNN
 from common.models.roi import build_atlas
@@ -232,5 +232,5 @@ def test_a_few_pictures_can_be_learned_by_heart():
     for _ in range(120):
         model.train_on_batch(batch)
     for label_image, found in zip(label_images, Detector(model)(list(batch["images"])), strict=True):
-        ious = mask_ious(Instances.from_label_image(label_image), found.paint(config.mask_threshold))
+        ious = compare_masks(Instances.from_label_image(label_image), found.paint(config.mask_threshold)).ious
         assert ious[:, :2].max(axis=1).min() > 0.85  # the two best detections are the two discs

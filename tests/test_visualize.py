@@ -82,6 +82,13 @@ def test_comparison_tells_hits_from_misses_and_inventions():
     assert not coloured(strict, YELLOW).any()
 
 
+def test_objects_on_each_other_that_were_found_are_hits():
+    nested = squares((0, 0, 20, 20), (5, 5, 10, 10))
+    drawn = draw_comparison(GREY, nested, nested)
+    assert coloured(drawn, YELLOW).any()
+    assert not coloured(drawn, RED).any()
+
+
 def test_overview_keeps_heights_and_order():
     wide, small = np.full((10, 40, 3), 200, np.uint8), np.full((5, 5, 3), 60, np.uint8)
     sheet = make_overview([(wide, small), (small, wide)], ("left", "right"), tile_height=20)
