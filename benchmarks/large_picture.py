@@ -28,7 +28,7 @@ from common.detections import Detections
 from common.instances import Instances, Sample
 from common.metrics import dsb_score
 from common.parallel import open_executor
-from common.postprocess import merged_runs, separated_runs
+from common.postprocess import Masking, merged_runs, separated_runs
 from common.rle import decode_instances
 from common.synthetic import generate_sample
 from common.tiles import choose_detector, tile_boxes
@@ -78,7 +78,7 @@ def predict_single(detector: "KnowingDetector", image: np.ndarray) -> tuple[Any,
     """Return what `dsb/my_inference.py` sends to a worker."""
     detector.look_at(View(), image.shape[:2])
     (found,) = choose_detector(detector, image.shape[:2], detector.config)([image])
-    return separated_runs, (found, detector.config.mask_threshold, False, False)
+    return separated_runs, (found, Masking(detector.config.mask_threshold))
 
 
 def predict_views(detector: "KnowingDetector", image: np.ndarray) -> tuple[Any, tuple]:
@@ -90,7 +90,7 @@ def predict_views(detector: "KnowingDetector", image: np.ndarray) -> tuple[Any, 
         detector.look_at(view, shape)
         found.append((view, places, detect([apply_view(image, view, rng)])[0]))
         print(f"{view}: {detector.num_calls} tiles so far", file=sys.stderr)
-    return merged_runs, (found, shape, detector.config.mask_threshold, False)
+    return merged_runs, (found, shape, Masking(detector.config.mask_threshold))
 
 
 class KnowingDetector:

@@ -28,7 +28,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.measure import print_table
 from common.detections import Detections
-from common.postprocess import merged_runs
+from common.postprocess import Masking, merged_runs
 from common.predict import write_submission
 from common.submission import check_submission, read_rows
 from common.synthetic import generate_indexed, write_image
@@ -92,7 +92,7 @@ def write_pictures(folder: Path, num_names: int) -> None:
 
 def predict_views(
     samples: list, network: Callable | None, image_id: str, image: np.ndarray
-) -> tuple[Sequence[tuple[View, Sequence[int], Detections]], tuple[int, int], float, bool]:
+) -> tuple[Sequence[tuple[View, Sequence[int], Detections]], tuple[int, int], Masking]:
     """Return what the TTA script sends to a worker; depends on the file, not on its name."""
     if int(image_id[-ID_LENGTH:]) == 0:
         samples.append((NUM_FILES * len(samples), *memory()))
@@ -105,7 +105,7 @@ def predict_views(
     count = int(np.clip(rng.lognormal(np.log(22 * enlarged**0.7), 0.8), 0, 375))
     centres, radii = rng.uniform(0, shape, (count, 2)), rng.uniform(3, 12, (count, 2))
     found = [(view, places, see(rng, view, centres, radii, shape)) for view, places in distinct]
-    return found, shape, 0.5, False
+    return found, shape, Masking(0.5)
 
 
 def see(

@@ -25,7 +25,7 @@ from common.config import CONFIG_FILE
 from common.instances import Instances
 from common.metrics import score_submission
 from common.picture_set import PictureSet
-from common.postprocess import merged_runs
+from common.postprocess import Masking, merged_runs
 from common.predict import detect_views, write_submission
 from common.rle import decode_instances
 from common.submission import COLUMNS, SubmissionWriter, read_rows
@@ -90,7 +90,7 @@ def run_plainly(detector: Any, pictures: PictureSet, output: Path, *, distinct: 
             if distinct:
                 views = distinct_views(VIEWS, shape, detector.config.min_dim)
             found = [(view, places, detector([apply_view(image, view, rng)])[0]) for view, places in views]
-            writer.write(image_id, merged_runs(found, shape, detector.config.mask_threshold, False))
+            writer.write(image_id, merged_runs(found, shape, Masking(detector.config.mask_threshold)))
         writer.finish()
 
 
@@ -99,7 +99,7 @@ def run_ours(detector: Any, pictures: PictureSet, output: Path) -> None:
 
     def predict(image_id: str, image: np.ndarray) -> tuple:
         found = detect_views(detector, image, VIEWS, detector.config.min_dim, np.random.default_rng(0))
-        return found, image.shape[:2], detector.config.mask_threshold, False
+        return found, image.shape[:2], Masking(detector.config.mask_threshold)
 
     write_submission(pictures, pictures.image_ids, predict, merged_runs, output, fingerprint="", num_workers=1)
 

@@ -25,10 +25,10 @@ from coco.config import BALLOON_PUBLISHED, BALLOON_SMALL, BalloonConfig
 from common import engine
 from common.cli import (
     add_weights_flag,
-    config_of_weights,
-    find_weights,
+    choose_model,
     parse_inference_flags,
     parse_training_flags,
+    refuse_among_pictures,
     run_command,
 )
 from common.errors import InputError, run_main
@@ -52,8 +52,7 @@ def train(arguments: Sequence[str]) -> None:
     from common.files import open_tree
     from common.start import find_start
 
-    first = "coco" if flags.preset == "published" else "none"
-    if find_start(flags.weights, flags.logs, config.name, previous=None, first=first) is None:
+    if find_start(flags.weights, flags.logs, config) is None:
         print("careful: a few dozen pictures teach little from nothing; --weights dsb/weights/small/weights.h5 helps")
     tree = open_tree(flags.dataset)
     training = open_via_set(tree, "train", skip_bad=flags.skip_bad)
@@ -64,7 +63,7 @@ def train(arguments: Sequence[str]) -> None:
         comparisons = (compare_masks(held_out.load_instances(index), objects) for index, objects in predicted)
         return average_precision(comparisons, [1], thresholds=[0.5]).mean
 
-    engine.train(config, flags, training.select(range(len(training))[: flags.limit]), held_out, first=first, rate=rate)
+    engine.train(config, flags, training.select(range(len(training))[: flags.limit]), held_out, rate=rate)
 
 
 def evaluate(arguments: Sequence[str]) -> None:
@@ -73,30 +72,21 @@ def evaluate(arguments: Sequence[str]) -> None:
     flags = parse_inference_flags(
         PRESETS, dataset=DATASET, output="submissions/balloon.csv", submission=False, parser=parser, arguments=arguments
     )
-    weights = find_weights(flags.weights, flags.logs, [_run_name(flags)], TRAINING)
-    config = config_of_weights(flags, weights, PRESETS)
+    config, weights = choose_model(flags, PRESETS, TRAINING)
 
     from coco.via import open_via_set
     from common.average_precision import average_precision
     from common.comparison import compare_masks
     from common.files import open_tree
-    from common.gallery import DRAWN_SCORE, save_gallery
-    from common.results import RESULT_COLUMNS, read_results
+    from common.gallery import draw_results
 
     pictures = open_via_set(open_tree(flags.dataset), "val", skip_bad=flags.skip_bad)
     pictures = pictures.select(range(len(pictures))[: flags.limit])
-    run = (config, weights, pictures, pictures.image_ids, flags.output, engine.prepare_results)
-    engine.predict(*run, columns=RESULT_COLUMNS, num_workers=flags.workers)
-    print(f"wrote {flags.output}: {len(pictures)} pictures")
-    found = read_results(flags.output, {photo.image_id: photo.image_shape for photo in pictures.photos})
-    true = {image_id: pictures.load_instances(index) for index, image_id in enumerate(pictures.image_ids)}
+    refuse_among_pictures(flags, pictures.tree.path, pictures.image_names)
+    found = engine.predict_results(config, weights, pictures, flags.output, num_workers=flags.workers)
     if flags.picture:
-        images = zip(true, map(pictures.load_image, range(len(pictures))), strict=True)
-        known = (lambda image_id, _: found[image_id], lambda image_id, _: true[image_id])
-        save_gallery(flags.picture, images, *known, lowest_score=DRAWN_SCORE)
-        print(
-            f"wrote {flags.picture}: overview.png, and each picture with its objects of score {DRAWN_SCORE:g} and more"
-        )
+        draw_results(flags.picture, pictures, found)
+    true = {image_id: pictures.load_instances(index) for index, image_id in enumerate(pictures.image_ids)}
     result = average_precision([compare_masks(true[image_id], found[image_id]) for image_id in true], [1])
     print(result.table(config.class_names))
     print(f"AP at IoU 0.5: {result.at(0.5).mean:.4f} over {len(pictures)} pictures")
@@ -105,8 +95,7 @@ def evaluate(arguments: Sequence[str]) -> None:
 def splash(arguments: Sequence[str]) -> None:
     """Turn a picture or a video grey but for the balloons."""
     flags = _parse_splash_flags(arguments)
-    weights = find_weights(flags.weights, flags.logs, [_run_name(flags)], TRAINING)
-    config = config_of_weights(flags, weights, PRESETS)
+    config, weights = choose_model(flags, PRESETS, TRAINING)
 
     from common.gallery import DRAWN_SCORE
 
@@ -162,10 +151,6 @@ def _splasher(config: BalloonConfig, weights: Path) -> "Callable[[np.ndarray], n
         return colour_splash(image, found.paint(config.mask_threshold))
 
     return splashed
-
-
-def _run_name(flags: argparse.Namespace) -> str:
-    return getattr(flags, "name", PRESETS[flags.preset].name)
 
 
 if __name__ == "__main__":

@@ -20,12 +20,18 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from coco.config import COCO_PUBLISHED, COCO_SMALL
 from common import engine
-from common.cli import config_of_weights, find_weights, parse_inference_flags, parse_training_flags, run_command
+from common.cli import (
+    choose_model,
+    parse_inference_flags,
+    parse_training_flags,
+    refuse_among_pictures,
+    run_command,
+)
 from common.errors import InputError, run_main
 from common.flags import OneLineParser
 
 if TYPE_CHECKING:
-    from coco.photos import PhotoSet
+    pass
 
 PRESETS = {"small": COCO_SMALL, "published": COCO_PUBLISHED}
 DATASET = "data/coco"
@@ -58,8 +64,7 @@ def train(arguments: Sequence[str]) -> None:
         comparisons = (compare_masks(true, objects, crowd) for true, crowd, objects in truth)
         return average_precision(comparisons, range(1, config.num_classes)).mean
 
-    first = "coco" if flags.preset == "published" else "none"
-    engine.train(config, flags, training.select(range(len(training))[: flags.limit]), held_out, first=first, rate=rate)
+    engine.train(config, flags, training.select(range(len(training))[: flags.limit]), held_out, rate=rate)
 
 
 def evaluate(arguments: Sequence[str]) -> None:
@@ -72,45 +77,29 @@ def evaluate(arguments: Sequence[str]) -> None:
     results = flags.output.with_suffix(".json")
     if flags.output == results:
         raise InputError(f"--output {results}: give the CSV's name; COCO's results file is written beside it")
-    name = getattr(flags, "name", PRESETS[flags.preset].name)
-    weights = find_weights(flags.weights, flags.logs, [name], "coco/coco.py train")
-    config = config_of_weights(flags, weights, PRESETS)
+    config, weights = choose_model(flags, PRESETS, "coco/coco.py train")
 
     from coco.evaluation import COLUMNS, prepare_boxes, score_rows
     from coco.instances_set import open_instances_set, read_subset, validation_subsets
     from common.files import open_tree
+    from common.gallery import draw_results
+    from common.results import read_results
 
     tree = open_tree(flags.dataset)
     subsets = [] if flags.subset else validation_subsets(tree, config.year)
     subset = subsets[0] if subsets else read_subset(tree, flags.subset or "val", config.year)
     pictures = open_instances_set(tree, [subset], config.class_names, skip_bad=flags.skip_bad)
     pictures = pictures.select(range(len(pictures))[: flags.limit])
+    refuse_among_pictures(flags, tree.path, pictures.image_names)
     run = (config, weights, pictures, pictures.image_ids, flags.output, prepare_boxes)
     engine.predict(*run, columns=COLUMNS, num_workers=flags.workers)
     print(f"wrote {flags.output}: {len(pictures)} pictures")
     if flags.picture:
-        _draw(flags.output, pictures, flags.picture)
+        found = read_results(flags.output, {photo.image_id: photo.image_shape for photo in pictures.photos})
+        draw_results(flags.picture, pictures, found)
     annotations = tree.read(subset.file_name)
     scores = score_rows(flags.output, results, annotations, subset.file, pictures, config.class_names)
     print(f"average precision {scores['bbox']:.4f} of boxes, {scores['segm']:.4f} of masks, {len(pictures)} pictures")
-
-
-def _draw(rows: Path, pictures: "PhotoSet", folder: Path) -> None:
-    """Write each picture with its better objects beside the truth, and an overview."""
-    from common.gallery import DRAWN_SCORE, save_gallery
-    from common.results import read_results
-
-    ids = pictures.image_ids
-    found = read_results(rows, {photo.image_id: photo.image_shape for photo in pictures.photos})
-    rows_of = {image_id: row for row, image_id in enumerate(ids)}
-    save_gallery(
-        folder,
-        zip(ids, map(pictures.load_image, range(len(pictures))), strict=True),
-        lambda image_id, _: found[image_id],
-        lambda image_id, _: pictures.load_instances(rows_of[image_id]),
-        lowest_score=DRAWN_SCORE,
-    )
-    print(f"wrote {folder}: overview.png, and each picture with its objects of score {DRAWN_SCORE:g} and more")
 
 
 if __name__ == "__main__":

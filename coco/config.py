@@ -11,26 +11,22 @@ from common.recipe import NARROW, from_nothing
 class ShapesConfig(Config):
     """Generated squares, circles and triangles; the defaults are those of the Mask R-CNN library's sample."""
 
-    name: str = option("shapes", "names the run's folder under --logs")
-    class_names: tuple[str, ...] = option(
-        ("square", "circle", "triangle"), "names of the classes 1, 2, ...; background is not one"
-    )
+    name: str = "shapes"
+    class_names: tuple[str, ...] = ("square", "circle", "triangle")
     pictures: int = option(500, "generated pictures to train on", minimum=1)
     validation_pictures: int = option(50, "generated pictures to predict and to score", minimum=1)
 
     min_dim: int = option(128, "side of the pictures, pixels", minimum=80, maximum=1024)
-    crop_size: int = option(128, "side of a training crop, pixels, a multiple of 64", minimum=64, maximum=2048)
-    augment: bool = option(False, "flips, rotations and channel shifts after the crop")
-    aspect_ratio: float = option(1.0, "largest extra stretch of one axis", minimum=1, maximum=4)
-    min_enlarge: float = option(1.0, "largest scale is at least this", minimum=0.1, maximum=8)
-    zoom: float = option(1.0, "largest scale is at least the smallest times this", minimum=1, maximum=8)
-    train_rois: int = option(32, "regions of a training picture that the heads see", minimum=2)
-    batch_size: int = option(8, "pictures a step", minimum=1)
-    steps_per_epoch: int = option(100, "batches an epoch; 0: all pictures once", minimum=0)
-    validation_steps: int = option(5, "batches that the validation losses see", minimum=0)
-    schedule: tuple[Stage, ...] = option(
-        (Stage(1, 1e-3, "heads"), Stage(2, 1e-4)), "stages epochs:learning_rate:layers, epochs as totals"
-    )
+    crop_size: int = 128
+    augment: bool = False
+    aspect_ratio: float = 1.0
+    min_enlarge: float = 1.0
+    zoom: float = 1.0
+    train_rois: int = 32
+    batch_size: int = 8
+    steps_per_epoch: int = 100
+    validation_steps: int = 5
+    schedule: tuple[Stage, ...] = (Stage(1, 1e-3, "heads"), Stage(2, 1e-4))
 
 
 SHAPES_PUBLISHED = ShapesConfig(geometry="library")
@@ -70,38 +66,33 @@ COCO_NAMES = (
 class PhotoConfig(Config):
     """Photographs; the defaults are what the Mask R-CNN library's samples of COCO and the balloons share."""
 
-    min_dim: int = option(800, "shorter side to which rescaling is relative, pixels", minimum=64, maximum=4096)
-    max_dim: int = option(
-        1024, "longer side of a picture that is scaled, at most, pixels, a multiple of 64; 0: no limit", minimum=0
-    )
-    crop_size: int = option(1024, "side of a training crop, pixels, a multiple of 64", minimum=64, maximum=2048)
-    upright: bool = option(True, "of flips and turns only the flip left-right, for pictures that know up from down")
-    aspect_ratio: float = option(1.0, "largest extra stretch of one axis", minimum=1, maximum=4)
-    min_enlarge: float = option(0.1, "largest scale is at least this", minimum=0.1, maximum=8)
-    zoom: float = option(1.0, "largest scale is at least --min-dim's times this", minimum=1, maximum=8)
-    rotation_range: float = option(0.0, "largest rotation, degrees", minimum=0, maximum=180)
-    channel_shift_range: float = option(0.0, "largest shift of a channel, 0-255", minimum=0, maximum=255)
-    max_instances: int = option(100, "objects of a training crop; a random choice where there are more", minimum=1)
-    anchor_scales: tuple[float, ...] = option((32, 64, 128, 256, 512), "anchor sides at strides 4, 8, ..., pixels")
-    add_true_boxes: bool = option(False, "append the true boxes to the proposals in training")
-    fill_negatives: bool = option(False, "use all background regions, not only those that keep the positive ratio")
+    min_dim: int = 800
+    max_dim: int = 1024
+    crop_size: int = 1024
+    upright: bool = True
+    aspect_ratio: float = 1.0
+    min_enlarge: float = 0.1
+    zoom: float = 1.0
+    rotation_range: float = 0.0
+    channel_shift_range: float = 0.0
+    max_instances: int = 100
+    anchor_scales: tuple[float, ...] = (32, 64, 128, 256, 512)
+    add_true_boxes: bool = False
+    fill_negatives: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class CocoConfig(PhotoConfig):
     """COCO's 80 categories; the defaults are those of the library's training on it."""
 
-    name: str = option("coco", "names the run's folder under --logs")
+    name: str = "coco"
     class_names: tuple[str, ...] = option(
         tuple(COCO_NAMES.split(",")), "names of the classes 1, 2, ...; training takes those of the annotations"
     )
     year: Literal["2017", "2014"] = option("2017", "of the annotations")
 
-    steps_per_epoch: int = option(1000, "batches an epoch; 0: all pictures once", minimum=0)
-    schedule: tuple[Stage, ...] = option(
-        (Stage(40, 1e-3, "heads"), Stage(120, 1e-3, "4+"), Stage(160, 1e-4)),
-        "stages epochs:learning_rate:layers, epochs as totals",
-    )
+    steps_per_epoch: int = 1000
+    schedule: tuple[Stage, ...] = (Stage(40, 1e-3, "heads"), Stage(120, 1e-3, "4+"), Stage(160, 1e-4))
     confidence: float = option(
         0.0, "lowest score of a detection; the average precision wants all", minimum=0, maximum=1
     )
@@ -111,15 +102,13 @@ class CocoConfig(PhotoConfig):
 class BalloonConfig(PhotoConfig):
     """Balloons; the defaults are those of the library's sample."""
 
-    name: str = option("balloon", "names the run's folder under --logs")
-    class_names: tuple[str, ...] = option(("balloon",), "names of the classes 1, 2, ...; background is not one")
+    name: str = "balloon"
+    class_names: tuple[str, ...] = ("balloon",)
 
-    augment: bool = option(False, "flips, rotations and channel shifts after the crop")
-    steps_per_epoch: int = option(100, "batches an epoch; 0: all pictures once", minimum=0)
-    schedule: tuple[Stage, ...] = option(
-        (Stage(30, 1e-3, "heads"),), "stages epochs:learning_rate:layers, epochs as totals"
-    )
-    confidence: float = option(0.9, "lowest score of a detection", minimum=0, maximum=1)
+    augment: bool = False
+    steps_per_epoch: int = 100
+    schedule: tuple[Stage, ...] = (Stage(30, 1e-3, "heads"),)
+    confidence: float = 0.9
 
 
 COCO_PUBLISHED = CocoConfig(geometry="library")

@@ -1,6 +1,7 @@
 """Generated pictures of squares, circles and triangles in random colours."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -58,7 +59,7 @@ class ShapesSet:
         """Return the number of pictures."""
         return self.count
 
-    @property
+    @cached_property
     def image_ids(self) -> list[str]:
         """The pictures' names."""
         return [f"{self.part}-{index:05}" for index in range(self.count)]

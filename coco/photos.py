@@ -3,13 +3,14 @@
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from common.errors import InputError
 from common.files import FileTree
-from common.instances import Instances
+from common.instances import Instances, as_indices
 from common.layers import pack_layers
 from common.pictures import decode_picture
 
@@ -55,10 +56,15 @@ class PhotoSet:
         """Return the number of photographs."""
         return len(self.photos)
 
-    @property
+    @cached_property
     def image_ids(self) -> list[str]:
         """The photographs' names."""
         return [photo.image_id for photo in self.photos]
+
+    @property
+    def image_names(self) -> list[str]:
+        """The photographs' names in the tree."""
+        return [photo.name for photo in self.photos]
 
     @property
     def sizes(self) -> np.ndarray:
@@ -106,8 +112,7 @@ class PhotoSet:
 
     def select(self, indices: Sequence[int] | np.ndarray) -> "PhotoSet":
         """Return the set of the photographs at `indices`, (K,) int or (M,) bool, in that order."""
-        indices = np.asarray(indices)
-        order = np.flatnonzero(indices) if indices.dtype == bool else indices.astype(np.intp)
+        order = as_indices(indices)
         return dataclasses.replace(self, photos=[self.photos[i] for i in order.tolist()])
 
 

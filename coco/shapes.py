@@ -17,7 +17,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from coco.config import SHAPES_PUBLISHED, SHAPES_SMALL, ShapesConfig
 from common import engine
-from common.cli import config_of_weights, find_weights, parse_inference_flags, parse_training_flags, run_command
+from common.cli import choose_model, parse_inference_flags, parse_training_flags, run_command
 from common.errors import run_main
 from common.flags import OneLineParser
 
@@ -44,8 +44,7 @@ def train(arguments: Sequence[str]) -> None:
         comparisons = (compare_masks(held_out.load_instances(index), objects) for index, objects in predicted)
         return average_precision(comparisons, range(1, config.num_classes), thresholds=[0.5]).mean
 
-    first = "coco" if flags.preset == "published" else "none"
-    engine.train(config, flags, training, held_out, first=first, rate=rate)
+    engine.train(config, flags, training, held_out, rate=rate)
 
 
 def predict(arguments: Sequence[str]) -> None:
@@ -75,29 +74,16 @@ def _predict(arguments: Sequence[str]) -> tuple[ShapesConfig, "ShapesSet", Mappi
     flags = parse_inference_flags(
         PRESETS, dataset=None, output="submissions/shapes.csv", submission=False, parser=parser, arguments=arguments
     )
-    name = getattr(flags, "name", PRESETS[flags.preset].name)
-    weights = find_weights(flags.weights, flags.logs, [name], "coco/shapes.py train")
-    config = config_of_weights(flags, weights, PRESETS)
+    config, weights = choose_model(flags, PRESETS, "coco/shapes.py train")
 
     from coco.dataset import ShapesSet
-    from common.gallery import DRAWN_SCORE, save_gallery
-    from common.results import RESULT_COLUMNS, read_results
+    from common.gallery import draw_results
 
     count = min(flags.limit or config.validation_pictures, config.validation_pictures)
     pictures = ShapesSet(count, config.min_dim, config.seed, "validation")
-    ids = pictures.image_ids
-    run = (config, weights, pictures, ids, flags.output, engine.prepare_results)
-    engine.predict(*run, columns=RESULT_COLUMNS, num_workers=flags.workers)
-    found = read_results(flags.output, dict.fromkeys(ids, (config.min_dim, config.min_dim)))
-    print(f"wrote {flags.output}: {len(ids)} pictures")
+    found = engine.predict_results(config, weights, pictures, flags.output, num_workers=flags.workers)
     if flags.picture:
-        true = dict(zip(ids, map(pictures.load_instances, range(count)), strict=True))
-        images = zip(ids, map(pictures.load_image, range(count)), strict=True)
-        known = (lambda image_id, _: found[image_id], lambda image_id, _: true[image_id])
-        save_gallery(flags.picture, images, *known, lowest_score=DRAWN_SCORE)
-        print(
-            f"wrote {flags.picture}: overview.png, and each picture with its objects of score {DRAWN_SCORE:g} and more"
-        )
+        draw_results(flags.picture, pictures, found)
     return config, pictures, found
 
 

@@ -15,12 +15,12 @@ class Rescaling:
     """By how much training pictures are rescaled.
 
     Attributes:
-        min_dim: shorter side at the scale of detection, pixels.
-        max_dim: longer side at the scale of detection at most, pixels; 0: no limit.
+        min_dim: shorter side at the usual scale, pixels; detection enlarges to it, too, but never shrinks to it.
+        max_dim: longer side at the usual scale at most, pixels; 0: no limit.
         aspect_ratio: largest extra stretch of one axis, at least 1.
         min_enlarge: the largest scale is at least this.
-        zoom: the largest scale is at least that of detection times this, at least 1.
-        min_zoom: the smallest scale is that of detection times this, at most 1.
+        zoom: the largest scale is at least the usual one times this, at least 1.
+        min_zoom: the smallest scale is the usual one times this, at most 1.
     """
 
     min_dim: int

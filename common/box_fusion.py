@@ -7,37 +7,6 @@ import numpy as np
 
 from common.boxes import box_areas, clip_boxes
 from common.errors import InputError
-from common.tta import View, scaled_shape
-
-
-def invert_view_boxes(boxes: np.ndarray, view: View, image_shape: tuple[int, int]) -> np.ndarray:
-    """Bring boxes found in a view back to the picture's own pixels.
-
-    Args:
-        boxes: (N, 4) float, y1, x1, y2, x2, in the view's pixels.
-        view: what was changed.
-        image_shape: (height, width) of the picture, before the view.
-
-    Returns:
-        (N, 4) float.
-
-    Example:
-        >>> invert_view_boxes(np.array([[0.0, 0.0, 2.0, 3.0]]), View(flip_lr=True, scale_x=2), (10, 20)).tolist()
-        [[0.0, 18.5, 2.0, 20.0]]
-    """
-    turned = np.array(image_shape[:: -1 if view.turns % 2 else 1])
-    boxes = boxes * np.tile(turned / scaled_shape(view, image_shape), 2)
-    height, width = turned.tolist()
-    for _ in range(view.turns % 4):  # a quarter turn clockwise each
-        y1, x1, y2, x2 = boxes.T
-        boxes = np.stack([x1, height - y2, x2, height - y1], axis=1)
-        height, width = width, height
-    y1, x1, y2, x2 = boxes.T
-    if view.flip_ud:
-        y1, y2 = height - y2, height - y1
-    if view.flip_lr:
-        x1, x2 = width - x2, width - x1
-    return np.stack([y1, x1, y2, x2], axis=1)
 
 
 def fuse_boxes(

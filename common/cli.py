@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from common.config import CONFIG_FILE, LAST_WEIGHTS, Config
 from common.errors import InputError
-from common.flags import OneLineParser, add_config_flags, output_file, replace_from_flags
+from common.flags import OneLineParser, add_config_flags, flag_name, output_file, replace_from_flags
 
 C = TypeVar("C", bound=Config)
 SHIPPED_WEIGHTS = "weights.h5"
@@ -62,7 +62,7 @@ def parse_training_flags(
         "--weights",
         metavar="coco|imagenet|last|none|PATH",
         help="what to start from; last: this run's last epoch, else the previous step's "
-        "(default: last where there is one, else coco for the published preset, none for the others)",
+        "(default: last where there is one, else coco where batch norm is frozen, none where --norm is group)",
     )
     parser.add_argument(
         "--exclude",
@@ -161,6 +161,28 @@ def config_of_weights(flags: argparse.Namespace, weights: Path, presets: Mapping
     return adopt_geometry(replace_from_flags(config, flags), weights, flags)
 
 
+def choose_model(flags: argparse.Namespace, presets: Mapping[str, C], script: str) -> tuple[C, Path]:
+    """Return the weights of the run that an inference script's flags name, and their config.
+
+    Args:
+        flags: from `parse_inference_flags`.
+        presets: see `parse_inference_flags`.
+        script: that trains, for the message.
+
+    Raises:
+        InputError: no such file or run.
+    """
+    run = getattr(flags, "name", presets[flags.preset].name)
+    weights = find_weights(flags.weights, flags.logs, [run], script)
+    return config_of_weights(flags, weights, presets), weights
+
+
+def trained_fold(weights: Path, config_class: type[Config]) -> str | None:
+    """Return the fold that was held back when weights were trained; None where no config beside them says so."""
+    beside = weights.parent / CONFIG_FILE
+    return vars(config_class.load(beside))["fold"] if beside.exists() else None
+
+
 def find_weights(name: str, logs: Path, runs: Sequence[str], script: str, *, shipped: Path | None = None) -> Path:
     """Return the weights to predict with.
 
@@ -190,23 +212,26 @@ def find_weights(name: str, logs: Path, runs: Sequence[str], script: str, *, shi
     return found[0]
 
 
-def refuse_among_pictures(flags: argparse.Namespace, folders: Sequence[str], image_names: Iterable[str]) -> None:
+def refuse_among_pictures(
+    flags: argparse.Namespace, source: Path, image_names: Iterable[str], *, folders: Sequence[str] = ()
+) -> None:
     """Refuse outputs in or below a folder that holds pictures of the set, which they could replace, or join.
 
     Args:
-        flags: with `dataset` and `output`.
-        folders: see `parse_inference_flags`.
+        flags: from `parse_inference_flags`.
+        source: the set's folder or archive.
         image_names: of the set's pictures, relative to it.
+        folders: see `parse_inference_flags`.
 
     Raises:
         InputError: there is such an output.
     """
-    root = flags.dataset.resolve()
+    root = source.resolve()
     holding = {(root / name).parent for name in image_names} if root.is_dir() else set()
     for name in ("output", "picture", *folders):
         path = getattr(flags, name)
         if path and not holding.isdisjoint([path.resolve(), *path.resolve().parents]):
-            raise InputError(f"--{name} {path}: lies among the pictures of {flags.dataset}; choose another place")
+            raise InputError(f"--{name} {path}: lies among the pictures of {source}; choose another place")
 
 
 def _add_common_flags(parser: OneLineParser, presets: Mapping[str, Config], dataset: str | None) -> None:
@@ -230,9 +255,12 @@ def _check_limit(flags: argparse.Namespace) -> None:
 
 
 def _check_outputs(flags: argparse.Namespace, folders: Sequence[str]) -> None:
-    """Refuse outputs that would replace each other."""
+    """Refuse outputs that would replace each other, or what is read."""
     places: dict[Path, str] = {}
-    for name in ("output", *folders):
-        path = getattr(flags, name)
-        if path and (other := places.setdefault(path.resolve(), name)) != name:
-            raise InputError(f"--{name} {path}: --{other} is written there; choose another place")
+    for name in ("dataset", "sample_submission", "score", "output", *folders):
+        path = getattr(flags, name, None)
+        if not isinstance(path, Path):  # neither given nor, as `--score` of some scripts, without a value
+            continue
+        other = places.setdefault(path.resolve(), name)
+        if other != name and name in ("output", *folders):
+            raise InputError(f"--{name} {path}: that is the place of --{flag_name(other)}; choose another one")

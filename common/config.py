@@ -46,8 +46,16 @@ class Stage:
 class Config:
     """Every figure of a training run and of its inference; the defaults are those of the Mask R-CNN library.
 
-    A competition subclasses it and changes defaults; an experiment is an instance.
+    A competition subclasses it and changes defaults, whose meaning and range stay; an experiment is an instance.
     """
+
+    def __init_subclass__(cls) -> None:
+        """Turn bare new defaults into fields before `dataclass` looks at them."""
+        super().__init_subclass__()
+        inherited = {spec.name: spec.metadata for spec in dataclasses.fields(cls)}
+        for name in cls.__dict__.keys() & inherited.keys():
+            if not isinstance(cls.__dict__[name], dataclasses.Field):
+                setattr(cls, name, field(default=cls.__dict__[name], metadata=inherited[name]))
 
     name: str = option("run", "names the run's folder under --logs")
     seed: int = option(123, "seed of every random choice", minimum=0, maximum=2**32 - 1)

@@ -48,7 +48,8 @@ class BatchLoader:
     Args:
         dataset: where pictures come from.
         config: crop, augmentation and batch sizes, seed.
-        training: rebalance and augment as the config says; otherwise pictures are only rescaled and cropped.
+        training: rebalance, choose crops and augment as the config says; otherwise pictures are only rescaled and
+            cropped.
         change: what `config.augment` does after the crop; flips, rotations and channel shifts by default.
     """
 
@@ -108,7 +109,7 @@ class BatchLoader:
         image, layers = self.dataset.load_image(index), self.dataset.load_label_layers(index)
         if self.config.stretch_contrast:
             image = stretch_contrast(image)
-        drawn = (self._draw_crop(image, layers, rng) for _ in range(self.config.crop_draws))
+        drawn = (self._draw_crop(image, layers, rng) for _ in range(self.config.crop_draws if self.training else 1))
         crop, crop_layers, (labels, boxes, owners) = max(drawn, key=lambda one: len(one[2][0]))
         if self.training and self.config.augment and self.config.recolour and rng.random() < self.config.recolour:
             crop = recolour(crop, rng)

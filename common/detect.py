@@ -76,17 +76,8 @@ class _Detecting(keras.Model):
         self.model = model
 
     def call(self, inputs: Mapping) -> dict:
-        atlas, proposals = self.model.propose(inputs["images"])
-        boxes, scores, class_ids, counts = self.model.detect(atlas, proposals, inputs["windows"])
-        regions = self.model.mask_regions(boxes, inputs["images"])
-        return {
-            "boxes": boxes,
-            "scores": scores,
-            "class_ids": class_ids,
-            "counts": counts,
-            "mask_boxes": regions,
-            "mask_probs": self._mask_probs(atlas, regions, class_ids, counts),
-        }
+        atlas, found = self.model.find(inputs["images"], inputs["windows"])
+        return found | {"mask_probs": self._mask_probs(atlas, found["mask_boxes"], found["class_ids"], found["counts"])}
 
     def _mask_probs(self, atlas, boxes, class_ids, counts):
         """Return mask probabilities, (rounds, B, `MASKS_AT_ONCE`, S, S) float32; those of no use are zeros."""

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from common.dataset import TrainingSet
     from common.detect import Detector
     from common.detections import Paintable
-    from common.predict import Pictures
+    from common.instances import Instances
+    from common.predict import Pictures, SizedPictures
 
 Found: TypeAlias = "Iterator[tuple[int, Paintable]]"  # a picture's index in its set, and what was found in it
 
@@ -40,7 +41,6 @@ def train(
     held_out: "TrainingSet | None" = None,
     *,
     previous: str | None = None,
-    first: str = "none",
     rate: Callable[[Found], float] | None = None,
     change: "Change | None" = None,
 ) -> None:
@@ -51,14 +51,14 @@ def train(
         flags: from `parse_training_flags`.
         training: pictures to learn from.
         held_out: pictures to watch; none where it is empty, too.
-        previous: see `load_start`.
-        first: see `load_start`.
+        previous: see `find_start`.
         rate: from what was found in some of the held-out pictures to the run's score, higher is better.
         change: see `BatchLoader`.
     """
     from common.start import find_start, seen_pictures
 
-    start = find_start(flags.weights, flags.logs, config.name, previous=previous, first=first)
+    folder = flags.logs / config.name
+    start = find_start(flags.weights, flags.logs, config, previous=previous)
     config = _as_trained(config, flags, start)
 
     from common.dataset import BatchLoader
@@ -67,16 +67,13 @@ def train(
 
     watched = held_out if held_out is not None and len(held_out.image_ids) else None
     model = MaskRCNN(config)
-    resume = load_start(
-        model, flags.weights, flags.logs, config.name, previous=previous, first=first, exclude=flags.exclude
-    )
     fit(
         model,
         config,
         BatchLoader(training, config, training=True, change=change),
         BatchLoader(watched, config, training=False) if watched else None,
-        flags.logs / config.name,
-        resume=resume,
+        folder,
+        resume=load_start(model, start, folder, exclude=flags.exclude),
         seen=seen_pictures(start.parent) if start else (),
         score=_scorer(model, watched, rate) if watched and rate else None,
     )
@@ -126,6 +123,28 @@ def predict(
         num_workers=num_workers,
         columns=columns or COLUMNS,
     )
+
+
+def predict_results(
+    config: Config, weights: Path, pictures: "SizedPictures", output: Path, *, num_workers: int = 0
+) -> "dict[str, Instances]":
+    """Predict a set into a CSV of every object with its class, score and mask, and return them by picture.
+
+    Args:
+        config: of the model.
+        weights: of the model.
+        pictures: the set.
+        output: the CSV; its columns are `common.results.RESULT_COLUMNS`.
+        num_workers: processes beside this one.
+    """
+    from common.results import RESULT_COLUMNS, read_results
+
+    ids = pictures.image_ids
+    run = (config, weights, pictures, ids, output, prepare_results)
+    predict(*run, num_workers=num_workers, columns=RESULT_COLUMNS)
+    print(f"wrote {output}: {len(ids)} pictures")
+    shapes = [(height, width) for height, width in pictures.sizes.tolist()]
+    return read_results(output, dict(zip(ids, shapes, strict=True)))
 
 
 def prepare_results(detector: "Detector", config: Config) -> tuple[Callable, Callable]:

@@ -28,17 +28,9 @@ class Inference(keras.Model):
 
     def call(self, inputs: Mapping) -> dict:
         """Return the objects."""
-        features, proposals = self.model.propose(inputs["images"])
-        corners, scores, class_ids, counts = self.model.detect(features, proposals, inputs["windows"])
-        regions = self.model.mask_regions(corners, inputs["images"])
-        return {
-            "boxes": self.model.half_open(corners),
-            "scores": scores,
-            "class_ids": class_ids,
-            "counts": counts,
-            "mask_boxes": self.model.half_open(regions),
-            "mask_probs": self.model.segment(features, regions, class_ids),
-        }
+        atlas, found = self.model.find(inputs["images"], inputs["windows"])
+        half_open = {name: self.model.half_open(found[name]) for name in ("boxes", "mask_boxes")}
+        return found | half_open | {"mask_probs": self.model.segment(atlas, found["mask_boxes"], found["class_ids"])}
 
 
 def export_model(model: MaskRCNN, path: Path) -> None:

@@ -1,7 +1,8 @@
 """Pictures with their objects drawn in, as files, and an overview of the first ones."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -11,6 +12,51 @@ from common.visualize import draw_comparison, draw_instances, make_overview
 
 NUM_OVERVIEW = 6
 DRAWN_SCORE = 0.5  # lowest one for the eye, where the average precision wants unsure objects, too
+
+
+class DrawnPictures(Protocol):
+    """A set of pictures whose objects may be known, numbered 0 to N - 1."""
+
+    @property
+    def image_ids(self) -> Sequence[str]:
+        """The pictures' names."""
+
+    def load_image(self, index: int) -> np.ndarray:
+        """Return a picture, (H, W, 3) uint8."""
+
+    def load_instances(self, index: int) -> Instances:
+        """Return its true objects."""
+
+
+def draw_results(
+    folder: Path,
+    pictures: DrawnPictures,
+    found: Mapping[str, Instances],
+    *,
+    truth: bool = True,
+    kind: str = "objects",
+    lowest_score: float = DRAWN_SCORE,
+) -> None:
+    """Write the pictures of a set with what was found in them, see `save_gallery`, and say so.
+
+    Args:
+        folder: is made where it is missing.
+        pictures: the set.
+        found: the objects of each picture by its id.
+        truth: the set's own objects are known.
+        kind: what the objects are, for the message.
+        lowest_score: of an object that is drawn.
+    """
+    rows = {image_id: row for row, image_id in enumerate(pictures.image_ids)}
+    save_gallery(
+        folder,
+        ((image_id, pictures.load_image(row)) for image_id, row in rows.items()),
+        lambda image_id, _: found[image_id],
+        (lambda image_id, _: pictures.load_instances(rows[image_id])) if truth else None,
+        lowest_score=lowest_score,
+    )
+    of_score = f" of score {lowest_score:g} and more" if lowest_score else ""
+    print(f"wrote {folder}: overview.png, and each picture with its {kind}{of_score}")
 
 
 def save_gallery(

@@ -9,6 +9,17 @@ import numpy as np
 from common.boxes import label_boxes
 
 
+def as_indices(indices: np.ndarray | Sequence[int]) -> np.ndarray:
+    """Return which entries are meant by indices, (K,) int, or by a mask, (N,) bool: (K,) int64.
+
+    Example:
+        >>> as_indices([2, 0]).tolist(), as_indices(np.array([True, False, True])).tolist()
+        ([2, 0], [0, 2])
+    """
+    indices = np.asarray(indices)
+    return np.flatnonzero(indices) if indices.dtype == bool else indices.astype(np.int64)
+
+
 @dataclass(frozen=True, eq=False)
 class Instances:
     """The objects of one picture; every field has N entries, and N = 0 is an ordinary value.
@@ -38,8 +49,7 @@ class Instances:
 
     def select(self, indices: np.ndarray | Sequence[int]) -> "Instances":
         """Return the objects at `indices`, (K,) int or (N,) bool, in that order."""
-        indices = np.asarray(indices)
-        order = np.flatnonzero(indices) if indices.dtype == bool else indices.astype(np.intp)
+        order = as_indices(indices)
         masks = [self.masks[i] for i in order.tolist()]
         return Instances(self.boxes[order], masks, self.class_ids[order], self.scores[order])
 

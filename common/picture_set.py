@@ -9,7 +9,7 @@ import numpy as np
 
 from common.errors import InputError
 from common.files import FileTree
-from common.instances import Instances, Sample
+from common.instances import Instances, Sample, as_indices
 from common.label_index import LabelIndex, PictureFiles, open_index
 from common.pictures import decode_picture
 from common.usable import refuse_or_report
@@ -89,8 +89,7 @@ class PictureSet:
 
     def select(self, indices: Sequence[int] | np.ndarray) -> "PictureSet":
         """Return the set of the pictures at `indices`, (K,) int or (N,) bool, in that order; `left_out` is empty."""
-        indices = np.asarray(indices)
-        order = np.flatnonzero(indices) if indices.dtype == bool else indices.astype(np.intp)
+        order = as_indices(indices)
         image_ids, image_names = ([names[i] for i in order] for names in (self.image_ids, self.image_names))
         rows = self.rows[order]
         return dataclasses.replace(self, image_ids=image_ids, image_names=image_names, rows=rows, left_out=())
@@ -116,6 +115,8 @@ def open_picture_set(
     Raises:
         InputError: no pictures; an unusable picture, and `skip_bad` is off; nothing but unusable pictures.
     """
+    if not pictures:
+        raise InputError(f"{tree.path}: no pictures found")
     index = open_index(tree, pictures, cache, report)
     refuse_or_report(index.problems, str(tree.path), skip_bad=skip_bad, report=report)
     _report_masks(tree, index, report)

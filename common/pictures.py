@@ -1,7 +1,7 @@
 """Pictures and masks from files of any usual kind, as RGB with 8 bits and as bool; pictures to files."""
 
 import io
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import cv2
 import numpy as np
@@ -10,6 +10,16 @@ from PIL import Image, UnidentifiedImageError
 from common.dicom import decode_dicom, is_dicom
 from common.errors import InputError
 from common.files import written_aside
+
+
+def is_picture(path: PurePosixPath) -> bool:
+    """Say whether a file's name ends as that of a picture.
+
+    Example:
+        >>> is_picture(PurePosixPath("a/B.TIF")), is_picture(PurePosixPath("a/b.csv"))
+        (True, False)
+    """
+    return path.suffix.lower() in {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"}
 
 
 def decode_picture(data: bytes, name: str) -> np.ndarray:

@@ -1,6 +1,7 @@
 """From detections to the masks of a submission; runs in worker processes."""
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 
 from common.detections import Paintable
 from common.instances import Instances, SoftInstances
@@ -11,96 +12,81 @@ from common.rle import encode_instances
 from common.tta import View, invert_crops, invert_view
 
 
-def separate(
-    detections: Paintable,
-    mask_threshold: float,
-    *,
-    dilation: bool = False,
-    published: bool = False,
-    largest_share: float = 1.0,
-) -> Instances:
+@dataclass(frozen=True)
+class Masking:
+    """How detections become masks without common pixels.
+
+    Attributes:
+        threshold: a pixel belongs to the mask from this probability on.
+        largest_share: see `suppress_covered`; applied to what a look finds before all else.
+        published: see `remove_overlaps` and `merge_views`.
+        dilation: grow each mask of a single prediction by one step of binary dilation.
+        majority: merge views by `elect_instances` instead of `merge_views`.
+    """
+
+    threshold: float
+    _: KW_ONLY
+    largest_share: float = 1.0
+    published: bool = False
+    dilation: bool = False
+    majority: bool = False
+
+
+def separate(detections: Paintable, masking: Masking) -> Instances:
     """Turn a single prediction into objects without common pixels; a contested pixel goes to the higher score.
 
     Args:
         detections: of the whole picture.
-        mask_threshold: a pixel belongs to the mask from this probability on.
-        dilation: grow each mask by one step of binary dilation first.
-        published: see `remove_overlaps`.
-        largest_share: see `suppress_covered`; applied first.
+        masking: how.
 
     Source: the 2018 Data Science Bowl's third place, its single prediction.
     """
-    instances = suppress_covered(detections.paint(mask_threshold), largest_share)
-    if dilation:
+    instances = suppress_covered(detections.paint(masking.threshold), masking.largest_share)
+    if masking.dilation:
         instances = dilate(instances, detections.image_shape)
-    return drop_empty(remove_overlaps(instances, priorities=instances.scores, published=published))
+    return drop_empty(remove_overlaps(instances, priorities=instances.scores, published=masking.published))
 
 
 def merge(
-    predictions: Sequence[tuple[View, Sequence[int], Paintable]],
-    image_shape: tuple[int, int],
-    mask_threshold: float,
-    *,
-    published: bool = False,
-    majority: bool = False,
-    largest_share: float = 1.0,
+    predictions: Sequence[tuple[View, Sequence[int], Paintable]], image_shape: tuple[int, int], masking: Masking
 ) -> Instances:
     """Merge what was found in the distinct views of a picture.
 
     Args:
         predictions: a view, the places at which it stands among all views, and what was found in it.
         image_shape: (height, width) of the picture.
-        mask_threshold: a pixel belongs to the mask from this probability on.
-        published: see `merge_views`.
-        majority: by `elect_instances` instead of `merge_views`.
-        largest_share: see `suppress_covered`; applied to each view.
+        masking: how.
     """
-    if majority:
-        return _merge_by_majority(predictions, image_shape, mask_threshold, largest_share)
+    if masking.majority:
+        return _merge_by_majority(predictions, image_shape, masking)
     by_place: dict[int, Instances] = {}
     for view, places, detections in predictions:
-        instances = suppress_covered(detections.paint(mask_threshold), largest_share)
+        instances = suppress_covered(detections.paint(masking.threshold), masking.largest_share)
         by_place |= dict.fromkeys(places, drop_empty(invert_view(instances, view, image_shape)))
-    return merge_views([by_place[place] for place in sorted(by_place)], published=published)
+    return merge_views([by_place[place] for place in sorted(by_place)], published=masking.published)
 
 
 def _merge_by_majority(
-    predictions: Sequence[tuple[View, Sequence[int], Paintable]],
-    image_shape: tuple[int, int],
-    mask_threshold: float,
-    largest_share: float,
+    predictions: Sequence[tuple[View, Sequence[int], Paintable]], image_shape: tuple[int, int], masking: Masking
 ) -> Instances:
     by_place: dict[int, SoftInstances] = {}
     for view, places, detections in predictions:
-        soft = detections.paint_soft(mask_threshold)
-        soft = soft.select(find_uncovered(soft.cut(mask_threshold), largest_share))
+        soft = detections.paint_soft(masking.threshold)
+        soft = soft.select(find_uncovered(soft.cut(masking.threshold), masking.largest_share))
         boxes, probs = invert_crops(soft.boxes, soft.probs, view, image_shape)
         by_place |= dict.fromkeys(places, SoftInstances(boxes, probs, soft.scores))
-    elected = elect_instances([by_place[place] for place in sorted(by_place)], mask_threshold)
-    elected = suppress_covered(elected, largest_share)
+    elected = elect_instances([by_place[place] for place in sorted(by_place)], masking.threshold)
+    elected = suppress_covered(elected, masking.largest_share)
     return drop_empty(remove_overlaps(elected, priorities=elected.scores))
 
 
-def separated_runs(
-    detections: Paintable, mask_threshold: float, dilation: bool, published: bool, largest_share: float = 1.0
-) -> list[str]:
+def separated_runs(detections: Paintable, masking: Masking) -> list[str]:
     """Return the run lengths of `separate`, one string an object."""
-    instances = separate(
-        detections, mask_threshold, dilation=dilation, published=published, largest_share=largest_share
-    )
-    return encode_instances(instances, detections.image_shape)
+    return encode_instances(separate(detections, masking), detections.image_shape)
 
 
 def merged_runs(
-    predictions: Sequence[tuple[View, Sequence[int], Paintable]],
-    image_shape: tuple[int, int],
-    mask_threshold: float,
-    published: bool,
-    majority: bool = False,
-    largest_share: float = 1.0,
+    predictions: Sequence[tuple[View, Sequence[int], Paintable]], image_shape: tuple[int, int], masking: Masking
 ) -> list[str]:
     """Return the run lengths of `merge`, one string an object."""
-    instances = merge(
-        predictions, image_shape, mask_threshold, published=published, majority=majority, largest_share=largest_share
-    )
-    return encode_instances(instances, image_shape)
+    return encode_instances(merge(predictions, image_shape, masking), image_shape)

@@ -37,6 +37,14 @@ class Pictures(Protocol):
         """Return a text that changes when the pictures change."""
 
 
+class SizedPictures(Pictures, Protocol):
+    """A set of pictures of known sizes."""
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """(N, 2) int, height and width, pixels."""
+
+
 class FiledPictures(Pictures, Protocol):
     """A set of pictures in files, some of which may be unusable."""
 

@@ -145,7 +145,7 @@ def parse_runs(texts: Sequence[str], num_pixels: int) -> Runs:
     return runs
 
 
-_LARGEST = np.iinfo(np.int64).max
+_LARGEST = 2**62 - 1  # so that a start and a length can be added
 
 
 def _parse_numbers(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -154,15 +154,18 @@ def _parse_numbers(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     if joined and not joined.encode().translate(None, delete=b"0123456789 "):
         numbers = np.fromstring(joined, dtype=np.int64, sep=" ")
         counts = np.array([text.count(" ") + 1 for text in texts], dtype=np.int64)
-        # Unless single spaces part all numbers, the counts are too high; too large a number becomes the largest.
-        if counts.sum() == len(numbers) and numbers.max() < _LARGEST:
+        # Unless single spaces part all numbers, the counts are too high; a number beyond 64 bits becomes the largest.
+        if counts.sum() == len(numbers) and numbers.max() <= _LARGEST:
             return numbers, counts
     tokens = [text.split() for text in texts]
     counts = np.array([len(words) for words in tokens], dtype=np.int64)
     try:
-        return np.array(list(map(int, chain.from_iterable(tokens))), dtype=np.int64), counts
+        numbers = np.array(list(map(int, chain.from_iterable(tokens))), dtype=np.int64)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"runs are whole numbers: {error}") from None
+    if numbers.max(initial=0) > _LARGEST:
+        raise ValueError(f"{numbers.max()} is past the end of any picture")
+    return numbers, counts
 
 
 def _check_runs(runs: Runs, num_pixels: int) -> None:

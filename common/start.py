@@ -17,27 +17,28 @@ from common.weights_file import read_geometry
 C = TypeVar("C", bound=Config)
 
 
-def find_start(weights: str | None, logs: Path, name: str, *, previous: str | None, first: str = "none") -> Path | None:
+def find_start(weights: str | None, logs: Path, config: Config, *, previous: str | None = None) -> Path | None:
     """Return the weights that a run starts from, its own last ones where it has begun; None: from nothing.
 
     Args:
         weights: "coco", "imagenet", "last", "none" or a path: what a run starts from that has not begun. "last" is
-            the previous step's last epoch. None: "last", or `first` where there is no step before.
+            the previous step's last epoch. None: "last"; where there is no step before "coco" for a network whose
+            batch norm is frozen, which could not learn it, else "none".
         logs: folder of all runs.
-        name: of this run.
+        config: of the run.
         previous: name of the step before, if any.
-        first: what a run starts from that has no step before.
 
     Raises:
         InputError: nothing there to start from.
     """
-    if (logs / name / STATE_FILE).exists():
-        return logs / name / LAST_WEIGHTS
-    weights = weights or ("last" if previous else first)
+    folder = logs / config.name
+    if (folder / STATE_FILE).exists():
+        return folder / LAST_WEIGHTS
+    weights = weights or ("last" if previous else "coco" if config.norm == "frozen_batch" else "none")
     if weights == "none":
         return None
     if weights == "last" and previous is None:
-        raise InputError(f"{logs / name}: no run to go on with; start one with --weights coco, none or a file")
+        raise InputError(f"{folder}: no run to go on with; start one with --weights coco, none or a file")
     if weights in ("coco", "imagenet"):
         return find_published_weights(weights, [Path(), logs], cache_folder())
     return logs / str(previous) / LAST_WEIGHTS if weights == "last" else Path(weights)

@@ -28,7 +28,7 @@ class SubmissionWriter:
     Args:
         path: the CSV to write.
         image_ids: every picture, in the order of the rows.
-        fingerprint: whatever the rows depend on (weights, settings, version), as one line.
+        fingerprint: whatever the rows depend on (weights, settings, pictures), as one line.
         columns: of the CSV; the first is the picture's id.
 
     Raises:

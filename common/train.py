@@ -21,7 +21,7 @@ from common.models.mask_rcnn import MaskRCNN
 from common.optimize import build_optimizer, learning_rate_at, set_trainable
 from common.parallel import map_in_order
 from common.run_log import EventLog, append_epoch, drop_epochs_after, read_epochs
-from common.start import find_start, seen_pictures
+from common.start import seen_pictures
 from common.weights import load_weights, save_weights
 from common.weights_file import is_ours
 
@@ -88,44 +88,28 @@ def fit(
     run.train()
 
 
-def load_start(
-    model: MaskRCNN,
-    weights: str | None,
-    logs: Path,
-    name: str,
-    *,
-    previous: str | None,
-    first: str = "none",
-    exclude: Sequence[str] = (),
-) -> bool:
+def load_start(model: MaskRCNN, start: Path | None, folder: Path, *, exclude: Sequence[str] = ()) -> bool:
     """Load what a run starts from, and say whether it goes on from its own last state.
 
     Where the weights are not this project's, layers that they lack or have in another shape are left as they are.
 
     Args:
         model: takes the weights.
-        weights: see `find_start`.
-        logs: folder of all runs.
-        name: of this run.
-        previous: name of the step before, if any.
-        first: see `find_start`.
+        start: from `find_start`.
+        folder: of the run.
         exclude: see `load_weights`; then all else is loaded as far as it fits.
-
-    Raises:
-        InputError: nothing there to start from.
     """
-    path = find_start(weights, logs, name, previous=previous, first=first)
-    if (logs / name / STATE_FILE).exists():
-        print(f"{logs / name}: going on after {_progress(model, logs / name)}; another --logs starts anew")
+    if (folder / STATE_FILE).exists():
+        print(f"{folder}: going on after {_progress(model, folder)}; another --logs starts anew")
         return True
-    if path is None:
+    if start is None:
         if model.config.norm == "frozen_batch":
             print("careful: a frozen batch norm hardly learns from nothing; --norm group does")
         return False
-    for line in load_weights(model, path, partial=bool(exclude) or not is_ours(path), exclude=exclude):
+    for line in load_weights(model, start, partial=bool(exclude) or not is_ours(start), exclude=exclude):
         print(f"not loaded: {line}")
-    goes_on = path == logs / str(previous) / LAST_WEIGHTS
-    print(f"starting from {path}" + (f", after {_progress(model, path.parent)}" if goes_on else ""))
+    of_a_run = start.name == LAST_WEIGHTS and (start.parent / LOG_FILE).exists()
+    print(f"starting from {start}" + (f", after {_progress(model, start.parent)}" if of_a_run else ""))
     return False
 
 

@@ -129,18 +129,29 @@ def invert_crops(
         (N, 4) int32 and N contiguous arrays; one that the nearest neighbour misses has no pixels.
     """
     boxes, crops = _resize_nearest(boxes, crops, scaled_shape(view, image_shape), _turned_shape(view, image_shape))
-    turns = -view.turns % 4
-    # A turn is a transposition and a flip.
-    transposed, flip_ud, flip_lr = turns % 2 == 1, view.flip_ud ^ (turns in (1, 2)), view.flip_lr ^ (turns in (2, 3))
-    height, width = image_shape
-    if transposed:
-        boxes = boxes[:, [1, 0, 3, 2]]
-    if flip_ud:
-        boxes = np.abs(boxes[:, [2, 1, 0, 3]] - [height, 0, height, 0])
-    if flip_lr:
-        boxes = np.abs(boxes[:, [0, 3, 2, 1]] - [0, width, 0, width])
+    transposed, flip_ud, flip_lr = _steps_back(view)
     flips = (slice(None, None, -1 if flip_ud else 1), slice(None, None, -1 if flip_lr else 1))
-    return boxes, [np.ascontiguousarray((crop.T if transposed else crop)[flips]) for crop in crops]
+    crops = [np.ascontiguousarray((crop.T if transposed else crop)[flips]) for crop in crops]
+    return _turn_back(boxes, view, image_shape), crops
+
+
+def invert_boxes(boxes: np.ndarray, view: View, image_shape: tuple[int, int]) -> np.ndarray:
+    """Bring boxes found in a view back to the picture's own pixels.
+
+    Args:
+        boxes: (N, 4) float, y1, x1, y2, x2, in the view's pixels.
+        view: what was changed.
+        image_shape: (height, width) of the picture, before the view.
+
+    Returns:
+        (N, 4) float.
+
+    Example:
+        >>> invert_boxes(np.array([[0.0, 0.0, 2.0, 3.0]]), View(flip_lr=True, scale_x=2), (10, 20)).tolist()
+        [[0.0, 18.5, 2.0, 20.0]]
+    """
+    scale = np.array(_turned_shape(view, image_shape)) / scaled_shape(view, image_shape)
+    return _turn_back(boxes * np.tile(scale, 2), view, image_shape)
 
 
 def scaled_shape(view: View, image_shape: tuple[int, int]) -> tuple[int, int]:
@@ -201,6 +212,25 @@ def distinct_views(
         key = (corners.tobytes(), scaled_shape(view, image_shape), i if draws else -1)
         groups.setdefault(key, (view, []))[1].append(i)
     return list(groups.values())
+
+
+def _steps_back(view: View) -> tuple[bool, bool, bool]:
+    """Return whether a transposition, then a flip up-down, then one left-right undo a view's flips and turns."""
+    turns = -view.turns % 4
+    return turns % 2 == 1, view.flip_ud ^ (turns in (1, 2)), view.flip_lr ^ (turns in (2, 3))
+
+
+def _turn_back(boxes: np.ndarray, view: View, image_shape: tuple[int, int]) -> np.ndarray:
+    """Undo a view's flips and turns on boxes (N, 4) of the turned picture."""
+    transposed, flip_ud, flip_lr = _steps_back(view)
+    height, width = image_shape
+    if transposed:
+        boxes = boxes[:, [1, 0, 3, 2]]
+    if flip_ud:
+        boxes = np.array([height, 0, height, 0]) + boxes[:, [2, 1, 0, 3]] * [-1, 1, -1, 1]
+    if flip_lr:
+        boxes = np.array([0, width, 0, width]) + boxes[:, [0, 3, 2, 1]] * [1, -1, 1, -1]
+    return boxes
 
 
 def _turned_shape(view: View, image_shape: tuple[int, int]) -> tuple[int, int]:

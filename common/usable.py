@@ -1,7 +1,7 @@
 """Looking through a set before work begins: what cannot be used is refused, or reported and left out."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -12,6 +12,28 @@ from common.parallel import map_in_order
 
 Item = TypeVar("Item")
 Facts = TypeVar("Facts")
+
+
+def sorted_by_id(
+    items: Iterable[Item], image_id: Callable[[Item], str], name: Callable[[Item], object], source: str
+) -> list[Item]:
+    """Sort the items of a set by id.
+
+    Args:
+        items: such as the names of the files of a picture.
+        image_id: returns an item's id.
+        name: returns an item's picture, for messages.
+        source: the set, for messages.
+
+    Raises:
+        InputError: two items have one id.
+    """
+    by_id: dict[str, Item] = {}
+    for item in items:
+        other = by_id.setdefault(image_id(item), item)
+        if other is not item:
+            raise InputError(f"{source}: {name(other)} and {name(item)} have one name; rename or remove one of them")
+    return [by_id[key] for key in sorted(by_id)]
 
 
 def read_usable(

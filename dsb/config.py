@@ -2,35 +2,34 @@
 
 import re
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from common.config import Config, Stage, option
 from common.errors import InputError
 from common.recipe import from_nothing
+
+if TYPE_CHECKING:
+    from common.postprocess import Masking
 
 
 @dataclass(frozen=True, kw_only=True)
 class DSBConfig(Config):
     """Nuclei, one class; the defaults are the published run's, its first step."""
 
-    name: str = option("001", "names the run's folder under --logs")
-    class_names: tuple[str, ...] = option(("nucleus",), "names of the classes 1, 2, ...; background is not one")
+    name: str = "001"
+    class_names: tuple[str, ...] = ("nucleus",)
     fold: str = option(
         "all",
         "kept for validation: a fold, 0 to 4, or all pictures of a size, such as 256x320; all: train on everything",
     )
 
-    add_true_boxes: bool = option(False, "append the true boxes to the proposals in training")
-    fill_negatives: bool = option(False, "use all background regions, not only those that keep the positive ratio")
-    train_rois: int = option(600, "regions of a training picture that the heads see", minimum=2)
-    schedule: tuple[Stage, ...] = option(
-        (Stage(30, 1e-3), Stage(50, 1e-4), Stage(75, 1e-3 / 30)), "stages epochs:learning_rate:layers, epochs as totals"
-    )
-    confidence: float = option(0.9, "lowest score of a detection", minimum=0, maximum=1)
-    detection_nms_threshold: float = option(
-        0.2, "detections that overlap a better one more are dropped", minimum=0, maximum=1
-    )
-    max_detections: int = option(512, "detections of a picture, or of a tile", minimum=1)
+    add_true_boxes: bool = False
+    fill_negatives: bool = False
+    train_rois: int = 600
+    schedule: tuple[Stage, ...] = (Stage(30, 1e-3), Stage(50, 1e-4), Stage(75, 1e-3 / 30))
+    confidence: float = 0.9
+    detection_nms_threshold: float = 0.2
+    max_detections: int = 512
     mask_nms_threshold: float = option(
         1.0,
         "a detection that shares more than this part of the smaller mask with a better one is dropped; 1: none",
@@ -48,6 +47,24 @@ class DSBConfig(Config):
         super().__post_init__()
         if not re.fullmatch(r"[0-4]|all|\d{1,9}x\d{1,9}", self.fold):
             raise InputError(f"--fold {self.fold}: give 0 to 4, all, or height x width, such as 256x320")
+
+
+def masking_of(config: DSBConfig, *, published: bool = False) -> "Masking":
+    """Return how an experiment makes masks of detections.
+
+    Args:
+        config: the experiment.
+        published: resolve overlaps as the published code does.
+    """
+    from common.postprocess import Masking  # OpenCV loads for a while
+
+    return Masking(
+        config.mask_threshold,
+        largest_share=config.mask_nms_threshold,
+        published=published,
+        dilation=config.dilation,
+        majority=config.tta == "majority",
+    )
 
 
 # The geometry is not a default of the class: a config.json from before there was a choice means the aligned one.
@@ -78,7 +95,7 @@ SMALL = from_nothing(
     dilation=False,  # masks of aligned regions are not too small
 )
 
-# The same recipe in the published sizes, for 25 minutes on a large GPU.
+# The same recipe with ResNet-50, heads of full width and crops of 512 pixels, for 25 minutes on a large GPU.
 GPU = replace(
     SMALL,
     trunk="resnet50",

@@ -16,9 +16,8 @@ from common.errors import InputError
 from common.files import open_tree, written_aside
 from common.label_index import PictureFiles
 from common.picture_set import PictureSet, open_picture_set
-from common.pictures import encode_png
-
-SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"}
+from common.pictures import encode_png, is_picture
+from common.usable import sorted_by_id
 
 
 def load_dataset(
@@ -91,20 +90,20 @@ def find_pictures(names: Sequence[str], source: str, *, masks: bool = True) -> l
     found: dict[str, dict[str, list[str]]] = defaultdict(lambda: {"images": [], "masks": [], "labels": []})
     for name in sorted(names):
         path = PurePosixPath(name)
-        if len(path.parts) >= 3 and path.parts[-2] in ("images", "masks", "labels") and _is_picture(path):
+        if len(path.parts) >= 3 and path.parts[-2] in ("images", "masks", "labels") and is_picture(path):
             found[str(path.parents[1])][path.parts[-2]].append(name)
     pictures = [_picture_files(folder, files, source) for folder, files in found.items()]
     if not found:
         truth = {"masks", "labels"}
-        loose = [path for path in map(PurePosixPath, names) if _is_picture(path) and truth.isdisjoint(path.parts)]
+        loose = [path for path in map(PurePosixPath, names) if is_picture(path) and truth.isdisjoint(path.parts)]
         pictures = [PictureFiles(path.stem, str(path)) for path in loose]
     if not masks:
         pictures = [PictureFiles(picture.image_id, picture.image_name) for picture in pictures]
-    return _sorted_by_id(pictures, source)
-
-
-def _is_picture(path: PurePosixPath) -> bool:
-    return path.suffix.lower() in SUFFIXES
+    if not pictures:
+        raise InputError(
+            f"{source}: no pictures found; give a folder or archive that holds some, or <id>/images/<id>.png"
+        )
+    return sorted_by_id(pictures, lambda picture: picture.image_id, lambda picture: picture.image_name, source)
 
 
 def _picture_files(folder: str, files: Mapping[str, Sequence[str]], source: str) -> PictureFiles:
@@ -118,18 +117,3 @@ def _picture_files(folder: str, files: Mapping[str, Sequence[str]], source: str)
     image_id = PurePosixPath(folder).name
     image_name = files["images"][0] if files["images"] else f"{folder}/images/{image_id}.png"
     return PictureFiles(image_id, image_name, tuple(files["masks"]), "".join(files["labels"]))
-
-
-def _sorted_by_id(pictures: Sequence[PictureFiles], source: str) -> list[PictureFiles]:
-    if not pictures:
-        raise InputError(
-            f"{source}: no pictures found; give a folder or archive that holds some, or <id>/images/<id>.png"
-        )
-    by_id: dict[str, PictureFiles] = {}
-    for picture in pictures:
-        other = by_id.setdefault(picture.image_id, picture)
-        if other is not picture:
-            raise InputError(
-                f"{source}: {other.image_name} and {picture.image_name} have one id; leave out one of them"
-            )
-    return [by_id[image_id] for image_id in sorted(by_id)]

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from common.cli import config_of_weights, find_weights, parse_inference_flags, refuse_among_pictures
+from common.cli import (
+    config_of_weights,
+    find_weights,
+    parse_inference_flags,
+    refuse_among_pictures,
+    trained_fold,
+)
 from common.engine import Prepare, predict
 from common.errors import InputError
 from common.flags import OneLineParser
@@ -62,7 +68,7 @@ def infer(
     print(f"weights {weights}")
     _warn_of_trained_pictures(flags, weights)
     pictures, image_ids = choose_pictures(flags)
-    refuse_among_pictures(flags, FOLDERS, pictures.image_names)
+    refuse_among_pictures(flags, pictures.tree.path, pictures.image_names, folders=FOLDERS)
     truth, unscored = load_truth(flags.score, image_ids, skip_bad=flags.skip_bad) if flags.score else ({}, set())
     for folder in filter(None, (flags.picture, flags.labels)):
         folder.mkdir(parents=True, exist_ok=True)
@@ -92,9 +98,8 @@ def infer(
 
 def _warn_of_trained_pictures(flags: argparse.Namespace, weights: Path) -> None:
     """Say so when the pictures of a fold were trained on."""
-    trained = config_of_weights(argparse.Namespace(preset=flags.preset), weights, PRESETS).fold
-    asked = getattr(flags, "fold", "all")
-    if asked not in ("all", trained):
+    trained, asked = trained_fold(weights, DSBConfig), getattr(flags, "fold", "all")
+    if trained and asked not in ("all", trained):
         print(f"careful: {weights} was trained with --fold {trained}, so it has seen pictures of fold {asked}")
 
 

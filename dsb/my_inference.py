@@ -14,6 +14,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from common.errors import run_main
 from common.flags import OneLineParser
+from dsb.config import masking_of
 from dsb.inference import infer, parse_flags
 
 
@@ -27,9 +28,11 @@ def main() -> None:
         from common.postprocess import separated_runs
         from common.tiles import choose_detector
 
+        masking = masking_of(config, published=flags.published)
+
         def predict(image_id, image):
             (found,) = choose_detector(detector, image.shape[:2], config)([image])
-            return found, config.mask_threshold, config.dilation, flags.published, config.mask_nms_threshold
+            return found, masking
 
         return predict, separated_runs
 

@@ -16,6 +16,7 @@ from common.config import flag_name
 from common.errors import InputError, run_main
 from common.flags import OneLineParser
 from common.predict import picture_rng
+from dsb.config import masking_of
 from dsb.inference import infer, parse_flags
 
 
@@ -38,8 +39,8 @@ def main() -> None:
         from common.tiles import choose_detector
         from common.tta import TURNED_VIEWS, VIEWS
 
-        majority = config.tta == "majority"
-        views = list(TURNED_VIEWS if majority else VIEWS)
+        masking = masking_of(config, published=flags.published)
+        views = list(TURNED_VIEWS if masking.majority else VIEWS)
         if flags.swap_scales:
             views = [view.swap_scales() for view in views]
 
@@ -48,7 +49,7 @@ def main() -> None:
             rng = picture_rng(config.seed, image_id)
             detect = choose_detector(detector, shape, config)
             found = detect_views(detect, image, views, config.min_dim, rng, channel_shift=flags.channel_shift)
-            return found, shape, config.mask_threshold, flags.published, majority, config.mask_nms_threshold
+            return found, shape, masking
 
         return predict, merged_runs
 

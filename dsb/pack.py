@@ -24,6 +24,8 @@ def main() -> None:
     flags = parser.parse_args()
     if flags.output.suffix != ".zip":
         raise InputError(f"--output {flags.output}: give a name that ends in .zip")
+    if flags.output.resolve() == flags.dataset.resolve():
+        raise InputError(f"--output {flags.output}: that is the place of --dataset; choose another one")
 
     from dsb.dataset import load_dataset, pack_dataset
 

@@ -8,7 +8,7 @@ from common import folds
 from common.cli import parse_training_flags
 from common.engine import Found, train
 from common.errors import InputError
-from dsb.config import DSBConfig
+from dsb.config import DSBConfig, masking_of
 
 DATASET = "data/stage1_train"
 
@@ -38,17 +38,11 @@ def train_step(description: str | None, presets: Mapping[str, DSBConfig], previo
         scores = []
         for index, detections in found:
             true = Instances.from_label_image(held_out.load_label_image(index))
-            predicted = separate(
-                detections,
-                config.mask_threshold,
-                dilation=config.dilation,
-                largest_share=config.mask_nms_threshold,
-            )
+            predicted = separate(detections, masking_of(config))
             scores.append(dsb_score(true, predicted, detections.image_shape))
         return float(np.mean(scores))
 
-    first = "coco" if flags.preset == "published" else "none"
-    train(config, flags, training, held_out, previous=previous, first=first, rate=rate)
+    train(config, flags, training, held_out, previous=previous, rate=rate)
 
 
 def split(dataset, fold: str, limit: int | None):

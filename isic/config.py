@@ -15,7 +15,7 @@ LABELS_HELP = "labels.json for train, labels_test.json for test, in the set or b
 class LesionConfig(Config):
     """Skin lesions, one class."""
 
-    name: str = option("lesion", "names the run's folder under --logs")
+    name: str = "lesion"
     class_names: tuple[str, ...] = option(("lesion",), "names of the categories in the labels; that of class 1 first")
     fold: Literal["0", "1", "2", "3", "4", "same", "all"] = option(
         "same", "fold kept for validation; same: watch the pictures that are trained on; all: watch none"

@@ -4,6 +4,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -11,17 +12,16 @@ import numpy as np
 from common.errors import InputError
 from common.files import FileTree, open_tree
 from common.folds import NUM_FOLDS
-from common.instances import Instances
+from common.instances import Instances, as_indices
 from common.layers import pack_layers
-from common.pictures import decode_picture
+from common.pictures import decode_picture, is_picture
 from common.polygons import polygon_instances
 from common.sampler import split_folds
-from common.usable import read_usable
+from common.usable import read_usable, sorted_by_id
 from isic.labels import LabelledPicture, Lesion, parse_labels
 
 SUBSETS = ("train", "test")
 LABELS = {"train": "labels.json", "test": "labels_test.json"}  # in the set, or beside the archive
-SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class LesionSet:
         """Return the number of pictures."""
         return len(self.image_names)
 
-    @property
+    @cached_property
     def image_ids(self) -> list[str]:
         """The pictures' file names without their endings."""
         return [PurePosixPath(name).stem for name in self.image_names]
@@ -74,8 +74,7 @@ class LesionSet:
 
     def select(self, indices: Sequence[int] | np.ndarray) -> "LesionSet":
         """Return the set of the pictures at `indices`, (K,) int or (N,) bool, in that order."""
-        indices = np.asarray(indices)
-        order = np.flatnonzero(indices) if indices.dtype == bool else indices.astype(np.intp)
+        order = as_indices(indices)
         names, lesions = [self.image_names[i] for i in order], [self.lesions[i] for i in order]
         return dataclasses.replace(self, image_names=names, sizes=self.sizes[order], lesions=lesions)
 
@@ -158,16 +157,12 @@ def find_pictures(tree: FileTree, subset: str) -> list[str]:
     Raises:
         InputError: no pictures, or two of one name.
     """
-    paths = [path for path in map(PurePosixPath, tree.names()) if path.suffix.lower() in SUFFIXES]
+    paths = [path for path in map(PurePosixPath, tree.names()) if is_picture(path)]
     if any(path.parent.name in SUBSETS for path in paths):
         paths = [path for path in paths if path.parent.name == subset]
-    by_id: dict[str, PurePosixPath] = {}
-    for path in paths:
-        if by_id.setdefault(path.stem, path) is not path:
-            raise InputError(f"{tree.path}: {by_id[path.stem]} and {path} have one name; rename one of them")
     if not paths:
         raise InputError(f"{tree.path}: no pictures in {subset}; give the folder or archive that holds {subset}/*.jpg")
-    return [str(by_id[image_id]) for image_id in sorted(by_id)]
+    return [str(path) for path in sorted_by_id(paths, lambda path: path.stem, str, str(tree.path))]
 
 
 def split(pictures: LesionSet, fold: str, seed: int, limit: int | None = None) -> tuple[LesionSet, LesionSet]:

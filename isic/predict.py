@@ -11,20 +11,18 @@ Killed and started again, it finishes the same files.
 
 import argparse
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from common import engine
-from common.cli import config_of_weights, find_weights, parse_inference_flags, refuse_among_pictures
+from common.cli import choose_model, parse_inference_flags, refuse_among_pictures, trained_fold
 from common.errors import InputError, run_main
 from common.flags import OneLineParser
 from isic.config import DATASET, LABELS_HELP, PRESETS, LesionConfig
 
 if TYPE_CHECKING:
-    from common.instances import Instances
     from isic.dataset import LesionSet
 
 FOLDERS = ("masks",)  # flags that name one to write to
@@ -33,28 +31,25 @@ FOLDERS = ("masks",)  # flags that name one to write to
 def main() -> None:
     """Predict, write masks and boxes, and draw and score where asked."""
     flags = _parse()
-    name = getattr(flags, "name", PRESETS[flags.preset].name)
-    weights = find_weights(flags.weights, flags.logs, [name], "isic/train.py")
-    config = config_of_weights(flags, weights, PRESETS)
+    config, weights = choose_model(flags, PRESETS, "isic/train.py")
     _warn_of_trained_pictures(flags, weights)
     pictures = choose_pictures(flags, config)
-    refuse_among_pictures(flags, FOLDERS, pictures.image_names)
+    refuse_among_pictures(flags, pictures.tree.path, pictures.image_names, folders=FOLDERS)
 
-    from common.results import RESULT_COLUMNS, read_results
     from isic.evaluation import LabelledResult, report
     from isic.outputs import save_boxes, save_masks
 
+    found = engine.predict_results(config, weights, pictures, flags.output, num_workers=flags.workers)
     ids = pictures.image_ids
-    run = (config, weights, pictures, ids, flags.output, engine.prepare_results)
-    engine.predict(*run, columns=RESULT_COLUMNS, num_workers=flags.workers)
     shapes = {image_id: (height, width) for image_id, (height, width) in zip(ids, pictures.sizes.tolist(), strict=True)}
-    found = read_results(flags.output, shapes)
     boxes = flags.output.with_name(f"{flags.output.stem}_boxes.csv")
     save_boxes(boxes, found)
     save_masks(flags.masks, found, shapes, config.lesion)
-    print(f"wrote {flags.output} and {boxes.name}; {flags.masks}: {len(ids)} masks")
+    print(f"wrote {boxes}; {flags.masks}: {len(ids)} masks")
     if flags.picture:
-        draw(flags, pictures, found)
+        from common.gallery import draw_results
+
+        draw_results(flags.picture, pictures, found, truth=flags.score, kind="lesions", lowest_score=0)
     if flags.score:
         true = map(pictures.load_instances, range(len(ids)))
         results = [LabelledResult(one, found[name], shapes[name]) for name, one in zip(ids, true, strict=True)]
@@ -78,21 +73,7 @@ def choose_pictures(flags: argparse.Namespace, config: LesionConfig) -> "LesionS
         _, pictures = split(pictures, fold, config.fold_seed)
     if not len(pictures):
         raise InputError(f"--fold {fold}: holds none of the pictures of {flags.dataset}; leave --fold out")
-    return pictures.select(range(min(len(pictures), flags.limit or len(pictures))))
-
-
-def draw(flags: argparse.Namespace, pictures: "LesionSet", found: Mapping[str, "Instances"]) -> None:
-    """Write each picture with its lesions, beside the truth where it is known."""
-    from common.gallery import save_gallery
-
-    rows = {image_id: row for row, image_id in enumerate(pictures.image_ids)}
-
-    def true(image_id: str, _: tuple[int, int]) -> "Instances":
-        return pictures.load_instances(rows[image_id])
-
-    images = ((image_id, pictures.load_image(row)) for image_id, row in rows.items())
-    save_gallery(flags.picture, images, lambda image_id, _: found[image_id], true if flags.score else None)
-    print(f"wrote {flags.picture}: overview.png, and each picture with its lesions")
+    return pictures.select(range(len(pictures))[: flags.limit])
 
 
 def _parse() -> argparse.Namespace:
@@ -115,9 +96,8 @@ def _parse() -> argparse.Namespace:
 
 def _warn_of_trained_pictures(flags: argparse.Namespace, weights: Path) -> None:
     """Say so when the pictures, or some of them, were trained on."""
-    trained = config_of_weights(argparse.Namespace(preset=flags.preset), weights, PRESETS).fold
-    asked = getattr(flags, "fold", "all")
-    if flags.subset == "train" and (asked in ("all", "same") or asked != trained):
+    trained, asked = trained_fold(weights, LesionConfig), getattr(flags, "fold", "all")
+    if trained and flags.subset == "train" and (asked in ("all", "same") or asked != trained):
         print(f"careful: {weights} was trained with --fold {trained}, so it has seen pictures of these")
 
 

@@ -38,8 +38,7 @@ def main() -> None:
         ]
         return score_lesions(results, config.lesion).jaccard
 
-    first = "coco" if flags.preset == "published" else "none"
-    engine.train(config, flags, training, held_out, first=first, rate=rate)
+    engine.train(config, flags, training, held_out, rate=rate)
 
 
 if __name__ == "__main__":

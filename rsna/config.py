@@ -11,8 +11,8 @@ from common.recipe import NARROW, from_nothing
 class RSNAConfig(Config):
     """Lung opacities, one class; the defaults are what all known runs share."""
 
-    name: str = option("pneumonia", "names the run's folder under --logs")
-    class_names: tuple[str, ...] = option(("Lung Opacity",), "names of the classes 1, 2, ...; background is not one")
+    name: str = "pneumonia"
+    class_names: tuple[str, ...] = ("Lung Opacity",)
     fold: Literal["0", "1", "2", "3", "4", "all"] = option("0", "fold kept for validation; all: train on everything")
     negatives: Literal["all", "even", "none"] = option(
         "all", "patients without a box: all train; even: those with boxes repeated to as many; none: left out"
@@ -20,20 +20,18 @@ class RSNAConfig(Config):
 
     min_dim: int = option(256, "shorter side to which the pictures are shrunk, pixels", minimum=64, maximum=1024)
     crop_size: int = option(256, "side of a training crop, pixels, a multiple of 64", minimum=64, maximum=1024)
-    aspect_ratio: float = option(1.0, "largest extra stretch of one axis", minimum=1, maximum=4)
-    min_enlarge: float = option(1.0, "largest scale is at least this", minimum=0.1, maximum=8)
-    zoom: float = option(1.0, "largest scale is at least --min-dim's times this", minimum=1, maximum=8)
+    aspect_ratio: float = 1.0
+    min_enlarge: float = 1.0
+    zoom: float = 1.0
     augmentation: Literal["flip", "mdai", "transfer"] = option(
         "transfer", "what --augment does: the flip left-right of 'lungfish', or that of the runs of these names"
     )
-    train_rois: int = option(32, "regions of a training picture that the heads see", minimum=2)
+    train_rois: int = 32
     max_instances: int = option(4, "boxes of a training picture; a random choice where there are more", minimum=1)
-    validation_steps: int = option(50, "batches that the validation losses see", minimum=0)
+    validation_steps: int = 50
 
-    confidence: float = option(0.78, "lowest score of a detection", minimum=0, maximum=1)
-    detection_nms_threshold: float = option(
-        0.01, "detections that overlap a better one more are dropped", minimum=0, maximum=1
-    )
+    confidence: float = 0.78
+    detection_nms_threshold: float = 0.01
     max_whole_side: int = option(65536, "no picture is cut into tiles", minimum=65536, maximum=65536)
     max_detections: int = option(3, "detections of a picture", minimum=1)
     fuse_views: bool = option(False, "predict four views, mirrored and enlarged, and fuse their boxes")
@@ -132,8 +130,9 @@ DEMO = replace(
     confidence=0.3,
 )
 
-FROM_NOTHING = {"demo": DEMO, "small": SMALL}
-PRESETS = FROM_NOTHING | {
+PRESETS = {
+    "demo": DEMO,
+    "small": SMALL,
     "lungfish": LUNGFISH,
     "lungfish-small-data": LUNGFISH_SMALL,
     "lungfish-big-data": LUNGFISH_BIG,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,7 @@ import numpy as np
 from common.boxes import box_areas, clip_boxes
 from common.errors import InputError
 from common.files import open_tree
-from common.instances import Instances
+from common.instances import Instances, as_indices
 from common.layers import pack_layers
 from common.picture_set import PictureSet, open_picture_set
 from common.sampler import size_balanced_indices
@@ -48,11 +49,16 @@ class RadiographSet:
         return self.pictures.image_ids
 
     @property
+    def image_names(self) -> Sequence[str]:
+        """The pictures' names in the tree."""
+        return self.pictures.image_names
+
+    @property
     def stored_sizes(self) -> np.ndarray:
         """(N, 2) int, height and width of the stored pictures."""
         return self.pictures.sizes
 
-    @property
+    @cached_property
     def sizes(self) -> np.ndarray:
         """(N, 2) int, height and width of the pictures as they are handed out."""
         return shrunken_sizes(self.stored_sizes, self.side)
@@ -87,8 +93,7 @@ class RadiographSet:
 
     def select(self, indices: Sequence[int] | np.ndarray) -> "RadiographSet":
         """Return the set of the patients at `indices`, (K,) int, where one may stand twice, or (N,) bool."""
-        indices = np.asarray(indices)
-        order = np.flatnonzero(indices) if indices.dtype == bool else indices.astype(np.intp)
+        order = as_indices(indices)
         boxes, classes = ([values[i] for i in order] for values in (self.boxes, self.classes))
         return replace(self, pictures=self.pictures.select(order), boxes=boxes, classes=classes)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from common import engine
-from common.box_fusion import fuse_boxes, import_fusion, invert_view_boxes, shrink_boxes
+from common.box_fusion import fuse_boxes, import_fusion, shrink_boxes
 from common.boxes import clip_boxes
 from common.detections import Detections
 from common.errors import InputError
@@ -16,7 +16,7 @@ from common.gallery import save_gallery
 from common.instances import Instances
 from common.predict import detect_views, fingerprint, picture_rng
 from common.tiles import choose_detector
-from common.tta import View
+from common.tta import View, invert_boxes
 from rsna.config import RSNAConfig
 from rsna.dataset import RadiographSet, filled_boxes, shrink_picture
 from rsna.submission import COLUMNS, Predictions, check_predictions, format_predictions
@@ -88,7 +88,7 @@ def find_boxes(detector: "Detector", config: RSNAConfig, image_id: str, image: n
     found = []
     for view, _, seen in detect_views(detect, small, views, config.min_dim, rng):
         part = cast(Detections, seen)  # in one piece, see `RSNAConfig.max_whole_side`
-        boxes = invert_view_boxes(part.boxes, view, shape)
+        boxes = invert_boxes(part.boxes, view, shape)
         found.append((scale_boxes(boxes, shape, stored_shape), part.scores))
     return found
 

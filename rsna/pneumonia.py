@@ -18,10 +18,18 @@ from typing import TYPE_CHECKING
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from common import engine
-from common.cli import config_of_weights, find_weights, parse_inference_flags, parse_training_flags, run_command
+from common.cli import (
+    config_of_weights,
+    find_weights,
+    parse_inference_flags,
+    parse_training_flags,
+    refuse_among_pictures,
+    run_command,
+    trained_fold,
+)
 from common.errors import InputError, run_main
 from common.flags import OneLineParser
-from rsna.config import FROM_NOTHING, PRESETS, RSNAConfig
+from rsna.config import PRESETS, RSNAConfig
 
 if TYPE_CHECKING:
     from rsna.dataset import RadiographSet
@@ -46,7 +54,6 @@ def train(arguments: Sequence[str]) -> None:
         flags,
         training.balance(config.negatives, flags.limit),
         held_out,
-        first="none" if flags.preset in FROM_NOTHING else "coco",
         rate=lambda found: rate_detections(found, held_out, config.shrink),
         change=choose_augmentation(config.augmentation, imgaug=config.imgaug),
     )
@@ -61,7 +68,7 @@ def predict(arguments: Sequence[str]) -> None:
     models = _find_models(flags)
 
     from common.predict import choose_image_ids
-    from common.submission import read_rows
+    from common.submission import read_image_ids
     from rsna.dataset import load_unlabelled
 
     if "fold" in flags:
@@ -69,8 +76,7 @@ def predict(arguments: Sequence[str]) -> None:
         _warn_of_trained_patients(flags, models, flags.fold)
     else:
         pictures = load_unlabelled(flags.dataset, skip_bad=flags.skip_bad)
-    sample = read_rows(flags.sample_submission, ["patientId"]) if flags.sample_submission else None
-    wanted = None if sample is None else list(dict.fromkeys(sample["patientId"]))
+    wanted = read_image_ids(flags.sample_submission, ["patientId"]) if flags.sample_submission else None
     patients = choose_image_ids(pictures.pictures, wanted, skip_bad=flags.skip_bad)[: flags.limit]
     _predict(flags, models, pictures, patients)
 
@@ -80,6 +86,8 @@ def evaluate(arguments: Sequence[str]) -> None:
     parser = _parser()
     parser.add_argument("--csv", type=Path, help="score this one; its patients are those of --fold (default: all)")
     flags = _parse(parser, "submissions/rsna_held_back.csv", arguments)
+    if flags.csv and flags.picture:
+        raise InputError(f"--picture {flags.picture}: draws what is predicted, --csv predicts nothing; leave one out")
     models = [] if flags.csv else _find_models(flags)
     fold = getattr(flags, "fold", "all" if flags.csv else models[0][0].fold)
     pictures = _held_back(flags, fold)
@@ -128,8 +136,8 @@ def _held_back(flags: argparse.Namespace, fold: str) -> "RadiographSet":
 def _warn_of_trained_patients(flags: argparse.Namespace, models: Sequence[tuple[RSNAConfig, Path]], fold: str) -> None:
     """Say so when patients that are to be predicted were trained on."""
     for _, path in models:
-        trained = config_of_weights(argparse.Namespace(preset=flags.preset), path, PRESETS).fold
-        if trained == "all" or trained != fold:
+        trained = trained_fold(path, RSNAConfig)
+        if trained and (trained == "all" or trained != fold):
             print(f"careful: {path} was trained with --fold {trained}, so it has seen patients of fold {fold}")
 
 
@@ -143,6 +151,7 @@ def _predict(
     from rsna.inference import draw_boxes, predict_set
     from rsna.submission import read_predictions
 
+    refuse_among_pictures(flags, pictures.pictures.tree.path, pictures.image_names)
     predict_set(models, pictures, patients, flags.output, flags.workers)
     print(f"wrote {flags.output}: {len(patients)} patients, checked")
     if flags.picture:

@@ -5,10 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from common.box_fusion import fuse_boxes, import_fusion, invert_view_boxes, shrink_boxes
-from common.boxes import label_boxes
+from common.box_fusion import fuse_boxes, import_fusion, shrink_boxes
 from common.errors import InputError
-from common.tta import VIEWS, View, apply_view
 
 SHAPE = (600, 520)
 ONE = np.array([1])
@@ -21,17 +19,6 @@ def ensemble_boxes():
         import_fusion()
     except InputError as error:
         pytest.skip(str(error))
-
-
-@pytest.mark.parametrize("view", [*VIEWS, View(turns=1), View(True, False, 3, 0, 2, 1), View(False, True, 2)], ids=repr)
-def test_boxes_come_back_from_every_view(view):
-    box = np.array([[0, 40, 200, 520]])
-    image = np.zeros((*SHAPE, 3), np.uint8)
-    image[0:200, 40:520] = 255
-    seen = apply_view(image, view, np.random.default_rng(0))
-    _, in_view = label_boxes((seen[..., 0] > 127).astype(np.int32))
-    assert np.abs(invert_view_boxes(in_view.astype(float), view, SHAPE) - box).max() <= 1
-    assert invert_view_boxes(np.zeros((0, 4)), view, SHAPE).shape == (0, 4)
 
 
 def test_equal_boxes_become_their_weighted_mean(ensemble_boxes):

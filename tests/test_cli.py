@@ -12,8 +12,9 @@ from common.cli import (
     parse_training_flags,
     refuse_among_pictures,
     run_command,
+    trained_fold,
 )
-from common.config import Config, Stage, option
+from common.config import CONFIG_FILE, Config, Stage, option
 from common.errors import InputError
 from common.flags import OneLineParser
 
@@ -201,18 +202,40 @@ def test_nothing_is_written_among_the_pictures(tmp_path, monkeypatch, name):
     for place in ("set/test", "set/test/new", tmp_path / "set" / ".." / "set" / "test"):
         flags = SimpleNamespace(**usual | {name: Path(place)})
         with pytest.raises(InputError, match=rf"--{name} .*test.*: lies among the pictures of set; choose another pl"):
-            refuse_among_pictures(flags, ["masks"], ["test/a.png"])
+            refuse_among_pictures(flags, Path("set"), ["test/a.png"], folders=["masks"])
     for place in ("set/drawn", "beside", "set/testing"):
-        refuse_among_pictures(SimpleNamespace(**usual | {name: Path(place)}), ["masks"], ["test/a.png"])
+        flags = SimpleNamespace(**usual | {name: Path(place)})
+        refuse_among_pictures(flags, Path("set"), ["test/a.png"], folders=["masks"])
 
 
-def test_outputs_do_not_replace_each_other(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--picture", "out", "--masks", "{}/out"], r"--masks .*out: that is the place of --picture; choose another"),
+        (["--score", "{}/s.csv"], r"--output s\.csv: that is the place of --score; choose another one"),
+        (["--sample-submission", "s.csv"], r"--output s\.csv: that is the place of --sample-submission;"),
+        (["--picture", "{}/set"], r"--picture .*set: that is the place of --dataset;"),
+    ],
+)
+def test_outputs_replace_neither_each_other_nor_what_is_read(tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     parser = OneLineParser("")
     parser.add_argument("--masks", type=Path)
     options = {"dataset": "set", "output": "s.csv", "folders": ["masks"], "parser": parser}
-    with pytest.raises(InputError, match=r"--masks .*out: --picture is written there; choose another place"):
-        parse_inference_flags(PRESETS, **options, arguments=["--picture", "out", "--masks", f"../{tmp_path.name}/out"])
+    with pytest.raises(InputError, match=message):
+        parse_inference_flags(PRESETS, **options, arguments=[part.format(tmp_path) for part in arguments])
+
+
+def test_a_set_is_predicted_and_scored(tmp_path):
+    options = {"dataset": "set", "output": "s.csv", "parser": OneLineParser("")}
+    flags = parse_inference_flags(PRESETS, **options, arguments=["--score", "set"])
+    assert flags.score == flags.dataset == Path("set")
+
+
+def test_the_fold_that_weights_were_trained_with(tmp_path):
+    assert trained_fold(tmp_path / "weights.h5", LeafConfig) is None
+    LeafConfig(fold="1").save(tmp_path / CONFIG_FILE)
+    assert trained_fold(tmp_path / "weights.h5", LeafConfig) == "1"
 
 
 @pytest.mark.parametrize("output", [".", "set"])

@@ -145,6 +145,18 @@ def test_the_file_is_readable(tmp_path):
     assert list(values) == [spec.name for spec in dataclasses.fields(Config)]
 
 
+def test_a_bare_new_default_keeps_meaning_and_range():
+    @dataclass(frozen=True, kw_only=True)
+    class Leaves(Config):
+        min_dim: int = 128
+
+    old, new = (cls.__dataclass_fields__["min_dim"] for cls in (Config, Leaves))
+    assert (Leaves().min_dim, Config().min_dim) == (128, 512)
+    assert new.metadata == old.metadata
+    with pytest.raises(InputError, match="--min-dim 8"):
+        Leaves(min_dim=8)
+
+
 def test_every_field_says_what_it_means():
     assert all(spec.metadata["help"] for spec in dataclasses.fields(Config))
 

@@ -236,7 +236,7 @@ def test_outputs_among_the_pictures(script, refused, data):
     folder = first_picture(data)[0].parent
     for flag in ("--labels", "--picture"):
         line = refused(script, "--dataset", "data", flag, folder)
-        assert f"{flag} {folder}: lies among the pictures of data; choose another place" in line
+        assert f"{flag} {folder}: lies among the pictures of {data}; choose another place" in line
 
 
 @pytest.mark.parametrize("script", INFERENCE)

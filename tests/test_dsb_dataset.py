@@ -251,12 +251,12 @@ def test_one_picture_of_kaggle_s_is_not_taken_for_its_masks():
 
 
 def test_loose_pictures_of_one_name_are_refused():
-    with pytest.raises(InputError, match=r"mine: x/a\.tif and a\.png have one id; leave out one of them"):
+    with pytest.raises(InputError, match=r"mine: x/a\.tif and a\.png have one name; rename or remove one"):
         find_pictures(["x/a.tif", "a.png"], "mine")
 
 
 def test_an_id_in_two_places_or_with_two_pictures_is_refused():
-    with pytest.raises(InputError, match=r"set: test/a/images/a\.png and train/a/images/a\.png have one id"):
+    with pytest.raises(InputError, match=r"set: test/a/images/a\.png and train/a/images/a\.png have one name"):
         find_pictures(["train/a/images/a.png", "test/a/images/a.png"], "set")
     with pytest.raises(InputError, match="set: a/images holds 2 pictures"):
         find_pictures(["a/images/a.png", "a/images/b.png"], "set")

@@ -48,11 +48,12 @@ def log_rows(folder, step):
 @pytest.fixture(scope="module")
 def interrupted(folder):
     """Step 1, stopped with Ctrl-C after its first epochs, then started again for one more: what became of both."""
-    process = start(folder, "my_train_1.py", *TINY, "--epochs", 1000)
+    process = start(folder, "my_train_1.py", *TINY, "--fold", 0, "--epochs", 1000)
     wait_for(process, (folder / "logs" / "001" / "last.npz").exists)
     process.send_signal(signal.SIGINT)
     stopped = (*finish(process), log_rows(folder, "001"))
-    again = finish(start(folder, "my_train_1.py", *TINY, "--epochs", len(stopped[3]) + 1, "--weights", "last"))
+    flags = [*TINY, "--fold", 0, "--weights", "last"]
+    again = finish(start(folder, "my_train_1.py", *flags, "--epochs", len(stopped[3]) + 1))
     return stopped, (*again, log_rows(folder, "001"))
 
 

@@ -176,16 +176,19 @@ def test_who_wrote_a_file_and_in_which_geometry(model, tmp_path):
 def test_a_run_takes_the_geometry_of_its_start(model, tmp_path):
     aligned, flags = replace(CONFIG, geometry="aligned"), argparse.Namespace()
     write_library_file(tmp_path / "final.h5", table_of(model))
-    start = find_start(str(tmp_path / "final.h5"), tmp_path, "001", previous=None)
+    start = find_start(str(tmp_path / "final.h5"), tmp_path, replace(CONFIG, name="001"))
     assert adopt_geometry(aligned, start, flags) == CONFIG
     assert adopt_geometry(aligned, start, argparse.Namespace(geometry="aligned")) == aligned
-    assert adopt_geometry(aligned, find_start("none", tmp_path, "001", previous=None), flags) == aligned
+    assert adopt_geometry(aligned, find_start("none", tmp_path, replace(CONFIG, name="001")), flags) == aligned
     # A step after it, and going on with it, whatever the preset says.
     (tmp_path / "001").mkdir()
     save_weights(model, tmp_path / "001" / "last.h5")
-    assert adopt_geometry(aligned, find_start("last", tmp_path, "002", previous="001"), flags) == CONFIG
+    assert (
+        adopt_geometry(aligned, find_start("last", tmp_path, replace(CONFIG, name="002"), previous="001"), flags)
+        == CONFIG
+    )
     (tmp_path / "001" / "last.npz").touch()
-    assert adopt_geometry(aligned, find_start("none", tmp_path, "001", previous=None), flags) == CONFIG
+    assert adopt_geometry(aligned, find_start("none", tmp_path, replace(CONFIG, name="001")), flags) == CONFIG
 
 
 def test_a_prediction_takes_the_geometry_of_its_weights(model, tmp_path):
@@ -200,10 +203,10 @@ def test_a_prediction_takes_the_geometry_of_its_weights(model, tmp_path):
 def test_a_start_from_the_librarys_weights_lists_what_does_not_fit(model, tmp_path, capsys):
     many = MaskRCNN(replace(CONFIG, class_names=("a", "b", "c")))
     write_library_file(tmp_path / "final.h5", table_of(many))
-    assert not load_start(model, str(tmp_path / "final.h5"), tmp_path, "001", previous=None)
+    assert not load_start(model, tmp_path / "final.h5", tmp_path / "001")
     assert capsys.readouterr().out.count("not loaded: mrcnn_") == 3
     four = ["mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_bbox", "mrcnn_mask"]
-    assert not load_start(model, str(tmp_path / "final.h5"), tmp_path, "001", previous=None, exclude=four)
+    assert not load_start(model, tmp_path / "final.h5", tmp_path / "001", exclude=four)
     assert "not loaded" not in capsys.readouterr().out
 
 
@@ -278,7 +281,21 @@ def test_the_imagenet_file_at_full_size(tmp_path):
 def test_a_run_from_the_librarys_weights_keeps_their_geometry(generated_set, tmp_path):
     """The demo preset is aligned; its run becomes the library's, and so does the next step."""
     (tmp_path / "data").symlink_to(generated_set)
-    none = finish(start(tmp_path, "my_train_1.py", *FLAGS, "--norm", "frozen_batch", "--epochs", 1, "--logs", "none"))
+    none = finish(
+        start(
+            tmp_path,
+            "my_train_1.py",
+            *FLAGS,
+            "--norm",
+            "frozen_batch",
+            "--weights",
+            "none",
+            "--epochs",
+            1,
+            "--logs",
+            "none",
+        )
+    )
     assert (none[0], none[2]) == (0, [])
     (tmp_path / "none" / "001" / "last.h5").rename(tmp_path / "final.h5")
     with h5py.File(tmp_path / "final.h5", "a") as file:

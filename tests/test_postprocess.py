@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from common.detections import Detections
-from common.postprocess import merge, merged_runs, separate, separated_runs
+from common.postprocess import Masking, merge, merged_runs, separate, separated_runs
 from common.rle import decode_instances, encode_instances
 from common.tta import VIEWS, View, distinct_views, invert_view, scaled_shape
 
@@ -39,7 +39,7 @@ def without_empty(masks):
 def test_separate_is_the_references(oracle, seed):
     found = random_detections(np.random.default_rng(seed), 12)
     expected = without_empty(oracle.dilate_and_separate(stack(found.paint(0.5)), found.scores))
-    np.testing.assert_array_equal(stack(separate(found, 0.5, dilation=True)), expected)
+    np.testing.assert_array_equal(stack(separate(found, Masking(0.5, dilation=True))), expected)
     assert expected.shape[2] > 1
 
 
@@ -47,13 +47,13 @@ def test_separate_is_the_references(oracle, seed):
 def test_separate_without_dilation_is_the_references(oracle, published):
     found = random_detections(np.random.default_rng(9), 12)
     expected = oracle.without_overlaps(stack(found.paint(0.3)), scores=found.scores, published=published)
-    instances = separate(found, 0.3, published=published)
+    instances = separate(found, Masking(0.3, published=published))
     np.testing.assert_array_equal(stack(instances), without_empty(expected))
 
 
 def test_higher_score_has_the_contested_pixels():
     found = detections([(0, 0, 4, 4), (0, 3, 4, 8)], [0.6, 0.9])
-    first, second = separate(found, 0.5, dilation=True).to_masks(SHAPE)
+    first, second = separate(found, Masking(0.5, dilation=True)).to_masks(SHAPE)
     assert (first.sum(), second.sum()) == (4 * 2 + 3, 4 * 7 + 5)  # the cross leaves out the corners below
     assert not (first & second).any()
     assert second[0, 2]
@@ -61,9 +61,9 @@ def test_higher_score_has_the_contested_pixels():
 
 def test_nothing_found():
     found = detections([], [])
-    assert len(separate(found, 0.5)) == 0
-    assert separated_runs(found, 0.5, True, False) == []
-    assert merged_runs([(View(), list(range(15)), found)], SHAPE, 0.5, False) == []
+    assert len(separate(found, Masking(0.5))) == 0
+    assert separated_runs(found, Masking(0.5, dilation=True)) == []
+    assert merged_runs([(View(), list(range(15)), found)], SHAPE, Masking(0.5)) == []
 
 
 def seen(view, box, image_shape=SHAPE):
@@ -74,7 +74,7 @@ def seen(view, box, image_shape=SHAPE):
 def test_equal_views_count_as_often_as_they_occur():
     corner = seen(View(), (0, 0, 6, 8))
     for places, kept in (([0, 3, 5, 8], 0), ([0, 3, 5, 8, 9], 1)):
-        instances = merge([(View(), places, corner)], SHAPE, 0.5)
+        instances = merge([(View(), places, corner)], SHAPE, Masking(0.5))
         assert len(instances) == kept
     np.testing.assert_array_equal(instances.boxes, [(0, 0, 6, 8)])
 
@@ -86,8 +86,8 @@ def test_views_vote_in_the_pictures_own_pixels():
         (quarter, [2, 3], seen(quarter, (56 - 20, 2, 56 - 4, 10))),
         (doubled, [4], seen(doubled, (2 * (40 - 10), 8, 2 * (40 - 2), 40))),
     ]
-    np.testing.assert_array_equal(merge(predictions, SHAPE, 0.5).boxes, [(2, 4, 10, 20)])
-    assert len(merge(predictions[1:], SHAPE, 0.5)) == 0
+    np.testing.assert_array_equal(merge(predictions, SHAPE, Masking(0.5)).boxes, [(2, 4, 10, 20)])
+    assert len(merge(predictions[1:], SHAPE, Masking(0.5))) == 0
 
 
 @pytest.mark.parametrize("published", [False, True])
@@ -104,7 +104,7 @@ def test_merge_is_the_references_over_all_fifteen(oracle, seed, published):
         stacks.append(without_empty(stack(invert_view(some.paint(0.5), view, SHAPE))))
     expected = oracle.merge_tta(stacks, published=published)
     assert expected is not None
-    np.testing.assert_array_equal(stack(merge(predictions, SHAPE, 0.5, published=published)), expected)
+    np.testing.assert_array_equal(stack(merge(predictions, SHAPE, Masking(0.5, published=published))), expected)
 
 
 def _as_seen(found, view, seed):
@@ -127,9 +127,12 @@ def _as_seen(found, view, seed):
 def test_runs_are_those_of_the_objects():
     found = random_detections(np.random.default_rng(3), 12)
     for runs, instances in (
-        (separated_runs(found, 0.4, True, False), separate(found, 0.4, dilation=True)),
-        (separated_runs(found, 0.4, False, True), separate(found, 0.4, published=True)),
-        (merged_runs([(View(), range(5), found)], SHAPE, 0.4, False), merge([(View(), range(5), found)], SHAPE, 0.4)),
+        (separated_runs(found, Masking(0.4, dilation=True)), separate(found, Masking(0.4, dilation=True))),
+        (separated_runs(found, Masking(0.4, published=True)), separate(found, Masking(0.4, published=True))),
+        (
+            merged_runs([(View(), range(5), found)], SHAPE, Masking(0.4)),
+            merge([(View(), range(5), found)], SHAPE, Masking(0.4)),
+        ),
     ):
         assert len(runs) == len(instances) > 1
         np.testing.assert_array_equal(stack(decode_instances(runs, SHAPE)), stack(instances))
@@ -137,16 +140,16 @@ def test_runs_are_those_of_the_objects():
 
 def test_workers_can_take_the_jobs():
     found = random_detections(np.random.default_rng(4), 3)
-    function, arguments = pickle.loads(pickle.dumps((separated_runs, (found, 0.5, True, False))))
-    assert function(*arguments) == separated_runs(found, 0.5, True, False)
+    function, arguments = pickle.loads(pickle.dumps((separated_runs, (found, Masking(0.5, dilation=True)))))
+    assert function(*arguments) == separated_runs(found, Masking(0.5, dilation=True))
 
 
 def test_majority_and_suppression_reach_the_rows():
     found = random_detections(np.random.default_rng(5), 12)
     views = [(View(), [0, 2], found), (View(flip_lr=True), [1], found)]
-    elected = merge(views, SHAPE, 0.4, majority=True, largest_share=0.3)
+    elected = merge(views, SHAPE, Masking(0.4, majority=True, largest_share=0.3))
     assert elected.to_masks(SHAPE).sum(axis=0).max() == 1
-    assert merged_runs(views, SHAPE, 0.4, False, True, 0.3) == encode_instances(elected, SHAPE)
-    fewer = separate(found, 0.4, largest_share=0.1)
-    assert len(fewer) < len(separate(found, 0.4))
-    assert separated_runs(found, 0.4, False, False, 0.1) == encode_instances(fewer, SHAPE)
+    assert merged_runs(views, SHAPE, Masking(0.4, majority=True, largest_share=0.3)) == encode_instances(elected, SHAPE)
+    fewer = separate(found, Masking(0.4, largest_share=0.1))
+    assert len(fewer) < len(separate(found, Masking(0.4)))
+    assert separated_runs(found, Masking(0.4, largest_share=0.1)) == encode_instances(fewer, SHAPE)

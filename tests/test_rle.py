@@ -88,6 +88,7 @@ def test_oracle(oracle):
         ("1 x", "whole numbers"),
         ("1 2.5", "whole numbers"),
         ("1 99999999999999999999", "whole numbers"),
+        ("9223372036854775807 9223372036854775807", "past the end of any picture"),
         ("1 0", "lengths are 1 or more"),
         ("1 -2", "lengths are 1 or more"),
         ("0 2", "starts are 1 or more"),

@@ -56,6 +56,11 @@ BAD_INPUT = {
     "no-run": (["predict"], {}, "logs: no trained step there; train with rsna/pneumonia.py train"),
     "no-weights": (["predict", "--weights", "a.h5,b.h5"], {}, "--weights a.h5: no such file"),
     "no-csv": (["evaluate", "--csv", "rsna.csv"], {}, "rsna.csv: no such file"),
+    "csv-is-not-drawn": (
+        ["evaluate", "--csv", "rsna.csv", "--picture", "p"],
+        {},
+        "--picture p: draws what is predicted",
+    ),
     "half-a-csv": (
         ["evaluate", "--csv", "datasets/rsna.csv"],
         {"rsna.csv": b"patientId,PredictionString\n"},

@@ -8,7 +8,7 @@ from scipy import ndimage
 from common.config import Config
 from common.detections import Detections
 from common.instances import Instances
-from common.postprocess import merge, separate, separated_runs
+from common.postprocess import Masking, merge, separate, separated_runs
 from common.tiles import TiledDetections, choose_detector, detect_in_tiles, join_tiles, tile_boxes
 from common.tta import VIEWS, View, apply_view, distinct_views, scaled_shape
 
@@ -105,8 +105,8 @@ def test_object_at_a_corner_of_tiles_is_found_once(y, size):
 
 def test_nothing_found():
     (found,) = in_tiles((150, 170))([np.zeros((150, 170, 3), np.uint8)])
-    assert len(found.paint(0.5)) == len(separate(found, 0.5)) == 0
-    assert separated_runs(found, 0.5, True, False) == []
+    assert len(found.paint(0.5)) == len(separate(found, Masking(0.5))) == 0
+    assert separated_runs(found, Masking(0.5, dilation=True)) == []
 
 
 def test_picture_that_fits_goes_to_the_detector():
@@ -209,7 +209,7 @@ def test_all_views_vote_as_on_the_whole_picture():
     merged = []
     for detector in (see_all, in_tiles(label_image.shape)):
         found = [(view, [i], detector([apply_view(image, view, rng)])[0]) for i, view in enumerate(views)]
-        merged.append(merge(found, label_image.shape, 0.5))
+        merged.append(merge(found, label_image.shape, Masking(0.5)))
     assert len(merged[0]) == label_image.max()
     assert_same(merged[1], merged[0].select(np.argsort(-merged[0].scores, kind="stable")))
 
@@ -238,4 +238,4 @@ def test_workers_can_take_what_was_found():
     found = detect_in_tiles(detector, np.zeros((64, 112, 3), np.uint8), TILE, OVERLAP)
     again = pickle.loads(pickle.dumps(found))
     assert len(again.paint(0.5)) == 4
-    assert separated_runs(again, 0.5, True, False) == separated_runs(found, 0.5, True, False)
+    assert separated_runs(again, Masking(0.5, dilation=True)) == separated_runs(found, Masking(0.5, dilation=True))

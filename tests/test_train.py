@@ -14,7 +14,7 @@ from common.errors import InputError
 from common.models.losses import LOSS_NAMES
 from common.models.mask_rcnn import MaskRCNN
 from common.optimize import learning_rate_at
-from common.start import seen_pictures
+from common.start import find_start, seen_pictures
 from common.train import fit, load_start
 from common.weights import load_weights, save_weights
 from tests.tiny import TINY, disc_labels
@@ -343,47 +343,54 @@ def model():
     return build(MaskRCNN, replace(TINY, norm="frozen_batch"))
 
 
+def load(model, weights, logs, name, *, previous=None):
+    start = find_start(weights, logs, replace(model.config, name=name), previous=previous)
+    return load_start(model, start, logs / name)
+
+
 def test_where_a_run_starts(tmp_path):
     model, source = build(MaskRCNN, SHORT), build(MaskRCNN, SHORT, seed=2)
     before = weights_of(model)
-    assert not load_start(model, "none", tmp_path, "002", previous="001")
+    assert not load(model, "none", tmp_path, "002", previous="001")
     assert same(weights_of(model), before)
     (tmp_path / "001").mkdir()
     save_weights(source, tmp_path / "001" / "last.h5")
-    assert not load_start(model, "last", tmp_path, "002", previous="001")  # from the step before
+    assert not load(model, "last", tmp_path, "002", previous="001")  # from the step before
     assert not same(weights_of(model), before)
     again = build(MaskRCNN, SHORT)
-    assert not load_start(again, str(tmp_path / "001" / "last.h5"), tmp_path, "002", previous=None)
+    assert not load(again, str(tmp_path / "001" / "last.h5"), tmp_path, "002")
     assert same(weights_of(again), weights_of(model))
     (tmp_path / "002").mkdir()
     (tmp_path / "002" / "last.npz").touch()
     for weights in ("last", "none", "coco"):
-        assert load_start(model, weights, tmp_path, "002", previous="001")  # a run that has begun goes on
+        assert load(model, weights, tmp_path, "002", previous="001")  # a run that has begun goes on
 
 
 def test_where_a_run_starts_that_is_told_nothing(tmp_path):
     model, source = build(MaskRCNN, SHORT), build(MaskRCNN, SHORT, seed=2)
     before = weights_of(model)
-    assert not load_start(model, None, tmp_path, "001", previous=None)
+    assert not load(model, None, tmp_path, "001")
     assert same(weights_of(model), before)
-    save_weights(source, tmp_path / "start.h5")
-    assert not load_start(model, None, tmp_path, "001", previous=None, first=str(tmp_path / "start.h5"))
+    save_weights(source, tmp_path / "mask_rcnn_coco.h5")
+    frozen = replace(model.config, norm="frozen_batch")
+    assert find_start(None, tmp_path, frozen) == tmp_path / "mask_rcnn_coco.h5"
+    assert not load(model, str(tmp_path / "mask_rcnn_coco.h5"), tmp_path, "001")
     assert not same(weights_of(model), before)
     (tmp_path / "001").mkdir()
     save_weights(build(MaskRCNN, SHORT), tmp_path / "001" / "last.h5")
-    assert not load_start(model, None, tmp_path, "002", previous="001")
+    assert not load(model, None, tmp_path, "002", previous="001")
     assert same(weights_of(model), before)
     (tmp_path / "001" / "last.npz").touch()
-    assert load_start(model, None, tmp_path, "001", previous=None)
+    assert load(model, None, tmp_path, "001")
 
 
 def test_a_start_that_does_not_exist_is_one_line(tmp_path, model):
     with pytest.raises(InputError, match="no run to go on with"):
-        load_start(model, "last", tmp_path, "001", previous=None)
+        load(model, "last", tmp_path, "001")
     with pytest.raises(InputError, match="no such weights file"):
-        load_start(model, "last", tmp_path, "002", previous="001")
+        load(model, "last", tmp_path, "002", previous="001")
     with pytest.raises(InputError, match="no such weights file"):
-        load_start(model, str(tmp_path / "weights.h5"), tmp_path, "001", previous=None)
+        load(model, str(tmp_path / "weights.h5"), tmp_path, "001")
 
 
 def test_published_weights_are_loaded_as_far_as_they_fit(tmp_path, model, capsys):
@@ -391,6 +398,6 @@ def test_published_weights_are_loaded_as_far_as_they_fit(tmp_path, model, capsys
     save_weights(other, tmp_path / "mask_rcnn_coco.h5")
     with h5py.File(tmp_path / "mask_rcnn_coco.h5", "a") as file:
         del file.attrs["geometry"]  # the library has no such attribute
-    assert not load_start(model, "coco", tmp_path, "001", previous=None)
+    assert not load(model, "coco", tmp_path, "001")
     printed = capsys.readouterr().out
     assert printed.count("not loaded: mrcnn_") == 3

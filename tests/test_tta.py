@@ -4,9 +4,10 @@ from itertools import chain, combinations
 import numpy as np
 import pytest
 
+from common.boxes import label_boxes
 from common.detections import Frame
 from common.instances import Instances
-from common.tta import VIEWS, View, apply_view, distinct_views, invert_view, scaled_shape
+from common.tta import VIEWS, View, apply_view, distinct_views, invert_boxes, invert_view, scaled_shape
 from tests.objects import random_objects
 
 TURNS_AND_FLIPS = [
@@ -160,3 +161,14 @@ def as_detected(view, picture, min_dim):
     frame = Frame.for_picture(image.shape[:2], min_dim)
     top, left, bottom, right = frame.window
     return frame.place(image)[top:bottom, left:right]
+
+
+@pytest.mark.parametrize("view", [*VIEWS, View(turns=1), View(True, False, 3, 0, 2, 1), View(False, True, 2)], ids=repr)
+def test_boxes_come_back_from_every_view(view):
+    shape, box = (600, 520), np.array([[0, 40, 200, 520]])
+    image = np.zeros((*shape, 3), np.uint8)
+    image[0:200, 40:520] = 255
+    seen = apply_view(image, view, np.random.default_rng(0))
+    _, in_view = label_boxes((seen[..., 0] > 127).astype(np.int32))
+    assert np.abs(invert_boxes(in_view.astype(float), view, shape) - box).max() <= 1
+    assert invert_boxes(np.zeros((0, 4)), view, shape).shape == (0, 4)

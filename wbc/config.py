@@ -12,7 +12,7 @@ CLASS_NAMES = ("Basophil", "Eosinophil", "Lymphocyte", "Monocyte", "Neutrophil")
 class WBCConfig(Config):
     """White blood cells of five classes."""
 
-    name: str = option("wbc", "names the run's folder under --logs")
+    name: str = "wbc"
     class_names: tuple[str, ...] = option(CLASS_NAMES, "names of the class folders; that of class 1 first")
 
 

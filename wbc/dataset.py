@@ -5,19 +5,19 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePosixPath
 
 import numpy as np
 
 from common.errors import InputError
 from common.files import FileTree, open_tree
-from common.instances import Instances
-from common.pictures import decode_picture
-from common.usable import read_usable
+from common.instances import Instances, as_indices
+from common.pictures import decode_picture, is_picture
+from common.usable import read_usable, sorted_by_id
 from wbc.cells import decode_cell_mask, fit_mask, label_cells
 
 SUBSETS = ("train", "val", "detect")  # the last has no masks and no class folders
-SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"}
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,15 @@ class CellSet:
         """Return the number of pictures."""
         return len(self.files)
 
-    @property
+    @cached_property
     def image_ids(self) -> list[str]:
         """The pictures' names."""
         return [files.image_id for files in self.files]
+
+    @property
+    def image_names(self) -> list[str]:
+        """The pictures' names in the tree."""
+        return [files.image_name for files in self.files]
 
     def signature(self) -> str:
         """Return a text that changes when the files change."""
@@ -85,8 +90,7 @@ class CellSet:
 
     def select(self, indices: Sequence[int] | np.ndarray) -> "CellSet":
         """Return the set of the pictures at `indices`, (K,) int or (N,) bool, in that order."""
-        indices = np.asarray(indices)
-        order = np.flatnonzero(indices) if indices.dtype == bool else indices.astype(np.intp)
+        order = as_indices(indices)
         files = [self.files[i] for i in order.tolist()]
         return dataclasses.replace(self, files=files, sizes=self.sizes[order], counts=self.counts[order])
 
@@ -145,7 +149,7 @@ def find_files(names: Sequence[str], subset: str, class_names: Sequence[str], so
         [CellFiles(image_id='1', image_name='WBC/val/image/Monocyte/1.png', mask_name='WBC/val/mask/Monocyte/1.png', \
 class_id=1)]
     """
-    paths = [path for path in map(PurePosixPath, names) if path.suffix.lower() in SUFFIXES]
+    paths = [path for path in map(PurePosixPath, names) if is_picture(path)]
     if subset == "detect":
         found = [CellFiles(path.stem, str(path)) for path in paths if path.parts[-3:-1] == (subset, "image")]
     else:
@@ -163,7 +167,7 @@ class_id=1)]
     if not found:
         layout = f"{subset}/image" if subset == "detect" else f"{subset}/image/<Class>"
         raise InputError(f"{source}: no pictures in {layout}; give the folder or archive that holds {subset}")
-    return _sorted_by_id(found, source)
+    return sorted_by_id(found, lambda files: files.image_id, lambda files: files.image_name, source)
 
 
 def count_pictures(path: str | os.PathLike[str], subset: str, class_names: Sequence[str]) -> dict[int, int]:
@@ -184,15 +188,6 @@ def _class_id(folder: PurePosixPath, class_names: Sequence[str], source: str) ->
     if folder.name not in class_names:
         raise InputError(f"{source}/{folder}: no class of {', '.join(class_names)}; rename or remove the folder")
     return list(class_names).index(folder.name) + 1
-
-
-def _sorted_by_id(files: Sequence[CellFiles], source: str) -> list[CellFiles]:
-    by_id: dict[str, CellFiles] = {}
-    for one in files:
-        other = by_id.setdefault(one.image_id, one)
-        if other is not one:
-            raise InputError(f"{source}: {other.image_name} and {one.image_name} have one name; rename one of them")
-    return [by_id[image_id] for image_id in sorted(by_id)]
 
 
 def _load_image(tree: FileTree, files: CellFiles) -> np.ndarray:

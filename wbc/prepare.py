@@ -13,10 +13,9 @@ from tqdm import tqdm
 from common.errors import InputError
 from common.files import FileTree, written_aside
 from common.folds import NUM_FOLDS
-from common.pictures import decode_picture, save_picture
+from common.pictures import decode_picture, is_picture, save_picture
 from common.sampler import split_folds
 from wbc.cells import decode_cell_mask, fit_mask
-from wbc.dataset import SUFFIXES
 
 TABLE = "source_files.csv"
 SHORTEST_NAME = 4  # letters of an abbreviated class, as LISC's "Baso"
@@ -133,7 +132,7 @@ def _add_once(names: dict[tuple[str, str], str], key: tuple[str, str], name: str
 
 
 def _picture_names(tree: FileTree) -> list[PurePosixPath]:
-    return [path for path in map(PurePosixPath, tree.names()) if path.suffix.lower() in SUFFIXES]
+    return [path for path in map(PurePosixPath, tree.names()) if is_picture(path)]
 
 
 def _raw_picture(name: PurePosixPath, mask_names: dict[tuple[str, str], str], class_names: Sequence[str]) -> RawPicture:

@@ -19,7 +19,13 @@ from typing import TYPE_CHECKING
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from common import engine
-from common.cli import config_of_weights, find_weights, parse_inference_flags, parse_training_flags, run_command
+from common.cli import (
+    choose_model,
+    parse_inference_flags,
+    parse_training_flags,
+    refuse_among_pictures,
+    run_command,
+)
 from common.errors import InputError, run_main
 from common.flags import OneLineParser
 from wbc.config import CLASS_NAMES, PUBLISHED, SMALL, WBCConfig
@@ -30,6 +36,7 @@ if TYPE_CHECKING:
 
 PRESETS = {"published": PUBLISHED, "small": SMALL}
 DATASET = "data/WBC"
+FOLDERS = ("splash",)  # flags that name one to write to
 
 
 def train(arguments: Sequence[str]) -> None:
@@ -40,7 +47,7 @@ def train(arguments: Sequence[str]) -> None:
     from wbc.evaluation import score_masks, usual_classes
 
     training = load_cells(flags.dataset, "train", config.class_names, skip_bad=flags.skip_bad)
-    training = training.select(range(min(len(training), flags.limit or len(training))))
+    training = training.select(range(len(training))[: flags.limit])
     held_out = load_cells(flags.dataset, "val", config.class_names, skip_bad=flags.skip_bad)
     usual = usual_classes(flags.dataset, config.class_names)
 
@@ -48,8 +55,7 @@ def train(arguments: Sequence[str]) -> None:
         predicted = ((index, detections.paint(config.mask_threshold)) for index, detections in found)
         return score_masks(((held_out.load_instances(index), objects) for index, objects in predicted), usual).mean
 
-    first = "coco" if flags.preset == "published" else "none"
-    engine.train(config, flags, training, held_out, first=first, rate=rate)
+    engine.train(config, flags, training, held_out, rate=rate)
 
 
 def predict(arguments: Sequence[str]) -> None:
@@ -94,21 +100,14 @@ def _predict(
 ) -> tuple[WBCConfig, argparse.Namespace, "CellSet", Mapping[str, "Instances"]]:
     """Write the CSV and what else is asked for; return the pictures, and the objects of each in their order."""
     flags = _parse(arguments, command)
-    name = getattr(flags, "name", PRESETS[flags.preset].name)
-    weights = find_weights(flags.weights, flags.logs, [name], "wbc/wbc.py train")
-    config = config_of_weights(flags, weights, PRESETS)
+    config, weights = choose_model(flags, PRESETS, "wbc/wbc.py train")
 
-    from common.results import RESULT_COLUMNS, read_results
     from wbc.dataset import load_cells
 
     pictures = load_cells(flags.dataset, flags.subset, config.class_names, skip_bad=flags.skip_bad)
-    pictures = pictures.select(range(min(len(pictures), flags.limit or len(pictures))))
-    ids = pictures.image_ids
-    run = (config, weights, pictures, ids, flags.output, engine.prepare_results)
-    engine.predict(*run, columns=RESULT_COLUMNS, num_workers=flags.workers)
-    shapes = [(height, width) for height, width in pictures.sizes.tolist()]
-    found = read_results(flags.output, dict(zip(ids, shapes, strict=True)))
-    print(f"wrote {flags.output}: {len(ids)} pictures")
+    pictures = pictures.select(range(len(pictures))[: flags.limit])
+    refuse_among_pictures(flags, pictures.tree.path, pictures.image_names, folders=FOLDERS)
+    found = engine.predict_results(config, weights, pictures, flags.output, num_workers=flags.workers)
     _draw(flags, pictures, found)
     return config, flags, pictures, found
 
@@ -123,29 +122,21 @@ def _parse(arguments: Sequence[str], command: str) -> argparse.Namespace:
         dataset=DATASET,
         output="submissions/wbc.csv",
         submission=False,
-        folders=["splash"],
+        folders=FOLDERS,
         parser=parser,
         arguments=arguments,
     )
 
 
 def _draw(flags: argparse.Namespace, pictures: "CellSet", found: Mapping[str, "Instances"]) -> None:
-    from common.gallery import DRAWN_SCORE, save_gallery
+    from common.gallery import DRAWN_SCORE, draw_results
     from common.pictures import save_picture
     from common.splash import colour_splash
 
-    rows = {image_id: row for row, image_id in enumerate(pictures.image_ids)}
-
-    def true(image_id: str, _: tuple[int, int]) -> "Instances":
-        return pictures.load_instances(rows[image_id])
-
     if flags.picture:
-        images = ((image_id, pictures.load_image(row)) for image_id, row in rows.items())
-        known = None if flags.subset == "detect" else true
-        save_gallery(flags.picture, images, lambda image_id, _: found[image_id], known, lowest_score=DRAWN_SCORE)
-        print(f"wrote {flags.picture}: overview.png, and each picture with its cells of score {DRAWN_SCORE:g} and more")
+        draw_results(flags.picture, pictures, found, truth=flags.subset != "detect", kind="cells")
     if flags.splash:
-        for image_id, row in rows.items():
+        for row, image_id in enumerate(pictures.image_ids):
             seen = found[image_id].select(found[image_id].scores >= DRAWN_SCORE)
             splashed = colour_splash(pictures.load_image(row), seen)
             save_picture(flags.splash / f"{image_id}.png", splashed)

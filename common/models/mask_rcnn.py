@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator, Mapping
 from functools import partial
+from typing import Any
 
 import keras
 from keras import ops
@@ -89,6 +90,21 @@ class MaskRCNN(keras.Model):
         logits, deltas = self._rpn_outputs(features, False)
         proposals = self._proposals(logits, deltas, self._anchors(images), images, self.config.detect_proposals)
         return build_atlas(features[:NUM_LEVELS]), proposals
+
+    def find(self, images, windows) -> tuple[Any, dict[str, Any]]:
+        """Find objects, all but their masks.
+
+        Args:
+            images: (B, H, W, 3) uint8, sides multiples of 64.
+            windows: see `detect`.
+
+        Returns:
+            The atlas, for `segment`, and by names what `detect` returns, and `mask_boxes`, where `segment` is to look.
+        """
+        atlas, proposals = self.propose(images)
+        boxes, scores, class_ids, counts = self.detect(atlas, proposals, windows)
+        found = {"boxes": boxes, "scores": scores, "class_ids": class_ids, "counts": counts}
+        return atlas, found | {"mask_boxes": self.mask_regions(boxes, images)}
 
     def detect(self, atlas, proposals, windows) -> tuple:
         """Classify and refine proposals.
