@@ -11,8 +11,8 @@ DEMO_LOGS := demo/logs$(if $(DATA),-$(basename $(notdir $(DATA))))
 DEMO_TRAIN := --preset demo --logs $(DEMO_LOGS) --dataset $(if $(DATA),"$(DATA)" --fold 0,demo/data/stage1_train)
 DEMO_SET := $(if $(DATA),--dataset "$(DATA)" --fold 0 --limit 24 --score "$(DATA)",\
 	--dataset demo/data/stage1_test --score demo/data/stage1_solution.csv)
-DEMO_FIRST := --weights small $(DEMO_SET) --picture demo/first --labels demo/labels
-DEMO_TEST := --logs $(DEMO_LOGS) $(DEMO_SET) --picture demo/pictures
+DEMO_FIRST := --weights small $(DEMO_SET) --output demo/first.csv --picture demo/first --labels demo/labels
+DEMO_TEST := --logs $(DEMO_LOGS) $(DEMO_SET) --output demo/tta.csv --picture demo/pictures
 
 BENCHMARKS := run_lengths merge_views paint_masks score training_batch large_picture long_run kill
 
@@ -60,7 +60,7 @@ format: install  ## format the code and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-benchmark: install  ## measure against the others; prints tables, takes half an hour
+benchmark: install  ## measure against the others; prints tables
 	set -e; for name in $(BENCHMARKS); do echo "$$name"; $(RUN) "benchmarks/$$name.py"; done
 
 clean:  ## remove the demo and caches; keeps .venv, logs and submissions

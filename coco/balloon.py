@@ -1,10 +1,10 @@
 """Balloons: the Mask R-CNN library's sample of training on polygons of one's own, and its colour splash.
 
-    python coco/balloon.py train --dataset balloon --weights dsb/weights/small/weights.h5  # from the nuclei's
-    python coco/balloon.py train --dataset balloon --preset published     # the library's: heads, from the COCO weights
-    python coco/balloon.py evaluate --dataset balloon --picture pictures  # the validation pictures, scored and drawn
-    python coco/balloon.py splash --image party.jpg --output splash.png   # grey but for the balloons
-    python coco/balloon.py splash --video party.mp4 --output splash.avi
+    python coco/balloon.py train --dataset balloon --weights dsb/weights/small/weights.h5 --logs logs/small
+    python coco/balloon.py train --dataset balloon --preset published --logs logs/published    # the library's
+    python coco/balloon.py evaluate --dataset balloon --logs logs/small --picture pictures     # scored and drawn
+    python coco/balloon.py splash --logs logs/small --image party.jpg   # grey but for the balloons
+    python coco/balloon.py splash --logs logs/small --video party.mp4
 
 The data set, a folder or zip, has train and val, each with pictures and via_region_data.json of the VGG Image
 Annotator, version 1 or 2. Training writes config.json, log.csv, TensorBoard events and weights to <logs>/balloon;

@@ -1,8 +1,8 @@
 """COCO's 80 categories, and any other set with annotations of COCO's kind "instances".
 
-    python coco/coco.py train --dataset coco                          # from nothing, on a CPU: --preset small
-    python coco/coco.py train --dataset coco --preset published       # the library's figures, from the COCO weights
-    python coco/coco.py evaluate --dataset coco --limit 500           # official average precision of boxes and masks
+    python coco/coco.py train --dataset coco --logs logs/small                          # from nothing, on a CPU
+    python coco/coco.py train --dataset coco --preset published --logs logs/published   # the library's
+    python coco/coco.py evaluate --dataset coco --logs logs/small                       # COCO's average precision
     python coco/coco.py evaluate --dataset coco --preset published --weights mask_rcnn_coco.h5
 
 The data set, a folder or zip, has annotations/instances_<subset><year>.json, and the pictures in folders such as

@@ -1,6 +1,6 @@
 """Generate a nuclei set in Kaggle's layout, to try everything without a download.
 
-    python dsb/generate.py --output demo/data --images 60 --test-images 10 --seed 1 --sizes 256x256,256x320
+    python dsb/generate.py --output generated --images 60 --test-images 10 --seed 1 --sizes 256x256,256x320
 
 Writes into the output folder, for as long as it is empty or missing:
     stage1_train/<id>/images/<id>.png and stage1_train/<id>/masks/*.png

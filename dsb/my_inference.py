@@ -1,7 +1,7 @@
 """Single prediction: one look at each picture, masks dilated and separated.
 
     python dsb/my_inference.py --dataset stage1_test.zip --sample-submission stage1_sample_submission.csv
-    python dsb/my_inference.py --dataset stage1_train.zip --fold 0 --score stage1_train.zip --picture pictures
+    python dsb/my_inference.py --dataset stage1_train.zip --fold 0 --logs logs/small --score stage1_train.zip
     python dsb/my_inference.py --dataset my_pictures --weights small --picture drawn --labels labels
 
 Writes a checked CSV, `ImageId,EncodedPixels`. Killed and started again, it finishes the same file.

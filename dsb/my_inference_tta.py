@@ -1,7 +1,7 @@
 """Test-time augmentation: each picture is seen in 15 views, whose masks vote; `--tta majority` has its own views.
 
     python dsb/my_inference_tta.py --dataset stage1_test.zip --sample-submission stage1_sample_submission.csv
-    python dsb/my_inference_tta.py --dataset stage1_train.zip --fold 0 --score stage1_train.zip --picture pictures
+    python dsb/my_inference_tta.py --dataset stage1_train.zip --fold 0 --logs logs/small --score stage1_train.zip
 
 Writes a checked CSV, `ImageId,EncodedPixels`. Views that show the same picture are predicted once and counted as
 often as they occur. Killed and started again, it finishes the same file.

@@ -1,7 +1,7 @@
 """Step 1 of 3: every picture as often as any other, flips and rotations on.
 
-    python dsb/my_train_1.py --dataset stage1_train.zip --weights coco            # as published
-    python dsb/my_train_1.py --dataset stage1_train.zip --preset small --fold 0   # from nothing, on a CPU
+    python dsb/my_train_1.py --dataset stage1_train.zip --weights coco --logs logs/published       # as published
+    python dsb/my_train_1.py --dataset stage1_train.zip --preset small --fold 0 --logs logs/small  # from nothing
 
 Writes config.json, log.csv, TensorBoard events and weights to <logs>/001. Started again, it goes on where it was.
 """

@@ -1,7 +1,7 @@
 """Step 2 of 3: from step 1's last weights, pictures of rare sizes repeated.
 
-    python dsb/my_train_2.py --dataset stage1_train.zip
-    python dsb/my_train_2.py --dataset stage1_train.zip --preset small --fold 0
+    python dsb/my_train_2.py --dataset stage1_train.zip --logs logs/published
+    python dsb/my_train_2.py --dataset stage1_train.zip --preset small --fold 0 --logs logs/small
 
 Writes config.json, log.csv, TensorBoard events and weights to <logs>/002. Started again, it goes on where it was.
 """

@@ -1,7 +1,7 @@
 """Step 3 of 3: from step 2's last weights, with wider ranges of scale, rotation and colour.
 
-    python dsb/my_train_3.py --dataset stage1_train.zip
-    python dsb/my_train_3.py --dataset stage1_train.zip --preset small --fold 0
+    python dsb/my_train_3.py --dataset stage1_train.zip --logs logs/published
+    python dsb/my_train_3.py --dataset stage1_train.zip --preset small --fold 0 --logs logs/small
 
 Writes config.json, log.csv, TensorBoard events and weights to <logs>/003. Started again, it goes on where it was.
 """

@@ -1,9 +1,9 @@
 """Find skin lesions: a mask of every picture at its own size, boxes, overlays, and scores.
 
-    python isic/predict.py --dataset isic.zip --picture pictures                        # the pictures of test/
-    python isic/predict.py --dataset isic.zip --labels labels_test.json --score
-    python isic/predict.py --dataset isic.zip --subset train --fold 0 --score           # the fold that was held back
-    python isic/predict.py --dataset folder_of_pictures --masks masks
+    python isic/predict.py --dataset isic.zip --logs logs/small --picture pictures              # the pictures of test/
+    python isic/predict.py --dataset isic.zip --logs logs/small --labels labels_test.json --score
+    python isic/predict.py --dataset isic.zip --logs logs/small --subset train --fold 0 --score    # what was held back
+    python isic/predict.py --dataset folder_of_pictures --logs logs/small --masks masks
 
 Writes a CSV of all lesions with their masks and scores, one of their boxes, and a folder of masks, one a picture.
 Killed and started again, it finishes the same files.

@@ -1,7 +1,7 @@
 """Train on skin lesions that were outlined with makesense.ai.
 
-    python isic/train.py --dataset isic.zip --labels labels.json --weights coco        # as published
-    python isic/train.py --dataset isic.zip --labels labels.json --preset small        # from nothing, on a CPU
+    python isic/train.py --dataset isic.zip --labels labels.json --weights coco --logs logs/published  # as published
+    python isic/train.py --dataset isic.zip --labels labels.json --preset small --logs logs/small      # from nothing
 
 Writes config.json, log.csv, TensorBoard events and weights to <logs>/lesion. Killed and started again, it goes on.
 """

@@ -1,10 +1,10 @@
 """White blood cells of five classes: train on the class-folder layout, evaluate, predict, and prepare raw pictures.
 
     python wbc/wbc.py prepare --images raw/images --masks raw/masks --dataset WBC
-    python wbc/wbc.py train --dataset WBC --weights coco          # as published
-    python wbc/wbc.py train --dataset WBC --preset small          # from nothing, on a CPU
-    python wbc/wbc.py evaluate --dataset WBC --picture pictures   # the pictures of val, scored
-    python wbc/wbc.py predict --dataset WBC --subset detect --splash splashes
+    python wbc/wbc.py train --dataset WBC --weights coco --logs logs/published   # as published
+    python wbc/wbc.py train --dataset WBC --preset small --logs logs/small       # from nothing, on a CPU
+    python wbc/wbc.py evaluate --dataset WBC --logs logs/small                   # the pictures of val, scored
+    python wbc/wbc.py predict --dataset WBC --logs logs/small --subset detect --splash splashes
 
 Training writes config.json, log.csv, TensorBoard events and weights to <logs>/wbc; prediction a CSV of masks with
 classes and scores; evaluation the confusion matrix beside it, too. Killed and started again, they go on.
