@@ -25,25 +25,27 @@ def training_flops(config: Config, side: int, num_regions: int, num_masks: int) 
 
 
 def _pyramid_products(config: Config, side: int) -> int:
-    """Return the multiplications of trunk, pyramid and proposal head."""
+    """Return the multiplications of backbone, pyramid and proposal head."""
     cells = [(side // 2**level) ** 2 for level in range(7)]
     width, hidden, count = config.fpn_channels, config.rpn_channels, len(config.anchor_ratios)
-    levels = _trunk_channels(config)
-    products = _trunk_products(config, cells)
+    levels = _backbone_channels(config)
+    products = _backbone_products(config, cells)
     products += sum(cells[level] * (channels + 9 * width) * width for level, channels in enumerate(levels, start=2))
     return products + sum(cells[2:7]) * (9 * width + 6 * count) * hidden  # two logits and four deltas an anchor
 
 
-def _trunk_channels(config: Config) -> list[int]:
+def _backbone_channels(config: Config) -> list[int]:
     """Return the channels of C2 to C5."""
-    return list(SMALL_CHANNELS) if config.trunk == "small" else [256, 512, 1024, 2048]
+    return list(SMALL_CHANNELS) if config.backbone == "small" else [256, 512, 1024, 2048]
 
 
-def _trunk_products(config: Config, cells: list[int]) -> int:
-    small = config.trunk == "small"
+def _backbone_products(config: Config, cells: list[int]) -> int:
+    small = config.backbone == "small"
     before = 32 if small else 64
     products = 49 * 3 * before * cells[1]
-    for level, (num_blocks, after) in enumerate(zip(BLOCKS[config.trunk], _trunk_channels(config), strict=True), 2):
+    for level, (num_blocks, after) in enumerate(
+        zip(BLOCKS[config.backbone], _backbone_channels(config), strict=True), 2
+    ):
         for block in range(num_blocks):
             shortcut = block == 0 and (before != after or level > 2)
             inner = after if small else after // 4

@@ -2,7 +2,7 @@
 
     pip install '.[gpu]' torchvision
     python benchmarks/gpu.py
-    python benchmarks/gpu.py --trunks resnet50 --precisions bfloat16 --batches 8 16
+    python benchmarks/gpu.py --backbones resnet50 --precisions bfloat16 --batches 8 16
     python benchmarks/gpu.py --tiny
 
 Both sides have equal work, see `benchmarks/mask_rcnn_sides.py`; each lives in a process of its own. What runs out of
@@ -47,11 +47,11 @@ PEAKS = {
 }
 AIMS = {"training": 60, "detection": 120}  # pictures a second of ResNet-50 in bfloat16 at 512 px
 AIMED_RATIO = 1.5
-TINY = Work(trunk="small", side=64, objects=4, proposals=60, detections=20, regions=20)
+TINY = Work(backbone="small", side=64, objects=4, proposals=60, detections=20, regions=20)
 NUM_FED = 32  # pictures that batches are made of
 WARM_UP = 6  # calls before those that count: they compile, and fill what is loaded ahead
 COLUMNS = (
-    *("task", "trunk", "precision", "batch", "pictures/s", "bare", "fed"),
+    *("task", "backbone", "precision", "batch", "pictures/s", "bare", "fed"),
     *("TFLOP/s", "of peak", "torchvision", "ratio", "aimed at"),
 )
 
@@ -61,7 +61,7 @@ Figures = dict[str, float | str]  # seconds of a step or why there are none, of 
 def main() -> None:
     """Measure every combination, and print its rows as soon as they are known."""
     parser = OneLineParser(__doc__)
-    parser.add_argument("--trunks", nargs="+", choices=["resnet50", "resnet101"], default=["resnet50", "resnet101"])
+    parser.add_argument("--backbones", nargs="+", choices=["resnet50", "resnet101"], default=["resnet50", "resnet101"])
     parser.add_argument("--precisions", nargs="+", choices=["float32", "bfloat16"], default=["float32", "bfloat16"])
     parser.add_argument("--batches", nargs="+", type=int, default=[2, 8, 16], help="pictures of a step")
     parser.add_argument("--side", type=int, default=512, help="of the pictures, pixels, a multiple of 64")
@@ -79,9 +79,10 @@ def main() -> None:
         raise InputError("jax is not installed; pip install '.[gpu]', or '.[jax]' for --tiny on a CPU")
     os.environ["KERAS_BACKEND"] = "jax"  # of the processes to come
     device = in_own_process(name_device)
-    combinations = itertools.product(flags.trunks, flags.precisions, flags.batches)
+    combinations = itertools.product(flags.backbones, flags.precisions, flags.batches)
     works = [
-        Work(trunk=trunk, precision=precision, batch=batch, side=flags.side) for trunk, precision, batch in combinations
+        Work(backbone=backbone, precision=precision, batch=batch, side=flags.side)
+        for backbone, precision, batch in combinations
     ]
     aims = " and ".join(f"{rate} pictures/s in {task}" for task, rate in AIMS.items())
     print(f"{device}. Aimed at, of ResNet-50 in bfloat16 at 512 px: {aims}, {AIMED_RATIO} times torchvision.\n")
@@ -203,13 +204,13 @@ def feed(ours: Ours, folder: Path, thread: ThreadPoolExecutor) -> Callable[[], N
 
 def format_row(task: str, work: Work, device: str, ours: Figures, theirs: Figures) -> tuple[str, ...]:
     """Return a row of the table."""
-    aimed = (work.trunk, work.precision, work.side) == ("resnet50", "bfloat16", 512)
+    aimed = (work.backbone, work.precision, work.side) == ("resnet50", "bfloat16", 512)
     ways = [as_rate(work, ours[way]) if task == "training" else "" for way in ("bare", "fed")]
     mine, other, operations = ours[task], theirs[task], ours[f"{task} operations"]
     speed = [""] * 2 if isinstance(mine, str) else achieved(float(operations) / mine, work.precision, device)
     ratio = "" if isinstance(mine, str) or isinstance(other, str) else f"{other / mine:.2f}"
     return (
-        *(task, work.trunk, work.precision, str(work.batch)),
+        *(task, work.backbone, work.precision, str(work.batch)),
         *(as_rate(work, mine), *ways, *speed),
         *(as_rate(work, other), ratio, str(AIMS[task]) if aimed else ""),
     )

@@ -1,9 +1,9 @@
 """The two sides of a race at Mask R-CNN, the product's and torchvision's, with the same work to do.
 
-Both have the same trunk with frozen batch norm and a pyramid, equal numbers of proposals and of detections, whose masks
-are painted; in training equal numbers of objects and of regions, of which 33% are positive and get masks, and a step of
-gradient descent with momentum. Weights are random; proposals and regions are set so that their numbers are equal. The
-other side's tensors are in channels-last order, on the device already.
+Both have the same backbone with frozen batch norm and a pyramid, equal numbers of proposals and of detections, whose
+masks are painted; in training equal numbers of objects and of regions, of which 33% are positive and get masks, and a
+step of gradient descent with momentum. Weights are random; proposals and regions are set so that their numbers are
+equal. The other side's tensors are in channels-last order, on the device already.
 """
 
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ import numpy as np
 from common.config import Config
 
 PIXEL_STD = 58.0
-TRUNKS = {"resnet50": "resnet50", "resnet101": "resnet101", "small": "resnet18"}  # ours: torchvision's
+BACKBONES = {"resnet50": "resnet50", "resnet101": "resnet101", "small": "resnet18"}  # ours: torchvision's
 
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
     """What both sides have to do: the network, its precision, and numbers of a step; counts are of a picture."""
 
-    trunk: Literal["resnet50", "resnet101", "small"] = "resnet50"
+    backbone: Literal["resnet50", "resnet101", "small"] = "resnet50"
     precision: str = "float32"
     batch: int = 1
     side: int = 512
@@ -127,7 +127,7 @@ class Torchvision:
 def build_config(work: Work) -> Config:
     """Return the config of our side."""
     return Config(
-        trunk=work.trunk,
+        backbone=work.backbone,
         rpn_channels=256,
         bfloat16=work.precision == "bfloat16",
         pixel_std=PIXEL_STD,
@@ -185,12 +185,12 @@ def _build_torchvision(work: Work) -> Any:
     from torchvision.models.detection import MaskRCNN
     from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 
-    trunk = resnet_fpn_backbone(backbone_name=TRUNKS[work.trunk], weights=None, trainable_layers=5)
-    for name, values in trunk.named_buffers():
+    backbone = resnet_fpn_backbone(backbone_name=BACKBONES[work.backbone], weights=None, trainable_layers=5)
+    for name, values in backbone.named_buffers():
         if name.endswith("bn3.weight"):
             values.zero_()
     return MaskRCNN(
-        trunk,
+        backbone,
         num_classes=2,
         min_size=work.side,
         max_size=work.side,

@@ -7,7 +7,7 @@ import numpy as np
 
 from common.boxes import box_ious
 from common.instances import Instances
-from common.layers import unpack_layers
+from common.label_layers import unpack_layers
 from common.polygons import fill_polygon
 
 MARGIN = 20  # pixels: centres stay so far from the border, and no shape is smaller

@@ -11,7 +11,7 @@ import numpy as np
 from common.errors import InputError
 from common.files import FileTree
 from common.instances import Instances, as_indices
-from common.layers import pack_layers
+from common.label_layers import pack_layers
 from common.pictures import decode_picture
 
 Fill = Callable[[Sequence[Any], tuple[int, int], np.ndarray], Instances]

@@ -95,7 +95,7 @@ class Config:
     max_instances: int = option(256, "objects of a training crop; a random choice where there are more", minimum=1)
 
     # Network
-    trunk: Literal["resnet50", "resnet101", "small"] = option("resnet101", "the feature extractor")
+    backbone: Literal["resnet50", "resnet101", "small"] = option("resnet101", "the feature extractor")
     norm: Literal["frozen_batch", "group"] = option("frozen_batch", "normalisation; 'group' to train from nothing")
     fpn_channels: int = option(256, "channels of the feature pyramid", minimum=16)
     rpn_channels: int = option(512, "channels of the region proposal head", minimum=16)

@@ -14,7 +14,7 @@ from common.changes import Change
 from common.colours import recolour, stretch_contrast
 from common.config import Config
 from common.errors import InputError
-from common.layers import layer_boxes
+from common.label_layers import layer_boxes
 from common.sampler import Sampler, class_balanced_indices, size_balanced_indices
 
 
@@ -35,7 +35,7 @@ class TrainingSet(Protocol):
     def load_label_layers(self, index: int) -> Sequence[np.ndarray]:
         """Return its objects as label images, (H, W) int32; object k has the label k + 1 in one of them.
 
-        Objects without overlaps need one layer; `common.layers.pack_layers` makes as few as others need.
+        Objects without overlaps need one layer; `common.label_layers.pack_layers` makes as few as others need.
         """
 
     def load_class_ids(self, index: int) -> np.ndarray:

@@ -9,7 +9,7 @@ C = TypeVar("C", bound=Config)
 
 RECIPE: dict[str, Any] = {
     # Group norm, as batches are too small to estimate statistics from, and batch norm's frozen ones come with weights.
-    "trunk": "small",
+    "backbone": "small",
     "norm": "group",
     "fpn_channels": 128,
     "rpn_channels": 128,

@@ -82,7 +82,7 @@ class WeightsFile:
 def read_geometry(path: Path) -> Literal["aligned", "library"] | None:
     """Return the `geometry` of `Config` that weights were trained in; None where the file does not say.
 
-    Ours say. Files of Keras 1 or 2 with a proposal head are the Mask R-CNN library's; those of a trunk alone fit both.
+    Ours say. Files of Keras 1 or 2 with a proposal head are the Mask R-CNN library's; a backbone alone fits both.
     A file that cannot be read says nothing, either: loading it will tell.
     """
     with contextlib.suppress(InputError), _opened(path) as file:

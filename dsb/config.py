@@ -98,7 +98,7 @@ SMALL = from_nothing(
 # The same recipe with ResNet-50, heads of full width and crops of 512 pixels, for 25 minutes on a large GPU.
 GPU = replace(
     SMALL,
-    trunk="resnet50",
+    backbone="resnet50",
     fpn_channels=256,
     rpn_channels=512,
     head_channels=1024,

@@ -42,8 +42,10 @@ def main() -> None:
     weights = find_weights(flags.weights, flags.logs, STEPS, "dsb/my_train_1.py", shipped=SHIPPED)
     config = config_of_weights(flags, weights, PRESETS)
     for_library = flags.output.suffix == ".h5" and not flags.half
-    if for_library and (config.trunk == "small" or config.norm == "group"):
-        raise InputError(f"{weights}: trunk {config.trunk} with norm {config.norm} is none of the Mask R-CNN library's")
+    if for_library and (config.backbone == "small" or config.norm == "group"):
+        raise InputError(
+            f"{weights}: backbone {config.backbone} with norm {config.norm} is none of the Mask R-CNN library's"
+        )
 
     from common.export import export_model
     from common.models.mask_rcnn import MaskRCNN

@@ -13,7 +13,7 @@ from common.errors import InputError
 from common.files import FileTree, open_tree
 from common.folds import NUM_FOLDS
 from common.instances import Instances, as_indices
-from common.layers import pack_layers
+from common.label_layers import pack_layers
 from common.pictures import decode_picture, is_picture
 from common.polygons import polygon_instances
 from common.sampler import split_folds

@@ -46,7 +46,7 @@ LUNGFISH = RSNAConfig(
     geometry="library",
     augment=False,
     augmentation="flip",
-    trunk="resnet50",
+    backbone="resnet50",
     anchor_scales=(16, 32, 64, 128, 256),
     batch_size=2,
     steps_per_epoch=200,
@@ -58,7 +58,7 @@ LUNGFISH = RSNAConfig(
 LUNGFISH_SMALL = replace(LUNGFISH, steps_per_epoch=500, schedule=(Stage(5, 6e-3, "heads"),), confidence=0.7)
 
 # All pictures, in four trainings of five epochs; flips from the second on.
-LUNGFISH_BIG = replace(LUNGFISH, trunk="resnet101", augment=True, schedule=(Stage(15, 3e-3), Stage(20, 1e-3)))
+LUNGFISH_BIG = replace(LUNGFISH, backbone="resnet101", augment=True, schedule=(Stage(15, 3e-3), Stage(20, 1e-3)))
 
 # The annotation service's starter, on 1,000 pictures.
 MDAI = replace(

@@ -12,7 +12,7 @@ from common.boxes import box_areas, clip_boxes
 from common.errors import InputError
 from common.files import open_tree
 from common.instances import Instances, as_indices
-from common.layers import pack_layers
+from common.label_layers import pack_layers
 from common.picture_set import PictureSet, open_picture_set
 from common.sampler import size_balanced_indices
 from rsna.files import CLASS_INFO, LABELS, TEST, TRAIN, find_beside, find_images, find_pictures, match_labels

@@ -25,7 +25,9 @@ BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 WORK = Work(precision="bfloat16", batch=8)
 
 
-@pytest.mark.parametrize("config", [TINY, replace(TINY, trunk="resnet50", norm="frozen_batch")], ids=["small", "r50"])
+@pytest.mark.parametrize(
+    "config", [TINY, replace(TINY, backbone="resnet50", norm="frozen_batch")], ids=["small", "r50"]
+)
 def test_operations_are_those_of_the_layers(config, monkeypatch):
     model, products = MaskRCNN(config), []
     convolve = keras.layers.Conv2D.convolution_op

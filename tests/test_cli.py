@@ -26,7 +26,7 @@ class LeafConfig(Config):
 
 PRESETS = {
     "published": LeafConfig(name="leaf", schedule=(Stage(10, 1e-3), Stage(40, 1e-4))),
-    "demo": LeafConfig(name="leaf", trunk="small", schedule=(Stage(2, 1e-3),)),
+    "demo": LeafConfig(name="leaf", backbone="small", schedule=(Stage(2, 1e-3),)),
 }
 
 
@@ -154,7 +154,7 @@ def test_a_script_of_several_commands(capsys):
 
 def test_a_generated_set_needs_no_path_and_no_submission(capsys):
     config, flags = parse_training_flags("Leaves.", PRESETS, dataset=None, arguments=["--preset", "demo"])
-    assert config.trunk == "small" and not hasattr(flags, "dataset")
+    assert config.backbone == "small" and not hasattr(flags, "dataset")
     flags = parse_inference_flags(
         PRESETS, dataset=None, output="s.csv", submission=False, parser=OneLineParser(None), arguments=[]
     )

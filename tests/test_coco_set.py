@@ -167,7 +167,7 @@ def test_the_librarys_figures():
     assert [str(stage) for stage in config.schedule] == ["40:0.001:heads", "120:0.001:4+", "160:0.0001:all"]
     assert (config.min_dim, config.max_dim, config.crop_size, config.confidence) == (800, 1024, 1024, 0)
     assert (config.batch_size, config.steps_per_epoch, config.validation_steps) == (2, 1000, 50)
-    assert (config.trunk, config.anchor_scales, config.geometry) == ("resnet101", (32, 64, 128, 256, 512), "library")
+    assert (config.backbone, config.anchor_scales, config.geometry) == ("resnet101", (32, 64, 128, 256, 512), "library")
 
 
 def test_the_real_subset(data_folder):

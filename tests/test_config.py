@@ -22,10 +22,10 @@ def stages(*texts):
 def test_every_kind_of_field_has_a_flag():
     config = parse(
         Config,
-        *("--name", "a run", "--seed", "7", "--zoom", "2.5", "--trunk", "small", "--no-augment", "--balanced"),
+        *("--name", "a run", "--seed", "7", "--zoom", "2.5", "--backbone", "small", "--no-augment", "--balanced"),
         *("--anchor-scales", "4,8,16,32,64", "--class-names", "cat,dog", "--schedule", "5:1e-2:heads,9:1e-3"),
     )
-    assert (config.name, config.seed, config.zoom, config.trunk) == ("a run", 7, 2.5, "small")
+    assert (config.name, config.seed, config.zoom, config.backbone) == ("a run", 7, 2.5, "small")
     assert (config.augment, config.balanced) == (False, True)
     assert config.anchor_scales == (4.0, 8.0, 16.0, 32.0, 64.0)
     assert (config.class_names, config.num_classes) == (("cat", "dog"), 3)
@@ -33,7 +33,7 @@ def test_every_kind_of_field_has_a_flag():
 
 
 def test_fields_without_a_flag_keep_their_values():
-    config = Config(seed=5, trunk="small")
+    config = Config(seed=5, backbone="small")
     parser = OneLineParser(None)
     add_config_flags(parser, Config, "configuration")
     assert replace_from_flags(config, parser.parse_args([])) == config
@@ -47,7 +47,7 @@ def test_fields_without_a_flag_keep_their_values():
         (["--seed", "many"], "many"),
         (["--seed", "-1"], "must be from 0 to 4294967295"),
         (["--zoom", "nan"], "from 1 to 8"),
-        (["--trunk", "resnet18"], "resnet50"),
+        (["--backbone", "resnet18"], "resnet50"),
         (["--crop-size", "100"], "multiple of 64"),
         (["--box-std", "1,1"], "4 values"),
         (["--train-rois", "2001"], "at most --train-proposals, 2000"),
@@ -120,7 +120,7 @@ def test_loading_fills_missing_fields_with_defaults(tmp_path):
         ('{"box_std": [1, 1, "1", 1]}', "--box-std .*: a value of the wrong kind"),
         ("[1]", "not a configuration"),
         ('{"seed": "x"}', "wrong kind"),
-        ('{"trunk": "resnet18"}', "resnet50, resnet101, small"),
+        ('{"backbone": "resnet18"}', "resnet50, resnet101, small"),
         ('{"schedule": ["x"]}', "wrong kind"),
         ('{"schedule": [1]}', "wrong kind"),
         ('{"box_std": 1}', "wrong kind"),

@@ -31,7 +31,7 @@ ALL_STEPS = {
     "crop_draws": 1,
     "mini_mask_size": 56,
     "max_instances": 256,
-    "trunk": "resnet101",
+    "backbone": "resnet101",
     "norm": "frozen_batch",
     "fpn_channels": 256,
     "rpn_channels": 512,
@@ -137,10 +137,10 @@ def test_presets_of_a_step_differ_in_scale_not_in_what_the_step_does(monkeypatch
     assert list(presets) == ["published", "small", *(["gpu"] if script == "my_train_1.py" else []), "demo"]
     for name in ("name", "balanced", "aspect_ratio", "min_enlarge", "zoom", "rotation_range", "channel_shift_range"):
         assert len({getattr(preset, name) for preset in presets.values()}) == 1
-    assert all(preset.trunk == "small" and preset.norm == "group" for preset in (presets["small"], presets["demo"]))
+    assert all(preset.backbone == "small" and preset.norm == "group" for preset in (presets["small"], presets["demo"]))
     if "gpu" in presets:  # 90,000 crops: 25 minutes at 60 a second
         gpu = presets["gpu"]
-        assert (gpu.trunk, gpu.norm, gpu.crop_size) == ("resnet50", "group", 512)
+        assert (gpu.backbone, gpu.norm, gpu.crop_size) == ("resnet50", "group", 512)
         assert gpu.epochs * gpu.steps_per_epoch * gpu.batch_size <= 25 * 60 * 60
 
 

@@ -101,7 +101,7 @@ def test_a_packed_set_trains_the_recipe_for_a_gpu(folder):
     flags = [*TINY, "--preset", "gpu", "--dataset", "packed.zip", "--epochs", 1, "--logs", "gpu"]
     code, _, errors = finish(start(folder, "my_train_1.py", *flags))
     assert (code, errors) == (0, [])
-    assert json.loads((folder / "gpu" / "001" / "config.json").read_text())["trunk"] == "resnet50"
+    assert json.loads((folder / "gpu" / "001" / "config.json").read_text())["backbone"] == "resnet50"
     assert (folder / "gpu" / "001" / "last.h5").exists()
 
 

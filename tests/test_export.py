@@ -93,5 +93,5 @@ def test_the_script_refuses_what_the_library_cannot_build(model, tmp_path, monke
     flags = ["--preset", "small", "--weights", tmp_path / "small.h5", "--output", tmp_path / "mask_rcnn.h5"]
     code, _, errors = run_here(monkeypatch, capsys, "export.py", *flags)
     assert code == 2
-    assert "trunk small with norm group is none of the Mask R-CNN library's" in errors
+    assert "backbone small with norm group is none of the Mask R-CNN library's" in errors
     assert not (tmp_path / "mask_rcnn.h5").exists()

@@ -246,7 +246,7 @@ def test_polygons_have_the_area_of_their_outline():
 
 
 def test_the_published_figures():
-    assert (PUBLISHED.num_classes, PUBLISHED.trunk, PUBLISHED.batch_size) == (2, "resnet101", 2)
+    assert (PUBLISHED.num_classes, PUBLISHED.backbone, PUBLISHED.batch_size) == (2, "resnet101", 2)
     assert (PUBLISHED.min_dim, PUBLISHED.max_dim, PUBLISHED.anchor_scales) == (800, 1024, (32, 64, 128, 256, 512))
     assert (PUBLISHED.steps_per_epoch, PUBLISHED.epochs, PUBLISHED.validation_steps) == (100, 10, 50)
     assert (PUBLISHED.confidence, PUBLISHED.detection_nms_threshold, PUBLISHED.mini_mask_size) == (0.7, 0.3, 56)

@@ -351,6 +351,6 @@ def test_the_stem():
 
 
 def test_the_stride_sits_in_the_first_convolution_and_the_shortcut():
-    layers = {layer.name: layer for layer in weighted_layers(MaskRCNN(replace(CONFIG, trunk="resnet50")).pyramid)}
+    layers = {layer.name: layer for layer in weighted_layers(MaskRCNN(replace(CONFIG, backbone="resnet50")).pyramid)}
     strided = {name for name, layer in layers.items() if getattr(layer, "strides", (1, 1)) != (1, 1)}
     assert strided == {"conv1"} | {f"res{stage}a_branch{branch}" for stage in (3, 4, 5) for branch in ("1", "2a")}

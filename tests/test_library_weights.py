@@ -243,7 +243,7 @@ def test_our_files_say_that_keras_2_wrote_them(model, tmp_path):
 
 @pytest.mark.slow
 def test_the_coco_file_at_full_size(tmp_path):
-    """Into its own architecture, into one class, and into the smaller trunk."""
+    """Into its own architecture, into one class, and into the smaller backbone."""
     table = published_table("resnet101", 81)
     write_library_file(tmp_path / "mask_rcnn_coco.h5", table)
     assert (tmp_path / "mask_rcnn_coco.h5").stat().st_size > 4 * 64_158_584
@@ -251,8 +251,8 @@ def test_the_coco_file_at_full_size(tmp_path):
     assert load_weights(coco, tmp_path / "mask_rcnn_coco.h5") == []
     check_places(coco, {}, table)
     del coco
-    for trunk in ("resnet101", "resnet50"):
-        one = MaskRCNN(Config(trunk=trunk))
+    for backbone in ("resnet101", "resnet50"):
+        one = MaskRCNN(Config(backbone=backbone))
         before = {key: value for key, value in values_of(one).items() if key[0] in CLASS_LAYERS}
         left = load_weights(one, tmp_path / "mask_rcnn_coco.h5", partial=True)
         assert len(left) == 3 and {line.split(":")[0] for line in left} == CLASS_LAYERS
@@ -268,8 +268,8 @@ def test_the_imagenet_file_at_full_size(tmp_path):
     }
     assert sum(int(np.prod(shape)) for shape in table.values()) == 23_587_712
     write_imagenet_file(tmp_path / "resnet50.h5", table)
-    for trunk in ("resnet50", "resnet101"):
-        model = MaskRCNN(Config(trunk=trunk))
+    for backbone in ("resnet50", "resnet101"):
+        model = MaskRCNN(Config(backbone=backbone))
         before = {key: value for key, value in values_of(model).items() if key not in table}
         (line,) = load_weights(model, tmp_path / "resnet50.h5", partial=True)
         assert line.startswith("not in the file: ")

@@ -188,7 +188,7 @@ def test_augmented_batches(folder, name, imgaug):
 
 def test_the_figures_of_the_known_runs():
     runs = {name: config for name, config in PRESETS.items() if name not in ("demo", "small")}
-    names = "batch_size trunk min_dim train_rois max_instances max_detections confidence detection_nms_threshold"
+    names = "batch_size backbone min_dim train_rois max_instances max_detections confidence detection_nms_threshold"
     names += " rpn_train_anchors fpn_channels train_proposals steps_per_epoch validation_steps weight_decay"
     figures = {
         name: (*(getattr(config, field) for field in names.split()), config.anchor_scales[:4])

@@ -161,12 +161,12 @@ def test_the_log_of_a_run(undisturbed):
 def test_a_stage_trains_its_layers_only(undisturbed):
     model, _ = undisturbed
     first_epoch, last = model.history[1], model.history[-1]
-    trunk = [name for name in last if "res2a" in name or "res5a" in name or "conv1/" in name.split("mrcnn")[0]]
+    backbone = [name for name in last if "res2a" in name or "res5a" in name or "conv1/" in name.split("mrcnn")[0]]
     heads = [name for name in last if "mrcnn_class_logits" in name or "rpn_conv_shared" in name]
-    assert trunk and heads
-    assert all(np.array_equal(first_epoch[name], model.at_first[name]) for name in trunk)
+    assert backbone and heads
+    assert all(np.array_equal(first_epoch[name], model.at_first[name]) for name in backbone)
     assert not any(np.array_equal(first_epoch[name], model.at_first[name]) for name in heads)
-    assert not any(np.array_equal(last[name], first_epoch[name]) for name in trunk if name.endswith("kernel"))
+    assert not any(np.array_equal(last[name], first_epoch[name]) for name in backbone if name.endswith("kernel"))
 
 
 def test_averaged_weights_are_saved_and_training_goes_on_with_its_own(undisturbed):

@@ -259,7 +259,7 @@ def test_abbreviated_classes():
 
 
 def test_the_published_figures():
-    assert (PUBLISHED.num_classes, PUBLISHED.name, PUBLISHED.trunk) == (6, "wbc", "resnet50")
+    assert (PUBLISHED.num_classes, PUBLISHED.name, PUBLISHED.backbone) == (6, "wbc", "resnet50")
     assert (PUBLISHED.min_dim, PUBLISHED.max_dim, PUBLISHED.batch_size, PUBLISHED.steps_per_epoch) == (768, 768, 1, 60)
     assert (PUBLISHED.anchor_scales, PUBLISHED.train_rois) == ((32, 64, 128, 256, 512), 200)
     assert (PUBLISHED.validation_steps, PUBLISHED.confidence, PUBLISHED.detection_nms_threshold) == (2, 0.8, 0.3)

@@ -27,11 +27,11 @@ def norm(name, channels):
     return {(name, weight): (channels,) for weight in NORMS}
 
 
-def published_table(trunk, num_classes):
+def published_table(backbone, num_classes):
     """Every weight of the Mask R-CNN library's network and its shape, by layer and weight."""
     table = conv("conv1", 7, 7, 3, 64) | norm("bn_conv1", 64)
     channels = 64
-    for stage, letters in enumerate(("abc", "abcd", BLOCKS[trunk], "abc"), start=2):
+    for stage, letters in enumerate(("abc", "abcd", BLOCKS[backbone], "abc"), start=2):
         inner, outer = 64 * 2 ** (stage - 2), 256 * 2 ** (stage - 2)
         for letter in letters:
             table |= conv(f"res{stage}{letter}_branch2a", 1, 1, channels, inner)
@@ -81,7 +81,7 @@ def tiny_file(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("trunk", "num_classes", "parameters"),
+    ("backbone", "num_classes", "parameters"),
     [
         ("resnet101", 81, 64_158_584),
         ("resnet101", 2, 63_733_406),
@@ -89,8 +89,8 @@ def tiny_file(tmp_path_factory):
         ("resnet50", 6, 44_684_470),
     ],
 )
-def test_the_table_has_the_published_number_of_parameters(trunk, num_classes, parameters):
-    assert total(published_table(trunk, num_classes)) == parameters
+def test_the_table_has_the_published_number_of_parameters(backbone, num_classes, parameters):
+    assert total(published_table(backbone, num_classes)) == parameters
 
 
 def test_layers_and_shapes_are_the_librarys():
@@ -102,8 +102,8 @@ def test_layers_and_shapes_are_the_librarys():
     assert sum(np.prod(shape) for (_, weight), shape in table.items() if weight.startswith("moving")) == 111_488
 
 
-def test_the_smaller_trunk_has_fewer_blocks():
-    model = MaskRCNN(Config(trunk="resnet50"))
+def test_the_smaller_backbone_has_fewer_blocks():
+    model = MaskRCNN(Config(backbone="resnet50"))
     found = {(layer.name, w.name): tuple(w.shape) for layer in weighted_layers(model) for w in layer.weights}
     assert found == published_table("resnet50", 2)
 

@@ -4,14 +4,16 @@ import keras
 from keras import layers
 
 from common.models.norm import ConvNorm, build_norm
-from common.models.resnet import trunk_features
+from common.models.resnet import backbone_features
 
 
-def build_pyramid(trunk: str, norm: str, channels: int, mean_pixel: tuple[float, ...], pixel_std: float) -> keras.Model:
+def build_pyramid(
+    backbone: str, norm: str, channels: int, mean_pixel: tuple[float, ...], pixel_std: float
+) -> keras.Model:
     """Build the model from pictures (B, H, W, 3) uint8 to [P2, ..., P6], each (B, H / stride, W / stride, channels).
 
     Args:
-        trunk: see `trunk_features`.
+        backbone: see `backbone_features`.
         norm: see `build_norm`; with "group" the pyramid's own convolutions are normalised, too.
         channels: channels of every level.
         mean_pixel: RGB mean, 0-255.
@@ -23,7 +25,7 @@ def build_pyramid(trunk: str, norm: str, channels: int, mean_pixel: tuple[float,
     x = layers.Rescaling(1 / pixel_std, [-mean / pixel_std for mean in mean_pixel], name="centre")(images)
     top_down = None
     levels: list[keras.KerasTensor] = []
-    for level, features in reversed(list(enumerate(trunk_features(x, trunk, norm), start=2))):
+    for level, features in reversed(list(enumerate(backbone_features(x, backbone, norm), start=2))):
         lateral = _conv(features, channels, 1, norm, f"fpn_c{level}p{level}")
         if top_down is not None:
             upsampled = layers.UpSampling2D(2, name=f"fpn_p{level + 1}upsampled")(top_down)

@@ -35,7 +35,7 @@ class MaskRCNN(keras.Model):
         self._as_library = config.geometry == "library"
         channels, norm = config.fpn_channels, config.norm
         with _dtype_policy("mixed_bfloat16" if config.bfloat16 else "float32"):
-            self.pyramid = build_pyramid(config.trunk, norm, channels, config.mean_pixel, config.pixel_std)
+            self.pyramid = build_pyramid(config.backbone, norm, channels, config.mean_pixel, config.pixel_std)
             self.rpn = build_rpn(channels, config.rpn_channels, len(config.anchor_ratios))
             self.class_head = build_class_head(
                 channels, config.head_channels, config.pool_size, config.num_classes, norm

@@ -10,17 +10,17 @@ BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3), "small": (2, 2, 
 SMALL_CHANNELS = (64, 128, 256, 256)
 
 
-def trunk_features(images: KerasTensor, trunk: str, norm: str) -> list[KerasTensor]:
+def backbone_features(images: KerasTensor, backbone: str, norm: str) -> list[KerasTensor]:
     """Return the feature maps C2 to C5, at strides 4, 8, 16 and 32.
 
     Args:
         images: (B, H, W, 3) float32, centred; H and W multiples of 64.
-        trunk: "resnet50", "resnet101" or "small".
+        backbone: "resnet50", "resnet101" or "small".
         norm: see `build_norm`.
 
     Source: He et al.: Deep Residual Learning, 2015; the first version, with the stride in the first 1x1 convolution.
     """
-    small = trunk == "small"
+    small = backbone == "small"
     x = layers.ZeroPadding2D(3, name="conv1_pad")(images)
     filters = 32 if small else 64
     conv = layers.Conv2D(filters, 7, strides=2, kernel_initializer="he_normal", name="conv1")
@@ -28,7 +28,7 @@ def trunk_features(images: KerasTensor, trunk: str, norm: str) -> list[KerasTens
     x = layers.ReLU(name="conv1_relu")(x)
     x = layers.MaxPooling2D(3, strides=2, padding="same", name="pool1")(x)
     features = []
-    for stage, num_blocks in enumerate(BLOCKS[trunk], start=2):
+    for stage, num_blocks in enumerate(BLOCKS[backbone], start=2):
         for block in range(num_blocks):
             strides = 2 if block == 0 and stage > 2 else 1
             name = f"{stage}{string.ascii_lowercase[block]}"

@@ -7,7 +7,7 @@ import pytest
 
 from common.dataset import BatchLoader
 from common.instances import Instances
-from common.layers import layer_boxes, pack_layers, unpack_layers
+from common.label_layers import layer_boxes, pack_layers, unpack_layers
 from common.masks import drop_empty
 from tests.objects import random_objects
 from tests.tiny import TINY
