@@ -162,7 +162,7 @@ def config_of_weights(flags: argparse.Namespace, weights: Path, presets: Mapping
 
 
 def choose_model(flags: argparse.Namespace, presets: Mapping[str, C], script: str) -> tuple[C, Path]:
-    """Return the weights of the run that an inference script's flags name, and their config.
+    """Return the config and the weights of the run that an inference script's flags name.
 
     Args:
         flags: from `parse_inference_flags`.

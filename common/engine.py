@@ -140,8 +140,7 @@ def predict_results(
     from common.results import RESULT_COLUMNS, read_results
 
     ids = pictures.image_ids
-    run = (config, weights, pictures, ids, output, prepare_results)
-    predict(*run, num_workers=num_workers, columns=RESULT_COLUMNS)
+    predict(config, weights, pictures, ids, output, prepare_results, num_workers=num_workers, columns=RESULT_COLUMNS)
     print(f"wrote {output}: {len(ids)} pictures")
     shapes = [(height, width) for height, width in pictures.sizes.tolist()]
     return read_results(output, dict(zip(ids, shapes, strict=True)))
