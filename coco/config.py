@@ -45,7 +45,6 @@ SHAPES_SMALL = from_nothing(
     detect_proposals=100,
     max_detections=20,
     warmup_steps=100,
-    ema=0.99,
     schedule=(Stage(16, 2e-3),),
     score_every=4,
     score_limit=50,

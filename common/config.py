@@ -145,7 +145,6 @@ class Config:
     weight_decay: float = option(
         1e-4, "sgd: L2, divided by each kernel's size; adamw: decoupled, not on norms and biases", minimum=0
     )
-    ema: float = option(0.0, "momentum of the weights' moving average; 0: none", minimum=0, maximum=0.99999)
     validation_steps: int = option(50, "batches that the validation losses see", minimum=0)
     score_every: int = option(0, "epochs between scores on the validation pictures; 0: never", minimum=0)
     score_limit: int = option(20, "validation pictures that are scored in training", minimum=1)

@@ -2,7 +2,6 @@
 
 import math
 import re
-from typing import Any
 
 import keras
 
@@ -61,15 +60,10 @@ def set_trainable(model: keras.Model, layers: str) -> int:
 
 def build_optimizer(config: Config) -> keras.optimizers.Optimizer:
     """Return the optimiser that the config asks for; the learning rate is set at every step."""
-    average: dict[str, Any] = {"use_ema": True, "ema_momentum": config.ema} if config.ema else {}
     if config.optimizer == "sgd":
-        return keras.optimizers.SGD(1e-3, momentum=config.momentum, global_clipnorm=config.gradient_clip, **average)
+        return keras.optimizers.SGD(1e-3, momentum=config.momentum, global_clipnorm=config.gradient_clip)
     optimizer = keras.optimizers.AdamW(
-        1e-3,
-        beta_1=config.momentum,
-        weight_decay=config.weight_decay,
-        global_clipnorm=config.gradient_clip,
-        **average,
+        1e-3, beta_1=config.momentum, weight_decay=config.weight_decay, global_clipnorm=config.gradient_clip
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer

@@ -27,7 +27,6 @@ RECIPE: dict[str, Any] = {
     "decay": "cosine",
     "warmup_steps": 200,
     "weight_decay": 0.02,
-    "ema": 0.999,
 }
 # Half as wide, for what is learnt in minutes.
 NARROW: dict[str, Any] = {"fpn_channels": 64, "rpn_channels": 64, "head_channels": 128, "mask_channels": 32}

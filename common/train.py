@@ -42,9 +42,8 @@ def fit(
 ) -> None:
     """Train, and leave config, log, checkpoints and TensorBoard events in `folder`.
 
-    After every epoch the state of the run and the last and best weights are saved; where `config.ema` is on, the
-    weights are the moving average. The best epoch has the highest score where there is one, else the lowest
-    validation loss, else the lowest training loss.
+    After every epoch the state of the run and the last and best weights are saved. The best epoch has the highest score
+    where there is one, else the lowest validation loss, else the lowest training loss.
 
     Args:
         model: built from `config`, with the weights to start from.
@@ -202,10 +201,7 @@ class _Run:
         return means
 
     def _finish_epoch(self, logs: dict[str, float], begin: float, bar: tqdm) -> None:
-        """Validate with the averaged weights, save everything, write the log; `logs` gets the new entries."""
-        raw = [variable.numpy() for variable in self.model.trainable_variables] if self.config.ema else []
-        if self.config.ema:
-            self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+        """Validate, save everything, write the log; `logs` gets the new entries."""
         if self.validation is not None:
             logs |= {f"val_{name}": value for name, value in self._validate().items()}
         scored = self.score is not None and self.config.score_every > 0
@@ -217,8 +213,6 @@ class _Run:
         if merit > self.best or self.epoch == 1:
             self.best = merit if math.isfinite(merit) else -math.inf
             save_weights(self.model, self.folder / BEST_WEIGHTS)
-        for variable, value in zip(self.model.trainable_variables if raw else [], raw, strict=True):
-            variable.assign(value)
         logs["seconds"] = time.monotonic() - begin
         append_epoch(self.folder / LOG_FILE, self.epoch, logs)
         self._save_state()  # last: an epoch without it is done again

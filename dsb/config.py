@@ -119,7 +119,6 @@ DEMO = replace(
     crop_size=128,
     batch_size=8,
     train_rois=48,
-    ema=0.99,
     warmup_steps=50,
     min_zoom=1.0,
     recolour=0.0,  # generated pictures have the colours that they have

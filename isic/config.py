@@ -65,7 +65,6 @@ SMALL = from_nothing(
     train_rois=32,
     steps_per_epoch=250,
     weight_decay=0.05,
-    ema=0.998,
     schedule=(Stage(16, 1e-3),),
     validation_steps=10,
     score_every=4,

@@ -125,7 +125,6 @@ DEMO = replace(
     steps_per_epoch=100,
     schedule=(Stage(4, 2e-3),),
     warmup_steps=50,
-    ema=0.99,
     score_limit=50,
     confidence=0.3,
 )

@@ -62,7 +62,6 @@ ALL_STEPS = {
     "weight_decay": 1e-4,
     "decay": "steps",
     "warmup_steps": 0,
-    "ema": 0,
     "validation_steps": 50,
     "score_every": 0,
     "score_limit": 20,

@@ -18,7 +18,6 @@ RUN = replace(
     schedule=(Stage(50, 1e-3),),
     validation_steps=1,
     score_every=1,
-    ema=0.9,
 )
 
 
