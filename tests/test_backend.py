@@ -60,7 +60,8 @@ def suppress(function, boxes, scores, **options):
 def test_suppression(function, num_columns, max_output, iou_threshold, score_threshold):
     rng = np.random.default_rng(6)
     boxes = crowded_boxes(rng, 2, 30)
-    scores = rng.permutation(np.linspace(0.01, 0.99, 60 * num_columns)).reshape(2, 30, num_columns).astype(np.float32)
+    scores = rng.permutation(np.linspace(0.01, 0.99, 60)).reshape(2, 30, 1).astype(np.float32)
+    scores = scores * (rng.integers(num_columns, size=(2, 30, 1)) == np.arange(num_columns))
     options = {"max_output": max_output, "iou_threshold": iou_threshold, "score_threshold": score_threshold}
     kept_boxes, kept_scores, columns, counts = suppress(function, boxes, scores, **options)
     assert kept_boxes.shape == (2, max_output, 4)
@@ -74,6 +75,24 @@ def test_suppression(function, num_columns, max_output, iou_threshold, score_thr
             assert (box.tolist(), score, column) == (boxes[i, index].tolist(), expected_score, expected_column)
         rest = kept_boxes[i, counts[i] :], kept_scores[i, counts[i] :], columns[i, counts[i] :]
         assert not any(part.any() for part in rest)
+
+
+@pytest.mark.parametrize("function", SUPPRESSIONS)
+@pytest.mark.parametrize("max_output", [100, 700])
+def test_suppression_of_many_boxes_in_a_row(function, max_output):
+    """Each box overlaps its two neighbours, whose fates hang on theirs."""
+    rng = np.random.default_rng(5)
+    tops = np.arange(600, dtype=np.float32)
+    rows = np.stack([tops, 0 * tops, tops + 2, 0 * tops + 1], axis=1)
+    boxes = np.stack([rows, rng.permutation(rows)])
+    scores = np.stack([np.linspace(0.9, 0.1, 600), rng.permutation(np.linspace(0.1, 0.9, 600))])
+    scores = scores[..., None].astype(np.float32)
+    options = {"max_output": max_output, "iou_threshold": 0.2, "score_threshold": 0.15}
+    kept_boxes, _, _, counts = suppress(function, boxes, scores, **options)
+    for i in range(2):
+        expected = [boxes[i, j].tolist() for j, *_ in slow_suppression(boxes[i], scores[i], **options)]
+        assert kept_boxes[i, : counts[i]].tolist() == expected
+        assert not kept_boxes[i, counts[i] :].any()
 
 
 @pytest.mark.parametrize("function", SUPPRESSIONS)

@@ -1,10 +1,15 @@
 """What depends on the backend: compiling, and two operations with faster kernels, which give the same answers."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 from keras import ops
+
+from common.models.box_coding import pairwise_ious, take_rows
+
+TILE = 256  # boxes that are decided on together
 
 
 def compile_for_prediction(model: keras.Model, inputs: Mapping[str, tuple[tuple[int | None, ...], str]]) -> None:
@@ -49,7 +54,7 @@ def non_max_suppression(boxes, scores, *, max_output: int, iou_threshold: float,
 
     Args:
         boxes: (B, N, 4) float32, pixels.
-        scores: (B, N, K) float32, one column a class; only scores above `score_threshold` count.
+        scores: (B, N, K) float32, one column a class; only scores above `score_threshold` count, and of a box only one.
         max_output: D, boxes kept of a picture, the best over all classes.
         iou_threshold: a box that overlaps a kept one by more is dropped.
         score_threshold: see `scores`.
@@ -84,39 +89,56 @@ def crop_and_resize(features, boxes, box_indices, size: int):
 
 
 def portable_non_max_suppression(boxes, scores, *, max_output: int, iou_threshold: float, score_threshold: float):
-    """See `non_max_suppression`: one greedy step an output row, all pictures at once."""
-    batch, num_boxes, num_columns = ops.shape(scores)
-    live = ops.reshape(scores, (batch, num_boxes * num_columns))
-    live = ops.where(live > score_threshold, live, -1.0)
-    columns = ops.tile(ops.arange(num_columns, dtype="int32"), [num_boxes])  # (N K,)
-    repeated = ops.repeat(boxes, num_columns, axis=1)  # (B, N K, 4)
-    areas = (repeated[..., 2] - repeated[..., 0]) * (repeated[..., 3] - repeated[..., 1])
+    """See `non_max_suppression`: in falling order of scores, a tile of boxes at a time.
 
-    def keep_best(i, state):
-        live, picks, picked_scores = state
-        best = ops.argmax(live, axis=1)[:, None]  # (B, 1)
-        best_score = ops.take_along_axis(live, best, axis=1)
-        picks = ops.where(ops.arange(max_output)[None] == i, ops.cast(best, "int32"), picks)
-        picked_scores = ops.where(ops.arange(max_output)[None] == i, best_score, picked_scores)
-        box = ops.take_along_axis(repeated, best[..., None], axis=1)  # (B, 1, 4)
-        sides = ops.minimum(box[..., 2:], repeated[..., 2:]) - ops.maximum(box[..., :2], repeated[..., :2])
-        intersection = ops.prod(ops.maximum(sides, 0), axis=-1)
-        union = areas + ops.take_along_axis(areas, best, axis=1) - intersection
-        rival = ops.take(columns, best) == columns[None]
-        dropped = rival & (intersection > iou_threshold * union)
-        dropped = dropped | (ops.arange(num_boxes * num_columns)[None] == best)
-        return ops.where(dropped, -1.0, live), picks, picked_scores
+    One box at a time would be a thousand steps of next to no work, and a GPU waits between them.
+    """
+    batch, num_boxes = ops.shape(scores)[:2]
+    total = TILE * math.ceil(max(num_boxes, max_output) / TILE)
+    filling = [[0, 0], [0, total - num_boxes]]
+    columns = ops.cast(ops.argmax(scores, axis=-1), "int32")
+    scores, order = ops.top_k(ops.pad(ops.max(scores, axis=-1), filling), total)
+    columns = ops.take_along_axis(ops.pad(columns, filling), order, axis=1)
+    boxes = take_rows(ops.pad(boxes, [*filling, [0, 0]]), order)
+    places = ops.arange(total)
 
-    start = (live, ops.zeros((batch, max_output), "int32"), ops.full((batch, max_output), -1.0))
-    _, picks, picked_scores = ops.fori_loop(0, max_output, keep_best, start)
-    found = picked_scores > score_threshold
-    kept_boxes = ops.take_along_axis(repeated, picks[..., None], axis=1)
+    def decide(begin, live):
+        tile = ops.slice(boxes, (0, begin, 0), (batch, TILE, 4))
+        tile_columns = ops.slice(columns, (0, begin), (batch, TILE))
+        drops = (pairwise_ious(tile, boxes) > iou_threshold) & (tile_columns[..., None] == columns[:, None])
+        drops = drops & ((begin + ops.arange(TILE))[:, None] < places)
+        kept = _keep_greedily(
+            ops.slice(live, (0, begin), (batch, TILE)), ops.slice(drops, (0, 0, begin), (batch, TILE, TILE))
+        )
+        return begin + TILE, live & ~ops.any(drops & kept[..., None], axis=1)
+
+    def unfinished(begin, live):
+        found = ops.sum(ops.cast(live & (places < begin), "int32"), axis=1)
+        return ops.any((found < max_output) & ops.any(live & (places >= begin), axis=1))
+
+    end, live = ops.while_loop(unfinished, decide, (ops.zeros((), "int32"), scores > score_threshold))
+    scores, picks = ops.top_k(ops.where(live & (places < end), scores, -1.0), max_output)
+    found = scores > score_threshold
     return (
-        ops.where(found[..., None], kept_boxes, 0.0),
-        ops.where(found, picked_scores, 0.0),
-        ops.where(found, ops.take(columns, picks), 0),
+        ops.where(found[..., None], take_rows(boxes, picks), 0.0),
+        ops.where(found, scores, 0.0),
+        ops.where(found, ops.take_along_axis(columns, picks, axis=1), 0),
         ops.sum(ops.cast(found, "int32"), axis=1),
     )
+
+
+def _keep_greedily(live, drops):
+    """Return which boxes stay, (B, T), if each of those drops the later ones that `drops`, (B, T, T), says.
+
+    A box's fate depends on earlier ones alone: from the guess that all stay, each round sets at least one more box
+    right for good, and most often nearly all.
+    """
+
+    def correct(kept, _):
+        better = live & ~ops.any(drops & kept[..., None], axis=1)
+        return better, ops.any(better != kept)
+
+    return ops.while_loop(lambda _, changed: changed, correct, (live, ops.any(live)))[0]
 
 
 def _non_max_suppression_tensorflow(boxes, scores, *, max_output: int, iou_threshold: float, score_threshold: float):
