@@ -5,8 +5,10 @@ import numpy as np
 
 _LEVELS = np.arange(256, dtype=np.float32)
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue, by ITU-R BT.601
+_GREY_MATRIX = np.tile(_LUMINANCE, (3, 1))
 
-GREY, INVERTED, BLURRED, NOISY = 0.2, 0.15, 0.15, 0.15  # chances of each change of `recolour`
+TINTED, GREY, INVERTED, BLURRED, NOISY = 0.4, 0.2, 0.15, 0.15, 0.15  # chances of each change of `recolour`
+LEAST_CONTRAST = 50.0  # luminance, of the two colours that a picture is tinted with
 
 
 def stretch_contrast(
@@ -34,9 +36,10 @@ def stretch_contrast(
 
 
 def recolour(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Change saturation and hue, contrast and brightness, and now and then invert, blur or add noise.
+    """Tint, or change saturation, hue, contrast and brightness and now and then invert; seldom blur or add noise.
 
-    Inverted and grey pictures let one kind of microscope teach another.
+    Tinted, inverted and grey pictures let one kind of microscope teach another: a picture of fluorescence that runs
+    from one random colour to another might as well be stained tissue.
 
     Args:
         image: (H, W, 3) uint8, RGB.
@@ -45,8 +48,10 @@ def recolour(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     Returns:
         (H, W, 3) uint8.
     """
-    image = cv2.transform(image, _colour_matrix(rng))
-    image = _look_up(image, _tone_curve(rng))
+    if rng.random() < TINTED:
+        image = cv2.LUT(cv2.transform(image, _GREY_MATRIX), _colour_ramp(rng))
+    else:
+        image = _look_up(cv2.transform(image, _colour_matrix(rng)), _tone_curve(rng))
     if rng.random() < BLURRED:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 1.5))
     if rng.random() < NOISY:
@@ -58,10 +63,9 @@ def recolour(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _colour_matrix(rng: np.random.Generator) -> np.ndarray:
     """Draw a (3, 3) float32 matrix for RGB: between grey and double saturation, channels a little mixed."""
     saturation = 0.0 if rng.random() < GREY else rng.uniform(0.4, 1.6)
-    grey = np.tile(_LUMINANCE, (3, 1))
     mixed = np.eye(3) + rng.uniform(-0.1, 0.1, (3, 3))
     mixed /= mixed.sum(axis=1, keepdims=True)  # grey stays grey
-    return (grey + saturation * (mixed - grey)).astype(np.float32)
+    return (_GREY_MATRIX + saturation * (mixed - _GREY_MATRIX)).astype(np.float32)
 
 
 def _tone_curve(rng: np.random.Generator) -> np.ndarray:
@@ -71,6 +75,15 @@ def _tone_curve(rng: np.random.Generator) -> np.ndarray:
         curve = 1 - curve
     contrast, brightness = rng.uniform(0.7, 1.3), rng.uniform(-0.1, 0.1)
     return ((curve - 0.5) * contrast + 0.5 + brightness) * 255
+
+
+def _colour_ramp(rng: np.random.Generator) -> np.ndarray:
+    """Draw the colours that stand for the values 0 to 255, from one to another, (256, 1, 3) uint8."""
+    first, last = rng.uniform(0, 255, (2, 3))
+    while abs(_LUMINANCE @ (last - first)) < LEAST_CONTRAST:
+        first, last = rng.uniform(0, 255, (2, 3))
+    share = (_LEVELS[:, None, None] / 255) ** np.exp(rng.uniform(-0.5, 0.5))
+    return np.rint(first + share * (last - first)).astype(np.uint8)
 
 
 def _look_up(image: np.ndarray, curve: np.ndarray) -> np.ndarray:

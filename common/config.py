@@ -86,7 +86,7 @@ class Config:
     rotation_range: float = option(10.0, "largest rotation, degrees", minimum=0, maximum=180)
     channel_shift_range: float = option(15.0, "largest shift of a channel, 0-255", minimum=0, maximum=255)
     recolour: float = option(
-        0.0, "share of crops whose colours, contrast and sharpness change, or that are inverted", minimum=0, maximum=1
+        0.0, "share of crops that are tinted, inverted, or changed in colour, contrast, sharpness", minimum=0, maximum=1
     )
     crop_at_origin: bool = option(False, "always crop at (0, 0), as the submitted run did by mistake")
     crop_draws: int = option(1, "crops drawn of a picture, of which the one with most objects is taken", minimum=1)

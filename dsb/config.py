@@ -75,7 +75,7 @@ SMALL = from_nothing(
     PUBLISHED,
     stretch_contrast=True,
     crop_size=256,
-    min_zoom=0.75,
+    min_zoom=0.5,
     recolour=0.5,
     crop_draws=3,
     max_instances=128,

@@ -49,14 +49,28 @@ def test_recolour_keeps_shape_and_depends_on_the_generator_alone(rng):
     assert not np.array_equal(first, recolour(image, np.random.default_rng(8)))
 
 
-def test_recolour_leaves_grey_pictures_grey_and_inverts_some(rng):
+def test_recolour_leaves_grey_pictures_grey_or_tints_them_and_inverts_some():
     ramp = np.linspace(40, 220, 64).astype(np.uint8)[None, :, None].repeat(64, 0).repeat(3, 2)
-    rises = []
-    for seed in range(100):
-        changed = recolour(ramp, np.random.default_rng(seed)).astype(int)
-        rises.append(changed[:, 48:].mean() > changed[:, :16].mean())
-        assert abs(changed.mean(axis=(0, 1)) - changed.mean()).max() < 2
-    assert 3 < 100 - sum(rises) < 30
+    rises: dict[bool, list[bool]] = {True: [], False: []}
+    for seed in range(200):
+        changed = recolour(ramp, np.random.default_rng(seed)).astype(float)
+        columns = changed[:, 8:-8].mean(axis=0) @ [0.299, 0.587, 0.114]
+        tinted = abs(changed.mean(axis=(0, 1)) - changed.mean()).max() > 2
+        rises[tinted].append(columns[-1] > columns[0])
+        assert abs(columns[-1] - columns[0]) > 15  # a ramp it stays
+    assert 60 < len(rises[True]) < 100
+    assert 0.35 < np.mean(rises[True]) < 0.65
+    assert 0.75 < np.mean(rises[False]) < 0.95
+
+
+def test_a_grey_picture_runs_from_one_colour_to_another():
+    ramp = np.arange(256, dtype=np.uint8)[None, :, None].repeat(8, 0).repeat(3, 2)
+    for seed in range(40):
+        changed = recolour(ramp, np.random.default_rng(seed)).astype(float)
+        if np.array_equal(changed[0], changed[-1]):  # without noise
+            colours = changed[0] - changed[0, 0]
+            along = colours[-1] / np.linalg.norm(colours[-1])
+            assert abs(colours - np.outer(colours @ along, along)).max() < 2
 
 
 def test_recolour_makes_some_colour_pictures_grey(rng):
