@@ -79,7 +79,7 @@ def _tone_curve(rng: np.random.Generator) -> np.ndarray:
 
 def _colour_ramp(rng: np.random.Generator) -> np.ndarray:
     """Draw the colours that stand for the values 0 to 255, from one to another, (256, 1, 3) uint8."""
-    first, last = rng.uniform(0, 255, (2, 3))
+    first = last = np.zeros(3)
     while abs(_LUMINANCE @ (last - first)) < LEAST_CONTRAST:
         first, last = rng.uniform(0, 255, (2, 3))
     share = (_LEVELS[:, None, None] / 255) ** np.exp(rng.uniform(-0.5, 0.5))

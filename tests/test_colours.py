@@ -65,12 +65,13 @@ def test_recolour_leaves_grey_pictures_grey_or_tints_them_and_inverts_some():
 
 def test_a_grey_picture_runs_from_one_colour_to_another():
     ramp = np.arange(256, dtype=np.uint8)[None, :, None].repeat(8, 0).repeat(3, 2)
-    for seed in range(40):
-        changed = recolour(ramp, np.random.default_rng(seed)).astype(float)
-        if np.array_equal(changed[0], changed[-1]):  # without noise
-            colours = changed[0] - changed[0, 0]
-            along = colours[-1] / np.linalg.norm(colours[-1])
-            assert abs(colours - np.outer(colours @ along, along)).max() < 2
+    pictures = [recolour(ramp, np.random.default_rng(seed)).astype(float) for seed in range(40)]
+    without_noise = [picture for picture in pictures if np.array_equal(picture[0], picture[-1])]
+    assert len(without_noise) > 20
+    for picture in without_noise:
+        colours = picture[0] - picture[0, 0]
+        along = colours[-1] / np.linalg.norm(colours[-1])
+        assert abs(colours - np.outer(colours @ along, along)).max() < 2
 
 
 def test_recolour_makes_some_colour_pictures_grey(rng):
