@@ -10,7 +10,7 @@ from keras import ops
 
 from common.detections import Detections, Frame
 from common.masks import mean_inside
-from common.models.backend import compile_for_prediction
+from common.models.backend import compile_for_prediction, predicts_in_threads
 from common.models.mask_rcnn import MaskRCNN
 
 BATCH_PIXELS = 1 << 20  # of a batch, so that its memory is bounded: four pictures of 512x512
@@ -29,7 +29,7 @@ class Detector:
         self._model = _Detecting(model)
         inputs = {"images": ((None, None, None, 3), "uint8"), "windows": ((None, 4), "float32")}
         compile_for_prediction(self._model, inputs)
-        self._large = threading.Lock()
+        self._alone = threading.Lock()
 
     def __call__(self, images: Iterable[np.ndarray]) -> list[Detections]:
         """Detect objects.
@@ -54,8 +54,9 @@ class Detector:
         """Detect objects in pictures of one padded shape."""
         placed = np.stack([frame.place(image) for frame, image in zip(frames, images, strict=True)])
         windows = np.array([frame.window for frame in frames], np.float32)
-        # Threads may predict side by side, but only one of them what is too large for a usual batch.
-        with self._large if placed[..., 0].size > BATCH_PIXELS else contextlib.nullcontext():
+        # Of what is too large for a usual batch one at a time is enough for the memory, whatever the backend allows.
+        side_by_side = predicts_in_threads() and placed[..., 0].size <= BATCH_PIXELS
+        with contextlib.nullcontext() if side_by_side else self._alone:
             found = self._model.predict_on_batch({"images": placed, "windows": windows})
         as_library = self.config.geometry == "library"
         for i, (frame, count) in enumerate(zip(frames, found["counts"].tolist(), strict=True)):

@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import keras
@@ -131,6 +132,15 @@ def test_pictures_of_any_multiple_of_64(detector, shape):
     assert (found.boxes <= [*shape, *shape]).all()
     overlaps = box_ious(found.boxes, found.boxes) - np.eye(len(found.boxes))
     assert overlaps.max() <= TINY.detection_nms_threshold + 1e-5
+
+
+def test_threads_may_detect_at_the_same_time(finder):
+    detector = Detector(finder)  # which has not seen these shapes yet
+    images = [np.random.default_rng(0).integers(0, 256, (side, 64, 3), dtype=np.uint8) for side in (64, 128)]
+    with ThreadPoolExecutor(2) as threads:
+        found = [one for (one,) in threads.map(lambda image: detector([image]), 4 * images)]
+    for one, image in zip(found, 4 * images, strict=True):
+        np.testing.assert_array_equal(one.boxes, detector([image])[0].boxes)
 
 
 def test_a_picture_is_seen_the_same_alone_and_in_a_batch(detector):

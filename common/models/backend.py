@@ -34,6 +34,11 @@ def compile_for_prediction(model: keras.Model, inputs: Mapping[str, tuple[tuple[
     model.predict_function = tf.function(step, input_signature=[[(specs,)]])
 
 
+def predicts_in_threads() -> bool:
+    """Say whether threads may predict with one model side by side; on JAX, a call of Keras' takes the weights along."""
+    return keras.backend.backend() == "tensorflow"
+
+
 def fuse(function: Callable) -> Callable:
     """Let a chain of small operations, of which each would go over large arrays, go over them once.
 
