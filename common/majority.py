@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.bit_masks import BitMasks, pack_masks
-from common.boxes import box_intersections
+from common.boxes import touching_pairs
 from common.instances import Instances, SoftInstances
 from common.masks import drop_empty, tight_instances
 
@@ -21,7 +21,7 @@ def suppress_covered(instances: Instances, largest_share: float) -> Instances:
         largest_share: pixels that two objects may share, as a part of the smaller one's; from 1 on all stay.
 
     Returns:
-        The objects that are left, the highest score first.
+        The objects that are left: the highest score first, or in their order where all stay.
 
     Example:
         >>> pair = Instances.from_masks(np.array([[[1, 1, 1, 0]], [[0, 1, 1, 1]]]), scores=[0.5, 0.75])
@@ -37,9 +37,10 @@ def find_uncovered(instances: Instances, largest_share: float) -> np.ndarray:
         return np.arange(len(instances))
     order = np.argsort(-instances.scores, kind="stable")
     instances = instances.select(order)
-    better, worse, shared = shared_pixels(instances, instances)
+    better, worse = _sorted_pairs(*touching_pairs(instances.boxes))
+    masks = BitMasks(instances.boxes, pack_masks(instances.boxes, instances.masks))
     areas = instances.areas
-    covers = (better < worse) & (shared > largest_share * np.minimum(areas[better], areas[worse]))
+    covers = masks.shared_pixels(better, worse) > largest_share * np.minimum(areas[better], areas[worse])
     alive = np.ones(len(instances), bool)
     for i, j in zip(better[covers].tolist(), worse[covers].tolist(), strict=True):  # the best first: they are decided
         alive[j] &= not alive[i]
@@ -62,10 +63,18 @@ def shared_pixels(instances: Instances, others: Instances) -> tuple[np.ndarray, 
         >>> [values.tolist() for values in shared_pixels(pair, pair)]
         [[0, 0, 1, 1], [0, 1, 0, 1], [2, 1, 1, 2]]
     """
-    first, second = np.nonzero(box_intersections(instances.boxes, others.boxes))
     boxes = np.concatenate([instances.boxes, others.boxes])
+    first, second = _sorted_pairs(*touching_pairs(boxes))
+    across = (first < len(instances)) & (second >= len(instances))
+    first, second = first[across], second[across]
     masks = BitMasks(boxes, pack_masks(boxes, [*instances.masks, *others.masks]))
-    return first, second, masks.shared_pixels(first, second + len(instances))
+    return first, second - len(instances), masks.shared_pixels(first, second)
+
+
+def _sorted_pairs(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return pairs, (K,) int each, sorted by the first, then the second."""
+    order = np.lexsort((second, first))
+    return first[order], second[order]
 
 
 def elect_instances(

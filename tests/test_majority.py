@@ -1,5 +1,7 @@
 """Suppression by masks and the majority vote, on masks drawn by hand and against plain whole-picture versions."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,16 @@ def test_the_worse_of_two_that_share_much_is_dropped():
 def test_what_is_dropped_drops_nothing():
     chain = bars((0, 6), (4, 10), (8, 14), scores=[0.9, 0.8, 0.7])
     assert columns(suppress_covered(chain, 0.3)) == [[0, 6], [8, 14]]
+
+
+def test_memory_follows_the_objects_that_touch():
+    corners = np.stack(np.divmod(np.arange(4000), 64), axis=1) * 30
+    apart = Instances.from_crops(np.concatenate([corners, corners + 20], axis=1), 4000 * [np.ones((20, 20), bool)])
+    tracemalloc.start()
+    assert len(suppress_covered(apart, 0.4)) == 4000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 30e6  # all pairs would take 512 MB
 
 
 def soft(instances):
