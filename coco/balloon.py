@@ -86,8 +86,9 @@ def evaluate(arguments: Sequence[str]) -> None:
     found = engine.predict_results(config, weights, pictures, flags.output, num_workers=flags.workers)
     if flags.picture:
         draw_results(flags.picture, pictures, found)
-    true = {image_id: pictures.load_instances(index) for index, image_id in enumerate(pictures.image_ids)}
-    result = average_precision([compare_masks(true[image_id], found[image_id]) for image_id in true], [1])
+    true = map(pictures.load_instances, range(len(pictures)))
+    pairs = zip(true, found.values(), strict=True)
+    result = average_precision((compare_masks(*pair) for pair in pairs), [1])
     print(result.table(config.class_names))
     print(f"AP at IoU 0.5: {result.at(0.5).mean:.4f} over {len(pictures)} pictures")
 

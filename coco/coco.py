@@ -14,7 +14,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
@@ -29,9 +28,6 @@ from common.cli import (
 )
 from common.errors import InputError, run_main
 from common.flags import OneLineParser
-
-if TYPE_CHECKING:
-    pass
 
 PRESETS = {"small": COCO_SMALL, "published": COCO_PUBLISHED}
 DATASET = "data/coco"

@@ -177,10 +177,13 @@ def choose_model(flags: argparse.Namespace, presets: Mapping[str, C], script: st
     return config_of_weights(flags, weights, presets), weights
 
 
-def trained_fold(weights: Path, config_class: type[Config]) -> str | None:
-    """Return the fold that was held back when weights were trained; None where no config beside them says so."""
-    beside = weights.parent / CONFIG_FILE
-    return vars(config_class.load(beside))["fold"] if beside.exists() else None
+def warn_of_trained_pictures(weights: Path, image_ids: Iterable[str]) -> None:
+    """Say so where weights were trained on pictures of these names."""
+    from common.start import seen_pictures
+
+    both = set(seen_pictures(weights.parent)).intersection(image_ids)
+    if both:
+        print(f"careful: {weights} was trained on {len(both)} of these pictures, such as {min(both)}")
 
 
 def find_weights(name: str, logs: Path, runs: Sequence[str], script: str, *, shipped: Path | None = None) -> Path:
@@ -215,7 +218,10 @@ def find_weights(name: str, logs: Path, runs: Sequence[str], script: str, *, shi
 def refuse_among_pictures(
     flags: argparse.Namespace, source: Path, image_names: Iterable[str], *, folders: Sequence[str] = ()
 ) -> None:
-    """Refuse outputs in or below a folder that holds pictures of the set, which they could replace, or join.
+    """Refuse outputs that could replace pictures of the set, or join them.
+
+    A file may lie in the set's folder where no pictures are; a folder of pictures may not, as sets are read with all
+    their folders.
 
     Args:
         flags: from `parse_inference_flags`.
@@ -227,10 +233,13 @@ def refuse_among_pictures(
         InputError: there is such an output.
     """
     root = source.resolve()
-    holding = {(root / name).parent for name in image_names} if root.is_dir() else set()
+    if not root.is_dir():
+        return
+    holding = {(root / name).parent for name in image_names}
     for name in ("output", "picture", *folders):
         path = getattr(flags, name)
-        if path and not holding.isdisjoint([path.resolve(), *path.resolve().parents]):
+        taken = holding if name == "output" else {root, *holding}
+        if path and not taken.isdisjoint([path.resolve(), *path.resolve().parents]):
             raise InputError(f"--{name} {path}: lies among the pictures of {source}; choose another place")
 
 

@@ -1,17 +1,17 @@
 """What the network says of a picture, and the padded frame in which it sees the picture."""
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
 import cv2
 import numpy as np
 
-from common.errors import InputError
 from common.instances import Instances, SoftInstances
 from common.masks import paint_masks, paint_probs
 
 MULTIPLE = 64  # the coarsest level of the pyramid has stride 64
-MOST_PIXELS = 1 << 25  # of an enlarged picture: a strip, a pixel high, would fill the memory
+MOST_PIXELS = 1 << 23  # of an enlarged picture: a strip, a pixel high, would fill the memory
 
 
 class Paintable(Protocol):
@@ -93,8 +93,8 @@ class Frame:
     def for_picture(cls, image_shape: tuple[int, int], min_dim: int, max_dim: int = 0) -> "Frame":
         """Scale so that the shorter side is at least `min_dim`, and pad to multiples of 64.
 
-        Where there is a `max_dim`, a multiple of 64, the longer side is no longer than that, whatever becomes of the
-        shorter one, and all pictures are padded to the square of that side.
+        A strip is enlarged to `MOST_PIXELS` only. Where there is a `max_dim`, a multiple of 64, the longer side is no
+        longer than that, whatever becomes of the shorter one, and all pictures are padded to the square of that side.
 
         Example:
             >>> Frame.for_picture((256, 320), 512)
@@ -105,13 +105,9 @@ class Frame:
         scale = max(1.0, min_dim / min(image_shape))
         if max_dim:
             scale = min(scale, max_dim / max(image_shape))
+        scale = min(scale, max(1.0, math.sqrt(MOST_PIXELS / math.prod(image_shape))))
         # First and last pixel of a side must not be one: `corners_to_picture` measures in their distance.
         height, width = (max(round(side * scale), 2) for side in image_shape)
-        if scale > 1 and height * width > MOST_PIXELS:
-            raise InputError(
-                f"{image_shape[0]} x {image_shape[1]} pixels would become {height} x {width}, with a shorter side of "
-                f"{min_dim}; cut the picture, or lower --min-dim"
-            )
         padded = (max_dim, max_dim) if max_dim else (-height % MULTIPLE + height, -width % MULTIPLE + width)
         return cls(image_shape, (height, width), padded)
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from common.dataset import TrainingSet
     from common.detect import Detector
     from common.detections import Paintable
-    from common.instances import Instances
     from common.predict import Pictures, SizedPictures
+    from common.results import Results
 
 Found: TypeAlias = "Iterator[tuple[int, Paintable]]"  # a picture's index in its set, and what was found in it
 
@@ -60,12 +60,15 @@ def train(
     folder = flags.logs / config.name
     start = find_start(flags.weights, flags.logs, config, previous=previous)
     config = _as_trained(config, flags, start)
+    seen: Sequence[str] = seen_pictures(start.parent) if start else []
 
     from common.dataset import BatchLoader
     from common.models.mask_rcnn import MaskRCNN
     from common.train import fit, load_start
 
     watched = held_out if held_out is not None and len(held_out.image_ids) else None
+    if start and start.parent not in (folder, flags.logs / str(previous)):
+        seen = _warn_of_names(start, seen, watched)
     model = MaskRCNN(config)
     fit(
         model,
@@ -74,7 +77,7 @@ def train(
         BatchLoader(watched, config, training=False) if watched else None,
         folder,
         resume=load_start(model, start, folder, exclude=flags.exclude),
-        seen=seen_pictures(start.parent) if start else (),
+        seen=seen,
         score=_scorer(model, watched, rate) if watched and rate else None,
     )
 
@@ -127,7 +130,7 @@ def predict(
 
 def predict_results(
     config: Config, weights: Path, pictures: "SizedPictures", output: Path, *, num_workers: int = 0
-) -> "dict[str, Instances]":
+) -> "Results":
     """Predict a set into a CSV of every object with its class, score and mask, and return them by picture.
 
     Args:
@@ -158,6 +161,20 @@ def prepare_results(detector: "Detector", config: Config) -> tuple[Callable, Cal
         return choose_detector(detector, image.shape[:2], config)([image])[0], config.mask_threshold
 
     return detect, result_rows
+
+
+def _warn_of_names(start: Path, seen: Sequence[str], watched: "TrainingSet | None") -> Sequence[str]:
+    """Say so where another experiment was trained on pictures of the same names; return what is known for sure: none.
+
+    Within an experiment such pictures are refused. Between two, a name may stand for two pictures.
+    """
+    both = set(seen).intersection(watched.image_ids if watched else ())
+    if both:
+        print(
+            f"careful: {start} was trained on {len(both)} pictures with names of those to hold back, such as "
+            f"{min(both)}; if they are the same, their score says nothing"
+        )
+    return ()
 
 
 def _as_trained(config: Config, flags: argparse.Namespace, start: Path | None) -> Config:

@@ -52,7 +52,8 @@ def open_tree(path: str | os.PathLike[str]) -> FileTree:
         path: the folder or the archive.
 
     Raises:
-        InputError: no such path, a file that is not a whole zip archive, names in it that lead out of it, or no files.
+        InputError: no such path, a file that is not a whole zip archive, names in it that lead out of it or are no
+            UTF-8, or no files.
     """
     path = Path(path).expanduser().absolute()
     if not path.exists():
@@ -60,6 +61,11 @@ def open_tree(path: str | os.PathLike[str]) -> FileTree:
     tree = FolderTree(path) if path.is_dir() else ZipTree(path)
     if not tree.names():
         raise InputError(f"{path}: holds no files; give the folder that holds the pictures")
+    for name in tree.names():
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise InputError(f"{path}: {name!r} is a name in another encoding than UTF-8; rename it") from None
     return tree
 
 

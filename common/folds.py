@@ -25,12 +25,13 @@ class Selectable(Protocol):
 S = TypeVar("S", bound=Selectable)
 
 
-def in_fold(groups: np.ndarray, fold: str) -> np.ndarray:
+def in_fold(groups: np.ndarray, fold: str, *, seed: int = FOLD_SEED) -> np.ndarray:
     """Return which pictures a fold holds back; "all" trains on everything and holds back none.
 
     Args:
         groups: (N,) or (N, K), what every fold gets its share of: picture sizes, or a class.
         fold: "0" to "4"; "all"; or a size, such as "256x320", of which it holds back every picture.
+        seed: of the dealing to folds.
 
     Returns:
         (N,) bool.
@@ -39,10 +40,10 @@ def in_fold(groups: np.ndarray, fold: str) -> np.ndarray:
         return np.zeros(len(groups), bool)
     if "x" in fold:
         return (groups == np.array(fold.split("x"), int)).all(axis=1)
-    return split_folds(groups, NUM_FOLDS, seed=FOLD_SEED) == int(fold)
+    return split_folds(groups, NUM_FOLDS, seed=seed) == int(fold)
 
 
-def split(pictures: S, groups: np.ndarray, fold: str, limit: int | None) -> tuple[S, S]:
+def split(pictures: S, groups: np.ndarray, fold: str, limit: int | None, *, seed: int = FOLD_SEED) -> tuple[S, S]:
     """Return the pictures to train on and those held back.
 
     Args:
@@ -50,11 +51,12 @@ def split(pictures: S, groups: np.ndarray, fold: str, limit: int | None) -> tupl
         groups: see `in_fold`.
         fold: see `in_fold`.
         limit: keeps the first of the former.
+        seed: see `in_fold`.
 
     Raises:
         InputError: nothing is left to train on.
     """
-    held_out = in_fold(groups, fold)
+    held_out = in_fold(groups, fold, seed=seed)
     if "x" in fold and not held_out.any():
         raise InputError(f"--fold {fold}: no picture has this size")
     training = pictures.select(np.flatnonzero(~held_out)[:limit])

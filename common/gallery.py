@@ -48,7 +48,7 @@ def draw_results(
         lowest_score: of an object that is drawn.
     """
     rows = {image_id: row for row, image_id in enumerate(pictures.image_ids)}
-    save_gallery(
+    overview = save_gallery(
         folder,
         ((image_id, pictures.load_image(row)) for image_id, row in rows.items()),
         lambda image_id, _: found[image_id],
@@ -56,7 +56,7 @@ def draw_results(
         lowest_score=lowest_score,
     )
     of_score = f" of score {lowest_score:g} and more" if lowest_score else ""
-    print(f"wrote {folder}: overview.png, and each picture with its {kind}{of_score}")
+    print(f"wrote {folder}: {overview}, and each picture with its {kind}{of_score}")
 
 
 def save_gallery(
@@ -66,8 +66,8 @@ def save_gallery(
     true: Callable[[str, tuple[int, int]], Instances] | None = None,
     *,
     lowest_score: float = 0.0,
-) -> None:
-    """Write each picture with its objects as `<id>.png`, beside the truth where it is known, and `overview.png`.
+) -> str:
+    """Write each picture with its objects as `<id>.png`, beside the truth where it is known, and an overview.
 
     Args:
         folder: is made where it is missing.
@@ -75,8 +75,12 @@ def save_gallery(
         predicted: from an id and (height, width) to the picture's objects.
         true: likewise.
         lowest_score: of a predicted object that is drawn.
+
+    Returns:
+        The overview's name, `overview.png` unless a picture is called so.
     """
     overview: list[list[np.ndarray]] = []
+    name = "overview.png"
     for image_id, image in pictures:
         shape = (image.shape[0], image.shape[1])
         found = predicted(image_id, shape)
@@ -86,7 +90,10 @@ def save_gallery(
             objects = true(image_id, shape)
             drawn = [image, draw_instances(image, objects), draw_comparison(image, objects, found)]
         save_picture(folder / f"{image_id}.png", np.hstack(drawn))
+        if f"{image_id}.png" == name:
+            name = f"all_{name}"
         if len(overview) < NUM_OVERVIEW:
             overview.append(drawn)
     captions = ("input", "truth", "prediction: green truth, yellow hit, red miss") if true else ("input", "prediction")
-    save_picture(folder / "overview.png", make_overview(overview, captions))
+    save_picture(folder / name, make_overview(overview, captions))
+    return name

@@ -9,7 +9,7 @@ import numpy as np
 
 from common.errors import InputError
 from common.files import FileTree
-from common.instances import Instances, Sample, as_indices
+from common.instances import as_indices
 from common.label_index import LabelIndex, PictureFiles, open_index
 from common.pictures import decode_picture
 from common.usable import refuse_or_report
@@ -77,15 +77,6 @@ class PictureSet:
     def load_class_ids(self, index: int) -> np.ndarray:
         """Return the classes of a picture's objects: (count,) int32, all 1."""
         return np.ones(self.counts[index], np.int32)
-
-    def load_sample(self, index: int) -> Sample:
-        """Return a picture with its objects.
-
-        Raises:
-            InputError: a set without masks.
-        """
-        instances = Instances.from_label_image(self.load_label_image(index))
-        return Sample(self.image_ids[index], self.load_image(index), instances)
 
     def select(self, indices: Sequence[int] | np.ndarray) -> "PictureSet":
         """Return the set of the pictures at `indices`, (K,) int or (N,) bool, in that order; `left_out` is empty."""

@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
 from common.dicom import decode_dicom, is_dicom
 from common.errors import InputError
@@ -125,6 +126,22 @@ def encode_png(image: np.ndarray, *, noisy: bool = False) -> bytes:
     return cv2.imencode(".png", image[..., ::-1] if image.ndim == 3 else image, options)[1].tobytes()
 
 
+def labels_in_16_bits(label_image: np.ndarray, name: str) -> np.ndarray:
+    """Return a label image (H, W) int32 as picture files can hold it, (H, W) uint16.
+
+    Args:
+        label_image: 0 = background.
+        name: the picture's, for the message.
+
+    Raises:
+        InputError: more objects than that.
+    """
+    highest = int(label_image.max())
+    if highest > np.iinfo(np.uint16).max:
+        raise InputError(f"{name}: {highest} objects are more than 16 bits can number; cut the picture into parts")
+    return label_image.astype(np.uint16)
+
+
 def save_picture(path: Path, image: np.ndarray) -> None:
     """Write a picture, whole or not at all; its folder is created.
 
@@ -167,7 +184,10 @@ def _decode_fast(data: bytes) -> np.ndarray | None:
 
 
 def _decode_strictly(data: bytes, name: str) -> np.ndarray:
-    """Decode with Pillow, which knows more kinds and refuses what is cut off; OpenCV for 16-bit colour TIFF."""
+    """Decode with Pillow, which knows more kinds and refuses what is cut off; TIFF of 16-bit colours with OpenCV.
+
+    Of such colours Pillow gives the upper eight bits, if any: next to nothing of a camera's twelve.
+    """
     try:
         with Image.open(io.BytesIO(data)) as picture:
             count = getattr(picture, "n_frames", 1)
@@ -175,8 +195,15 @@ def _decode_strictly(data: bytes, name: str) -> np.ndarray:
                 raise InputError(f"{name}: holds {count} pictures; give a file for each")
             if picture.mode in ("1", "LA", "La"):
                 return np.asarray(picture.convert("L"))
-            one_channel = picture.mode in ("L", "F") or picture.mode.startswith("I")
-            return np.asarray(picture if one_channel else picture.convert("RGB"))
+            if picture.mode in ("L", "F") or picture.mode.startswith("I"):
+                return np.asarray(picture)
+            colours = np.asarray(picture.convert("RGB"))  # reads all of it
+            if not isinstance(picture, TiffImageFile) or max(picture.tag_v2.get(BITSPERSAMPLE, (8,))) <= 8:
+                return colours
+            image = _decode_fast(data)
+            if image is None:
+                raise InputError(f"{name}: a TIFF file of a kind that is not known; save it as PNG")
+            return image
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         image = _decode_fast(data) if data[:4] in (b"II*\0", b"MM\0*") else None
         if image is None:

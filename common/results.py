@@ -1,9 +1,10 @@
 """Objects of several classes, with scores, in a CSV: what is predicted once and then scored, drawn and converted."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from common.detections import Paintable
 from common.errors import InputError
@@ -28,28 +29,56 @@ def result_rows(detections: Paintable, mask_threshold: float) -> list[str]:
     return [f"{class_id},{score:.9g},{text}" for class_id, score, text in fields]  # nine digits: the same float32
 
 
-def read_results(path: Path, image_shapes: Mapping[str, tuple[int, int]]) -> dict[str, Instances]:
-    """Read the objects of each picture, in the order of their rows.
+class Results(Mapping[str, Instances]):
+    """The objects of each picture by its id, whose masks are decoded anew whenever they are asked for.
+
+    Args:
+        path: where they are from, for messages.
+        rows: of each picture, with `RESULT_COLUMNS`.
+        image_shapes: (height, width) of each picture.
+    """
+
+    def __init__(
+        self, path: Path, rows: Mapping[str, pd.DataFrame], image_shapes: Mapping[str, tuple[int, int]]
+    ) -> None:
+        self._path, self._rows, self._image_shapes = path, rows, image_shapes
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, image_id: str) -> Instances:
+        """Return a picture's objects in the order of their rows.
+
+        Raises:
+            InputError: malformed rows.
+        """
+        rows = self._rows[image_id]
+        rows = rows[rows["EncodedPixels"] != ""]
+        try:
+            masks = decode_instances(rows["EncodedPixels"].tolist(), self._image_shapes[image_id])
+            ids, scores = rows["ClassId"].astype(int).to_numpy(), rows["Score"].astype("float32").to_numpy()
+            if not (np.isfinite(scores).all() and (ids > 0).all()):
+                raise ValueError("a score that is not finite, or a class id below 1")
+            return Instances.from_crops(masks.boxes, masks.masks, ids, scores)
+        except (ValueError, OverflowError) as error:
+            raise InputError(f"{self._path}: {image_id}: {error}; predict anew") from None
+
+
+def read_results(path: Path, image_shapes: Mapping[str, tuple[int, int]]) -> Results:
+    """Read the objects of each picture, the pictures in the order of their rows.
 
     Args:
         path: CSV with `RESULT_COLUMNS`; empty cells where a picture has no objects.
         image_shapes: (height, width) of every picture that may occur.
 
     Raises:
-        InputError: no such file, an unknown picture, or malformed rows.
+        InputError: no such file, or an unknown picture.
     """
-    objects: dict[str, Instances] = {}
-    for name, rows in read_rows(path, RESULT_COLUMNS).groupby("ImageId", sort=False):
-        image_id = str(name)
+    rows = {str(image_id): rows for image_id, rows in read_rows(path, RESULT_COLUMNS).groupby("ImageId", sort=False)}
+    for image_id in rows:
         if image_id not in image_shapes:
             raise InputError(f"{path}: {image_id} is no picture of this set; choose the set that was predicted")
-        rows = rows[rows["EncodedPixels"] != ""]
-        try:
-            masks = decode_instances(rows["EncodedPixels"].tolist(), image_shapes[image_id])
-            ids, scores = rows["ClassId"].astype(int).to_numpy(), rows["Score"].astype("float32").to_numpy()
-            if not (np.isfinite(scores).all() and (ids > 0).all()):
-                raise ValueError("a score that is not finite, or a class id below 1")
-            objects[image_id] = Instances.from_crops(masks.boxes, masks.masks, ids, scores)
-        except (ValueError, OverflowError) as error:
-            raise InputError(f"{path}: {image_id}: {error}; predict anew") from None
-    return objects
+    return Results(path, rows, image_shapes)

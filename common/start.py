@@ -14,6 +14,8 @@ from common.files import cache_folder
 from common.published_weights import find_published_weights
 from common.weights_file import read_geometry
 
+PICTURES_FILE = "pictures.txt"
+
 C = TypeVar("C", bound=Config)
 
 
@@ -45,14 +47,17 @@ def find_start(weights: str | None, logs: Path, config: Config, *, previous: str
 
 
 def seen_pictures(folder: Path) -> list[str]:
-    """Return the names of the pictures that a run and those that it started from were trained on; none without a run.
+    """Return the names of the pictures that weights were trained on, and those that they started from; none if unknown.
 
     Args:
-        folder: of the run.
+        folder: of the weights: a run's, or one with a list in `PICTURES_FILE`, a line a picture.
     """
     try:
         with np.load(folder / STATE_FILE, allow_pickle=False) as state:
             return np.atleast_1d(state["pictures"]).tolist()
+    except FileNotFoundError:
+        listed = folder / PICTURES_FILE
+        return listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile):
         return []  # whoever goes on with a damaged state says so
 

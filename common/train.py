@@ -113,9 +113,11 @@ def load_start(model: MaskRCNN, start: Path | None, folder: Path, *, exclude: Se
 
 
 def _progress(model: MaskRCNN, folder: Path) -> str:
-    """Say how far a run of such a model has come."""
-    beside = folder / CONFIG_FILE
-    total = type(model.config).load(beside).epochs if beside.exists() else "some"
+    """Say how far a run has come; of how many epochs only a config of the model's own kind tells."""
+    try:
+        total = f"{type(model.config).load(folder / CONFIG_FILE).epochs}"
+    except InputError:
+        total = "some"
     return f"{len(read_epochs(folder / LOG_FILE))} of {total} epochs"
 
 

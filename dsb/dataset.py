@@ -16,7 +16,7 @@ from common.errors import InputError
 from common.files import open_tree, written_aside
 from common.label_index import PictureFiles
 from common.picture_set import PictureSet, open_picture_set
-from common.pictures import encode_png, is_picture
+from common.pictures import encode_png, is_picture, labels_in_16_bits
 from common.usable import sorted_by_id
 
 
@@ -44,7 +44,7 @@ def load_dataset(
         InputError: not such a folder or archive; an unusable picture, and `skip_bad` is off.
     """
     tree = open_tree(path)
-    pictures = find_pictures(tree.names(), str(tree.path), masks=masks)
+    pictures = find_pictures(tree.names(), str(tree.path), masks=masks, report=report)
     return open_picture_set(tree, pictures, cache=cache, skip_bad=skip_bad, report=report)
 
 
@@ -57,23 +57,26 @@ def pack_dataset(pictures: PictureSet, output: Path) -> None:
     """
     with written_aside(output) as aside, zipfile.ZipFile(aside, "w") as archive:
         for row, image_id in enumerate(tqdm(pictures.image_ids, output.name, unit="picture")):
-            label_image = pictures.load_label_image(row)
-            labels = label_image.astype(np.uint8 if label_image.max() < 2**8 else np.uint16)
+            labels = labels_in_16_bits(pictures.load_label_image(row), image_id)
+            labels = labels.astype(np.min_scalar_type(labels.max()))
             files = {"images": encode_png(pictures.load_image(row), noisy=True), "labels": encode_png(labels)}
             for kind, data in files.items():
                 # The entry's time is 1980, whenever it is written.
                 archive.writestr(zipfile.ZipInfo(f"{image_id}/{kind}/{image_id}.png"), data)
 
 
-def find_pictures(names: Sequence[str], source: str, *, masks: bool = True) -> list[PictureFiles]:
+def find_pictures(
+    names: Sequence[str], source: str, *, masks: bool = True, report: Callable[[str], object] = print
+) -> list[PictureFiles]:
     """Find pictures and masks among file names.
 
     Where there is no `images` folder, every picture is one without masks, and its name without the suffix is its id.
 
     Args:
-        names: relative names with forward slashes; what does not fit the layout is ignored.
+        names: relative names with forward slashes; what does not fit the layout is left out.
         source: where they are from, for messages.
         masks: look for masks too.
+        report: takes a line for the user, of pictures that are left out.
 
     Returns:
         The files of each picture, sorted by id; masks sorted by name. Where masks have no picture, the name that it
@@ -88,15 +91,17 @@ def find_pictures(names: Sequence[str], source: str, *, masks: bool = True) -> l
         ('a', ('train/a/masks/1.png',))
     """
     found: dict[str, dict[str, list[str]]] = defaultdict(lambda: {"images": [], "masks": [], "labels": []})
-    for name in sorted(names):
-        path = PurePosixPath(name)
-        if len(path.parts) >= 3 and path.parts[-2] in ("images", "masks", "labels") and is_picture(path):
-            found[str(path.parents[1])][path.parts[-2]].append(name)
+    loose = []
+    for path in filter(is_picture, map(PurePosixPath, sorted(names))):
+        if len(path.parts) >= 3 and path.parts[-2] in ("images", "masks", "labels"):
+            found[str(path.parents[1])][path.parts[-2]].append(str(path))
+        elif {"masks", "labels"}.isdisjoint(path.parts):
+            loose.append(path)
     pictures = [_picture_files(folder, files, source) for folder, files in found.items()]
     if not found:
-        truth = {"masks", "labels"}
-        loose = [path for path in map(PurePosixPath, names) if is_picture(path) and truth.isdisjoint(path.parts)]
         pictures = [PictureFiles(path.stem, str(path)) for path in loose]
+    elif loose:
+        report(f"{source}: left out {len(loose)} pictures that are in no <id>/images folder as others are: {loose[0]}")
     if not masks:
         pictures = [PictureFiles(picture.image_id, picture.image_name) for picture in pictures]
     if not pictures:

@@ -1,6 +1,7 @@
 """A trained model for other programs: an ONNX file, a SavedModel, or weights that the Mask R-CNN library reads.
 
-Or for other people: `--half` writes weights of half the size, with their config.json, which the scripts here read.
+Or for other people: `--half` writes weights of half the size, which the scripts here read, with their config.json and
+the names of the pictures that they were trained on, pictures.txt.
 
     python dsb/export.py --output model.onnx
     python dsb/export.py --weights logs/003/best.h5 --output saved_model
@@ -33,7 +34,11 @@ def main() -> None:
     add_weights_flag(parser, SHIPPED)
     add("--logs", type=Path, default=Path("logs"), metavar="DIR", help="folder of all runs (default: logs)")
     add("--output", type=Path, required=True, metavar="PATH", help="ends in .onnx or .h5; else a SavedModel's folder")
-    add("--half", action="store_true", help="an .h5 file in float16 for these scripts, config.json beside it")
+    add(
+        "--half",
+        action="store_true",
+        help="an .h5 file in float16 for these scripts, config.json and pictures.txt beside it",
+    )
     add("--preset", choices=list(PRESETS), default="published", help="for weights without a config.json beside them")
     add_config_flags(parser, DSBConfig, "figures of the model (default: config.json beside the weights)")
     flags = parser.parse_args()
@@ -41,6 +46,9 @@ def main() -> None:
         raise InputError(f"--output {flags.output}: --half writes a file that ends in .h5")
     weights = find_weights(flags.weights, flags.logs, STEPS, "dsb/my_train_1.py", shipped=SHIPPED)
     config = config_of_weights(flags, weights, PRESETS)
+    beside = flags.output.parent / CONFIG_FILE
+    if flags.half and beside.exists() and not _holds(beside, config):
+        raise InputError(f"{beside}: belongs to another model; choose another folder for --output")
     for_library = flags.output.suffix == ".h5" and not flags.half
     if for_library and (config.backbone == "small" or config.norm == "group"):
         raise InputError(
@@ -49,6 +57,7 @@ def main() -> None:
 
     from common.export import export_model
     from common.models.mask_rcnn import MaskRCNN
+    from common.start import PICTURES_FILE, seen_pictures
     from common.weights import load_weights, save_weights
 
     model = MaskRCNN(config)
@@ -58,9 +67,20 @@ def main() -> None:
     else:
         export_model(model, flags.output)
     if flags.half:
-        with written_aside(flags.output.parent / CONFIG_FILE) as aside:
+        with written_aside(beside) as aside:
             config.save(aside)
+        if seen := seen_pictures(weights.parent):
+            with written_aside(flags.output.parent / PICTURES_FILE) as aside:
+                aside.write_text("".join(f"{name}\n" for name in seen), encoding="utf-8")
     print(f"wrote {flags.output}")
+
+
+def _holds(path: Path, config: DSBConfig) -> bool:
+    """Say whether a file holds a config."""
+    try:
+        return DSBConfig.load(path) == config
+    except InputError:
+        return False
 
 
 if __name__ == "__main__":

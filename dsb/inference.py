@@ -5,14 +5,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-
 from common.cli import (
     config_of_weights,
     find_weights,
     parse_inference_flags,
     refuse_among_pictures,
-    trained_fold,
+    warn_of_trained_pictures,
 )
 from common.engine import Prepare, predict
 from common.errors import InputError
@@ -66,8 +64,8 @@ def infer(
     if check:
         check(config)
     print(f"weights {weights}")
-    _warn_of_trained_pictures(flags, weights)
     pictures, image_ids = choose_pictures(flags)
+    warn_of_trained_pictures(weights, image_ids)
     refuse_among_pictures(flags, pictures.tree.path, pictures.image_names, folders=FOLDERS)
     truth, unscored = load_truth(flags.score, image_ids, skip_bad=flags.skip_bad) if flags.score else ({}, set())
     for folder in filter(None, (flags.picture, flags.labels)):
@@ -81,7 +79,7 @@ def infer(
     if problems:
         raise InputError(f"{flags.output}: {problems[0]} ({len(problems)} problems)")
     if flags.picture:
-        draw(flags.output, pictures, truth, flags.picture)
+        overview = draw(flags.output, pictures, truth, flags.picture)
     if flags.labels:
         write_label_images(flags.output, pictures, flags.labels)
     result = None
@@ -89,18 +87,11 @@ def infer(
         result = report_score(flags.output, truth, unscored, pictures)
     print(f"wrote {flags.output}: {len(image_ids)} pictures, checked")
     if flags.picture:
-        print(f"wrote {flags.picture}: overview.png, and each picture with its objects")
+        print(f"wrote {flags.picture}: {overview}, and each picture with its objects")
     if flags.labels:
         print(f"wrote {flags.labels}: a label image of each picture")
     if result:
         print(f"score {result.mean:.4f} over {len(result.pictures)} pictures")
-
-
-def _warn_of_trained_pictures(flags: argparse.Namespace, weights: Path) -> None:
-    """Say so when the pictures of a fold were trained on."""
-    trained, asked = trained_fold(weights, DSBConfig), getattr(flags, "fold", "all")
-    if trained and asked not in ("all", trained):
-        print(f"careful: {weights} was trained with --fold {trained}, so it has seen pictures of fold {asked}")
 
 
 def choose_pictures(flags: argparse.Namespace) -> "tuple[PictureSet, list[str]]":
@@ -124,7 +115,7 @@ def load_truth(solution: Path, image_ids: Sequence[str] | None, *, skip_bad: boo
     """Return the true objects and the (height, width) of pictures, and the ids of those that are not scored.
 
     Args:
-        solution: CSV in Kaggle's columns, all of whose pictures are returned, or a folder or zip with masks.
+        solution: CSV in Kaggle's columns, or a folder or zip with masks.
         image_ids: the pictures that are to be scored; None: all.
         skip_bad: report unusable pictures of a folder or zip, and leave them out.
 
@@ -135,8 +126,12 @@ def load_truth(solution: Path, image_ids: Sequence[str] | None, *, skip_bad: boo
 
     if is_csv(solution):
         truth, unscored = read_solution(solution)
-        _refuse_unknown(solution, set(image_ids or ()) - truth.keys() - unscored)
-        return truth, unscored
+        if image_ids is None:
+            return truth, unscored
+        _refuse_unknown(solution, set(image_ids) - truth.keys() - unscored)
+        if more := len(truth.keys() - set(image_ids)):
+            print(f"{solution}: {more} of its {len(truth)} pictures are not among those to predict, and are not scored")
+        return {image_id: truth[image_id] for image_id in image_ids if image_id in truth}, unscored
     from dsb.dataset import load_dataset
 
     dataset = load_dataset(solution, skip_bad=skip_bad)
@@ -193,14 +188,14 @@ def _by_modality(result: "SubmissionScore", pictures: "PictureSet") -> "pd.DataF
     return by_kind.agg(pictures="size", score="mean").reset_index()
 
 
-def draw(submission: Path, pictures: "PictureSet", true: Truth, folder: Path) -> None:
-    """Write each picture with its objects, beside the truth where it is known, and an overview of the first ones."""
+def draw(submission: Path, pictures: "PictureSet", true: Truth, folder: Path) -> str:
+    """Write each picture with its objects, beside the truth where it is known; see `save_gallery`."""
     from common.colours import stretch_contrast
     from common.gallery import save_gallery
     from common.rle import decode_instances
 
     texts = _read_texts(submission)
-    save_gallery(
+    return save_gallery(
         folder,
         (
             (image_id, stretch_contrast(pictures.load_image(row)))
@@ -214,16 +209,14 @@ def draw(submission: Path, pictures: "PictureSet", true: Truth, folder: Path) ->
 
 def write_label_images(submission: Path, pictures: "PictureSet", folder: Path) -> None:
     """Write the objects of each picture as `<id>.tif`, (H, W) uint16: 0 is background, the objects are 1, 2, ..."""
-    from common.pictures import save_picture
+    from common.pictures import labels_in_16_bits, save_picture
     from common.rle import decode_instances
 
     texts = _read_texts(submission)
     for image_id, shape in zip(pictures.image_ids, _shapes(pictures), strict=True):
         if image_id in texts:
             label_image = decode_instances(texts[image_id], shape).to_label_image(shape)
-            if label_image.max() > np.iinfo(np.uint16).max:
-                raise InputError(f"{image_id}: {label_image.max()} objects are more than 16 bits can number")
-            save_picture(folder / f"{image_id}.tif", label_image.astype(np.uint16))
+            save_picture(folder / f"{image_id}.tif", labels_in_16_bits(label_image, image_id))
 
 
 def _read_texts(submission: Path) -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""Single prediction: one look at each picture, masks dilated and separated.
+"""Single prediction: one look at each picture; masks are separated, with `--dilation` grown before.
 
     python dsb/my_inference.py --dataset stage1_test.zip --sample-submission stage1_sample_submission.csv
     python dsb/my_inference.py --dataset stage1_train.zip --fold 0 --logs logs/small --score stage1_train.zip

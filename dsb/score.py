@@ -27,6 +27,7 @@ def main() -> None:
     parser.add_argument("--solution", type=Path, required=True, metavar="CSV|PATH")
     parser.add_argument("--only-submitted", action="store_true", help="leave out pictures that the submission lacks")
     parser.add_argument("--table", type=output_file, metavar="CSV", help="write each picture's score")
+    parser.add_argument("--skip-bad", action="store_true", help="report unusable pictures, and do not score them")
     flags = parser.parse_args()
     if flags.only_submitted and is_csv(flags.solution):
         raise InputError(f"--only-submitted: {flags.solution} says itself what counts; give the set with its masks")
@@ -34,7 +35,8 @@ def main() -> None:
     from common.files import written_aside
     from common.submission import read_image_ids
 
-    truth, unscored = load_truth(flags.solution, read_image_ids(flags.submission) if flags.only_submitted else None)
+    image_ids = read_image_ids(flags.submission) if flags.only_submitted else None
+    truth, unscored = load_truth(flags.solution, image_ids, skip_bad=flags.skip_bad)
     check(flags.submission, {image_id: shape for image_id, (_, shape) in truth.items()})
     result = report_score(flags.submission, truth, unscored)
     if flags.table:

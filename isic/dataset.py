@@ -9,14 +9,13 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from common import folds
 from common.errors import InputError
 from common.files import FileTree, open_tree
-from common.folds import NUM_FOLDS
 from common.instances import Instances, as_indices
 from common.label_layers import pack_layers
 from common.pictures import decode_picture, is_picture
 from common.polygons import polygon_instances
-from common.sampler import split_folds
 from common.usable import read_usable, sorted_by_id
 from isic.labels import LabelledPicture, Lesion, parse_labels
 
@@ -177,13 +176,10 @@ def split(pictures: LesionSet, fold: str, seed: int, limit: int | None = None) -
     Raises:
         InputError: nothing is left to train on.
     """
-    held_out = np.zeros(len(pictures), bool)
-    if fold not in ("same", "all"):
-        held_out = split_folds(np.zeros(len(pictures)), NUM_FOLDS, seed=seed) == int(fold)
-    training = pictures.select(np.flatnonzero(~held_out)[:limit])
-    if not len(training):
-        raise InputError(f"--fold {fold}: no pictures are left to train on; the set has {len(pictures)}")
-    return training, training if fold == "same" else pictures.select(held_out)
+    if fold == "same":
+        training = pictures.select(range(len(pictures))[:limit])
+        return training, training
+    return folds.split(pictures, np.zeros(len(pictures)), fold, limit, seed=seed)
 
 
 def _read_labels(tree: FileTree, labels: Path | None, subset: str) -> tuple[bytes, str]:

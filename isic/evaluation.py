@@ -1,6 +1,6 @@
 """How well lesions were found: as objects, and by the ISIC challenge's scores of one mask a picture."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,33 +76,31 @@ def score_lesion(true: np.ndarray, predicted: np.ndarray) -> LesionScore:
     return LesionScore(jaccard, jaccard if jaccard >= JACCARD_THRESHOLD else 0.0, 2 * shared / both)
 
 
-def score_lesions(results: Sequence[LabelledResult], choice: str) -> LesionScore:
-    """Return the means over pictures of `score_lesion`; all true lesions of a picture together are its true mask.
+def score_result(result: LabelledResult, choice: str) -> LesionScore:
+    """Return `score_lesion` of a picture, whose true mask is all its true lesions; `choice`: see `paint_lesion`."""
+    true = paint_lesion(result.true, result.image_shape, "union")
+    return score_lesion(true, paint_lesion(result.predicted, result.image_shape, choice))
 
-    Args:
-        results: one at least.
-        choice: see `paint_lesion`.
-    """
-    scores = [
-        score_lesion(
-            paint_lesion(one.true, one.image_shape, "union"), paint_lesion(one.predicted, one.image_shape, choice)
-        )
-        for one in results
-    ]
+
+def mean_score(scores: Sequence[LesionScore]) -> LesionScore:
+    """Return the means over pictures, one at least."""
     jaccard, thresholded, dice = (
         float(np.mean([getattr(score, name) for score in scores])) for name in ("jaccard", "thresholded", "dice")
     )
     return LesionScore(jaccard, thresholded, dice)
 
 
-def report(results: Sequence[LabelledResult], class_names: Sequence[str], choice: str) -> None:
-    """Print the average precision of the lesions, and the challenge's scores."""
-    comparisons = [compare_masks(one.true, one.predicted) for one in results]
+def report(results: Iterable[LabelledResult], class_names: Sequence[str], choice: str) -> None:
+    """Print the average precision of the lesions, and the challenge's scores; results are taken one at a time."""
+    comparisons, scores = [], []
+    for one in results:
+        comparisons.append(compare_masks(one.true, one.predicted))
+        scores.append(score_result(one, choice))
     result = average_precision(comparisons, range(1, len(class_names) + 1))
     print(result.table(class_names))
     by_picture = float(np.mean([picture_average_precision(comparison) for comparison in comparisons]))
     print(f"mean of the pictures' own average precisions at IoU 0.5: {by_picture:.4f}")
-    print(f"mAP at IoU 0.5: {result.at(0.5).mean:.4f} over {len(results)} pictures")
-    score = score_lesions(results, choice)
+    print(f"mAP at IoU 0.5: {result.at(0.5).mean:.4f} over {len(scores)} pictures")
+    score = mean_score(scores)
     print(f"Dice {score.dice:.4f}, Jaccard from {JACCARD_THRESHOLD} on {score.thresholded:.4f}")
-    print(f"mean Jaccard {score.jaccard:.4f} over {len(results)} pictures")
+    print(f"mean Jaccard {score.jaccard:.4f} over {len(scores)} pictures")

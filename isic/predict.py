@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from common import engine
-from common.cli import choose_model, parse_inference_flags, refuse_among_pictures, trained_fold
+from common.cli import choose_model, parse_inference_flags, refuse_among_pictures, warn_of_trained_pictures
 from common.errors import InputError, run_main
 from common.flags import OneLineParser
 from isic.config import DATASET, LABELS_HELP, PRESETS, LesionConfig
@@ -32,8 +32,8 @@ def main() -> None:
     """Predict, write masks and boxes, and draw and score where asked."""
     flags = _parse()
     config, weights = choose_model(flags, PRESETS, "isic/train.py")
-    _warn_of_trained_pictures(flags, weights)
     pictures = choose_pictures(flags, config)
+    warn_of_trained_pictures(weights, pictures.image_ids)
     refuse_among_pictures(flags, pictures.tree.path, pictures.image_names, folders=FOLDERS)
 
     from isic.evaluation import LabelledResult, report
@@ -52,7 +52,7 @@ def main() -> None:
         draw_results(flags.picture, pictures, found, truth=flags.score, kind="lesions", lowest_score=0)
     if flags.score:
         true = map(pictures.load_instances, range(len(ids)))
-        results = [LabelledResult(one, found[name], shapes[name]) for name, one in zip(ids, true, strict=True)]
+        results = (LabelledResult(one, found[name], shapes[name]) for name, one in zip(ids, true, strict=True))
         report(results, config.class_names, config.lesion)
 
 
@@ -92,13 +92,6 @@ def _parse() -> argparse.Namespace:
     return parse_inference_flags(
         PRESETS, dataset=DATASET, output="submissions/isic.csv", submission=False, folders=FOLDERS, parser=parser
     )
-
-
-def _warn_of_trained_pictures(flags: argparse.Namespace, weights: Path) -> None:
-    """Say so when the pictures, or some of them, were trained on."""
-    trained, asked = trained_fold(weights, LesionConfig), getattr(flags, "fold", "all")
-    if trained and flags.subset == "train" and (asked in ("all", "same") or asked != trained):
-        print(f"careful: {weights} was trained with --fold {trained}, so it has seen pictures of these")
 
 
 if __name__ == "__main__":

@@ -25,18 +25,18 @@ def main() -> None:
     config, flags = parse_training_flags(__doc__, PRESETS, dataset=DATASET, parser=parser)
 
     from isic.dataset import load_labelled, split
-    from isic.evaluation import LabelledResult, score_lesions
+    from isic.evaluation import LabelledResult, mean_score, score_result
 
     names = config.class_names
     pictures = load_labelled(flags.dataset, "train", names, labels=flags.labels, skip_bad=flags.skip_bad)
     training, held_out = split(pictures, config.fold, config.fold_seed, flags.limit)
 
     def rate(found: engine.Found) -> float:
-        results = [
+        results = (
             LabelledResult(held_out.load_instances(index), one.paint(config.mask_threshold), one.image_shape)
             for index, one in found
-        ]
-        return score_lesions(results, config.lesion).jaccard
+        )
+        return mean_score([score_result(one, config.lesion) for one in results]).jaccard
 
     engine.train(config, flags, training, held_out, rate=rate)
 

@@ -25,7 +25,7 @@ from common.cli import (
     parse_training_flags,
     refuse_among_pictures,
     run_command,
-    trained_fold,
+    warn_of_trained_pictures,
 )
 from common.errors import InputError, run_main
 from common.flags import OneLineParser
@@ -73,7 +73,6 @@ def predict(arguments: Sequence[str]) -> None:
 
     if "fold" in flags:
         pictures = _held_back(flags, flags.fold)
-        _warn_of_trained_patients(flags, models, flags.fold)
     else:
         pictures = load_unlabelled(flags.dataset, skip_bad=flags.skip_bad)
     wanted = read_image_ids(flags.sample_submission, ["patientId"]) if flags.sample_submission else None
@@ -93,7 +92,6 @@ def evaluate(arguments: Sequence[str]) -> None:
     pictures = _held_back(flags, fold)
     patients = list(pictures.image_ids)[: flags.limit]
     if models:
-        _warn_of_trained_patients(flags, models, fold)
         _predict(flags, models, pictures, patients)
 
     from rsna.evaluation import report_score
@@ -133,14 +131,6 @@ def _held_back(flags: argparse.Namespace, fold: str) -> "RadiographSet":
     return chosen
 
 
-def _warn_of_trained_patients(flags: argparse.Namespace, models: Sequence[tuple[RSNAConfig, Path]], fold: str) -> None:
-    """Say so when patients that are to be predicted were trained on."""
-    for _, path in models:
-        trained = trained_fold(path, RSNAConfig)
-        if trained and (trained == "all" or trained != fold):
-            print(f"careful: {path} was trained with --fold {trained}, so it has seen patients of fold {fold}")
-
-
 def _predict(
     flags: argparse.Namespace,
     models: Sequence[tuple[RSNAConfig, Path]],
@@ -152,6 +142,8 @@ def _predict(
     from rsna.submission import read_predictions
 
     refuse_among_pictures(flags, pictures.pictures.tree.path, pictures.image_names)
+    for _, weights in models:
+        warn_of_trained_pictures(weights, patients)
     predict_set(models, pictures, patients, flags.output, flags.workers)
     print(f"wrote {flags.output}: {len(patients)} patients, checked")
     if flags.picture:

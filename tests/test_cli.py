@@ -12,11 +12,12 @@ from common.cli import (
     parse_training_flags,
     refuse_among_pictures,
     run_command,
-    trained_fold,
+    warn_of_trained_pictures,
 )
-from common.config import CONFIG_FILE, Config, Stage, option
+from common.config import Config, Stage, option
 from common.errors import InputError
 from common.flags import OneLineParser
+from common.start import PICTURES_FILE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,9 +204,17 @@ def test_nothing_is_written_among_the_pictures(tmp_path, monkeypatch, name):
         flags = SimpleNamespace(**usual | {name: Path(place)})
         with pytest.raises(InputError, match=rf"--{name} .*test.*: lies among the pictures of set; choose another pl"):
             refuse_among_pictures(flags, Path("set"), ["test/a.png"], folders=["masks"])
-    for place in ("set/drawn", "beside", "set/testing"):
+    for place in ("beside", "sets/test", *(["set/s.csv"] if name == "output" else [])):
         flags = SimpleNamespace(**usual | {name: Path(place)})
         refuse_among_pictures(flags, Path("set"), ["test/a.png"], folders=["masks"])
+
+
+@pytest.mark.parametrize("name", ["picture", "masks"])
+def test_no_pictures_are_written_below_the_set(name):
+    flags = SimpleNamespace(output=Path("s.csv"), picture=None, masks=None)
+    setattr(flags, name, Path("common/drawn"))
+    with pytest.raises(InputError, match=f"--{name} common/drawn: lies among the pictures of common; choose another"):
+        refuse_among_pictures(flags, Path("common"), ["models/a.png"], folders=["masks"])
 
 
 @pytest.mark.parametrize(
@@ -232,10 +241,13 @@ def test_a_set_is_predicted_and_scored(tmp_path):
     assert flags.score == flags.dataset == Path("set")
 
 
-def test_the_fold_that_weights_were_trained_with(tmp_path):
-    assert trained_fold(tmp_path / "weights.h5", LeafConfig) is None
-    LeafConfig(fold="1").save(tmp_path / CONFIG_FILE)
-    assert trained_fold(tmp_path / "weights.h5", LeafConfig) == "1"
+def test_pictures_that_weights_were_trained_on(tmp_path, capsys):
+    warn_of_trained_pictures(tmp_path / "weights.h5", "abc")
+    (tmp_path / PICTURES_FILE).write_text("c\nb\nx\n")
+    warn_of_trained_pictures(tmp_path / "weights.h5", "a")
+    assert capsys.readouterr().out == ""
+    warn_of_trained_pictures(tmp_path / "weights.h5", "abc")
+    assert capsys.readouterr().out == f"careful: {tmp_path}/weights.h5 was trained on 2 of these pictures, such as b\n"
 
 
 @pytest.mark.parametrize("output", [".", "set"])

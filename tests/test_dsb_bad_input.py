@@ -333,6 +333,29 @@ def test_pictures_that_a_submission_lacks(place, data, monkeypatch, capsys):
     assert len((place / "t.csv").read_text().splitlines()) == 3
 
 
+def test_a_limited_prediction_is_scored_on_its_own_pictures(place, data, a_model, monkeypatch, capsys):
+    image_ids = sorted(folder.name for folder in data.iterdir())
+    rows = [f"{image_id},1 1,64,64,Public\n" for image_id in image_ids]
+    (place / "solution.csv").write_text("ImageId,EncodedPixels,Height,Width,Usage\n" + "".join(rows))
+    for score in ("solution.csv", "data"):
+        flags = ["--dataset", "data", "--weights", "w.h5", "--workers", 0, "--limit", 2, "--score", score]
+        code, output, _ = run_here(monkeypatch, capsys, "my_inference.py", *flags)
+        assert code == 0 and "over 2 pictures" in output
+        assert ("solution.csv: 4 of its 6 pictures are not among those to predict" in output) == (score != "data")
+
+
+def test_unusable_pictures_of_a_solution_can_be_left_out(place, data, monkeypatch, capsys):
+    picture, _ = first_picture(data)
+    (place / "s.csv").write_text(
+        "ImageId,EncodedPixels\n" + "".join(f"{folder.name},\n" for folder in sorted(data.iterdir()))
+    )
+    picture.write_bytes(b"torn")
+    flags = ["s.csv", "--solution", "data"]
+    assert run_here(monkeypatch, capsys, "score.py", *flags)[0] == 2
+    code, output, _ = run_here(monkeypatch, capsys, "score.py", *flags, "--skip-bad")
+    assert code == 0 and "left out: " in output and "over 5 pictures" in output
+
+
 def test_ignored_pictures_may_be_submitted(place, monkeypatch, capsys):
     rows = "a,1 4,4,4,Public\nb,1 1,8,8,Ignored\n"
     (place / "solution.csv").write_text("ImageId,EncodedPixels,Height,Width,Usage\n" + rows)
@@ -355,6 +378,14 @@ def test_overlapping_and_empty_masks_are_reported_and_handled(place, data, monke
     assert "data: left out 1 masks without pixels of their own in 1 pictures" in output
     row = next(line for line in output.splitlines() if line.startswith(picture.stem))
     assert row.split()[3] == str(len(masks) + 1)
+
+
+def test_half_weights_do_not_replace_the_config_of_others(refused, place):
+    (place / "config.json").write_text('{"name": "mine"}')
+    (place / "logs" / "001").mkdir(parents=True)
+    (place / "logs" / "001" / "last.h5").write_bytes(b"weights")
+    line = refused("export.py", "--output", "half.h5", "--half")
+    assert "config.json: belongs to another model; choose another folder for --output" in line
 
 
 @pytest.mark.slow

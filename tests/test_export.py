@@ -10,7 +10,8 @@ from common.detect import Detector
 from common.errors import InputError
 from common.export import Inference, export_model
 from common.models.mask_rcnn import MaskRCNN
-from common.weights import save_weights
+from common.weights import load_weights, save_weights
+from dsb.config import DSBConfig
 from tests.scripts import run_here
 from tests.tiny import TINY
 
@@ -95,3 +96,23 @@ def test_the_script_refuses_what_the_library_cannot_build(model, tmp_path, monke
     assert code == 2
     assert "backbone small with norm group is none of the Mask R-CNN library's" in errors
     assert not (tmp_path / "mask_rcnn.h5").exists()
+
+
+def test_weights_of_half_the_size_bring_their_config_and_their_pictures(tmp_path, monkeypatch, capsys):
+    config = DSBConfig(**{name: value for name, value in vars(TINY).items() if name != "name"})
+    run = tmp_path / "001"
+    run.mkdir()
+    config.save(run / "config.json")
+    save_weights(MaskRCNN(config), run / "last.h5")
+    np.savez(run / "last.npz", pictures=["a", "b"])
+    flags = ["--weights", run / "last.h5", "--output", tmp_path / "mine" / "weights.h5", "--half"]
+    for _ in range(2):
+        code, output, _ = run_here(monkeypatch, capsys, "export.py", *flags)
+        assert (code, output) == (0, f"wrote {tmp_path}/mine/weights.h5\n")
+    assert (tmp_path / "mine" / "pictures.txt").read_text() == "a\nb\n"
+    assert DSBConfig.load(tmp_path / "mine" / "config.json") == config
+    whole, half = (
+        (folder / name).stat().st_size for folder, name in ((run, "last.h5"), (tmp_path / "mine", "weights.h5"))
+    )
+    assert half < 0.7 * whole
+    load_weights(MaskRCNN(config), tmp_path / "mine" / "weights.h5")

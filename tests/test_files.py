@@ -89,6 +89,13 @@ def test_paths_that_hold_nothing_are_refused(tmp_path):
         open_tree(write_zip(tmp_path / "empty.zip", HIDDEN))
 
 
+def test_names_that_are_no_text_are_refused(tmp_path):
+    folder = write_folder(tmp_path / "set", {"a.txt": b"a"})
+    (folder / "gr\udcfcn").write_bytes(b"")
+    with pytest.raises(InputError, match=r"set: 'gr\\udcfcn' is a name in another encoding than UTF-8; rename it"):
+        open_tree(folder)
+
+
 @pytest.mark.parametrize(
     ("target", "message"), [("..", "again: a link to a folder that it lies in"), ("again", "remove")]
 )

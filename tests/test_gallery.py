@@ -29,3 +29,10 @@ def test_each_picture_and_an_overview_of_the_first_ones(tmp_path):
     third = read(tmp_path / "truth" / "p1.png")
     assert third.shape == (40, 150, 3) and third[:, 50:100].any() and third[:, 100:].any()
     assert read(tmp_path / "truth" / "overview.png").shape[0] < height
+
+
+def test_a_picture_called_overview_keeps_its_drawing(tmp_path):
+    pictures = [("overview", np.full((40, 50, 3), 7, np.uint8)), ("p", np.zeros((40, 50, 3), np.uint8))]
+    assert save_gallery(tmp_path, pictures, lambda *_: Instances.empty()) == "all_overview.png"
+    assert {path.name for path in tmp_path.iterdir()} == {"overview.png", "p.png", "all_overview.png"}
+    assert (read(tmp_path / "overview.png") == 7).all()

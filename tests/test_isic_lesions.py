@@ -13,7 +13,7 @@ from common.instances import Instances
 from common.pictures import decode_picture
 from isic.config import PUBLISHED, SMALL
 from isic.dataset import load_labelled, load_pictures, split
-from isic.evaluation import LabelledResult, paint_lesion, report, score_lesion, score_lesions
+from isic.evaluation import LabelledResult, mean_score, paint_lesion, report, score_lesion, score_result
 from isic.labels import parse_labels
 from isic.outputs import save_boxes, save_masks
 from tests.lesions import HEIGHT, WIDTH, corners, make_labels, write_labels, write_set
@@ -207,7 +207,7 @@ def test_scores_of_a_set(capsys):
         LabelledResult(square(10, 8, 20), square(10, 18, 20), shape),  # Jaccard 1/3
         LabelledResult(square(0, 0, 10), Instances.empty(), shape),
     ]
-    score = score_lesions(results, "best")
+    score = mean_score([score_result(one, "best") for one in results])
     assert score.jaccard == pytest.approx(4 / 9) and score.thresholded == pytest.approx(1 / 3)
     assert score.dice == pytest.approx(0.5)
     report(results, NAMES, "best")

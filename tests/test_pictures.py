@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from common.errors import InputError
-from common.pictures import decode_mask, decode_picture, save_picture, scale_to_8_bits
+from common.pictures import decode_mask, decode_picture, labels_in_16_bits, save_picture, scale_to_8_bits
 
 RGBA = np.random.default_rng(0).integers(0, 256, (21, 30, 4), dtype=np.uint8)
 RGB, GREY = RGBA[..., :3], RGBA[..., 0]
@@ -64,6 +64,16 @@ def test_transparent_palette_keeps_its_colours():
 def test_16_bit_colour(suffix):
     deep = RGB[..., ::-1].astype(np.uint16) * 257
     np.testing.assert_array_equal(decode_picture(cv2.imencode(suffix, deep)[1].tobytes(), "x"), RGB)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_12_bits_of_colour_are_stretched(suffix, channels):
+    deep = np.random.default_rng(0).integers(100, 4096, (20, 30, channels)).astype(np.uint16)
+    colours = deep[..., 2::-1].astype(float)
+    low, high = colours.min(), colours.max()
+    decoded = decode_picture(cv2.imencode(suffix, deep)[1].tobytes(), "x")
+    np.testing.assert_array_equal(decoded, np.rint((colours - low) * (255 / (high - low))))
 
 
 def test_the_order_of_bytes_does_not_matter():
@@ -143,6 +153,13 @@ def test_saved_pictures_come_back(tmp_path):
         save_picture(tmp_path / "new" / "x.png", image)
         np.testing.assert_array_equal(decode_picture((tmp_path / "new" / "x.png").read_bytes(), "x"), expected)
     assert [file.name for file in (tmp_path / "new").iterdir()] == ["x.png"]
+
+
+def test_more_objects_than_16_bits_can_number():
+    labels = np.arange(2**16 + 1, dtype=np.int32)[None]
+    np.testing.assert_array_equal(labels_in_16_bits(labels[:, :-1], "x"), labels[:, :-1])
+    with pytest.raises(InputError, match="x: 65536 objects are more than 16 bits can number"):
+        labels_in_16_bits(labels, "x")
 
 
 def test_an_unknown_kind_of_picture_is_named(tmp_path):

@@ -5,6 +5,7 @@ import pytest
 
 from common.detections import Detections
 from common.errors import InputError
+from common.instances import Instances
 from common.predict import write_submission
 from common.results import RESULT_COLUMNS, read_results, result_rows
 
@@ -48,15 +49,23 @@ def test_objects_come_back(written):
     assert written.read_text().splitlines()[3] == "b,,,"
 
 
+def test_masks_are_decoded_one_picture_at_a_time(written, monkeypatch):
+    decoded = []
+    monkeypatch.setattr("common.results.decode_instances", lambda texts, _: decoded.append(texts) or Instances.empty())
+    objects = read_results(written, dict.fromkeys("abc", (20, 30)))
+    assert (len(objects), decoded) == (3, [])
+    assert len(objects["b"]) == 0 and decoded == [[]]
+
+
 def test_bad_results_are_one_line(written):
     with pytest.raises(InputError, match=r"r\.csv: b is no picture of this set"):
         read_results(written, {"a": (20, 30)})
     with pytest.raises(InputError, match=r"r\.csv: a: .*; predict anew"):
-        read_results(written, dict.fromkeys("abc", (2, 3)))
+        read_results(written, dict.fromkeys("abc", (2, 3)))["a"]
     written.write_text(written.read_text().replace("c,2", "c,two"))
     with pytest.raises(InputError, match=r"r\.csv: c: .*two.*; predict anew"):
-        read_results(written, dict.fromkeys("abc", (20, 30)))
+        read_results(written, dict.fromkeys("abc", (20, 30)))["c"]
     for values in ("0,0.5", "1,nan", "9999999999999999999999,0.5"):
         written.write_text(f"ImageId,ClassId,Score,EncodedPixels\na,{values},1 1\n")
         with pytest.raises(InputError, match=r"r\.csv: a: .*; predict anew"):
-            read_results(written, {"a": (20, 30)})
+            read_results(written, {"a": (20, 30)})["a"]

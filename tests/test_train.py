@@ -1,3 +1,4 @@
+import argparse
 import csv
 import math
 from dataclasses import replace
@@ -7,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from common import train
+from common import engine, train
 from common.config import Config, Stage
 from common.dataset import BatchLoader
 from common.errors import InputError
@@ -394,3 +395,29 @@ def test_published_weights_are_loaded_as_far_as_they_fit(tmp_path, model, capsys
     assert not load(model, "coco", tmp_path, "001")
     printed = capsys.readouterr().out
     assert printed.count("not loaded: mrcnn_") == 3
+
+
+def test_the_run_of_another_competition_is_a_start(tmp_path, capsys):
+    model = build(MaskRCNN, SHORT)
+    (tmp_path / "001").mkdir()
+    save_weights(model, tmp_path / "001" / "last.h5")
+    (tmp_path / "001" / "log.csv").write_text("epoch,loss\n1,0.5\n")
+    (tmp_path / "001" / "config.json").write_text('{"fold": "0"}')
+    assert not load(model, str(tmp_path / "001" / "last.h5"), tmp_path, "balloon")
+    assert "last.h5, after 1 of some epochs" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("same_experiment", [True, False])
+def test_what_another_experiment_was_trained_on_is_only_told(tmp_path, monkeypatch, capsys, same_experiment):
+    logs = tmp_path / "logs"
+    begun = (logs if same_experiment else tmp_path / "others") / "001"
+    begun.mkdir(parents=True)
+    save_weights(build(MaskRCNN, SHORT), begun / "last.h5")
+    (begun / "pictures.txt").write_text("first\nother\n")
+    handed_on = {}
+    monkeypatch.setattr("common.train.fit", lambda *_, **options: handed_on.update(options))
+    flags = argparse.Namespace(logs=logs, weights=str(begun / "last.h5"), exclude=())
+    engine.train(replace(SHORT, name="002"), flags, Discs(), Discs(), previous="001")
+    assert list(handed_on["seen"]) == (["first", "other"] if same_experiment else [])
+    warning = f"careful: {begun}/last.h5 was trained on 1 pictures with names of those to hold back, such as first"
+    assert (warning in capsys.readouterr().out) != same_experiment

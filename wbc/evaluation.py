@@ -27,8 +27,11 @@ def score_masks(pairs: Iterable[Pair], class_ids: Sequence[int]) -> AveragePreci
     return average_precision((compare_masks(*pair) for pair in pairs), class_ids, thresholds=[0.5])
 
 
-def report(pairs: Sequence[Pair], dataset: str | os.PathLike[str], class_names: Sequence[str], output: Path) -> None:
-    """Print the average precision by class and its mean, and write the confusion matrix beside the CSV `output`."""
+def report(pairs: Iterable[Pair], dataset: str | os.PathLike[str], class_names: Sequence[str], output: Path) -> None:
+    """Print the average precision by class and its mean, and write the confusion matrix beside the CSV `output`.
+
+    The pairs are taken one at a time.
+    """
     comparisons = [compare_masks(*pair) for pair in pairs]
     result = average_precision(comparisons, range(1, len(class_names) + 1))
     print(result.table(class_names))
@@ -36,6 +39,6 @@ def report(pairs: Sequence[Pair], dataset: str | os.PathLike[str], class_names: 
     save_confusion(path, confusion_matrix(comparisons, len(class_names) + 1), class_names)
     print(f"wrote {path}, and as a picture {path.with_suffix('.png').name}: cells by true and predicted class")
     usual = usual_classes(dataset, class_names)
-    mean = score_masks(pairs, usual).mean
+    mean = average_precision(comparisons, usual, thresholds=[0.5]).mean
     names = ", ".join(class_names[class_id - 1] for class_id in usual)
-    print(f"mAP at IoU 0.5: {mean:.4f} over {len(pairs)} pictures and the classes {names}")
+    print(f"mAP at IoU 0.5: {mean:.4f} over {len(comparisons)} pictures and the classes {names}")

@@ -70,7 +70,7 @@ def evaluate(arguments: Sequence[str]) -> None:
     from wbc.evaluation import report
 
     true = map(pictures.load_instances, range(len(pictures)))
-    report(list(zip(true, found.values(), strict=True)), flags.dataset, config.class_names, flags.output)
+    report(zip(true, found.values(), strict=True), flags.dataset, config.class_names, flags.output)
 
 
 def prepare(arguments: Sequence[str]) -> None:
