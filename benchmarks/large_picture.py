@@ -28,12 +28,12 @@ from common.detections import Detections
 from common.instances import Instances, Sample
 from common.metrics import dsb_score
 from common.parallel import open_executor
-from common.postprocess import Masking, merged_runs, separated_runs
+from common.postprocess import merged_runs, separated_runs
 from common.rle import decode_instances
 from common.synthetic import generate_sample
 from common.tiles import choose_detector, tile_boxes
-from common.tta import VIEWS, View, apply_view, distinct_views, scaled_shape
-from dsb.config import SMALL
+from common.tta import TURNED_VIEWS, View, apply_view, distinct_views, scaled_shape
+from dsb.config import SMALL, masking_of
 
 LIMIT_MIB = 3 * 1024
 MASK_SIDE = 28
@@ -78,7 +78,7 @@ def predict_single(detector: "KnowingDetector", image: np.ndarray) -> tuple[Any,
     """Return what `dsb/my_inference.py` sends to a worker."""
     detector.look_at(View(), image.shape[:2])
     (found,) = choose_detector(detector, image.shape[:2], detector.config)([image])
-    return separated_runs, (found, Masking(detector.config.mask_threshold))
+    return separated_runs, (found, masking_of(detector.config))
 
 
 def predict_views(detector: "KnowingDetector", image: np.ndarray) -> tuple[Any, tuple]:
@@ -86,11 +86,11 @@ def predict_views(detector: "KnowingDetector", image: np.ndarray) -> tuple[Any, 
     shape, rng = image.shape[:2], np.random.default_rng(0)
     detect = choose_detector(detector, shape, detector.config)
     found = []
-    for view, places in distinct_views(VIEWS, shape):
+    for view, places in distinct_views(TURNED_VIEWS, shape, detector.config.min_dim):
         detector.look_at(view, shape)
         found.append((view, places, detect([apply_view(image, view, rng)])[0]))
         print(f"{view}: {detector.num_calls} tiles so far", file=sys.stderr)
-    return merged_runs, (found, shape, Masking(detector.config.mask_threshold))
+    return merged_runs, (found, shape, masking_of(detector.config))
 
 
 class KnowingDetector:
