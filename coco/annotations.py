@@ -74,8 +74,9 @@ def parse_instances(data: bytes, name: str) -> InstancesFile:
         name: of the file, for messages.
 
     Raises:
-        InputError: no such file; two pictures, categories or annotations of one id; an annotation of a picture that is
-            not listed. What is wrong with an annotation's own values is told as its `problem`.
+        InputError: no such file; two pictures, categories or annotations of one id; ids of pictures of two kinds; an
+            annotation of a picture that is not listed. What is wrong with an annotation's own values is told as its
+            `problem`.
     """
     try:
         values = json.loads(data, object_hook=_compact)
@@ -90,6 +91,8 @@ def parse_instances(data: bytes, name: str) -> InstancesFile:
         picture = _read_picture(record, name)
         if pictures.setdefault(picture.image_id, picture) is not picture:
             raise InputError(f"{name}: image {picture.image_id} is listed twice; leave one of them")
+    if len({type(image_id) for image_id in pictures}) > 1:
+        raise InputError(f"{name}: some ids of images are numbers and some are texts; make them alike")
     _deal(parts["annotations"], pictures, name)
     return InstancesFile(name, categories, list(pictures.values()))
 

@@ -28,7 +28,7 @@ from common.cli import (
     choose_model,
     parse_inference_flags,
     parse_training_flags,
-    refuse_among_pictures,
+    prepare_outputs,
     run_command,
 )
 from common.errors import InputError, run_main
@@ -52,11 +52,11 @@ def train(arguments: Sequence[str]) -> None:
     from common.files import open_tree
     from common.start import find_start
 
-    if find_start(flags.weights, flags.logs, config) is None:
-        print("careful: a few dozen pictures teach little from nothing; --weights dsb/weights/small/weights.h5 helps")
     tree = open_tree(flags.dataset)
     training = open_via_set(tree, "train", skip_bad=flags.skip_bad)
     held_out = open_via_set(tree, "val", skip_bad=flags.skip_bad)
+    if find_start(flags.weights, flags.logs, config) is None:
+        print("careful: a few dozen pictures teach little from nothing; --weights dsb/weights/small/weights.h5 helps")
 
     def rate(found: engine.Found) -> float:
         predicted = ((index, detections.paint(config.mask_threshold)) for index, detections in found)
@@ -82,7 +82,7 @@ def evaluate(arguments: Sequence[str]) -> None:
 
     pictures = open_via_set(open_tree(flags.dataset), "val", skip_bad=flags.skip_bad)
     pictures = pictures.select(range(len(pictures))[: flags.limit])
-    refuse_among_pictures(flags, pictures.tree.path, pictures.image_names)
+    prepare_outputs(flags, pictures.tree.path, pictures.image_names)
     found = engine.predict_results(config, weights, pictures, flags.output, num_workers=flags.workers)
     if flags.picture:
         draw_results(flags.picture, pictures, found)

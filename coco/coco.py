@@ -23,7 +23,7 @@ from common.cli import (
     choose_model,
     parse_inference_flags,
     parse_training_flags,
-    refuse_among_pictures,
+    prepare_outputs,
     run_command,
 )
 from common.errors import InputError, run_main
@@ -71,8 +71,6 @@ def evaluate(arguments: Sequence[str]) -> None:
         PRESETS, dataset=DATASET, output="submissions/coco.csv", submission=False, parser=parser, arguments=arguments
     )
     results = flags.output.with_suffix(".json")
-    if flags.output == results:
-        raise InputError(f"--output {results}: give the CSV's name; COCO's results file is written beside it")
     config, weights = choose_model(flags, PRESETS, "coco/coco.py train")
 
     from coco.evaluation import COLUMNS, prepare_boxes, score_rows
@@ -84,9 +82,11 @@ def evaluate(arguments: Sequence[str]) -> None:
     tree = open_tree(flags.dataset)
     subsets = [] if flags.subset else validation_subsets(tree, config.year)
     subset = subsets[0] if subsets else read_subset(tree, flags.subset or "val", config.year)
+    if results.resolve() == (tree.path / subset.file_name).resolve():
+        raise InputError(f"--output {flags.output}: its JSON would replace the annotations; choose another name")
     pictures = open_instances_set(tree, [subset], config.class_names, skip_bad=flags.skip_bad)
     pictures = pictures.select(range(len(pictures))[: flags.limit])
-    refuse_among_pictures(flags, tree.path, pictures.image_names)
+    prepare_outputs(flags, tree.path, pictures.image_names)
     run = (config, weights, pictures, pictures.image_ids, flags.output, prepare_boxes)
     engine.predict(*run, columns=COLUMNS, num_workers=flags.workers)
     print(f"wrote {flags.output}: {len(pictures)} pictures")

@@ -114,7 +114,9 @@ def save_results(
 
 
 def open_truth(data: bytes, image_ids: Collection[Any]) -> COCO:
-    """Return an annotation file as pycocotools knows it, with the fields that it needs and other tools leave out.
+    """Return an annotation file as pycocotools can use it, with areas and boxes where other tools left them out.
+
+    Annotations are numbered anew, from 1 on: to pycocotools, what matches number 0 matches nothing.
 
     Args:
         data: the file's content, which `parse_instances` found good.
@@ -124,16 +126,21 @@ def open_truth(data: bytes, image_ids: Collection[Any]) -> COCO:
     truth.dataset, wanted = json.loads(data), set(image_ids)
     # pycocotools would stumble over what is wrong with those of other pictures, which were left out for it.
     annotations = truth.dataset["annotations"]
-    truth.dataset["annotations"] = [one for one in annotations if one["image_id"] in wanted]
+    kept = [one for one in annotations if one["image_id"] in wanted]
+    truth.dataset["annotations"] = [one | {"id": number} for number, one in enumerate(kept, start=1)]
     with contextlib.redirect_stdout(io.StringIO()):
         truth.createIndex()
     for annotation in truth.dataset["annotations"]:
         annotation.setdefault("iscrowd", 0)
-        if not {"area", "bbox"} <= annotation.keys():
+        area, box = annotation.get("area"), annotation.get("bbox")
+        if not (_is_number(area) and isinstance(box, list) and len(box) == 4 and all(map(_is_number, box))):
             runs = truth.annToRLE(annotation)
-            annotation.setdefault("area", float(coco_mask.area(runs)))
-            annotation.setdefault("bbox", coco_mask.toBbox(runs).tolist())
+            annotation |= {"area": float(coco_mask.area(runs)), "bbox": coco_mask.toBbox(runs).tolist()}
     return truth
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float)
 
 
 def official_score(

@@ -8,10 +8,10 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from coco.annotations import InstancesFile, Listed, find_problem, parse_instances
-from coco.photos import Photo, PhotoSet, unique_photos
+from coco.photos import Photo, PhotoSet, load_photo, unique_photos
 from coco.segmentation import segmentation_instances
 from common.errors import InputError
-from common.files import FileTree
+from common.files import FileTree, normal_name
 from common.usable import read_usable
 
 PICTURE_SUBSETS = {"minival": "val", "valminusminival": "val"}  # whose pictures stand among others'
@@ -45,7 +45,7 @@ class Subset:
         root = PurePosixPath(self.file_name).parent
         root = root.parent if root.name == "annotations" else root
         folders = (root / self.folder, root / "images" / self.folder, root / "images", root)
-        places = [str(folder / file_name) for folder in folders]
+        places = [str(folder / normal_name(file_name)) for folder in folders]
         found = [place for place in places if place in names]
         if not found:
             raise InputError(f"{source}: has no {places[0]}; unpack the pictures there")
@@ -101,7 +101,8 @@ def open_instances_set(
         tree: holds the files.
         subsets: of it.
         class_names: of the classes 1, 2, ...: categories by name, whatever their ids.
-        skip_bad: report unusable pictures and leave them out.
+        skip_bad: report unusable pictures and leave them out: each is decoded for it, which takes a while. Else a
+            damaged picture is an error when its turn comes.
 
     Raises:
         InputError: no category of these names, a picture that is lacking, an annotation that cannot be used.
@@ -139,7 +140,10 @@ def _open_photos(
         problem = find_problem(picture, file.categories, file.name)
         if problem:
             raise InputError(problem)
-        return _to_photo(picture, subset.find_picture(picture.file_name, names, str(tree.path)), class_of)
+        photo = _to_photo(picture, subset.find_picture(picture.file_name, names, str(tree.path)), class_of)
+        if skip_bad:
+            load_photo(tree, photo)
+        return photo
 
     return [photo for _, photo in read_usable(read, file.pictures, source=file.name, skip_bad=skip_bad)]
 

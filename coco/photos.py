@@ -72,22 +72,12 @@ class PhotoSet:
         return np.array([photo.image_shape for photo in self.photos]).reshape(-1, 2)
 
     def signature(self) -> str:
-        """Return a text that changes when the files change."""
-        return self.tree.signature()
+        """Return a text that changes when the pictures change."""
+        return self.tree.signature(self.image_names)
 
     def load_image(self, index: int) -> np.ndarray:
-        """Return a photograph, (H, W, 3) uint8, RGB.
-
-        Raises:
-            InputError: no picture, or of another size than the annotations say.
-        """
-        photo = self.photos[index]
-        path = f"{self.tree.path}/{photo.name}"
-        image = decode_picture(self.tree.read(photo.name), path)
-        if image.shape[:2] != photo.image_shape:
-            real, noted = (" x ".join(map(str, shape)) for shape in (image.shape[:2], photo.image_shape))
-            raise InputError(f"{path}: {real} pixels, but its annotations are for {noted}; fetch it again")
-        return image
+        """Return a photograph, see `load_photo`."""
+        return load_photo(self.tree, self.photos[index])
 
     def load_truth(self, index: int) -> tuple[Instances, np.ndarray]:
         """Return N objects and crowds of a photograph, and which are crowds, (N,) bool."""
@@ -114,6 +104,22 @@ class PhotoSet:
         """Return the set of the photographs at `indices`, (K,) int or (M,) bool, in that order."""
         order = as_indices(indices)
         return dataclasses.replace(self, photos=[self.photos[i] for i in order.tolist()])
+
+
+def load_photo(tree: FileTree, photo: Photo) -> np.ndarray:
+    """Return a photograph, (H, W, 3) uint8, RGB.
+
+    Raises:
+        InputError: no picture, or of another size than the annotations say.
+    """
+    path = f"{tree.path}/{photo.name}"
+    image = decode_picture(tree.read(photo.name), path)
+    if image.shape[:2] != photo.image_shape:
+        real, noted = (" x ".join(map(str, shape)) for shape in (image.shape[:2], photo.image_shape))
+        raise InputError(
+            f"{path}: {real} pixels, but its annotations are for {noted}; fetch it again, or leave it out: --skip-bad"
+        )
+    return image
 
 
 def unique_photos(photos: Iterable[Photo], source: str) -> list[Photo]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from coco.photos import Photo, PhotoSet, unique_photos
 from common.errors import InputError
-from common.files import FileTree
+from common.files import FileTree, normal_name
 from common.pictures import decode_picture
 from common.polygons import polygon_instances
 from common.usable import read_usable
@@ -39,7 +39,7 @@ def open_via_set(tree: FileTree, part: str, *, skip_bad: bool = False) -> PhotoS
 
     def read(name: str) -> Photo:
         outlines = read_polygons(annotated[name], f"{source}: {name}")
-        picture = str(folder / name)
+        picture = str(folder / normal_name(name))
         height, width = decode_picture(tree.read(picture), f"{tree.path}/{picture}").shape[:2]
         count = len(outlines)
         fields = (np.ones(count, np.int32), np.zeros(count, bool), outlines)

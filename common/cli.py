@@ -177,15 +177,6 @@ def choose_model(flags: argparse.Namespace, presets: Mapping[str, C], script: st
     return config_of_weights(flags, weights, presets), weights
 
 
-def warn_of_trained_pictures(weights: Path, image_ids: Iterable[str]) -> None:
-    """Say so where weights were trained on pictures of these names."""
-    from common.start import seen_pictures
-
-    both = set(seen_pictures(weights.parent)).intersection(image_ids)
-    if both:
-        print(f"careful: {weights} was trained on {len(both)} of these pictures, such as {min(both)}")
-
-
 def find_weights(name: str, logs: Path, runs: Sequence[str], script: str, *, shipped: Path | None = None) -> Path:
     """Return the weights to predict with.
 
@@ -215,10 +206,10 @@ def find_weights(name: str, logs: Path, runs: Sequence[str], script: str, *, shi
     return found[0]
 
 
-def refuse_among_pictures(
+def prepare_outputs(
     flags: argparse.Namespace, source: Path, image_names: Iterable[str], *, folders: Sequence[str] = ()
 ) -> None:
-    """Refuse outputs that could replace pictures of the set, or join them.
+    """Refuse outputs that could replace pictures of the set, or join them; make the folders, before hours of work.
 
     A file may lie in the set's folder where no pictures are; a folder of pictures may not, as sets are read with all
     their folders.
@@ -233,14 +224,15 @@ def refuse_among_pictures(
         InputError: there is such an output.
     """
     root = source.resolve()
-    if not root.is_dir():
-        return
-    holding = {(root / name).parent for name in image_names}
+    holding = {(root / name).parent for name in image_names} if root.is_dir() else set()
     for name in ("output", "picture", *folders):
         path = getattr(flags, name)
-        taken = holding if name == "output" else {root, *holding}
+        taken = holding if name == "output" or not root.is_dir() else {root, *holding}
         if path and not taken.isdisjoint([path.resolve(), *path.resolve().parents]):
             raise InputError(f"--{name} {path}: lies among the pictures of {source}; choose another place")
+    for name in ("picture", *folders):
+        if getattr(flags, name):
+            getattr(flags, name).mkdir(parents=True, exist_ok=True)
 
 
 def _add_common_flags(parser: OneLineParser, presets: Mapping[str, Config], dataset: str | None) -> None:

@@ -110,9 +110,11 @@ def predict(
     from common.detect import Detector
     from common.models.mask_rcnn import MaskRCNN
     from common.predict import fingerprint, write_submission
+    from common.start import warn_of_trained_pictures
     from common.submission import COLUMNS
     from common.weights import load_weights
 
+    warn_of_trained_pictures(weights, image_ids)
     model = MaskRCNN(config)
     load_weights(model, weights)
     detect, encode = prepare(Detector(model), config)

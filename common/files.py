@@ -6,10 +6,12 @@ import hashlib
 import io
 import lzma
 import os
+import unicodedata
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -17,6 +19,15 @@ import h5py
 from common.errors import InputError
 
 _Stat = tuple[str, os.stat_result]
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A file of a tree: its name as it is stored, its size, and a number that changes with its content."""
+
+    stored_name: str
+    size: int
+    check: int
 
 
 class FileTree(ABC):
@@ -28,9 +39,20 @@ class FileTree(ABC):
 
     path: Path
 
-    @abstractmethod
     def names(self) -> list[str]:
-        """Return the files' names relative to the tree, with forward slashes, sorted; no hidden files, no folders."""
+        """Return the files' names relative to the tree, as `normal_name` has them, sorted; no hidden files, no folders.
+
+        They are as they were when first asked for.
+        """
+        return list(self._entries)
+
+    def signature(self, names: Iterable[str]) -> str:
+        """Return 16 hexadecimal digits that change with the files of these names; one that is not there counts, too."""
+        digest = hashlib.sha256()
+        for name in names:
+            entry = self._entries.get(name, _Entry(name, 0, 0))
+            digest.update(f"{name}\0{entry.size}\0{entry.check}\n".encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()[:16]
 
     @abstractmethod
     def read(self, name: str) -> bytes:
@@ -41,8 +63,25 @@ class FileTree(ABC):
         """
 
     @abstractmethod
-    def signature(self) -> str:
-        """Return 16 hexadecimal digits that change when the content changes."""
+    def _find_entries(self) -> Iterator[_Entry]:
+        """Yield all files, in any order."""
+
+    @functools.cached_property
+    def _entries(self) -> dict[str, _Entry]:
+        entries = {normal_name(entry.stored_name): entry for entry in self._find_entries()}
+        return {name: entries[name] for name in sorted(entries) if not _is_hidden(name)}
+
+
+def normal_name(name: str) -> str:
+    """Return a file's name with forward slashes, and each accent in one character with its letter.
+
+    Windows and macOS have other ways, so that annotations and files may name one picture differently.
+
+    Example:
+        >>> normal_name("a" + chr(92) + "u" + chr(0x308)) == "a/" + chr(0xFC)
+        True
+    """
+    return unicodedata.normalize("NFC", name.replace("\\", "/"))
 
 
 def open_tree(path: str | os.PathLike[str]) -> FileTree:
@@ -78,27 +117,21 @@ class FolderTree(FileTree):
     def __getstate__(self) -> dict[str, object]:
         return {"path": self.path}
 
-    @functools.cached_property
-    def _stats(self) -> dict[str, tuple[int, int]]:
-        files = sorted(_walk(self.path, ""))
-        return {name: (stat.st_size, stat.st_mtime_ns) for name, stat in files if not _is_hidden(name)}
-
-    def names(self) -> list[str]:
-        """Return the names as they were when first asked for."""
-        return list(self._stats)
-
     def read(self, name: str) -> bytes:
         """Return a file's content."""
+        path = self.path / name
+        if not path.exists() and name in self._entries:
+            path = self.path / self._entries[name].stored_name
         try:
-            return (self.path / name).read_bytes()
+            return path.read_bytes()
         except FileNotFoundError:
-            raise InputError(f"{self.path / name}: no such file") from None
+            raise InputError(f"{path}: no such file") from None
         except OSError as error:
-            raise InputError(f"{self.path / name}: cannot be read: {error.strerror}") from None
+            raise InputError(f"{path}: cannot be read: {error.strerror}") from None
 
-    def signature(self) -> str:
-        """Hash the names, sizes and times of change."""
-        return _digest(self._stats.items())
+    def _find_entries(self) -> Iterator[_Entry]:
+        for name, stat in _walk(self.path, ""):
+            yield _Entry(name, stat.st_size, stat.st_mtime_ns)
 
 
 class ZipTree(FileTree):
@@ -111,33 +144,24 @@ class ZipTree(FileTree):
     def __getstate__(self) -> dict[str, object]:
         return {"path": self.path, "_opened": {}}
 
-    @functools.cached_property
-    def _checks(self) -> dict[str, tuple[int, int]]:
-        infos = [info for info in self._archive().infolist() if not info.is_dir()]
-        for info in infos:
-            if info.filename.startswith("/") or ".." in info.filename.split("/"):
-                raise InputError(f"{self.path}: holds the name {info.filename}, which leads out of it; repack it")
-        infos.sort(key=lambda info: info.filename)
-        return {info.filename: (info.file_size, info.CRC) for info in infos if not _is_hidden(info.filename)}
-
-    def names(self) -> list[str]:
-        """Return the names in the archive."""
-        return list(self._checks)
-
     def read(self, name: str) -> bytes:
         """Return a file's content, checked against its checksum."""
+        if name not in self._entries:
+            raise InputError(f"{self.path}: holds no file {name}")
         try:
-            return self._archive().read(name)
-        except KeyError:
-            raise InputError(f"{self.path}: holds no file {name}") from None
+            return self._archive().read(self._entries[name].stored_name)
         except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, OSError) as error:
             if isinstance(error, OSError) and error.errno:
                 raise
             raise InputError(f"{self.path}: {name} cannot be unpacked: {error}") from None  # bzip2 gives no errno
 
-    def signature(self) -> str:
-        """Hash the names, sizes and checksums."""
-        return _digest(self._checks.items())
+    def _find_entries(self) -> Iterator[_Entry]:
+        for info in self._archive().infolist():
+            name = normal_name(info.filename)
+            if name.startswith("/") or ".." in name.split("/"):
+                raise InputError(f"{self.path}: holds the name {info.filename}, which leads out of it; repack it")
+            if not name.endswith("/"):
+                yield _Entry(info.filename, info.file_size, info.CRC)
 
     def _archive(self) -> zipfile.ZipFile:
         archive = self._opened.get(os.getpid())
@@ -234,10 +258,3 @@ def _is_running(pid: int) -> bool:
 
 def _is_hidden(name: str) -> bool:
     return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
-
-
-def _digest(entries: Iterable[tuple[str, tuple[int, int]]]) -> str:
-    digest = hashlib.sha256()
-    for name, (size, check) in entries:
-        digest.update(f"{name}\0{size}\0{check}\n".encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()[:16]

@@ -33,6 +33,8 @@ def output_file(text: str) -> Path:
     path = Path(text)
     if not path.name or path.is_dir():
         raise argparse.ArgumentTypeError(f"{text}: a folder; give the name of the CSV file to write")
+    if path.suffix != ".csv":  # what is written beside it has its name with another ending
+        raise argparse.ArgumentTypeError(f"{text}: give a name that ends in .csv")
     return path
 
 

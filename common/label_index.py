@@ -214,7 +214,8 @@ def _read_index(path: Path) -> LabelIndex:
 
 def _digest(tree: FileTree, pictures: Sequence[PictureFiles]) -> str:
     """Name a state of the files and a choice of them."""
-    content = repr((FORMAT, str(tree.path), tree.signature(), *pictures))
+    names = (name for one in pictures for name in (one.image_name, *one.mask_names, one.label_name))
+    content = repr((FORMAT, str(tree.path), tree.signature(names), *pictures))
     return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 

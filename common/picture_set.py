@@ -52,8 +52,8 @@ class PictureSet:
         return self.index.counts[self.rows]
 
     def signature(self) -> str:
-        """Return a text that changes when the files change."""
-        return self.tree.signature()
+        """Return a text that changes when the pictures change."""
+        return self.tree.signature(self.image_names)
 
     def load_image(self, index: int) -> np.ndarray:
         """Return a picture: (H, W, 3) uint8, RGB."""

@@ -154,7 +154,9 @@ def save_picture(path: Path, image: np.ndarray) -> None:
     """
     if not cv2.haveImageWriter(path.name):
         raise InputError(f"{path}: unknown kind of picture; choose a name that ends in .png, .jpg or .tif")
-    encoded = cv2.imencode(path.suffix, image[..., ::-1] if image.ndim == 3 else image)[1]
+    fine, encoded = cv2.imencode(path.suffix, image[..., ::-1] if image.ndim == 3 else image)
+    if not fine:
+        raise InputError(f"{path}: {image.shape[0]} x {image.shape[1]} pixels are too many for such a file")
     with written_aside(path) as aside:
         aside.write_bytes(encoded.tobytes())
 

@@ -2,6 +2,7 @@
 
 import argparse
 import zipfile
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -60,6 +61,13 @@ def seen_pictures(folder: Path) -> list[str]:
         return listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile):
         return []  # whoever goes on with a damaged state says so
+
+
+def warn_of_trained_pictures(weights: Path, image_ids: Iterable[str]) -> None:
+    """Say so where weights were trained on pictures of these names."""
+    both = set(seen_pictures(weights.parent)).intersection(image_ids)
+    if both:
+        print(f"careful: {weights} was trained on {len(both)} of these pictures, such as {min(both)}")
 
 
 def adopt_geometry(config: C, weights: Path | None, flags: argparse.Namespace) -> C:

@@ -195,7 +195,7 @@ def check_submission(
         InputError: no such file.
     """
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").removesuffix("\n").split("\n")
+        lines = path.read_text(encoding="utf-8-sig", errors="replace").removesuffix("\n").split("\n")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     if lines[0] != ",".join(columns):

@@ -12,6 +12,7 @@ from common.instances import Instances
 GREEN, YELLOW, RED, WHITE = (0, 220, 0), (255, 220, 0), (255, 40, 40), (255, 255, 255)
 CAPTION_HEIGHT = 18  # pixels
 GAP = 4  # between tiles, pixels
+MOST_WIDTHS = 8  # of a tile: so many times as wide as high, and flatter pictures are squeezed
 _GOLDEN = 0.618034  # turns of the hue between neighbours: no two near indices look alike
 
 
@@ -140,6 +141,6 @@ def _draw_contours(drawn: np.ndarray, instances: Instances, colours: Sequence[tu
 
 
 def _scale(picture: np.ndarray, height: int) -> np.ndarray:
-    width = max(1, round(picture.shape[1] * height / picture.shape[0]))
+    width = min(max(1, round(picture.shape[1] * height / picture.shape[0])), MOST_WIDTHS * height)
     shrinks = height < picture.shape[0]
     return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)

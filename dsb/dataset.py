@@ -97,6 +97,9 @@ def find_pictures(
             found[str(path.parents[1])][path.parts[-2]].append(str(path))
         elif {"masks", "labels"}.isdisjoint(path.parts):
             loose.append(path)
+    if all(len(files["images"]) > 1 and not (files["masks"] or files["labels"]) for files in found.values()):
+        loose += [PurePosixPath(name) for files in found.values() for name in files["images"]]
+        found.clear()  # folders of one's own that are called images
     pictures = [_picture_files(folder, files, source) for folder, files in found.items()]
     if not found:
         pictures = [PictureFiles(path.stem, str(path)) for path in loose]
@@ -115,7 +118,8 @@ def _picture_files(folder: str, files: Mapping[str, Sequence[str]], source: str)
     for kind in ("images", "labels"):
         if len(files[kind]) > 1:
             raise InputError(
-                f"{source}: {folder}/{kind} holds {len(files[kind])} pictures; leave one in each {kind} folder"
+                f"{source}: {folder}/{kind} holds {len(files[kind])} pictures; leave one in each {kind} folder, the "
+                f"layout is <id>/images/<id>.png with <id>/masks/*.png or <id>/labels/<id>.png"
             )
     if files["labels"] and files["masks"]:
         raise InputError(f"{source}: {folder} holds masks and a label image; leave one of both")

@@ -9,8 +9,7 @@ from common.cli import (
     config_of_weights,
     find_weights,
     parse_inference_flags,
-    refuse_among_pictures,
-    warn_of_trained_pictures,
+    prepare_outputs,
 )
 from common.engine import Prepare, predict
 from common.errors import InputError
@@ -65,11 +64,8 @@ def infer(
         check(config)
     print(f"weights {weights}")
     pictures, image_ids = choose_pictures(flags)
-    warn_of_trained_pictures(weights, image_ids)
-    refuse_among_pictures(flags, pictures.tree.path, pictures.image_names, folders=FOLDERS)
     truth, unscored = load_truth(flags.score, image_ids, skip_bad=flags.skip_bad) if flags.score else ({}, set())
-    for folder in filter(None, (flags.picture, flags.labels)):
-        folder.mkdir(parents=True, exist_ok=True)
+    prepare_outputs(flags, pictures.tree.path, pictures.image_names, folders=FOLDERS)
 
     from common.submission import check_submission
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from common import folds
 from common.errors import InputError
-from common.files import FileTree, open_tree
+from common.files import FileTree, normal_name, open_tree
 from common.instances import Instances, as_indices
 from common.label_layers import pack_layers
 from common.pictures import decode_picture, is_picture
@@ -50,7 +50,7 @@ class LesionSet:
 
     def signature(self) -> str:
         """Return a text that changes when the pictures change."""
-        return self.tree.signature()
+        return self.tree.signature(self.image_names)
 
     def load_image(self, index: int) -> np.ndarray:
         """Return a picture, (H, W, 3) uint8."""
@@ -106,9 +106,10 @@ def load_labelled(
     labelled = parse_labels(data, source, class_names, report)
 
     def read(picture: LabelledPicture) -> tuple[str, tuple[int, int]]:
-        if picture.file_name not in names:
+        file_name = normal_name(picture.file_name)
+        if file_name not in names:
             raise InputError(f"{source}: {picture.file_name} is not among the pictures of {tree.path}; add it")
-        name = names[picture.file_name]
+        name = names[file_name]
         height, width = _load_image(tree, name).shape[:2]
         if (height, width) != picture.image_shape:
             labelled_size, size = (" x ".join(map(str, shape)) for shape in (picture.image_shape, (height, width)))
@@ -185,6 +186,8 @@ def split(pictures: LesionSet, fold: str, seed: int, limit: int | None = None) -
 def _read_labels(tree: FileTree, labels: Path | None, subset: str) -> tuple[bytes, str]:
     """Return the content and the name of the labels' file."""
     inside = [name for name in tree.names() if PurePosixPath(name).name == LABELS[subset]]
+    if labels is None and len(inside) > 1:
+        raise InputError(f"{tree.path}: holds {LABELS[subset]} {len(inside)} times; name one with --labels, unpacked")
     if labels is None and inside:
         return tree.read(inside[0]), f"{tree.path}/{inside[0]}"
     path = labels or tree.path.parent / LABELS[subset]

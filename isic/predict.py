@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from common import engine
-from common.cli import choose_model, parse_inference_flags, refuse_among_pictures, warn_of_trained_pictures
+from common.cli import choose_model, parse_inference_flags, prepare_outputs
 from common.errors import InputError, run_main
 from common.flags import OneLineParser
 from isic.config import DATASET, LABELS_HELP, PRESETS, LesionConfig
@@ -33,8 +33,7 @@ def main() -> None:
     flags = _parse()
     config, weights = choose_model(flags, PRESETS, "isic/train.py")
     pictures = choose_pictures(flags, config)
-    warn_of_trained_pictures(weights, pictures.image_ids)
-    refuse_among_pictures(flags, pictures.tree.path, pictures.image_names, folders=FOLDERS)
+    prepare_outputs(flags, pictures.tree.path, pictures.image_names, folders=FOLDERS)
 
     from isic.evaluation import LabelledResult, report
     from isic.outputs import save_boxes, save_masks

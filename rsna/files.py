@@ -32,7 +32,7 @@ def find_images(dataset: Path, names: Sequence[str]) -> Path:
                 return path
     if not dataset.exists():
         raise InputError(f"{dataset}: no such folder or zip archive; give the folder that holds {names[0]}")
-    if dataset.is_dir() and not any(dataset.glob("*.dcm")):
+    if dataset.is_dir() and not any(path.suffix.lower() == ".dcm" for path in dataset.iterdir()):
         raise InputError(f"{dataset}: holds none of {', '.join(names)}, as folder or zip archive, nor .dcm files")
     return dataset
 

@@ -15,6 +15,7 @@ from common.errors import InputError
 from common.gallery import save_gallery
 from common.instances import Instances
 from common.predict import detect_views, fingerprint, picture_rng
+from common.start import warn_of_trained_pictures
 from common.tiles import choose_detector
 from common.tta import View, invert_boxes
 from rsna.config import RSNAConfig
@@ -59,6 +60,8 @@ def predict_set(
 
         return predict, prediction_rows
 
+    for _, path in others:
+        warn_of_trained_pictures(path, patients)
     options = [fingerprint(other, path, pictures) for other, path in others]
     run = (config, weights, pictures, patients, output, prepare)
     engine.predict(*run, options=options, num_workers=num_workers, columns=COLUMNS)

@@ -3,7 +3,7 @@
     python rsna/pneumonia.py train --dataset datasets --preset lungfish --weights coco       # or last, none, a file
     python rsna/pneumonia.py predict --dataset datasets --fuse-views --shrink 0.875       # the test part
     python rsna/pneumonia.py evaluate --dataset datasets --picture pictures        # the patients that were held back
-    python rsna/pneumonia.py evaluate --dataset datasets --csv submissions/rsna.csv --fold all
+    python rsna/pneumonia.py evaluate --dataset datasets --csv submissions/rsna_held_back.csv --fold 0
 
 Training writes config.json, log.csv, TensorBoard events and weights to <logs>/pneumonia; prediction a checked CSV,
 `patientId,PredictionString`; evaluation also prints the competition's score. Killed and started again, each goes on.
@@ -23,9 +23,8 @@ from common.cli import (
     find_weights,
     parse_inference_flags,
     parse_training_flags,
-    refuse_among_pictures,
+    prepare_outputs,
     run_command,
-    warn_of_trained_pictures,
 )
 from common.errors import InputError, run_main
 from common.flags import OneLineParser
@@ -141,9 +140,7 @@ def _predict(
     from rsna.inference import draw_boxes, predict_set
     from rsna.submission import read_predictions
 
-    refuse_among_pictures(flags, pictures.pictures.tree.path, pictures.image_names)
-    for _, weights in models:
-        warn_of_trained_pictures(weights, patients)
+    prepare_outputs(flags, pictures.pictures.tree.path, pictures.image_names)
     predict_set(models, pictures, patients, flags.output, flags.workers)
     print(f"wrote {flags.output}: {len(patients)} patients, checked")
     if flags.picture:

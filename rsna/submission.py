@@ -105,7 +105,7 @@ def check_predictions(
         InputError: no such file.
     """
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     if not lines or lines[0] != ",".join(COLUMNS):

@@ -10,14 +10,13 @@ from common.cli import (
     find_weights,
     parse_inference_flags,
     parse_training_flags,
-    refuse_among_pictures,
+    prepare_outputs,
     run_command,
-    warn_of_trained_pictures,
 )
 from common.config import Config, Stage, option
 from common.errors import InputError
 from common.flags import OneLineParser
-from common.start import PICTURES_FILE
+from common.start import PICTURES_FILE, warn_of_trained_pictures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,10 +202,10 @@ def test_nothing_is_written_among_the_pictures(tmp_path, monkeypatch, name):
     for place in ("set/test", "set/test/new", tmp_path / "set" / ".." / "set" / "test"):
         flags = SimpleNamespace(**usual | {name: Path(place)})
         with pytest.raises(InputError, match=rf"--{name} .*test.*: lies among the pictures of set; choose another pl"):
-            refuse_among_pictures(flags, Path("set"), ["test/a.png"], folders=["masks"])
+            prepare_outputs(flags, Path("set"), ["test/a.png"], folders=["masks"])
     for place in ("beside", "sets/test", *(["set/s.csv"] if name == "output" else [])):
         flags = SimpleNamespace(**usual | {name: Path(place)})
-        refuse_among_pictures(flags, Path("set"), ["test/a.png"], folders=["masks"])
+        prepare_outputs(flags, Path("set"), ["test/a.png"], folders=["masks"])
 
 
 @pytest.mark.parametrize("name", ["picture", "masks"])
@@ -214,7 +213,7 @@ def test_no_pictures_are_written_below_the_set(name):
     flags = SimpleNamespace(output=Path("s.csv"), picture=None, masks=None)
     setattr(flags, name, Path("common/drawn"))
     with pytest.raises(InputError, match=f"--{name} common/drawn: lies among the pictures of common; choose another"):
-        refuse_among_pictures(flags, Path("common"), ["models/a.png"], folders=["masks"])
+        prepare_outputs(flags, Path("common"), ["models/a.png"], folders=["masks"])
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,16 @@ def test_the_truth_is_perfect_and_crowds_forgive(tmp_path, drawn, capsys):
     assert max(score(tmp_path, drawn, [*rows, *rows_of("12", elsewhere, SHAPE)]).values()) < 0.9
 
 
+def test_what_other_tools_write_scores_alike(tmp_path, drawn):
+    data, file, pictures = drawn
+    content = json.loads(data)
+    for number, annotation in enumerate(content["annotations"]):
+        annotation["id"] = number  # pycocotools takes 0 for nothing
+    content["annotations"][1] |= {"area": None, "bbox": []}
+    content["annotations"][2] |= {"id": "text", "area": "400"}
+    assert score(tmp_path, (json.dumps(content).encode(), file, pictures), truth_rows(drawn)) == PERFECT
+
+
 def test_only_predicted_pictures_and_known_classes_count(tmp_path, drawn):
     data, file, pictures = drawn
     rows = [row for row in truth_rows(drawn) if not row.startswith("7,")]

@@ -12,6 +12,7 @@ from coco.instances_set import open_instances_set, read_subset, training_subsets
 from common.dataset import BatchLoader
 from common.errors import InputError
 from common.files import open_tree
+from common.pictures import save_picture
 from tests.coco_files import OBJECTS, SHAPE, annotation_file, filled, write_subset
 
 NAMES = ("boat", "goat", "kite")  # ids 3, 17, 90
@@ -116,6 +117,7 @@ def test_pictures_may_stand_in_a_folder_called_images(tmp_path):
         (lambda c: c["annotations"][1].update(id=[1]), "annotation \\[1\\] of image 7: ids are numbers or texts"),
         (lambda c: c["annotations"][1].pop("image_id"), "an annotation without image_id"),
         (lambda c: c["images"][0].update(id=11), "image 11 is listed twice"),
+        (lambda c: c["images"][2].update(id="x"), "some ids of images are numbers and some are texts; make them alike"),
         (lambda c: c["images"][0].update(height=0), "image 7 of \\(0, 60\\) pixels"),
         (lambda c: c["images"][0].pop("width"), "without id, file_name, height or width \\('width'\\)"),
         (lambda c: c["images"][0].update(file_name="8.png"), "has no train2017/8.png; unpack"),
@@ -151,6 +153,17 @@ def test_what_is_no_annotation_file_is_one_line(tmp_path, text):
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(InputError, match=r"instances_train2017\.json: (not JSON|lacks images)"):
         open_set(tmp_path)
+
+
+def test_damaged_pictures_are_left_out_where_asked(tmp_path, capsys):
+    write_subset(tmp_path, "train")
+    pictures = open_set(tmp_path)
+    torn, small = (tmp_path / name for name in pictures.image_names[:2])
+    torn.write_bytes(torn.read_bytes()[:50])
+    save_picture(small, np.zeros((4, 5, 3), np.uint8))
+    assert len(open_set(tmp_path)) == len(pictures)  # a large set is not looked through in vain
+    assert open_set(tmp_path, skip_bad=True).image_ids == pictures.image_ids[2:]
+    assert capsys.readouterr().out.count("left out: ") == 2
 
 
 def test_a_picture_of_another_size_is_named(tmp_path):

@@ -252,6 +252,11 @@ def test_pictures_beside_kaggle_s_layout_are_reported():
     assert lines == ["set: left out 2 pictures that are in no <id>/images folder as others are: a.png"]
 
 
+def test_a_folder_of_pictures_may_be_called_images():
+    names = ["mine/images/a.png", "mine/images/b.png"]
+    assert [picture.image_id for picture in find_pictures(names, "mine.zip")] == ["a", "b"]
+
+
 def test_loose_pictures_of_one_name_are_refused():
     with pytest.raises(InputError, match=r"mine: a\.png and x/a\.tif have one name; rename or remove one"):
         find_pictures(["x/a.tif", "a.png"], "mine")
@@ -261,7 +266,7 @@ def test_an_id_in_two_places_or_with_two_pictures_is_refused():
     with pytest.raises(InputError, match=r"set: test/a/images/a\.png and train/a/images/a\.png have one name"):
         find_pictures(["train/a/images/a.png", "test/a/images/a.png"], "set")
     with pytest.raises(InputError, match="set: a/images holds 2 pictures"):
-        find_pictures(["a/images/a.png", "a/images/b.png"], "set")
+        find_pictures(["a/images/a.png", "a/images/b.png", "c/images/c.png"], "set")
 
 
 @pytest.mark.slow

@@ -63,15 +63,33 @@ def test_a_tree_is_read_from_threads_and_processes(source):
         assert processes.map(tree.read, names) == [CONTENT[name] for name in names]
 
 
-def test_the_signature_follows_the_content(tmp_path):
+def test_the_signature_follows_the_content_of_what_is_named(tmp_path):
     folder = write_folder(tmp_path / "set", CONTENT)
     archive = write_zip(tmp_path / "set.zip", CONTENT)
-    before = open_tree(folder).signature(), open_tree(archive).signature()
-    assert before == (open_tree(folder).signature(), open_tree(archive).signature())
-    write_folder(folder, {"a.csv": b"other"})
-    write_zip(archive, CONTENT | {"a.csv": b"diff"})
-    assert before[0] != open_tree(folder).signature()
-    assert before[1] != open_tree(archive).signature()
+
+    def signatures(*names):
+        return [open_tree(path).signature(names) for path in (folder, archive)]
+
+    names = list(CONTENT)
+    before, others = signatures(*names), signatures(*names[1:])
+    assert before == signatures(*names) and signatures(*names, "nowhere") != before
+    write_folder(folder, {names[0]: b"other", "beside.csv": b"new"})
+    write_zip(archive, CONTENT | {names[0]: b"diff", "beside.csv": b"new"})
+    assert all(one != other for one, other in zip(before, signatures(*names), strict=True))
+    assert others == signatures(*names[1:])
+
+
+def test_names_from_windows_and_macos(tmp_path):
+    decomposed, composed = "Mu\u0308ller", "M\u00fcller"
+    assert decomposed != composed
+    folder = write_folder(tmp_path / "set", {f"{decomposed}/a.png": b"1"})
+    archive = write_zip(tmp_path / "set.zip", {f"{decomposed}\\a.png": b"1"})
+    for path in (folder, archive):
+        tree = open_tree(path)
+        assert tree.names() == [f"{composed}/a.png"]
+        assert tree.read(f"{composed}/a.png") == b"1" == pickle.loads(pickle.dumps(tree)).read(f"{composed}/a.png")
+    with pytest.raises(InputError, match="which leads out of it"):
+        open_tree(write_zip(tmp_path / "climber.zip", {"..\\a": b"1"}))
 
 
 def test_a_missing_file_is_named(source):

@@ -183,3 +183,8 @@ def test_an_id_with_a_separator_of_lines_is_an_id(tmp_path):
             writer.write(image_id, ["1 1"])
         writer.finish()
     assert check_submission(tmp_path / "s.csv", image_ids) == []
+
+
+def test_a_byte_order_mark_is_no_problem(tmp_path):
+    (tmp_path / "s.csv").write_text("ImageId,EncodedPixels\na,1 1\n", encoding="utf-8-sig")
+    assert check_submission(tmp_path / "s.csv") == []

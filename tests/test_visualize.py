@@ -3,7 +3,9 @@ import pytest
 
 from common.instances import Instances
 from common.visualize import (
+    GAP,
     GREEN,
+    MOST_WIDTHS,
     RED,
     YELLOW,
     draw_comparison,
@@ -107,3 +109,8 @@ def test_overview_of_no_rows_is_its_captions():
 def test_overview_refuses_uneven_rows():
     with pytest.raises(ValueError, match="2 pictures"):
         make_overview([(GREY, GREY), (GREY,)], ("a", "b"))
+
+
+def test_a_strip_does_not_make_a_sheet_of_any_width():
+    sheet = make_overview([[np.zeros((3, 2000, 3), np.uint8)]], ["input"], tile_height=64)
+    assert sheet.shape[1] <= MOST_WIDTHS * 64 + GAP

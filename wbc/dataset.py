@@ -68,8 +68,8 @@ class CellSet:
         return [files.image_name for files in self.files]
 
     def signature(self) -> str:
-        """Return a text that changes when the files change."""
-        return self.tree.signature()
+        """Return a text that changes when the pictures change."""
+        return self.tree.signature(self.image_names)
 
     def load_image(self, index: int) -> np.ndarray:
         """Return a picture, (H, W, 3) uint8."""
@@ -142,7 +142,7 @@ def find_files(names: Sequence[str], subset: str, class_names: Sequence[str], so
         The files of each picture, sorted by id.
 
     Raises:
-        InputError: no pictures, a class folder of another name, or two pictures of one name.
+        InputError: no pictures, a class folder of another name, or two pictures or masks of one name.
 
     Example:
         >>> find_files(["WBC/val/image/Monocyte/1.png", "WBC/val/mask/Monocyte/1.png"], "val", ["Monocyte"], "WBC")
@@ -153,7 +153,12 @@ class_id=1)]
     if subset == "detect":
         found = [CellFiles(path.stem, str(path)) for path in paths if path.parts[-3:-1] == (subset, "image")]
     else:
-        masks = {path.with_suffix(""): str(path) for path in paths if path.parts[-4:-2] == (subset, "mask")}
+        masks: dict[PurePosixPath, str] = {}
+        for path in paths:
+            if path.parts[-4:-2] == (subset, "mask"):
+                other = masks.setdefault(path.with_suffix(""), str(path))
+                if other != str(path):
+                    raise InputError(f"{source}: {other} and {path} are masks of one picture; remove one of them")
         found = [
             CellFiles(
                 path.stem,

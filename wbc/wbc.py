@@ -23,7 +23,7 @@ from common.cli import (
     choose_model,
     parse_inference_flags,
     parse_training_flags,
-    refuse_among_pictures,
+    prepare_outputs,
     run_command,
 )
 from common.errors import InputError, run_main
@@ -106,7 +106,7 @@ def _predict(
 
     pictures = load_cells(flags.dataset, flags.subset, config.class_names, skip_bad=flags.skip_bad)
     pictures = pictures.select(range(len(pictures))[: flags.limit])
-    refuse_among_pictures(flags, pictures.tree.path, pictures.image_names, folders=FOLDERS)
+    prepare_outputs(flags, pictures.tree.path, pictures.image_names, folders=FOLDERS)
     found = engine.predict_results(config, weights, pictures, flags.output, num_workers=flags.workers)
     _draw(flags, pictures, found)
     return config, flags, pictures, found
