@@ -44,8 +44,9 @@ demo-data: install
 test: install  ## run every test, and the examples in the docstrings
 	$(RUN) -m pytest
 
-test-jax: .venv/.installed-jax  ## run the tests of model and training on JAX
-	KERAS_BACKEND=jax $(RUN) -m pytest $$(grep -lE "^from common\.(models|train|optimize|detect|weights)[. ]" tests/test_*.py)
+test-jax: .venv/.installed-jax  ## run the tests of model and training on JAX, and the recipe for a GPU
+	KERAS_BACKEND=jax $(RUN) -m pytest $$(grep -lE "^from common\.(models|train|optimize|detect|weights)[. ]" tests/test_*.py) \
+		tests/test_dsb_scripts.py::test_a_packed_set_trains_the_recipe_for_a_gpu
 
 .venv/.installed-jax: $(INSTALLED)
 	$(RUN) -m pip install --quiet --editable '.[jax]'

@@ -9,8 +9,8 @@ Both sides have equal work, see `benchmarks/mask_rcnn_sides.py`; each lives in a
 memory is a cell that says so, as is a side that is not installed. Times are medians, taken after six calls that
 compile. A training step is `train_on_batch` of ready arrays, as `common/train.py` calls it. "Bare" is the same compiled
 step with weights and batch on the device, without Keras' way in and out: the difference is what that way costs. "Fed"
-gets its batches as a run does, from one thread that reads, rescales and augments generated pictures. Detection goes
-from pictures to painted masks; its batches may be larger than the product's own bound.
+gets its batches as a run of preset `gpu` does, from threads that read, rescale and augment generated pictures.
+Detection goes from pictures to painted masks; its batches may be larger than the product's own bound.
 
 TFLOP/s are `benchmarks/flops.py`'s count over the time; their share is of the card's dense peak, that of float32 being
 TF32's, half of bfloat16's. `--tiny` is a small network on small pictures, to see on any machine whether all of it runs.
@@ -24,6 +24,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
@@ -119,6 +120,7 @@ def measure_ours(work: Work, repeats: int) -> Figures:
     """Time our side."""
     import common.detect
     from benchmarks.flops import picture_flops, training_flops
+    from common.train import LOADING
 
     common.detect.BATCH_PIXELS = work.batch * work.side**2
     ours = Ours(work)
@@ -128,8 +130,8 @@ def measure_ours(work: Work, repeats: int) -> Figures:
     figures |= time_tasks(ours, work, repeats)
     if isinstance(figures["training"], str):
         return figures | dict.fromkeys(("bare", "fed"), figures["training"])
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as thread:
-        figures["fed"] = seconds_or_reason(feed(ours, Path(folder), thread), repeats)
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(LOADING) as threads:
+        figures["fed"] = seconds_or_reason(feed(ours, Path(folder), threads), repeats)
     return figures | {"bare": seconds_or_reason(bare_step(ours), repeats)}
 
 
@@ -182,19 +184,22 @@ def bare_step(ours: Ours) -> Callable[[], None]:
     return step
 
 
-def feed(ours: Ours, folder: Path, thread: ThreadPoolExecutor) -> Callable[[], None]:
-    """Return the training step with batches that a thread makes of generated pictures, four ahead as a run does."""
+def feed(ours: Ours, folder: Path, threads: ThreadPoolExecutor) -> Callable[[], None]:
+    """Return the training step with batches that threads make of generated pictures, as a run of preset `gpu` does."""
     from common.dataset import BatchLoader
     from common.parallel import map_in_order
     from common.synthetic import write_dataset
+    from common.train import LOADING
+    from dsb.config import GPU
     from dsb.dataset import load_dataset
 
     side = ours.config.crop_size
     write_dataset(folder / "set", NUM_FED, seed=1, sizes=[(side, side)])
     pictures = load_dataset(folder / "set", cache=folder / "cache", report=lambda line: None)
-    loader = BatchLoader(pictures, ours.config, training=True)
+    sizes = ("crop_size", "min_dim", "batch_size", "max_instances", "mini_mask_size")
+    loader = BatchLoader(pictures, replace(GPU, **{name: getattr(ours.config, name) for name in sizes}), training=True)
     jobs = ((f"step {number}", (number,)) for number in itertools.count())
-    batches = map_in_order(loader.batch_at, jobs, thread, ahead=4)
+    batches = map_in_order(loader.batch_at, jobs, threads, ahead=LOADING + 3)
 
     def step() -> None:
         ours.model.train_on_batch(next(batches)[1])

@@ -18,7 +18,9 @@ MASKS_AT_ONCE = 20  # the mask head runs on the objects found, so many of each p
 
 
 class Detector:
-    """Applies a model to pictures of any size; compiled shapes are few, as sides are multiples of 64.
+    """Applies a model to pictures of any size, in frames whose sides are multiples of 64.
+
+    TensorFlow traces the model once; other backends compile it anew for each shape of a batch.
 
     Args:
         model: with its weights; its config says thresholds and scales.
@@ -75,6 +77,7 @@ class _Detecting(keras.Model):
     def __init__(self, model: MaskRCNN) -> None:
         super().__init__(name="detecting")
         self.model = model
+        self.built = True  # else Keras on JAX runs the first batch through every layer by itself, compiling each
 
     def call(self, inputs: Mapping) -> dict:
         atlas, found = self.model.find(inputs["images"], inputs["windows"])

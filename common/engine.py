@@ -62,6 +62,8 @@ def train(
     config = _as_trained(config, flags, start)
     seen: Sequence[str] = seen_pictures(start.parent) if start else []
 
+    import keras
+
     from common.dataset import BatchLoader
     from common.models.mask_rcnn import MaskRCNN
     from common.train import fit, load_start
@@ -69,6 +71,8 @@ def train(
     watched = held_out if held_out is not None and len(held_out.image_ids) else None
     if start and start.parent not in (folder, flags.logs / str(previous)):
         seen = _warn_of_names(start, seen, watched)
+    print(f"{keras.backend.backend()} on {', '.join(keras.distribution.list_devices())}")
+    keras.utils.set_random_seed(config.seed)  # of the initial weights
     model = MaskRCNN(config)
     fit(
         model,

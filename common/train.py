@@ -1,6 +1,7 @@
 """The training loop: stages, checkpoints, logs, and going on after an interruption."""
 
 import math
+import os
 import time
 import zipfile
 from collections import Counter
@@ -25,6 +26,7 @@ from common.start import seen_pictures
 from common.weights import load_weights, save_weights
 from common.weights_file import is_ours
 
+LOADING = min(8, max(1, (os.cpu_count() or 1) // 2))  # threads that prepare batches; one feeds a CPU
 LOG_FILE = "log.csv"
 BEST_WEIGHTS = "best.h5"
 
@@ -148,13 +150,13 @@ class _Run:
         events = EventLog(self.folder)
         first = self.epoch * self.steps
         with (
-            ThreadPoolExecutor(1) as executor,
+            ThreadPoolExecutor(LOADING) as executor,
             tqdm(
                 total=self.total, initial=first, desc=self.config.name, unit="step", mininterval=1, smoothing=0.05
             ) as bar,
         ):
             jobs = ((self._batch_name(step), (step,)) for step in range(first, self.total))
-            batches = map_in_order(self.training.batch_at, jobs, executor, ahead=4)
+            batches = map_in_order(self.training.batch_at, jobs, executor, ahead=LOADING + 3)
             while self.epoch < self.config.epochs:
                 self._enter_stage()
                 begin = time.monotonic()
@@ -224,12 +226,19 @@ class _Run:
         return self.epoch % self.config.score_every == 0 or self.epoch == self.config.epochs
 
     def _validate(self) -> dict[str, float]:
-        """Return the means of the losses over the first validation batches."""
+        """Return the means of the losses over the first validation batches.
+
+        The model samples the same anchors and regions each time, and training goes on as if nothing had been drawn.
+        """
         assert self.validation is not None
         steps = min(self.config.validation_steps, self.validation.steps_per_epoch)
+        state = self.model.seed_generator.state
+        before = keras.ops.convert_to_numpy(state)
+        state.assign(np.array([self.config.seed, 0], before.dtype))
         sums: Counter[str] = Counter()
         for step in range(steps):
             sums.update(_as_floats(self.model.test_on_batch(self.validation.batch_at(step), return_dict=True)))
+        state.assign(before)
         return {key: value / steps for key, value in sums.items()}
 
     def _stage(self) -> Stage:

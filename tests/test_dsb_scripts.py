@@ -102,7 +102,10 @@ def test_a_packed_set_trains_the_recipe_for_a_gpu(folder):
     code, _, errors = finish(start(folder, "my_train_1.py", *flags))
     assert (code, errors) == (0, [])
     assert json.loads((folder / "gpu" / "001" / "config.json").read_text())["backbone"] == "resnet50"
-    assert (folder / "gpu" / "001" / "last.h5").exists()
+    flags = ["--dataset", "packed.zip", "--logs", "gpu", "--limit", 3, "--output", "gpu.csv"]
+    code, output, errors = finish(start(folder, "my_inference.py", *flags))
+    assert (code, errors) == (0, []) and "was trained on 3 of these pictures" in output
+    assert output.endswith("wrote gpu.csv: 3 pictures, checked\n")
 
 
 def test_single_prediction_of_a_test_set(single, folder):

@@ -134,6 +134,13 @@ def test_pictures_of_any_multiple_of_64(detector, shape):
     assert overlaps.max() <= TINY.detection_nms_threshold + 1e-5
 
 
+def test_a_first_picture_goes_through_the_network_once(finder, monkeypatch):
+    looks, find = [], MaskRCNN.find
+    monkeypatch.setattr(MaskRCNN, "find", lambda *arguments: looks.append(1) or find(*arguments))
+    Detector(finder)([np.zeros((64, 64, 3), np.uint8)])
+    assert len(looks) == 1  # traced; run by itself, each of its layers would be compiled alone
+
+
 def test_threads_may_detect_at_the_same_time(finder):
     detector = Detector(finder)  # which has not seen these shapes yet
     images = [np.random.default_rng(0).integers(0, 256, (side, 64, 3), dtype=np.uint8) for side in (64, 128)]

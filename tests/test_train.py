@@ -190,6 +190,16 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(undisturbed, tmp_path):
         assert same(dict(state), dict(expected))
 
 
+def test_watching_changes_nothing_in_training(undisturbed, tmp_path):
+    finished, folder = undisturbed
+    model = build(Uncompiled, RUN)
+    fit(model, RUN, *loaders(RUN), tmp_path / "run")
+    assert same(weights_of(model), weights_of(finished))
+    rows = read_log(tmp_path / "run")
+    for row, expected in zip(without_times(rows), without_times(read_log(folder)), strict=True):
+        assert {name: value for name, value in row.items() if not name.startswith("val_")} == expected
+
+
 def test_a_finished_run_can_be_continued_but_has_nothing_left_to_do(tmp_path):
     config = replace(SHORT, schedule=(Stage(2, 1e-3),))
     fit(build(Scripted, config), config, loaders(config)[0], None, tmp_path)
@@ -405,6 +415,22 @@ def test_the_run_of_another_competition_is_a_start(tmp_path, capsys):
     (tmp_path / "001" / "config.json").write_text('{"fold": "0"}')
     assert not load(model, str(tmp_path / "001" / "last.h5"), tmp_path, "balloon")
     assert "last.h5, after 1 of some epochs" in capsys.readouterr().out
+
+
+def test_the_same_weights_have_the_same_validation_loss(tmp_path):
+    config = replace(RUN, schedule=(Stage(2, 1e-12),), warmup_steps=0)
+    fit(build(Uncompiled, config), config, *loaders(config), tmp_path)
+    first, second = (float(row["val_loss"]) for row in read_log(tmp_path))
+    assert first == pytest.approx(second, rel=1e-6)
+
+
+def test_the_seed_decides_on_the_initial_weights(tmp_path, monkeypatch):
+    models = []
+    monkeypatch.setattr("common.train.fit", lambda model, *_, **__: models.append(weights_of(model)))
+    flags = argparse.Namespace(logs=tmp_path, weights="none", exclude=())
+    for seed in (1, 1, 2):
+        engine.train(replace(SHORT, seed=seed), flags, Discs())
+    assert same(models[0], models[1]) and not same(models[0], models[2])
 
 
 @pytest.mark.parametrize("same_experiment", [True, False])

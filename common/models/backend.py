@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from common.files import cache_folder
 from common.models.box_coding import pairwise_ious, take_rows
 
 TILE = 256  # boxes that are decided on together
@@ -16,12 +17,17 @@ def compile_for_prediction(model: keras.Model, inputs: Mapping[str, tuple[tuple[
     """Compile a model for `predict_on_batch` with a mapping.
 
     TensorFlow traces it once, for all shapes; with XLA, which is slower on the CPU, it would compile each anew, as the
-    other backends do.
+    other backends do. On a GPU JAX keeps what it compiled in the user's cache folder, for the next run.
 
     Args:
         model: not yet compiled.
         inputs: shape and dtype of each input, None for what varies.
     """
+    if keras.backend.backend() == "jax":
+        import jax
+
+        if jax.default_backend() == "gpu" and not getattr(jax.config, "jax_compilation_cache_dir", None):
+            jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "jax"))
     if keras.backend.backend() != "tensorflow":
         model.compile(jit_compile=True)
         return
