@@ -207,18 +207,21 @@ def find_weights(name: str, logs: Path, runs: Sequence[str], script: str, *, shi
 
 
 def prepare_outputs(
-    flags: argparse.Namespace, source: Path, image_names: Iterable[str], *, folders: Sequence[str] = ()
+    flags: argparse.Namespace,
+    source: Path,
+    image_names: Iterable[str],
+    *,
+    folders: Sequence[str] = (),
+    anywhere: bool = False,
 ) -> None:
     """Refuse outputs that could replace pictures of the set, or join them; make the folders, before hours of work.
-
-    A file may lie in the set's folder where no pictures are; a folder of pictures may not, as sets are read with all
-    their folders.
 
     Args:
         flags: from `parse_inference_flags`.
         source: the set's folder or archive.
         image_names: of the set's pictures, relative to it.
         folders: see `parse_inference_flags`.
+        anywhere: pictures are read from any folder of the set, so that folders of pictures are refused in all of it.
 
     Raises:
         InputError: there is such an output.
@@ -227,7 +230,7 @@ def prepare_outputs(
     holding = {(root / name).parent for name in image_names} if root.is_dir() else set()
     for name in ("output", "picture", *folders):
         path = getattr(flags, name)
-        taken = holding if name == "output" or not root.is_dir() else {root, *holding}
+        taken = {root, *holding} if anywhere and root.is_dir() and name != "output" else holding
         if path and not taken.isdisjoint([path.resolve(), *path.resolve().parents]):
             raise InputError(f"--{name} {path}: lies among the pictures of {source}; choose another place")
     for name in ("picture", *folders):

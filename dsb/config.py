@@ -84,13 +84,13 @@ SMALL = from_nothing(
     train_proposals=500,
     train_rois=96,
     validation_steps=8,
-    # Thresholds and the way to merge: chosen on 60 pictures of fold 1.
-    confidence=0.9,
+    # Thresholds and the way to merge: chosen on pictures that were held back, fold 1 and whole sizes.
+    confidence=0.8,
     detection_nms_threshold=0.5,
     mask_nms_threshold=0.4,
-    mask_confidence=0.84,
+    mask_confidence=0.86,
     mask_margin=0.05,
-    mask_threshold=0.55,
+    mask_threshold=0.6,
     tta="majority",
     dilation=False,  # masks of aligned regions are not too small
 )
@@ -125,4 +125,5 @@ DEMO = replace(
     max_detections=256,
     confidence=0.6,
     mask_confidence=0.0,  # what has learnt for minutes is sure of nothing
+    mask_threshold=0.55,
 )

@@ -65,7 +65,7 @@ def infer(
     print(f"weights {weights}")
     pictures, image_ids = choose_pictures(flags)
     truth, unscored = load_truth(flags.score, image_ids, skip_bad=flags.skip_bad) if flags.score else ({}, set())
-    prepare_outputs(flags, pictures.tree.path, pictures.image_names, folders=FOLDERS)
+    prepare_outputs(flags, pictures.tree.path, pictures.image_names, folders=FOLDERS, anywhere=True)
 
     from common.submission import check_submission
 

@@ -33,7 +33,7 @@ def main() -> None:
     flags = _parse()
     config, weights = choose_model(flags, PRESETS, "isic/train.py")
     pictures = choose_pictures(flags, config)
-    prepare_outputs(flags, pictures.tree.path, pictures.image_names, folders=FOLDERS)
+    prepare_outputs(flags, pictures.tree.path, pictures.image_names, folders=FOLDERS, anywhere=True)
 
     from isic.evaluation import LabelledResult, report
     from isic.outputs import save_boxes, save_masks

@@ -203,17 +203,19 @@ def test_nothing_is_written_among_the_pictures(tmp_path, monkeypatch, name):
         flags = SimpleNamespace(**usual | {name: Path(place)})
         with pytest.raises(InputError, match=rf"--{name} .*test.*: lies among the pictures of set; choose another pl"):
             prepare_outputs(flags, Path("set"), ["test/a.png"], folders=["masks"])
-    for place in ("beside", "sets/test", *(["set/s.csv"] if name == "output" else [])):
+    for place in ("beside", "sets/test", "set/drawn"):
         flags = SimpleNamespace(**usual | {name: Path(place)})
         prepare_outputs(flags, Path("set"), ["test/a.png"], folders=["masks"])
 
 
 @pytest.mark.parametrize("name", ["picture", "masks"])
-def test_no_pictures_are_written_below_the_set(name):
+def test_no_pictures_are_written_below_a_set_that_is_read_with_all_its_folders(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    Path("set").mkdir()
     flags = SimpleNamespace(output=Path("s.csv"), picture=None, masks=None)
-    setattr(flags, name, Path("common/drawn"))
-    with pytest.raises(InputError, match=f"--{name} common/drawn: lies among the pictures of common; choose another"):
-        prepare_outputs(flags, Path("common"), ["models/a.png"], folders=["masks"])
+    setattr(flags, name, Path("set/drawn"))
+    with pytest.raises(InputError, match=f"--{name} set/drawn: lies among the pictures of set; choose another"):
+        prepare_outputs(flags, Path("set"), ["test/a.png"], folders=["masks"], anywhere=True)
 
 
 @pytest.mark.parametrize(
