@@ -6,7 +6,8 @@
 The network is that of the small preset with random weights, and works on every tile of every view. What it says is
 replaced by the true nuclei of the tile, cut at the tile's border, in masks of 28x28 as the network's are, so that as
 many objects as there are go through all the rest. Merging and run lengths happen in a worker, as in the scripts. The
-rows are compared with the truth. Peaks are of resident memory; both together stay below 3 GiB.
+rows are compared with the truth. Peaks are of resident memory; both together are to stay
+below 3 GiB, else the script ends in an error.
 """
 
 import argparse

@@ -130,8 +130,8 @@ def prediction_rows(
     return [format_predictions(joined.boxes, joined.scores)]
 
 
-def draw_boxes(folder: Path, pictures: RadiographSet, predicted: Mapping[str, Predictions]) -> None:
-    """Write each predicted picture with its boxes, beside the true ones where any are known, and an overview."""
+def draw_boxes(folder: Path, pictures: RadiographSet, predicted: Mapping[str, Predictions]) -> str:
+    """Write each predicted picture with its boxes, beside the true ones where any are known; see `save_gallery`."""
     small = replace(pictures, side=DRAWN_SIDE)
     rows = {patient: row for row, patient in enumerate(pictures.image_ids) if patient in predicted}
 
@@ -142,4 +142,4 @@ def draw_boxes(folder: Path, pictures: RadiographSet, predicted: Mapping[str, Pr
 
     images = ((patient, small.load_image(row)) for patient, row in rows.items())
     true = (lambda patient, _: small.load_instances(rows[patient])) if pictures.positive.any() else None
-    save_gallery(folder, images, found, true)
+    return save_gallery(folder, images, found, true)

@@ -144,8 +144,8 @@ def _predict(
     predict_set(models, pictures, patients, flags.output, flags.workers)
     print(f"wrote {flags.output}: {len(patients)} patients, checked")
     if flags.picture:
-        draw_boxes(flags.picture, pictures, read_predictions(flags.output))
-        print(f"wrote {flags.picture}: overview.png, and each picture with its boxes")
+        overview = draw_boxes(flags.picture, pictures, read_predictions(flags.output))
+        print(f"wrote {flags.picture}: {overview}, and each picture with its boxes")
 
 
 if __name__ == "__main__":
