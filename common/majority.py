@@ -1,6 +1,6 @@
 """Suppression by masks, and merging by majority: objects that most views see, with the mean of their masks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,7 +78,7 @@ def _sorted_pairs(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np
 
 
 def elect_instances(
-    predictions: Sequence[SoftInstances], threshold: float, *, iou_threshold: float = 0.5, share: float = 0.5
+    predictions: Iterable[SoftInstances], threshold: float, *, iou_threshold: float = 0.5, share: float = 0.5
 ) -> Instances:
     """Let several predictions of one picture vote on which objects there are, and take the mean of their masks.
 
@@ -87,7 +87,7 @@ def elect_instances(
     predictions that have the object, however many these are: objects that some views miss do not shrink.
 
     Args:
-        predictions: one a view, in the picture's own pixels.
+        predictions: one a view, in the picture's own pixels; taken one at a time.
         threshold: a pixel belongs to the mask from this probability on.
         iou_threshold: lowest intersection over union of a pair.
         share: an object needs so many of the predictions.
@@ -105,7 +105,9 @@ def elect_instances(
         0
     """
     candidates: list[_Candidate] = []
+    count = 0
     for prediction in predictions:
+        count += 1
         found = _cut(candidates, threshold)
         new = prediction.cut(threshold)
         partners = dict(_pairs(found, new, iou_threshold))
@@ -116,9 +118,9 @@ def elect_instances(
                 candidates[partners[j]].add(box, probs, score)
             elif new.areas[j]:
                 candidates.append(_Candidate(box, probs, [score]))
-    elected = [one for one in candidates if len(one.scores) >= share * len(predictions)]
+    elected = [one for one in candidates if len(one.scores) >= share * count]
     elected.sort(key=lambda one: -sum(one.scores))
-    scores = [sum(one.scores) / len(predictions) for one in elected]
+    scores = [sum(one.scores) / count for one in elected]
     objects = _cut(elected, threshold)
     return drop_empty(tight_instances(Instances.from_crops(objects.boxes, objects.masks, scores=scores)))
 

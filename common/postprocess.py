@@ -1,6 +1,6 @@
 """From detections to the masks of a submission; runs in worker processes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 
 from common.detections import Paintable
@@ -69,15 +69,25 @@ def merge(
 def _merge_by_majority(
     predictions: Sequence[tuple[View, Sequence[int], Paintable]], image_shape: tuple[int, int], masking: Masking
 ) -> Instances:
-    by_place: dict[int, SoftInstances] = {}
-    for view, places, detections in predictions:
-        soft = detections.paint_soft(masking.threshold)
-        soft = soft.select(find_uncovered(soft.cut(masking.threshold), masking.largest_share))
-        boxes, probs = invert_crops(soft.boxes, soft.probs, view, image_shape)
-        by_place |= dict.fromkeys(places, SoftInstances(boxes, probs, soft.scores))
-    elected = elect_instances([by_place[place] for place in sorted(by_place)], masking.threshold)
+    elected = elect_instances(_soft_views(predictions, image_shape, masking), masking.threshold)
     elected = suppress_covered(elected, masking.largest_share)
     return drop_empty(remove_overlaps(elected, priorities=elected.scores))
+
+
+def _soft_views(
+    predictions: Sequence[tuple[View, Sequence[int], Paintable]], image_shape: tuple[int, int], masking: Masking
+) -> Iterator[SoftInstances]:
+    """Yield what was found, place by place, in the picture's own pixels; painted one view at a time."""
+    by_place = {place: prediction for prediction in predictions for place in prediction[1]}
+    painted: dict[int, SoftInstances] = {}  # by a view's first place, up to its last
+    for place in sorted(by_place):
+        view, places, detections = by_place[place]
+        if place == min(places):
+            soft = detections.paint_soft(masking.threshold)
+            soft = soft.select(find_uncovered(soft.cut(masking.threshold), masking.largest_share))
+            boxes, probs = invert_crops(soft.boxes, soft.probs, view, image_shape)
+            painted[min(places)] = SoftInstances(boxes, probs, soft.scores)
+        yield painted[min(places)] if place < max(places) else painted.pop(min(places))
 
 
 def separated_runs(detections: Paintable, masking: Masking) -> list[str]:

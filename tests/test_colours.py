@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -38,6 +40,15 @@ def test_hot_pixels_do_not_keep_the_rest_dark(rng):
     image = rng.integers(0, 40, (100, 100, 3)).astype(np.uint8)
     image[0, :5] = 255
     assert stretch_contrast(image)[1:].max() > 240
+
+
+def test_stretching_a_large_picture_takes_little_more_memory_than_the_picture(rng):
+    image = rng.integers(0, 256, (1000, 1000, 3)).astype(np.uint8)
+    tracemalloc.start()
+    stretch_contrast(image)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert image.nbytes <= peak < 1.1 * image.nbytes
 
 
 def test_recolour_keeps_shape_and_depends_on_the_generator_alone(rng):

@@ -153,3 +153,14 @@ def test_majority_and_suppression_reach_the_rows():
     fewer = separate(found, Masking(0.4, largest_share=0.1))
     assert len(fewer) < len(separate(found, Masking(0.4)))
     assert separated_runs(found, Masking(0.4, largest_share=0.1)) == encode_instances(fewer, SHAPE)
+
+
+def test_a_view_counts_at_each_of_its_places():
+    rng = np.random.default_rng(6)
+    first, second = random_detections(rng, 12), random_detections(rng, 12)
+    masking = Masking(0.4, majority=True)
+    once = [(View(), [0, 3], first), (View(flip_lr=True), [1], second), (View(turns=2), [2], first)]
+    apart = [(View(), [0], first), (View(), [3], first), *once[1:]]
+    assert len(merged_runs(once, SHAPE, masking)) > 1
+    assert merged_runs(once, SHAPE, masking) == merged_runs(apart, SHAPE, masking)
+    assert merged_runs(once, SHAPE, masking) != merged_runs([(View(), [0], first), *once[1:]], SHAPE, masking)
