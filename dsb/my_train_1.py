@@ -19,7 +19,7 @@ from dsb.training import train_step
 
 STEP = {
     "published": PUBLISHED,
-    "small": replace(SMALL, schedule=(Stage(26, 1e-3),), steps_per_epoch=400, score_every=13),
+    "small": replace(SMALL, schedule=(Stage(40, 1e-3),), steps_per_epoch=400, score_every=20),
     "gpu": replace(GPU, schedule=(Stage(28, 1e-3),), steps_per_epoch=200, score_every=14),
     "demo": replace(DEMO, schedule=(Stage(6, 1e-3),), steps_per_epoch=100),
 }
