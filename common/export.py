@@ -2,13 +2,18 @@
 
 import contextlib
 import io
-from collections.abc import Mapping
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import keras
 
 from common.errors import InputError
+from common.files import written_aside
 from common.models.mask_rcnn import MaskRCNN
+
+_SAVED_MODEL = {"assets", "fingerprint.pb", "saved_model.pb", "variables"}
 
 
 class Inference(keras.Model):
@@ -38,10 +43,10 @@ def export_model(model: MaskRCNN, path: Path) -> None:
 
     Args:
         model: with its weights.
-        path: an ONNX file where it ends in .onnx, else the folder of a SavedModel.
+        path: an ONNX file where it ends in .onnx, else the folder of a SavedModel, new or in place of another one.
 
     Raises:
-        InputError: the backend or a package that Keras exports with is not there.
+        InputError: the backend or a package that Keras exports with is not there, or the folder holds something else.
     """
     if keras.backend.backend() != "tensorflow":
         raise InputError("models are exported with TensorFlow: set KERAS_BACKEND=tensorflow; the weights are the same")
@@ -50,9 +55,25 @@ def export_model(model: MaskRCNN, path: Path) -> None:
         "windows": keras.KerasTensor((None, 4), dtype="float32", name="windows"),
     }
     kind = "onnx" if path.suffix == ".onnx" else "tf_saved_model"
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # the converters' chat
-            Inference(model).export(path, format=kind, input_signature=[signature], verbose=False)
+        with (
+            written_aside(path) if kind == "onnx" else _saved_model_aside(path) as aside,
+            contextlib.redirect_stdout(io.StringIO()),  # the converters' chat
+        ):
+            Inference(model).export(aside, format=kind, input_signature=[signature], verbose=False)
     except ImportError as error:
         raise InputError(f"{path}: {error}; an ONNX file needs `pip install tf2onnx onnx`") from None
+
+
+@contextlib.contextmanager
+def _saved_model_aside(path: Path) -> Iterator[Path]:
+    """Hand out a folder beside `path` to write a SavedModel to, which takes its place when all went well."""
+    path = path.resolve()
+    if path.exists() and not (path.is_dir() and {entry.name for entry in path.iterdir()} <= _SAVED_MODEL):
+        raise InputError(f"{path}: holds something else than a SavedModel; choose a new folder for --output")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
+        yield Path(folder) / path.name
+        if path.exists():
+            shutil.rmtree(path)
+        (Path(folder) / path.name).replace(path)

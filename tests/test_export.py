@@ -1,6 +1,7 @@
 """Exported models answer as ours; they are read by the programs that they are for."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -58,11 +59,23 @@ def test_it_finds_what_the_detector_finds(model):
 def test_a_saved_model_answers_as_ours(model, tmp_path):
     import tensorflow as tf
 
-    export_model(model, tmp_path / "model")
+    for _ in range(2):  # the second takes the place of the first
+        export_model(model, tmp_path / "model")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
     loaded = tf.saved_model.load(tmp_path / "model")
     for shape in SHAPES:
         batch = batch_of(*shape)
         check({name: value.numpy() for name, value in loaded.serve(batch).items()}, answers(model, batch))
+
+
+@needs_tensorflow
+def test_a_saved_model_replaces_nothing_else(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.txt").write_text("mine")
+    for path in (Path(), Path("mine.txt")):
+        with pytest.raises(InputError, match="holds something else than a SavedModel; choose a new folder"):
+            export_model(model, path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
 @needs_tensorflow
