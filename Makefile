@@ -27,7 +27,7 @@ install: $(INSTALLED)  ## make .venv with everything that the tests need; again 
 $(INSTALLED): setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
 	$(PYTHON) -m venv .venv
-	$(RUN) -m pip install --quiet --editable '.[cpu,imgaug,rsna,test,dev]'
+	$(RUN) -m pip install --quiet --editable '.[cpu,jax,onnx,imgaug,rsna,test,dev]'
 	$(RUN) -m pip install --quiet --no-deps imgaug==0.4.0
 	touch $@
 
@@ -44,13 +44,9 @@ demo-data: install
 test: install  ## run every test, and the examples in the docstrings
 	$(RUN) -m pytest
 
-test-jax: .venv/.installed-jax  ## run the tests of model and training on JAX, and the recipe for a GPU
+test-jax: install  ## run the tests of model and training on JAX, and the recipe for a GPU
 	KERAS_BACKEND=jax $(RUN) -m pytest $$(grep -lE "^from common\.(models|train|optimize|detect|weights)[. ]" tests/test_*.py) \
 		tests/test_dsb_scripts.py::test_a_packed_set_trains_the_recipe_for_a_gpu
-
-.venv/.installed-jax: $(INSTALLED)
-	$(RUN) -m pip install --quiet --editable '.[jax]'
-	touch $@
 
 lint: install  ## check style, format and types
 	$(BIN)/ruff check .

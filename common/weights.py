@@ -24,6 +24,9 @@ def save_weights(model: keras.Model, path: Path, *, half: bool = False) -> None:
         model: any depth of nested models; layer names are unique. The geometry of its config is written, too.
         path: ends in .h5.
         half: round to float16, which halves the file.
+
+    Raises:
+        InputError: weights that float16 cannot hold.
     """
     with hdf5_written_aside(path) as file:
         names: dict[str, list[str]] = {}
@@ -32,6 +35,8 @@ def save_weights(model: keras.Model, path: Path, *, half: bool = False) -> None:
             for weight in layer.weights:
                 name = f"{layer.name}/{weight.name}:0"
                 values = keras.ops.convert_to_numpy(weight)
+                if half and abs(values).max(initial=0) > np.finfo(np.float16).max:
+                    raise InputError(f"{path}: {name} holds values beyond 16 bits; leave out --half")
                 file.create_dataset(f"{group}/{name}", data=values.astype(np.float16) if half else values)
                 names.setdefault(group, []).append(name)
         file.attrs["layer_names"] = np.array(list(names), "S")  # bytes, as Keras 2 reads them

@@ -63,7 +63,8 @@ class WeightsFile:
         with _opened(self.path) as file:
             root = _root(file)
             for key in keys:
-                arrays[key] = root[self._places[key]][()].astype(np.float32, copy=False)
+                with np.errstate(over="ignore"):
+                    arrays[key] = root[self._places[key]][()].astype(np.float32, copy=False)
                 if not np.isfinite(arrays[key]).all():
                     raise ValueError(f"{'/'.join(key)} holds values that are no numbers")
         return arrays

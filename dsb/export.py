@@ -14,6 +14,7 @@ for the library's `load_weights(path, by_name=True)`, and answers there as here 
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
@@ -60,7 +61,7 @@ def main() -> None:
     from common.start import PICTURES_FILE, seen_pictures
     from common.weights import load_weights, save_weights
 
-    model = MaskRCNN(config)
+    model = MaskRCNN(replace(config, bfloat16=False))  # ONNX files with bfloat16 do not load, and few programs know it
     load_weights(model, weights)
     if flags.output.suffix == ".h5":
         save_weights(model, flags.output, half=flags.half)

@@ -91,6 +91,37 @@ def test_an_onnx_file_answers_as_ours(model, tmp_path):
         check(dict(zip(names, session.run(None, batch), strict=True)), answers(model, batch))
 
 
+@needs_tensorflow
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["model.onnx", "model"])
+def test_what_was_trained_in_bfloat16_is_exported_in_float32(name, tmp_path, monkeypatch, capsys):
+    config = DSBConfig(**{field: value for field, value in vars(TINY).items() if field != "name"} | {"bfloat16": True})
+    config.save(tmp_path / "config.json")
+    save_weights(MaskRCNN(config), tmp_path / "last.h5")
+    exact = MaskRCNN(replace(config, bfloat16=False))
+    load_weights(exact, tmp_path / "last.h5")
+    batch = batch_of(2, 64, 128)  # not 64 wide, see `export_model`
+    if name == "model":
+        import tensorflow as tf
+
+        def answer():
+            loaded = tf.saved_model.load(tmp_path / name)
+            return {key: value.numpy() for key, value in loaded.serve(batch).items()}
+    else:
+        pytest.importorskip("tf2onnx")
+        runtime = pytest.importorskip("onnxruntime")
+
+        def answer():
+            session = runtime.InferenceSession(tmp_path / name, providers=["CPUExecutionProvider"])
+            outputs = [output.name for output in session.get_outputs()]
+            return dict(zip(outputs, session.run(None, batch), strict=True))
+
+    flags = ["--weights", tmp_path / "last.h5", "--output", tmp_path / name]
+    code, output, _ = run_here(monkeypatch, capsys, "export.py", *flags)
+    assert (code, output) == (0, f"wrote {tmp_path / name}\n")
+    check(answer(), answers(exact, batch))
+
+
 def test_what_is_lacking_is_one_line(model, tmp_path, monkeypatch):
     if keras.backend.backend() == "tensorflow":
 

@@ -107,9 +107,34 @@ def test_fewer_bits_than_the_file_has_are_stretched():
     assert decode_picture(encoded(floats, "TIFF"), "x")[0, :, 1].tolist() == [0, 128, 255]
 
 
-def test_values_that_are_not_finite_are_refused():
-    with pytest.raises(InputError, match=r"x\.tif: holds values that are not finite"):
-        decode_picture(encoded(np.array([[0, np.nan]], np.float32), "TIFF"), "x.tif")
+@pytest.mark.parametrize("bright", [5000, 30000, 65535])
+def test_hot_and_dead_pixels_do_not_keep_the_rest_dark(bright):
+    deep = np.linspace(600, 1600, 2000).reshape(40, 50).astype(np.uint16)
+    plain = decode_picture(encoded(deep, "TIFF"), "x").astype(int)
+    deep[[3, 20], [7, 30]] = bright, 0
+    decoded = decode_picture(encoded(deep, "TIFF"), "x").astype(int)
+    assert (decoded[3, 7, 0], decoded[20, 30, 0]) == (255, 0)
+    decoded[[3, 20], [7, 30]] = plain[[3, 20], [7, 30]]
+    assert abs(decoded - plain).max() <= 6
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int32, np.float32, np.float64])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_tiffs_of_every_depth(dtype, channels):
+    blue, green, red, alpha = ((np.mgrid[:20, :30].sum(axis=0) + offset).astype(dtype) for offset in (0, 20, 40, 60))
+    stored = blue if channels == 1 else np.stack([blue, green, red, alpha][:channels], axis=2)
+    decoded = decode_picture(cv2.imencode(".tif", stored)[1].tobytes(), "x.tif").astype(float)
+    expected = np.stack([blue] * 3 if channels == 1 else [red, green, blue], axis=2).astype(float)
+    if dtype != np.uint8:
+        expected = (expected - expected.min()) * 255 / np.ptp(expected)
+    np.testing.assert_allclose(decoded, expected, atol=1)
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf, 1e300])
+def test_values_that_are_not_finite_are_refused(value):
+    data = cv2.imencode(".tif", np.array([[0, value]]))[1].tobytes()
+    with pytest.raises(InputError, match=r"x\.tif: holds values that are not finite, or beyond 32 bits"):
+        decode_picture(data, "x.tif")
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "BMP"])
