@@ -70,7 +70,8 @@ def find_pictures(
 ) -> list[PictureFiles]:
     """Find pictures and masks among file names.
 
-    Where there is no `images` folder, every picture is one without masks, and its name without the suffix is its id.
+    Where there is no `images` folder, every picture is one without masks, and its name without the suffix is its id;
+    where names repeat, in folders of plates or wells, the folders' names stand before it: `a/1.png` has the id `a_1`.
 
     Args:
         names: relative names with forward slashes; what does not fit the layout is left out.
@@ -91,18 +92,24 @@ def find_pictures(
         ('a', ('train/a/masks/1.png',))
     """
     found: dict[str, dict[str, list[str]]] = defaultdict(lambda: {"images": [], "masks": [], "labels": []})
-    loose = []
+    loose, among_masks = [], []
     for path in filter(is_picture, map(PurePosixPath, sorted(names))):
         if len(path.parts) >= 3 and path.parts[-2] in ("images", "masks", "labels"):
             found[str(path.parents[1])][path.parts[-2]].append(str(path))
-        elif {"masks", "labels"}.isdisjoint(path.parts):
-            loose.append(path)
+        else:
+            (loose if {"masks", "labels"}.isdisjoint(path.parts) else among_masks).append(path)
     if all(len(files["images"]) > 1 and not (files["masks"] or files["labels"]) for files in found.values()):
         loose += [PurePosixPath(name) for files in found.values() for name in files["images"]]
         found.clear()  # folders of one's own that are called images
     pictures = [_picture_files(folder, files, source) for folder, files in found.items()]
     if not found:
-        pictures = [PictureFiles(path.stem, str(path)) for path in loose]
+        repeat = len({path.stem for path in loose}) < len(loose)
+        pictures = [
+            PictureFiles("_".join(path.with_suffix("").parts) if repeat else path.stem, str(path)) for path in loose
+        ]
+        if loose and among_masks:
+            left_out = f"left out {len(among_masks)} pictures below folders called masks or labels"
+            report(f"{source}: {left_out}, which are no pictures to look at: {among_masks[0]}")
     elif loose:
         report(f"{source}: left out {len(loose)} pictures that are in no <id>/images folder as others are: {loose[0]}")
     if not masks:
@@ -112,6 +119,17 @@ def find_pictures(
             f"{source}: no pictures found; give a folder or archive that holds some, or <id>/images/<id>.png"
         )
     return sorted_by_id(pictures, lambda picture: picture.image_id, lambda picture: picture.image_name, source)
+
+
+def is_in_kaggle_layout(image_id: str, image_name: str) -> bool:
+    """Say whether a picture stands in a folder of its own, <id>/images.
+
+    Example:
+        >>> is_in_kaggle_layout("a", "train/a/images/a.png"), is_in_kaggle_layout("a", "images/a.png")
+        (True, False)
+    """
+    folder = PurePosixPath(image_name).parent
+    return folder.name == "images" and folder.parent.name == image_id
 
 
 def _picture_files(folder: str, files: Mapping[str, Sequence[str]], source: str) -> PictureFiles:

@@ -40,8 +40,11 @@ def parse_flags(parser: OneLineParser, output: str) -> argparse.Namespace:
         parser: with the script's own flags.
         output: default of `--output`.
     """
+    add = parser.add_argument
     help = "write label images, 16-bit TIFF files in which each object has its number"
-    parser.add_argument("--labels", type=Path, metavar="DIR", help=help)
+    add("--labels", type=Path, metavar="DIR", help=help)
+    help = "no label images and drawn pictures, which pictures of one's own, not in Kaggle's layout, get beside the CSV"
+    add("--csv-only", action="store_true", help=help)
     return parse_inference_flags(
         PRESETS, dataset="data/stage1_test", output=output, shipped=SHIPPED, folders=FOLDERS, parser=parser
     )
@@ -64,6 +67,7 @@ def infer(
         check(config)
     print(f"weights {weights}")
     pictures, image_ids = choose_pictures(flags)
+    name_folders(flags, pictures)
     truth, unscored = load_truth(flags.score, image_ids, skip_bad=flags.skip_bad) if flags.score else ({}, set())
     prepare_outputs(flags, pictures.tree.path, pictures.image_names, folders=FOLDERS, anywhere=True)
 
@@ -88,6 +92,20 @@ def infer(
         print(f"wrote {flags.labels}: a label image of each picture")
     if result:
         print(f"score {result.mean:.4f} over {len(result.pictures)} pictures")
+
+
+def name_folders(flags: argparse.Namespace, pictures: "PictureSet") -> None:
+    """Give pictures of one's own their label images and drawn pictures beside the CSV, unless flags say otherwise."""
+    from dsb.dataset import is_in_kaggle_layout
+
+    given = flags.csv_only or (flags.labels and flags.picture)
+    if given or any(map(is_in_kaggle_layout, pictures.image_ids, pictures.image_names)):
+        return
+    if pictures.tree.path.resolve() in flags.output.resolve().parents:
+        print(f"{flags.output}: lies among the pictures, so nothing is written beside it; give --labels and --picture")
+        return
+    flags.labels = flags.labels or flags.output.with_name(f"{flags.output.stem}_labels")
+    flags.picture = flags.picture or flags.output.with_name(f"{flags.output.stem}_pictures")
 
 
 def choose_pictures(flags: argparse.Namespace) -> "tuple[PictureSet, list[str]]":

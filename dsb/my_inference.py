@@ -2,9 +2,10 @@
 
     python dsb/my_inference.py --dataset stage1_test.zip --sample-submission stage1_sample_submission.csv
     python dsb/my_inference.py --dataset stage1_train.zip --fold 0 --logs logs/small --score stage1_train.zip
-    python dsb/my_inference.py --dataset my_pictures --weights small --picture drawn --labels labels
+    python dsb/my_inference.py --dataset my_pictures --weights small
 
-Writes a checked CSV, `ImageId,EncodedPixels`. Killed and started again, it finishes the same file.
+Writes a checked CSV, `ImageId,EncodedPixels`; of pictures of one's own, not in Kaggle's layout, label images and drawn
+pictures, too. Killed and started again, it finishes the same file.
 """
 
 import sys

@@ -257,9 +257,21 @@ def test_a_folder_of_pictures_may_be_called_images():
     assert [picture.image_id for picture in find_pictures(names, "mine.zip")] == ["a", "b"]
 
 
-def test_loose_pictures_of_one_name_are_refused():
-    with pytest.raises(InputError, match=r"mine: a\.png and x/a\.tif have one name; rename or remove one"):
-        find_pictures(["x/a.tif", "a.png"], "mine")
+def test_loose_pictures_of_one_name_are_told_apart_by_their_folders():
+    found = find_pictures(["plate_1/a.png", "plate_2/a.tif", "b.png"], "mine")
+    assert [picture.image_id for picture in found] == ["b", "plate_1_a", "plate_2_a"]
+    with pytest.raises(InputError, match=r"mine: a\.png and a\.tif have one name; rename or remove one"):
+        find_pictures(["a.tif", "a.png"], "mine")
+
+
+def test_loose_pictures_below_folders_of_masks_are_reported():
+    lines = []
+    assert [picture.image_id for picture in find_pictures(["a.png", "masks/b.png"], "mine", report=lines.append)] == [
+        "a"
+    ]
+    assert lines == [
+        "mine: left out 1 pictures below folders called masks or labels, which are no pictures to look at: masks/b.png"
+    ]
 
 
 def test_an_id_in_two_places_or_with_two_pictures_is_refused():
@@ -270,7 +282,7 @@ def test_an_id_in_two_places_or_with_two_pictures_is_refused():
 
 
 @pytest.mark.slow
-def test_real_training_set(data_folder, load):
+def test_real_training_set(data_folder, load, tmp_path):
     dataset = load(data_folder / "dsb2018" / "stage1_train.zip")
     sizes, counts = np.unique(dataset.sizes, axis=0, return_counts=True)
     assert dict(zip(map(tuple, sizes.tolist()), counts.tolist(), strict=True)) == REAL_SIZES
@@ -278,3 +290,5 @@ def test_real_training_set(data_folder, load):
     assert (len(dataset), objects.sum(), objects.min(), objects.max(), np.median(objects)) == (664, 28986, 1, 375, 27)
     largest = int(np.argmax(dataset.counts))
     assert dataset.load_label_image(largest).max() == dataset.counts[largest]
+    pack_dataset(dataset.select(range(0, 664, 8)), tmp_path / "packed.zip")
+    assert 8 * (tmp_path / "packed.zip").stat().st_size < 50e6

@@ -1,6 +1,9 @@
 """The weights that come along: what they are, and that they find nuclei in pictures of many kinds."""
 
+import argparse
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -13,6 +16,7 @@ from common.rle import decode_instances
 from common.submission import read_rows
 from common.synthetic import generate_sample
 from dsb.config import DSBConfig
+from dsb.inference import name_folders
 from tests.scripts import DSB, finish, load_presets, start
 
 WEIGHTS = DSB / "weights" / "small"
@@ -57,16 +61,43 @@ def kinds():
 def test_they_find_nuclei_in_any_folder_of_pictures(kinds, tmp_path):
     for name, (picture, _) in kinds.items():
         save_picture(tmp_path / "mine" / name, picture)
-    flags = ["--dataset", "mine", "--weights", "small", "--output", "nuclei.csv", "--labels", "labels"]
-    code, output, errors = finish(start(tmp_path, "my_inference.py", *flags))
+    code, output, errors = finish(start(tmp_path, "my_inference.py", "--dataset", "mine/", "--weights", "small"))
     assert (code, errors) == (0, [])
-    assert "nuclei.csv: 7 pictures, checked" in output
-    rows = read_rows(tmp_path / "nuclei.csv", ["ImageId", "EncodedPixels"]).groupby("ImageId")["EncodedPixels"]
+    assert "dsb_single.csv: 7 pictures, checked" in output
+    written = tmp_path / "submissions"
+    names = {name.rsplit(".", 1)[0] for name in kinds}
+    assert {path.stem for path in (written / "dsb_single_pictures").iterdir()} == names | {"overview"}
+    rows = read_rows(written / "dsb_single.csv", ["ImageId", "EncodedPixels"]).groupby("ImageId")["EncodedPixels"]
     scores = {}
     for name, (_, label_image) in kinds.items():
         image_id = name.rsplit(".", 1)[0]
         found = decode_instances([text for text in rows.get_group(image_id) if text], label_image.shape)
-        written = cv2.imread(str(tmp_path / "labels" / f"{image_id}.tif"), cv2.IMREAD_UNCHANGED)
-        assert np.array_equal(written, found.to_label_image(label_image.shape))
+        labels = cv2.imread(str(written / "dsb_single_labels" / f"{image_id}.tif"), cv2.IMREAD_UNCHANGED)
+        assert np.array_equal(labels, found.to_label_image(label_image.shape))
         scores[name] = dsb_score(Instances.from_label_image(label_image), found, label_image.shape)
     assert min(scores.values()) > 0.65, scores
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, ("out/n_labels", "out/n_pictures")),
+        ({"labels": Path("mine_too")}, ("mine_too", "out/n_pictures")),
+        ({"csv_only": True}, (None, None)),
+        ({"output": Path("mine/n.csv")}, (None, None)),
+    ],
+    ids=["nothing", "labels", "csv only", "among the pictures"],
+)
+def test_where_label_images_and_drawn_pictures_go(given, expected, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    flags = argparse.Namespace(
+        **{"output": Path("out/n.csv"), "labels": None, "picture": None, "csv_only": False} | given
+    )
+    pictures = SimpleNamespace(tree=SimpleNamespace(path=tmp_path / "mine"), image_ids=["a"], image_names=["a.png"])
+    name_folders(flags, pictures)
+    assert (flags.labels, flags.picture) == tuple(path and Path(path) for path in expected)
+    assert ("lies among the pictures" in capsys.readouterr().out) == ("output" in given)
+    pictures.image_names = ["a/images/a.png"]
+    flags.labels = flags.picture = None
+    name_folders(flags, pictures)
+    assert flags.labels is flags.picture is None
