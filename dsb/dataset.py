@@ -92,7 +92,8 @@ def find_pictures(
         ('a', ('train/a/masks/1.png',))
     """
     found: dict[str, dict[str, list[str]]] = defaultdict(lambda: {"images": [], "masks": [], "labels": []})
-    loose, among_masks = [], []
+    loose: list[PurePosixPath] = []
+    among_masks: list[PurePosixPath] = []
     for path in filter(is_picture, map(PurePosixPath, sorted(names))):
         if len(path.parts) >= 3 and path.parts[-2] in ("images", "masks", "labels"):
             found[str(path.parents[1])][path.parts[-2]].append(str(path))
