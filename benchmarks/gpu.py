@@ -10,7 +10,8 @@ memory is a cell that says so, as is a side that is not installed. Times are med
 compile. A training step is `train_on_batch` of ready arrays, as `common/train.py` calls it. "Bare" is the same compiled
 step with weights and batch on the device, without Keras' way in and out: the difference is what that way costs. "Fed"
 gets its batches as a run of preset `gpu` does, from threads that read, rescale and augment generated pictures.
-Detection goes from pictures to painted masks; its batches may be larger than the product's own bound.
+Detection goes from pictures to painted masks; in batches of 1 as `dsb/my_inference.py` does, in larger ones as the
+views of a picture go, and beyond the product's own bound.
 
 TFLOP/s are `benchmarks/flops.py`'s count over the time; their share is of the card's dense peak, that of float32 being
 TF32's, half of bfloat16's. `--tiny` is a small network on small pictures, to see on any machine whether all of it runs.
@@ -64,7 +65,7 @@ def main() -> None:
     parser = OneLineParser(__doc__)
     parser.add_argument("--backbones", nargs="+", choices=["resnet50", "resnet101"], default=["resnet50", "resnet101"])
     parser.add_argument("--precisions", nargs="+", choices=["float32", "bfloat16"], default=["float32", "bfloat16"])
-    parser.add_argument("--batches", nargs="+", type=int, default=[2, 8, 16], help="pictures of a step")
+    parser.add_argument("--batches", nargs="+", type=int, default=[1, 2, 8, 16], help="pictures of a step")
     parser.add_argument("--side", type=int, default=512, help="of the pictures, pixels, a multiple of 64")
     parser.add_argument("--repeats", type=int, default=20, help="calls that count")
     parser.add_argument("--tiny", action="store_true", help="a small network on a small picture")
