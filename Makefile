@@ -24,7 +24,7 @@ help:  ## list the targets
 
 install: $(INSTALLED)  ## make .venv with everything that the tests need; again only when a dependency changed
 
-$(INSTALLED): setup.cfg pyproject.toml
+$(INSTALLED): Makefile setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
 	$(PYTHON) -m venv .venv
 	$(RUN) -m pip install --quiet --editable '.[cpu,jax,onnx,imgaug,rsna,test,dev]'

@@ -127,7 +127,7 @@ def parse_inference_flags(
     if flags.workers < 0:
         raise InputError(f"--workers {flags.workers}: must be at least 0")
     _check_limit(flags)
-    _check_outputs(flags, ["picture", *folders])
+    check_outputs(flags, ["picture", *folders])
     return flags
 
 
@@ -206,6 +206,26 @@ def find_weights(name: str, logs: Path, runs: Sequence[str], script: str, *, shi
     return found[0]
 
 
+def check_outputs(flags: argparse.Namespace, folders: Sequence[str]) -> None:
+    """Refuse outputs that would replace each other, or what is read.
+
+    Args:
+        flags: from the command line.
+        folders: those that name a folder to write to.
+
+    Raises:
+        InputError: two of them are one place.
+    """
+    places: dict[Path, str] = {}
+    for name in ("dataset", "sample_submission", "score", "output", *folders):
+        path = getattr(flags, name, None)
+        if not isinstance(path, Path):  # neither given nor, as `--score` of some scripts, without a value
+            continue
+        other = places.setdefault(path.resolve(), name)
+        if other != name and name in ("output", *folders):
+            raise InputError(f"--{name} {path}: that is the place of --{flag_name(other)}; choose another one")
+
+
 def prepare_outputs(
     flags: argparse.Namespace,
     source: Path,
@@ -256,15 +276,3 @@ def _add_common_flags(parser: OneLineParser, presets: Mapping[str, Config], data
 def _check_limit(flags: argparse.Namespace) -> None:
     if flags.limit is not None and flags.limit < 1:
         raise InputError(f"--limit {flags.limit}: must be at least 1")
-
-
-def _check_outputs(flags: argparse.Namespace, folders: Sequence[str]) -> None:
-    """Refuse outputs that would replace each other, or what is read."""
-    places: dict[Path, str] = {}
-    for name in ("dataset", "sample_submission", "score", "output", *folders):
-        path = getattr(flags, name, None)
-        if not isinstance(path, Path):  # neither given nor, as `--score` of some scripts, without a value
-            continue
-        other = places.setdefault(path.resolve(), name)
-        if other != name and name in ("output", *folders):
-            raise InputError(f"--{name} {path}: that is the place of --{flag_name(other)}; choose another one")

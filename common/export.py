@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -58,6 +57,8 @@ def export_model(model: MaskRCNN, path: Path) -> None:
         "windows": keras.KerasTensor((None, 4), dtype="float32", name="windows"),
     }
     kind = "onnx" if path.suffix == ".onnx" else "tf_saved_model"
+    if kind == "onnx" and path.is_dir():
+        raise InputError(f"{path}: a folder; give the name of a file")
     try:
         with (
             written_aside(path) if kind == "onnx" else _saved_model_aside(path) as aside,
@@ -72,11 +73,17 @@ def export_model(model: MaskRCNN, path: Path) -> None:
 def _saved_model_aside(path: Path) -> Iterator[Path]:
     """Hand out a folder beside `path` to write a SavedModel to, which takes its place when all went well."""
     path = path.resolve()
-    if path.exists() and not (path.is_dir() and {entry.name for entry in path.iterdir()} <= _SAVED_MODEL):
+    if path.exists() and not _is_free(path):
         raise InputError(f"{path}: holds something else than a SavedModel; choose a new folder for --output")
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
         yield Path(folder) / path.name
         if path.exists():
-            shutil.rmtree(path)
+            path.replace(Path(folder) / "before")
         (Path(folder) / path.name).replace(path)
+
+
+def _is_free(path: Path) -> bool:
+    """Say whether a path is an empty folder, or a SavedModel's, which may be replaced."""
+    names = {entry.name for entry in path.iterdir()} if path.is_dir() else {path.name}
+    return not names or ("saved_model.pb" in names and names <= _SAVED_MODEL)

@@ -35,8 +35,8 @@ def save_weights(model: keras.Model, path: Path, *, half: bool = False) -> None:
             for weight in layer.weights:
                 name = f"{layer.name}/{weight.name}:0"
                 values = keras.ops.convert_to_numpy(weight)
-                if half and abs(values).max(initial=0) > np.finfo(np.float16).max:
-                    raise InputError(f"{path}: {name} holds values beyond 16 bits; leave out --half")
+                if half and not (abs(values) <= np.finfo(np.float16).max).all():
+                    raise InputError(f"{path}: {name} holds values beyond 16 bits, or none; leave out --half")
                 file.create_dataset(f"{group}/{name}", data=values.astype(np.float16) if half else values)
                 names.setdefault(group, []).append(name)
         file.attrs["layer_names"] = np.array(list(names), "S")  # bytes, as Keras 2 reads them

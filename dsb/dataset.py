@@ -71,13 +71,14 @@ def find_pictures(
     """Find pictures and masks among file names.
 
     Where there is no `images` folder, every picture is one without masks, and its name without the suffix is its id;
-    where names repeat, in folders of plates or wells, the folders' names stand before it: `a/1.png` has the id `a_1`.
+    where names repeat, in folders of plates or wells, the folders' names stand before it: `plate/1.png` has the id
+    `plate_1`.
 
     Args:
         names: relative names with forward slashes; what does not fit the layout is left out.
         source: where they are from, for messages.
         masks: look for masks too.
-        report: takes a line for the user, of pictures that are left out.
+        report: takes a line for the user, of pictures and masks that are left out.
 
     Returns:
         The files of each picture, sorted by id; masks sorted by name. Where masks have no picture, the name that it
@@ -99,18 +100,20 @@ def find_pictures(
             found[str(path.parents[1])][path.parts[-2]].append(str(path))
         else:
             (loose if {"masks", "labels"}.isdisjoint(path.parts) else among_masks).append(path)
+    for folder in [folder for folder, files in found.items() if not (masks or files["images"])]:
+        files = found.pop(folder)  # masks beside pictures of one's own
+        among_masks += map(PurePosixPath, files["masks"] + files["labels"])
     if all(len(files["images"]) > 1 and not (files["masks"] or files["labels"]) for files in found.values()):
         loose += [PurePosixPath(name) for files in found.values() for name in files["images"]]
         found.clear()  # folders of one's own that are called images
+    if among_masks:
+        report(
+            f"{source}: left out {len(among_masks)} pictures below folders called masks or labels that are nobody's: "
+            f"{among_masks[0]}"
+        )
     pictures = [_picture_files(folder, files, source) for folder, files in found.items()]
     if not found:
-        repeat = len({path.stem for path in loose}) < len(loose)
-        pictures = [
-            PictureFiles("_".join(path.with_suffix("").parts) if repeat else path.stem, str(path)) for path in loose
-        ]
-        if loose and among_masks:
-            left_out = f"left out {len(among_masks)} pictures below folders called masks or labels"
-            report(f"{source}: {left_out}, which are no pictures to look at: {among_masks[0]}")
+        pictures = _loose_pictures(loose)
     elif loose:
         report(f"{source}: left out {len(loose)} pictures that are in no <id>/images folder as others are: {loose[0]}")
     if not masks:
@@ -120,6 +123,14 @@ def find_pictures(
             f"{source}: no pictures found; give a folder or archive that holds some, or <id>/images/<id>.png"
         )
     return sorted_by_id(pictures, lambda picture: picture.image_id, lambda picture: picture.image_name, source)
+
+
+def _loose_pictures(paths: Sequence[PurePosixPath]) -> list[PictureFiles]:
+    """Call pictures by their names, or where these repeat by their places in the innermost folder that holds all."""
+    if len({path.stem for path in paths}) == len(paths):
+        return [PictureFiles(path.stem, str(path)) for path in paths]
+    depth = len(PurePosixPath(os.path.commonpath([f"/{path.parent}" for path in paths])).parts) - 1
+    return [PictureFiles("_".join(path.with_suffix("").parts[depth:]), str(path)) for path in paths]
 
 
 def is_in_kaggle_layout(image_id: str, image_name: str) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from common.cli import (
+    check_outputs,
     config_of_weights,
     find_weights,
     parse_inference_flags,
@@ -31,6 +32,7 @@ SHIPPED = Path(__file__).parent / "weights"
 STEPS = ("003", "002", "001")  # the latest first
 NUM_WORST = 10
 FOLDERS = ("labels",)  # flags that name one to write to
+OVERVIEWS = {"overview.png", "all_overview.png"}
 
 
 def parse_flags(parser: OneLineParser, output: str) -> argparse.Namespace:
@@ -45,9 +47,12 @@ def parse_flags(parser: OneLineParser, output: str) -> argparse.Namespace:
     add("--labels", type=Path, metavar="DIR", help=help)
     help = "no label images and drawn pictures, which pictures of one's own, not in Kaggle's layout, get beside the CSV"
     add("--csv-only", action="store_true", help=help)
-    return parse_inference_flags(
+    flags = parse_inference_flags(
         PRESETS, dataset="data/stage1_test", output=output, shipped=SHIPPED, folders=FOLDERS, parser=parser
     )
+    if flags.csv_only and (flags.labels or flags.picture):
+        raise InputError("--csv-only: goes with neither --labels nor --picture")
+    return flags
 
 
 def infer(
@@ -67,9 +72,10 @@ def infer(
         check(config)
     print(f"weights {weights}")
     pictures, image_ids = choose_pictures(flags)
-    name_folders(flags, pictures)
+    notes = name_folders(flags, pictures)
     truth, unscored = load_truth(flags.score, image_ids, skip_bad=flags.skip_bad) if flags.score else ({}, set())
     prepare_outputs(flags, pictures.tree.path, pictures.image_names, folders=FOLDERS, anywhere=True)
+    print(*notes, sep="\n", end="\n" * bool(notes))
 
     from common.submission import check_submission
 
@@ -94,18 +100,39 @@ def infer(
         print(f"score {result.mean:.4f} over {len(result.pictures)} pictures")
 
 
-def name_folders(flags: argparse.Namespace, pictures: "PictureSet") -> None:
-    """Give pictures of one's own their label images and drawn pictures beside the CSV, unless flags say otherwise."""
+def name_folders(flags: argparse.Namespace, pictures: "PictureSet") -> list[str]:
+    """Give pictures of one's own label images and drawn pictures beside the CSV, unless flags say otherwise.
+
+    Returns:
+        Lines for the user, of what is not written.
+
+    Raises:
+        InputError: such a folder holds what this set's run did not write, or is the place of something else.
+    """
     from dsb.dataset import is_in_kaggle_layout
 
-    given = flags.csv_only or (flags.labels and flags.picture)
-    if given or any(map(is_in_kaggle_layout, pictures.image_ids, pictures.image_names)):
-        return
-    if pictures.tree.path.resolve() in flags.output.resolve().parents:
-        print(f"{flags.output}: lies among the pictures, so nothing is written beside it; give --labels and --picture")
-        return
-    flags.labels = flags.labels or flags.output.with_name(f"{flags.output.stem}_labels")
-    flags.picture = flags.picture or flags.output.with_name(f"{flags.output.stem}_pictures")
+    if flags.csv_only or any(map(is_in_kaggle_layout, pictures.image_ids, pictures.image_names)):
+        return []
+    notes = []
+    for name, kind, suffix in (("labels", "labels", ".tif"), ("picture", "pictures", ".png")):
+        folder = flags.output.with_name(f"{flags.output.stem}_{kind}")
+        if getattr(flags, name):
+            continue
+        if pictures.tree.path.resolve() in (folder.resolve(), *folder.resolve().parents):
+            notes.append(f"{folder}: not written, as it lies among the pictures; give another place with --{name}")
+            continue
+        _refuse_files_of_others(folder, flags.output, {f"{image_id}{suffix}" for image_id in pictures.image_ids})
+        setattr(flags, name, folder)
+    check_outputs(flags, ["picture", *FOLDERS])
+    return notes
+
+
+def _refuse_files_of_others(folder: Path, submission: Path, own: set[str]) -> None:
+    """Refuse a folder that is there, unless an earlier run of a set wrote it beside its submission."""
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    others = names - own - OVERVIEWS if submission.exists() else names
+    if others:
+        raise InputError(f"{folder}: holds other files, such as {min(others)}; choose another --output, or --csv-only")
 
 
 def choose_pictures(flags: argparse.Namespace) -> "tuple[PictureSet, list[str]]":

@@ -260,18 +260,26 @@ def test_a_folder_of_pictures_may_be_called_images():
 def test_loose_pictures_of_one_name_are_told_apart_by_their_folders():
     found = find_pictures(["plate_1/a.png", "plate_2/a.tif", "b.png"], "mine")
     assert [picture.image_id for picture in found] == ["b", "plate_1_a", "plate_2_a"]
+    found = find_pictures(["set/x/1/a.png", "set/x/2/a.tif"], "mine.zip")
+    assert [picture.image_id for picture in found] == ["1_a", "2_a"]
     with pytest.raises(InputError, match=r"mine: a\.png and a\.tif have one name; rename or remove one"):
         find_pictures(["a.tif", "a.png"], "mine")
 
 
-def test_loose_pictures_below_folders_of_masks_are_reported():
+@pytest.mark.parametrize(
+    ("names", "masks", "expected", "first"),
+    [
+        (["a.png", "masks/b.png"], True, {"a": ()}, "masks/b.png"),
+        (["p/1.png", "p/2.png", "p/masks/1.png", "p/labels/1.tif"], False, {"1": (), "2": ()}, "p/masks/1.png"),
+        (["a/images/a.png", "a/masks/x/1.png", "a/masks/2.png"], True, {"a": ("a/masks/2.png",)}, "a/masks/x/1.png"),
+    ],
+)
+def test_masks_that_are_nobody_s_are_reported(names, masks, expected, first):
     lines = []
-    assert [picture.image_id for picture in find_pictures(["a.png", "masks/b.png"], "mine", report=lines.append)] == [
-        "a"
-    ]
-    assert lines == [
-        "mine: left out 1 pictures below folders called masks or labels, which are no pictures to look at: masks/b.png"
-    ]
+    found = find_pictures(names, "mine", masks=masks, report=lines.append)
+    assert {picture.image_id: picture.mask_names for picture in found} == expected
+    (line,) = lines
+    assert line.startswith("mine: left out ") and line.endswith(f"called masks or labels that are nobody's: {first}")
 
 
 def test_an_id_in_two_places_or_with_two_pictures_is_refused():

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from common.errors import InputError
 from common.instances import Instances
 from common.metrics import dsb_score
 from common.pictures import save_picture
@@ -78,26 +79,60 @@ def test_they_find_nuclei_in_any_folder_of_pictures(kinds, tmp_path):
     assert min(scores.values()) > 0.65, scores
 
 
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ({}, ("out/n_labels", "out/n_pictures")),
-        ({"labels": Path("mine_too")}, ("mine_too", "out/n_pictures")),
-        ({"csv_only": True}, (None, None)),
-        ({"output": Path("mine/n.csv")}, (None, None)),
-    ],
-    ids=["nothing", "labels", "csv only", "among the pictures"],
-)
-def test_where_label_images_and_drawn_pictures_go(given, expected, tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def named(tmp_path, monkeypatch):
+    """Return a function from flags that differ to what becomes of the folders, and the lines for the user."""
     monkeypatch.chdir(tmp_path)
-    flags = argparse.Namespace(
-        **{"output": Path("out/n.csv"), "labels": None, "picture": None, "csv_only": False} | given
-    )
-    pictures = SimpleNamespace(tree=SimpleNamespace(path=tmp_path / "mine"), image_ids=["a"], image_names=["a.png"])
-    name_folders(flags, pictures)
-    assert (flags.labels, flags.picture) == tuple(path and Path(path) for path in expected)
-    assert ("lies among the pictures" in capsys.readouterr().out) == ("output" in given)
-    pictures.image_names = ["a/images/a.png"]
-    flags.labels = flags.picture = None
-    name_folders(flags, pictures)
-    assert flags.labels is flags.picture is None
+    usual = {"output": Path("out/n.csv"), "labels": None, "picture": None, "csv_only": False, "score": None}
+
+    def name(image_names=("a.png",), **given):
+        flags = argparse.Namespace(dataset=Path("mine"), **usual | given)
+        tree = SimpleNamespace(path=tmp_path / "mine")
+        lines = name_folders(flags, SimpleNamespace(tree=tree, image_ids=["a"], image_names=image_names))
+        return *(str(flags.labels), str(flags.picture)), lines
+
+    return name
+
+
+def test_label_images_and_drawn_pictures_go_beside_the_csv(named):
+    assert named() == ("out/n_labels", "out/n_pictures", [])
+    assert named(labels=Path("mine_too")) == ("mine_too", "out/n_pictures", [])
+    assert named(csv_only=True) == named(image_names=["a/images/a.png"]) == ("None", "None", [])
+
+
+def test_what_would_lie_among_the_pictures_is_not_written(named):
+    labels, drawn, lines = named(output=Path("mine/n.csv"))
+    assert (labels, drawn) == ("None", "None")
+    assert lines[0] == "mine/n_labels: not written, as it lies among the pictures; give another place with --labels"
+    assert len(lines) == 2
+    assert named(output=Path("mine.csv"))[:2] == ("mine_labels", "mine_pictures")
+
+
+@pytest.mark.parametrize(
+    ("there", "message"),
+    [
+        (["out/n_labels/a.tif"], r"out/n_labels: holds other files, such as a\.tif; choose another --output"),
+        (["out/n.csv", "out/n_labels/b.tif", "out/n_labels/a.tif"], r"out/n_labels: holds other files, such as b\.tif"),
+        (["out/n.csv", "out/n_pictures/notes.txt"], r"out/n_pictures: holds other files, such as notes\.txt"),
+    ],
+)
+def test_folders_of_others_are_left_alone(named, there, message):
+    for name in there:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+    with pytest.raises(InputError, match=message):
+        named()
+
+
+def test_an_earlier_runs_folders_are_written_anew(named):
+    for name in ("out/n.csv", "out/n_labels/a.tif", "out/n_pictures/a.png", "out/n_pictures/overview.png"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+    assert named() == ("out/n_labels", "out/n_pictures", [])
+
+
+def test_the_folders_are_nobody_elses_place(named):
+    with pytest.raises(InputError, match=r"--labels out/n_pictures: that is the place of --picture"):
+        named(labels=Path("out/n_pictures"))
+    with pytest.raises(InputError, match=r"--labels out/n_labels: that is the place of --score"):
+        named(score=Path("out/n_labels"))

@@ -1,6 +1,7 @@
 """Pictures of every kind come out as RGB with 8 bits, masks as bool."""
 
 import io
+import tracemalloc
 import zlib
 
 import cv2
@@ -116,6 +117,24 @@ def test_hot_and_dead_pixels_do_not_keep_the_rest_dark(bright):
     assert (decoded[3, 7, 0], decoded[20, 30, 0]) == (255, 0)
     decoded[[3, 20], [7, 30]] = plain[[3, 20], [7, 30]]
     assert abs(decoded - plain).max() <= 6
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (1, 40), (1, 1)])
+@pytest.mark.parametrize("offset", [0, 1e9])
+def test_specks_on_nothing_are_seen(shape, offset):
+    deep = np.full((40, 50), offset, np.float64 if offset else np.uint16)
+    deep[3 : 3 + shape[0], 4 : 4 + shape[1]] += 30
+    decoded = scale_to_8_bits(deep)
+    assert (decoded == 255).sum() == np.prod(shape) and (decoded == 0).sum() == 2000 - np.prod(shape)
+
+
+def test_a_deep_picture_takes_sixteen_bytes_a_value_on_the_way():
+    deep = np.random.default_rng(0).integers(0, 4096, (600, 500, 3)).astype(np.uint16)
+    tracemalloc.start()
+    scale_to_8_bits(deep)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 17 * deep.size
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int32, np.float32, np.float64])

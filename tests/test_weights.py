@@ -275,3 +275,14 @@ def test_without_a_connection_the_message_says_where_to_get_them(tmp_path, monke
     for part in ("--weights coco", published_weights.COCO_FILE, str(tmp_path), "http://127.0.0.1:1/weights.h5"):
         assert part in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [65505.0, np.nan])
+def test_half_refuses_what_it_cannot_hold(tmp_path, value):
+    layer = keras.layers.Dense(1, name="dense")
+    model = keras.Sequential([keras.Input((1,)), layer])
+    save_weights(model, tmp_path / "w.h5", half=True)
+    layer.kernel.assign([[value]])
+    with pytest.raises(InputError, match=r"new\.h5: dense/kernel:0 holds values beyond 16 bits"):
+        save_weights(model, tmp_path / "new.h5", half=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["w.h5"]
