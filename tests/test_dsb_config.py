@@ -6,7 +6,8 @@ import pytest
 
 from common.config import Stage
 from common.dataset import BatchLoader
-from dsb.config import DSBConfig
+from common.postprocess import Masking
+from dsb.config import DSBConfig, masking_of
 from tests.scripts import TRAINING, load_presets
 
 # The published run, every field of it: what all three steps share, with the defaults of the Mask R-CNN library; then
@@ -148,3 +149,10 @@ def test_presets_survive_their_file(monkeypatch, script, tmp_path):
     for name, preset in load_presets(monkeypatch, script).items():
         preset.save(tmp_path / f"{name}.json")
         assert DSBConfig.load(tmp_path / f"{name}.json") == preset
+
+
+def test_masks_are_made_as_the_config_says():
+    config = DSBConfig(mask_threshold=0.4, mask_nms_threshold=0.3, dilation=False, tta="majority")
+    assert masking_of(config) == Masking(0.4, largest_share=0.3, published=False, dilation=False, majority=True)
+    votes = dataclasses.replace(config, dilation=True, tta="votes")
+    assert masking_of(votes, published=True) == Masking(0.4, largest_share=0.3, published=True, dilation=True)

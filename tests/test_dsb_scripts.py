@@ -178,6 +178,18 @@ def test_fifteen_views_of_a_fold_are_scored(trained, folder, monkeypatch, capsys
     assert list(read_rows(folder / "scores.csv", ["score"])["image_id"]) == image_ids
 
 
+def test_the_published_fifteen_views_and_what_belongs_to_them(trained, folder):
+    written = set()
+    for flags in ((), ("--swap-scales",), ("--channel-shift",), ("--published",)):
+        output = folder / f"votes{''.join(flags)}.csv"
+        flags = [*TEST, "--limit", 3, "--tta", "votes", "--output", output, *flags]
+        code, _, errors = finish(start(folder, "my_inference_tta.py", *flags))
+        assert (code, errors) == (0, [])
+        assert check_submission(output, read_image_ids(output)) == []
+        written.add(output.read_bytes())
+    assert len(written) >= 3  # overlaps, which `--published` is about, may be none
+
+
 @pytest.mark.parametrize("script", INFERENCE)
 def test_large_pictures_go_through_tiles(script, trained, folder):
     image_ids = read_image_ids(folder / "data" / "stage1_sample_submission.csv")[:4]

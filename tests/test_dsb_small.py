@@ -24,7 +24,7 @@ WEIGHTS = DSB / "weights" / "small"
 SHAPE = (256, 256)
 
 
-def test_they_were_trained_with_the_preset(monkeypatch):
+def test_their_config_is_the_presets(monkeypatch):
     preset = load_presets(monkeypatch, "my_train_1.py")["small"]
     assert DSBConfig.load(WEIGHTS / "config.json") == replace(preset, fold="0", score_every=0)
 

@@ -115,3 +115,37 @@ def test_equal_views_change_nothing():
 @pytest.mark.parametrize("views", [[], [Instances.empty()] * 3])
 def test_nothing_seen(views):
     assert len(elect(views)) == 0
+
+
+def test_half_of_the_smaller_one_may_be_shared():
+    assert columns(suppress_covered(bars((0, 10), (5, 15)), 0.5)) == [[0, 10], [5, 15]]
+
+
+def test_pairs_are_made_from_the_threshold_on():
+    assert len(elect([bars((0, 10)), bars((0, 5))], share=1)) == 1  # an IoU of 0.5
+    assert len(elect([bars((0, 20)), bars((0, 11))], share=1)) == 1  # of 0.55
+    assert len(elect([bars((0, 20)), bars((0, 9))], share=1)) == 0
+
+
+def test_what_more_views_see_comes_first():
+    often, seldom = bars((0, 4), scores=[0.5]), bars((8, 12), scores=[0.7])
+    both = bars((0, 4), (8, 12), scores=[0.5, 0.7])
+    elected = elect([both, both, often], share=0.5)
+    assert columns(elected) == [[0, 4], [8, 12]]
+    np.testing.assert_allclose(elected.scores, [0.5, 1.4 / 3])
+    assert len(elect([seldom, often, often], share=0.5)) == 1
+
+
+def test_views_are_taken_one_at_a_time():
+    side, views = 700, 14
+    box = np.array([[0, 0, side, side]])
+
+    def look():
+        for _ in range(views):
+            yield SoftInstances(box, [np.ones((side, side), np.float32)], np.ones(1))
+
+    tracemalloc.start()
+    assert len(elect_instances(look(), 0.5)) == 1
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * 4 * side**2

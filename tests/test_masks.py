@@ -4,6 +4,7 @@ from scipy import ndimage
 
 from common.instances import Instances
 from common.masks import dilate, drop_empty, paint_masks, remove_overlaps, tight_instances
+from tests import slow_merge
 from tests.objects import random_objects
 
 
@@ -118,6 +119,34 @@ def test_loss_at_the_threshold_is_kept():
 
 def test_no_objects_have_no_overlaps():
     assert len(remove_overlaps(Instances.empty())) == 0
+
+
+def test_a_box_without_area_has_no_pixels():
+    for box in ([2.5, 2, 2.5, 5], [2, 3, 6, 3]):
+        painted = paint_masks(np.array([box]), np.ones((1, 28, 28), np.float32), (8, 8))
+        assert (painted.boxes.tolist(), painted.areas.tolist()) == ([[0, 0, 0, 0]], [0])
+
+
+def test_an_empty_mask_gets_an_empty_box():
+    nothing = Instances(np.array([[2, 2, 4, 4]]), [np.zeros((2, 2), bool)], np.ones(1), np.ones(1))
+    assert remove_overlaps(nothing).boxes.tolist() == [[0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("published", [False, True])
+@pytest.mark.parametrize("by_score", [False, True])
+def test_overlaps_as_the_slow_version(published, by_score):
+    rng = np.random.default_rng(9)
+    for case in range(60):
+        image_shape = tuple(rng.integers(1, 20, size=2))
+        objects = random_objects(rng, rng.integers(0, 12), image_shape)
+        options = {
+            "priorities": objects.scores if by_score else None,
+            "loss_threshold": [0.7, 0.4][case % 2],
+            "published": published,
+        }
+        parted = remove_overlaps(objects, **options)
+        expected = slow_merge.without_overlaps(slow_merge.pixels_of(objects, image_shape), **options)
+        assert slow_merge.pixels_of(parted, image_shape) == expected
 
 
 @pytest.mark.parametrize("published", [False, True])

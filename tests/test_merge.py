@@ -3,6 +3,7 @@ import pytest
 
 from common.instances import Instances
 from common.merge import merge_views
+from tests import slow_merge
 from tests.objects import random_objects
 
 
@@ -91,3 +92,43 @@ def test_as_the_oracle(oracle, published, count):
         np.testing.assert_array_equal(merged.to_masks(image_shape), expected.transpose(2, 0, 1).astype(bool))
         merged_objects += len(merged)
     assert merged_objects > 20
+
+
+@pytest.mark.parametrize("published", [False, True])
+@pytest.mark.parametrize("count", [1, 3, 9])
+def test_as_the_slow_version(published, count):
+    rng = np.random.default_rng(13)
+    merged_objects = 0
+    for case in range(90):
+        image_shape = tuple(rng.integers(1, 18, size=2))
+        objects = random_objects(rng, count, image_shape)
+        predictions = [jitter(rng, objects, image_shape) for _ in range(rng.integers(1, 12))]
+        settings = {
+            "iou_threshold": [0.6, 0.3, 0.0][case % 3],
+            "more_than": [4, 1, 0][case // 3 % 3],
+            "loss_threshold": [0.7, 0.3][case // 9 % 2],
+            "published": published,
+        }
+        pixels = [slow_merge.pixels_of(prediction, image_shape) for prediction in predictions]
+        merged = merge_views(predictions, **settings)
+        assert slow_merge.pixels_of(merged, image_shape) == slow_merge.merge(pixels, **settings)
+        merged_objects += len(merged)
+    assert merged_objects > 20
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_objects_that_grow_as_the_slow_version(published):
+    rng = np.random.default_rng(14)
+    for _ in range(10):
+        image_shape = (12, 300)
+        predictions = [wide_bars(rng, image_shape) for _ in range(5)]
+        settings = {"iou_threshold": 0.05, "more_than": 1, "published": published}
+        pixels = [slow_merge.pixels_of(prediction, image_shape) for prediction in predictions]
+        merged = merge_views(predictions, **settings)
+        assert slow_merge.pixels_of(merged, image_shape) == slow_merge.merge(pixels, **settings)
+
+
+def test_the_loss_that_drops_an_object_is_an_argument():
+    views = [Instances.from_masks(np.array([[[1] * 10 + [0] * 10], [[0] * 4 + [1] * 16]]))] * 5
+    assert len(merge_views(views)) == 2
+    assert merge_views(views, loss_threshold=0.3).boxes.tolist() == [[0, 4, 1, 20]]

@@ -14,8 +14,9 @@ from common.config import Config
 from common.errors import InputError
 from common.files import FolderTree
 from common.parallel import JobError
-from common.predict import choose_image_ids, fingerprint, write_submission
+from common.predict import choose_image_ids, detect_views, fingerprint, picture_rng, write_submission
 from common.submission import SubmissionWriter
+from common.tta import VIEWS, scaled_shape
 
 IDS = [f"p{number}" for number in range(12)]
 
@@ -189,3 +190,29 @@ def test_fingerprint_tells_runs_apart(tmp_path):
     assert len({fingerprint(*run) for run in runs}) == len(runs)
     assert fingerprint(*runs[0]) == fingerprint(Config(), first, pictures)
     assert "\n" not in fingerprint(*runs[0])
+
+
+def test_a_pictures_random_numbers_are_its_own():
+    first, again, other, reseeded = (
+        picture_rng(seed, image_id).integers(1 << 30, size=4).tolist()
+        for seed, image_id in ((1, "a"), (1, "a"), (1, "b"), (2, "a"))
+    )
+    assert first == again
+    assert first != other and first != reseeded and other != reseeded
+
+
+def test_each_distinct_view_is_detected_once():
+    image = np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8)
+    seen = []
+
+    def detect(images):
+        seen.extend(images)
+        return [picture.shape for picture in seen]
+
+    found = detect_views(detect, image, VIEWS, 80, np.random.default_rng(0))
+    assert sorted(place for _, places, _ in found for place in places) == list(range(15))
+    assert [shape for _, _, shape in found] == [(*scaled_shape(view, (40, 60)), 3) for view, _, _ in found]
+    # Twice is what detection enlarges to, below 512 nothing is shrunk, and two flips with a half turn are none.
+    assert found[0][1] == [0, 1, 2, 3, 8, 9]
+    assert len(detect_views(lambda images: list(images), image, VIEWS, 1, np.random.default_rng(0))) > len(found)
+    np.testing.assert_array_equal(seen[0], image)

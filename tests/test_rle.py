@@ -35,6 +35,11 @@ def test_empty_and_full_masks():
     assert decode_rle("1 12", (3, 4)).all()
 
 
+def test_runs_may_touch():
+    assert decode_rle("1 2 3 2", (3, 4)).sum() == 4
+    assert encode_rle(decode_rle("1 2 3 2", (3, 4))) == "1 4"
+
+
 def test_no_objects():
     assert encode_instances(Instances.empty(), (5, 5)) == []
     assert len(decode_instances([], (5, 5))) == 0

@@ -7,7 +7,7 @@ import pytest
 from common.boxes import label_boxes
 from common.detections import Frame
 from common.instances import Instances
-from common.tta import VIEWS, View, apply_view, distinct_views, invert_boxes, invert_view, scaled_shape
+from common.tta import TURNED_VIEWS, VIEWS, View, apply_view, distinct_views, invert_boxes, invert_view, scaled_shape
 from tests.objects import random_objects
 
 TURNS_AND_FLIPS = [
@@ -92,10 +92,38 @@ def test_inverse_of_nothing():
     assert len(invert_view(Instances.empty(), VIEWS[13], (40, 30))) == 0
 
 
-@pytest.mark.parametrize("view", VIEWS)
-def test_size_of_the_view(view):
-    picture = random_picture(np.random.default_rng(13), (640, 512))
-    assert shows(view, picture, channel_shift=True).shape == (*scaled_shape(view, (640, 512)), 3)
+# (height, width) after each view of a picture of 520 x 697, worked out by hand.
+SIZES = (
+    *((520, 697), (1040, 1394), (364, 558), (780, 1046), (627, 416), (572, 836), (348, 260), (697, 624)),
+    *((520, 697), (520, 697), (697, 520), (697, 520), (697, 468), (1046, 780), (836, 520)),
+)
+
+
+@pytest.mark.parametrize(("view", "size"), list(zip(VIEWS, SIZES, strict=True)))
+def test_size_of_the_view(view, size):
+    picture = random_picture(np.random.default_rng(13), (520, 697))
+    assert scaled_shape(view, (520, 697)) == size
+    assert shows(view, picture, channel_shift=True).shape == (*size, 3)
+
+
+def test_pixels_between_are_mixed():
+    picture = np.repeat(np.array([[[0], [100]]], np.uint8), 3, axis=2)
+    assert shows(View(scale_x=2), picture)[0, :, 0].tolist() == [0, 25, 75, 100]
+
+
+def test_a_view_without_a_shift_draws_nothing():
+    rng, untouched = (np.random.default_rng(3) for _ in range(2))
+    apply_view(random_picture(np.random.default_rng(2), (8, 8)), View(), rng, channel_shift=True)
+    assert rng.integers(1 << 30) == untouched.integers(1 << 30)
+
+
+def test_the_views_of_the_majority():
+    turned = [(view.flip_lr, view.turns, view.scale_y) for view in TURNED_VIEWS]
+    assert turned == [
+        *[(flip, turns, 1) for flip in (False, True) for turns in range(4)],
+        *[(False, 0, 1.25), (True, 1, 1.25), (False, 2, 1.5), (True, 3, 1.5), (False, 1, 0.8), (True, 0, 0.8)],
+    ]
+    assert all(view.scale_x == view.scale_y and not (view.flip_ud or view.shift) for view in TURNED_VIEWS)
 
 
 def test_small_pictures_are_not_shrunk():
