@@ -84,19 +84,15 @@ def infer(
     problems = check_submission(flags.output, image_ids, dict(zip(pictures.image_ids, _shapes(pictures), strict=True)))
     if problems:
         raise InputError(f"{flags.output}: {problems[0]} ({len(problems)} problems)")
-    if flags.picture:
-        overview = draw(flags.output, pictures, truth, flags.picture)
+    print(f"wrote {flags.output}: {len(image_ids)} pictures, checked")
     if flags.labels:
         write_label_images(flags.output, pictures, flags.labels)
-    result = None
+        print(f"wrote {flags.labels}: a label image of each picture")
+    if flags.picture:
+        overview = draw(flags.output, pictures, truth, flags.picture)
+        print(f"wrote {flags.picture}: {overview}, and each picture with its objects")
     if flags.score:
         result = report_score(flags.output, truth, unscored, pictures)
-    print(f"wrote {flags.output}: {len(image_ids)} pictures, checked")
-    if flags.picture:
-        print(f"wrote {flags.picture}: {overview}, and each picture with its objects")
-    if flags.labels:
-        print(f"wrote {flags.labels}: a label image of each picture")
-    if result:
         print(f"score {result.mean:.4f} over {len(result.pictures)} pictures")
 
 
