@@ -12,6 +12,8 @@ from common.dicom import decode_dicom, is_dicom
 from common.errors import InputError
 from common.files import written_aside
 
+MOST_SPECKS = 0.01  # of a picture's values; what is more is no fault of the camera
+
 
 def is_picture(path: PurePosixPath) -> bool:
     """Say whether a file's name ends as that of a picture.
@@ -91,8 +93,8 @@ def scale_to_8_bits(image: np.ndarray) -> np.ndarray:
 
     A 16-bit picture that reaches the upper half of its range is divided by 257, so that 65535 becomes 255. Any
     other one (12 bits in 16, float) is stretched from its own minimum and maximum, over all channels together,
-    to 0 and 255; a constant one becomes 0. Where specks of a pixel or two, as a camera's hot and dead ones, more than
-    double that range, it is the range without them: that of the medians of 3x3 pixels.
+    to 0 and 255; a constant one becomes 0. Where a few specks of a pixel or two, as a camera's hot and dead ones, more
+    than double that range, it is the range without them: that of the medians of 3x3 pixels.
 
     Args:
         image: (H, W) or (H, W, 3) of any dtype, finite.
@@ -110,9 +112,12 @@ def scale_to_8_bits(image: np.ndarray) -> np.ndarray:
     values = image - bottom
     low, high = 0.0, float(values.max())
     medians = cv2.medianBlur(values.astype(np.float32), 3)
-    if 0 < 2 * float(np.ptp(medians)) < high:
-        low, high = float(medians.min()), float(medians.max())
+    lowest, highest = float(medians.min()), float(medians.max())
     del medians
+    if 0 < 2 * (highest - lowest) < high:
+        specks = np.count_nonzero(values < lowest) + np.count_nonzero(values > highest)
+        if specks <= MOST_SPECKS * values.size:
+            low, high = lowest, highest
     if image.dtype.kind == "u" and image.dtype.itemsize == 2 and bottom + high >= 2**15:  # in either order of bytes
         low, high = -bottom, 65535.0 - bottom
     values -= low

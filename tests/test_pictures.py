@@ -128,6 +128,12 @@ def test_specks_on_nothing_are_seen(shape, offset):
     assert (decoded == 255).sum() == np.prod(shape) and (decoded == 0).sum() == 2000 - np.prod(shape)
 
 
+def test_many_bright_pixels_are_no_specks():
+    deep = np.random.default_rng(0).integers(600, 700, (40, 50)).astype(np.uint16)
+    deep[::5, ::5] = 5000
+    assert (scale_to_8_bits(deep) > 20).sum() == 80
+
+
 def test_a_deep_picture_takes_sixteen_bytes_a_value_on_the_way():
     deep = np.random.default_rng(0).integers(0, 4096, (600, 500, 3)).astype(np.uint16)
     tracemalloc.start()
