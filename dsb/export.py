@@ -9,9 +9,8 @@ the names of the pictures that they were trained on, pictures.txt.
     python dsb/export.py --weights logs/003/last.h5 --output mine/weights.h5 --half
 
 The first two hold the whole way from padded pixels, after --stretch-contrast, to boxes, scores and masks; an ONNX file
-wants pictures more than 64 pixels wide. The third is
-for the library's `load_weights(path, by_name=True)`, and answers there as here if it was trained with
-`--geometry library`.
+wants pictures more than 64 pixels wide. The third is for the library's `load_weights(path, by_name=True)`, and answers
+there as here if it was trained with `--geometry library`.
 """
 
 import sys

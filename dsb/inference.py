@@ -75,7 +75,8 @@ def infer(
     notes = name_folders(flags, pictures)
     truth, unscored = load_truth(flags.score, image_ids, skip_bad=flags.skip_bad) if flags.score else ({}, set())
     prepare_outputs(flags, pictures.tree.path, pictures.image_names, folders=FOLDERS, anywhere=True)
-    print(*notes, sep="\n", end="\n" * bool(notes))
+    for note in notes:
+        print(note)
 
     from common.submission import check_submission
 
