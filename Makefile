@@ -45,8 +45,8 @@ test: install  ## run every test, and the examples in the docstrings
 	$(RUN) -m pytest
 
 test-jax: install  ## run the tests of model and training on JAX, and the recipe for a GPU
-	KERAS_BACKEND=jax $(RUN) -m pytest $$(grep -lE "^from common\.(models|train|optimize|detect|weights)[. ]" tests/test_*.py) \
-		tests/test_dsb_scripts.py::test_a_packed_set_trains_the_recipe_for_a_gpu
+	KERAS_BACKEND=jax $(RUN) -m pytest tests/network \
+		tests/dsb/test_scripts.py::test_a_packed_set_trains_the_recipe_for_a_gpu
 
 lint: install  ## check style, format and types
 	$(BIN)/ruff check .

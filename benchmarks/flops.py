@@ -1,7 +1,7 @@
 """How many operations Mask R-CNN does, counted by hand: those of its convolutions and matrices."""
 
 from common.config import Config
-from common.models.resnet import BLOCKS, SMALL_CHANNELS
+from common.network.resnet import BLOCKS, SMALL_CHANNELS
 
 BACKWARD = 2  # a layer's gradients by its input and by its weights cost as much as the layer, each
 

@@ -7,9 +7,9 @@
 
 Both sides have equal work, see `benchmarks/mask_rcnn_sides.py`; each lives in a process of its own. What runs out of
 memory is a cell that says so, as is a side that is not installed. Times are medians, taken after six calls that
-compile. A training step is `train_on_batch` of ready arrays, as `common/train.py` calls it. "Bare" is the same compiled
-step with weights and batch on the device, without Keras' way in and out: the difference is what that way costs. "Fed"
-gets its batches as a run of preset `gpu` does, from threads that read, rescale and augment generated pictures.
+compile. A training step is `train_on_batch` of ready arrays, as `common/network/fit.py` calls it. "Bare" is the same
+compiled step with weights and batch on the device, without Keras' way in and out, which costs the difference.
+"Fed" gets its batches as a run of preset `gpu` does, from threads that read, rescale and augment generated pictures.
 Detection goes from pictures to painted masks; in batches of 1 as `dsb/my_inference.py` does, in larger ones as the
 views of a picture go, and beyond the product's own bound.
 
@@ -119,11 +119,11 @@ def name_device() -> str:
 
 def measure_ours(work: Work, repeats: int) -> Figures:
     """Time our side."""
-    import common.detect
+    import common.network.mask_rcnn.detector
     from benchmarks.flops import picture_flops, training_flops
-    from common.train import LOADING
+    from common.network.fit import LOADING
 
-    common.detect.BATCH_PIXELS = work.batch * work.side**2
+    common.network.mask_rcnn.detector.BATCH_PIXELS = work.batch * work.side**2
     ours = Ours(work)
     picture = picture_flops(ours.config, work.side, work.proposals, work.detections)
     example = training_flops(ours.config, work.side, work.regions, work.positive)
@@ -187,10 +187,10 @@ def bare_step(ours: Ours) -> Callable[[], None]:
 
 def feed(ours: Ours, folder: Path, threads: ThreadPoolExecutor) -> Callable[[], None]:
     """Return the training step with batches that threads make of generated pictures, as a run of preset `gpu` does."""
-    from common.dataset import BatchLoader
+    from common.batches.loader import BatchLoader
+    from common.images.synthetic import write_dataset
+    from common.network.fit import LOADING
     from common.parallel import map_in_order
-    from common.synthetic import write_dataset
-    from common.train import LOADING
     from dsb.config import GPU
     from dsb.dataset import load_dataset
 

@@ -25,15 +25,15 @@ import numpy as np
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.measure import in_own_process, peak_mib, print_table, readable
-from common.detections import Detections
-from common.instances import Instances, Sample
-from common.metrics import dsb_score
+from common.images.synthetic import generate_sample
+from common.masks.instances import Instances, Sample
+from common.masks.rle import decode_instances
 from common.parallel import open_executor
-from common.postprocess import merged_runs, separated_runs
-from common.rle import decode_instances
-from common.synthetic import generate_sample
-from common.tiles import choose_detector, tile_boxes
-from common.tta import TURNED_VIEWS, View, apply_view, distinct_views, scaled_shape
+from common.prediction.detections import Detections
+from common.prediction.postprocess import merged_runs, separated_runs
+from common.prediction.tiles import choose_detector, tile_boxes
+from common.prediction.views import TURNED_VIEWS, View, apply_view, distinct_views, scaled_shape
+from common.scoring.dsb import dsb_score
 from dsb.config import SMALL, masking_of
 
 LIMIT_MIB = 3 * 1024
@@ -103,8 +103,8 @@ class KnowingDetector:
 
     def __init__(self, label_image: np.ndarray) -> None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        from common.detect import Detector
-        from common.models.mask_rcnn import MaskRCNN
+        from common.network.mask_rcnn.detector import Detector
+        from common.network.mask_rcnn.model import MaskRCNN
 
         self.config = SMALL
         self.num_calls = 0

@@ -27,12 +27,12 @@ import numpy as np
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.measure import print_table
-from common.detections import Detections
-from common.postprocess import Masking, merged_runs
-from common.predict import write_submission
-from common.submission import check_submission, read_rows
-from common.synthetic import generate_indexed, write_image
-from common.tta import VIEWS, View, apply_view, distinct_views, scaled_shape
+from common.images.synthetic import generate_indexed, write_image
+from common.output.submission import check_submission, read_rows
+from common.output.writer import write_submission
+from common.prediction.detections import Detections
+from common.prediction.postprocess import Masking, merged_runs
+from common.prediction.views import VIEWS, View, apply_view, distinct_views, scaled_shape
 from dsb.dataset import load_dataset
 
 NUM_FILES = 300
@@ -134,8 +134,8 @@ def see(
 def build_network() -> Callable:
     """Return a detector with a tiny network."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from common.detect import Detector
-    from common.models.mask_rcnn import MaskRCNN
+    from common.network.mask_rcnn.detector import Detector
+    from common.network.mask_rcnn.model import MaskRCNN
     from tests.tiny import TINY
 
     return Detector(MaskRCNN(TINY))

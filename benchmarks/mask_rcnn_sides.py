@@ -41,16 +41,16 @@ class Ours:
 
     Attributes:
         config: of the model.
-        model: compiled as `common.train` does.
+        model: compiled as `common.network.fit` does.
         batch: a training batch.
     """
 
     def __init__(self, work: Work) -> None:
         import keras
 
-        from common.detect import Detector
-        from common.models.mask_rcnn import MaskRCNN
-        from common.optimize import build_optimizer
+        from common.network.mask_rcnn.detector import Detector
+        from common.network.mask_rcnn.model import MaskRCNN
+        from common.network.optimizer import build_optimizer
 
         self._work, self.config = work, build_config(work)
         self.batch, self.model = make_batch(work, self.config.mini_mask_size), MaskRCNN(self.config)
@@ -172,7 +172,7 @@ def make_regions(boxes: np.ndarray, work: Work) -> np.ndarray:
 
 def _tame(model: Any) -> None:
     """Set our random weights so that no region is background, and that residuals do not grow from block to block."""
-    from common.weights import weighted_layers
+    from common.network.weights import weighted_layers
 
     model.class_head.get_layer("mrcnn_class_logits").bias.assign([-2.0, 2.0])
     for layer in weighted_layers(model):

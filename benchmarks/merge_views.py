@@ -22,10 +22,10 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.loop_rle import loop_rle
 from benchmarks.measure import in_own_process, peak_mib, print_table, race, readable
-from common.instances import Instances
-from common.masks import tight_instances
-from common.merge import merge_views
-from common.rle import encode_instances
+from common.masks.crops import tight_instances
+from common.masks.instances import Instances
+from common.masks.rle import encode_instances
+from common.prediction.votes import merge_views
 
 BOTH, OURS = ("dense", "crops"), ("crops",)
 CASES = (((256, 256), 40, BOTH), ((520, 696), 100, BOTH), ((1040, 1388), 375, OURS))  # (height, width), nuclei, sides

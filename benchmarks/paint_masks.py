@@ -29,8 +29,8 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.measure import in_own_process, peak_mib, print_table, race, readable, start_peak
 from benchmarks.nuclei import draw_label_image
-from common.instances import Instances
-from common.masks import paint_masks
+from common.masks.crops import paint_masks
+from common.masks.instances import Instances
 
 IMAGE_SHAPE, NUM_MASKS, MASK_SIDE = (1024, 1024), 500, 28
 REPEATS = 3

@@ -28,8 +28,8 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 from benchmarks.loop_rle import loop_rle
 from benchmarks.measure import in_own_process, peak_mib, print_table, race, readable, start_peak
 from benchmarks.nuclei import draw_label_image
-from common.instances import Instances
-from common.rle import decode_instances, encode_label_image
+from common.masks.instances import Instances
+from common.masks.rle import decode_instances, encode_label_image
 
 try:
     from pycocotools import mask as coco

@@ -26,9 +26,9 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.measure import in_own_process, peak_mib, print_table, race, readable, start_peak
 from benchmarks.nuclei import draw_label_image, miss_a_little
-from common.metrics import DSB_THRESHOLDS, score_submission
-from common.rle import encode_label_image
-from common.submission import read_rows
+from common.masks.rle import encode_label_image
+from common.output.submission import read_rows
+from common.scoring.dsb import DSB_THRESHOLDS, score_submission
 
 try:
     from pycocotools import mask as coco

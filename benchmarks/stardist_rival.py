@@ -23,13 +23,13 @@ import numpy as np
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from common.batches.folds import split
 from common.errors import InputError, run_main
 from common.files import written_aside
 from common.flags import OneLineParser
-from common.folds import split
 
 if TYPE_CHECKING:
-    from common.picture_set import PictureSet
+    from common.images.image_set import PictureSet
 
 RATES = ((0.0, 3e-4), (0.5, 1e-4), (0.8, 3e-5))  # from this share of the training on: the learning rate
 EPOCH = 100  # steps between two saved states
@@ -184,8 +184,8 @@ def train(model: Any, progress: Progress, pictures: "PictureSet") -> None:
 
 def predict(model: Any, pictures: "PictureSet", output: Path, fingerprint: str) -> None:
     """Write what the model finds in Kaggle's format."""
-    from common.rle import encode_label_image
-    from common.submission import SubmissionWriter
+    from common.masks.rle import encode_label_image
+    from common.output.submission import SubmissionWriter
 
     image_ids: Sequence[str] = pictures.image_ids
     with SubmissionWriter(output, image_ids, fingerprint) as writer:

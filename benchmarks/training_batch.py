@@ -30,13 +30,13 @@ from skimage import io, transform
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.measure import in_own_process, peak_mib, print_table, race, readable, start_peak
-from common.augment import flip_rotate_shift, rescale_and_crop
-from common.boxes import label_boxes
+from common.batches.augment import flip_rotate_shift, rescale_and_crop
+from common.batches.loader import BatchLoader, mini_masks, rescaling_of
 from common.config import Config
-from common.dataset import BatchLoader, mini_masks, rescaling_of
 from common.files import open_tree
-from common.picture_set import PictureSet
-from common.synthetic import write_dataset
+from common.images.image_set import PictureSet
+from common.images.synthetic import write_dataset
+from common.masks.boxes import label_boxes
 from dsb.config import PUBLISHED, SMALL
 from dsb.dataset import find_pictures, load_dataset
 
@@ -136,8 +136,8 @@ def measure_step(folder: Path) -> float:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import keras
 
-    from common.models.mask_rcnn import MaskRCNN
-    from common.optimize import build_optimizer
+    from common.network.mask_rcnn.model import MaskRCNN
+    from common.network.optimizer import build_optimizer
 
     loader = BatchLoader(open_pictures(folder), SMALL, training=True)
     model = MaskRCNN(SMALL)

@@ -22,14 +22,14 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.measure import print_table, race, readable
 from common.config import CONFIG_FILE
-from common.instances import Instances
-from common.metrics import score_submission
-from common.picture_set import PictureSet
-from common.postprocess import Masking, merged_runs
-from common.predict import detect_views, write_submission
-from common.rle import decode_instances
-from common.submission import COLUMNS, SubmissionWriter, read_rows
-from common.tta import VIEWS, apply_view, distinct_views
+from common.images.image_set import PictureSet
+from common.masks.instances import Instances
+from common.masks.rle import decode_instances
+from common.output.submission import COLUMNS, SubmissionWriter, read_rows
+from common.output.writer import detect_views, write_submission
+from common.prediction.postprocess import Masking, merged_runs
+from common.prediction.views import VIEWS, apply_view, distinct_views
+from common.scoring.dsb import score_submission
 from dsb.config import DSBConfig
 from dsb.dataset import load_dataset
 
@@ -71,9 +71,9 @@ def main() -> None:
 def load_detector(weights: Path) -> Any:
     """Return a detector with trained weights."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from common.detect import Detector
-    from common.models.mask_rcnn import MaskRCNN
-    from common.weights import load_weights
+    from common.network.mask_rcnn.detector import Detector
+    from common.network.mask_rcnn.model import MaskRCNN
+    from common.network.weights import load_weights
 
     model = MaskRCNN(DSBConfig.load(weights.parent / CONFIG_FILE))
     load_weights(model, weights)

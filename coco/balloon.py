@@ -47,10 +47,10 @@ def train(arguments: Sequence[str]) -> None:
     config, flags = parse_training_flags(__doc__, PRESETS, dataset=DATASET, arguments=arguments)
 
     from coco.via import open_via_set
-    from common.average_precision import average_precision
-    from common.comparison import compare_masks
     from common.files import open_tree
-    from common.start import find_start
+    from common.runs.start import find_start
+    from common.scoring.average_precision import average_precision
+    from common.scoring.comparison import compare_masks
 
     tree = open_tree(flags.dataset)
     training = open_via_set(tree, "train", skip_bad=flags.skip_bad)
@@ -75,10 +75,10 @@ def evaluate(arguments: Sequence[str]) -> None:
     config, weights = choose_model(flags, PRESETS, TRAINING)
 
     from coco.via import open_via_set
-    from common.average_precision import average_precision
-    from common.comparison import compare_masks
+    from common.drawing.gallery import draw_results
     from common.files import open_tree
-    from common.gallery import draw_results
+    from common.scoring.average_precision import average_precision
+    from common.scoring.comparison import compare_masks
 
     pictures = open_via_set(open_tree(flags.dataset), "val", skip_bad=flags.skip_bad)
     pictures = pictures.select(range(len(pictures))[: flags.limit])
@@ -98,13 +98,13 @@ def splash(arguments: Sequence[str]) -> None:
     flags = _parse_splash_flags(arguments)
     config, weights = choose_model(flags, PRESETS, TRAINING)
 
-    from common.gallery import DRAWN_SCORE
+    from common.drawing.gallery import DRAWN_SCORE
 
     if "confidence" not in flags:  # the average precision wants unsure balloons, too; the eye does not
         config = replace(config, confidence=max(config.confidence, DRAWN_SCORE))
 
     from coco.video import change_video, check_video_name
-    from common.pictures import decode_picture, save_picture
+    from common.images.decoding import decode_picture, save_picture
 
     if flags.video:
         output = flags.output or Path(f"{flags.video.stem}_splash.avi")
@@ -137,11 +137,11 @@ def _parse_splash_flags(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _splasher(config: BalloonConfig, weights: Path) -> "Callable[[np.ndarray], np.ndarray]":
     """Return a function from pictures (H, W, 3) uint8 to their splash."""
-    from common.detect import Detector
-    from common.models.mask_rcnn import MaskRCNN
-    from common.splash import colour_splash
-    from common.tiles import choose_detector
-    from common.weights import load_weights
+    from common.drawing.splash import colour_splash
+    from common.network.mask_rcnn.detector import Detector
+    from common.network.mask_rcnn.model import MaskRCNN
+    from common.network.weights import load_weights
+    from common.prediction.tiles import choose_detector
 
     model = MaskRCNN(config)
     load_weights(model, weights)

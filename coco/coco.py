@@ -38,9 +38,9 @@ def train(arguments: Sequence[str]) -> None:
     config, flags = parse_training_flags(__doc__, PRESETS, dataset=DATASET, arguments=arguments)
 
     from coco.instances_set import open_instances_set, training_subsets, validation_subsets
-    from common.average_precision import average_precision
-    from common.comparison import compare_masks
     from common.files import open_tree
+    from common.scoring.average_precision import average_precision
+    from common.scoring.comparison import compare_masks
 
     tree = open_tree(flags.dataset)
     subsets = training_subsets(tree, config.year)
@@ -75,9 +75,9 @@ def evaluate(arguments: Sequence[str]) -> None:
 
     from coco.evaluation import COLUMNS, prepare_boxes, score_rows
     from coco.instances_set import open_instances_set, read_subset, validation_subsets
+    from common.drawing.gallery import draw_results
     from common.files import open_tree
-    from common.gallery import draw_results
-    from common.results import read_results
+    from common.output.results import read_results
 
     tree = open_tree(flags.dataset)
     subsets = [] if flags.subset else validation_subsets(tree, config.year)

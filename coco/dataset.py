@@ -5,10 +5,10 @@ from functools import cached_property
 
 import numpy as np
 
-from common.boxes import box_ious
-from common.instances import Instances
-from common.label_layers import unpack_layers
-from common.polygons import fill_polygon
+from common.masks.boxes import box_ious
+from common.masks.instances import Instances
+from common.masks.layers import unpack_layers
+from common.masks.polygons import fill_polygon
 
 MARGIN = 20  # pixels: centres stay so far from the border, and no shape is smaller
 MOST_SHAPES = 4

@@ -17,15 +17,15 @@ from coco.instances_set import class_ids_by_category
 from coco.photos import PhotoSet
 from coco.segmentation import runs_to_segmentations
 from common import engine
-from common.detections import Detections, Paintable
 from common.errors import InputError
 from common.files import written_aside
-from common.results import RESULT_COLUMNS
-from common.rle import encode_instances, parse_runs
-from common.submission import read_rows
+from common.masks.rle import encode_instances, parse_runs
+from common.output.results import RESULT_COLUMNS
+from common.output.submission import read_rows
+from common.prediction.detections import Detections, Paintable
 
 if TYPE_CHECKING:
-    from common.detect import Detector
+    from common.network.mask_rcnn.detector import Detector
 
 BOX_COLUMNS = ("X", "Y", "Width", "Height")
 COLUMNS = (*RESULT_COLUMNS[:-1], *BOX_COLUMNS, RESULT_COLUMNS[-1])

@@ -12,7 +12,7 @@ from coco.photos import Photo, PhotoSet, load_photo, unique_photos
 from coco.segmentation import segmentation_instances
 from common.errors import InputError
 from common.files import FileTree, normal_name
-from common.usable import read_usable
+from common.images.usable import read_usable
 
 PICTURE_SUBSETS = {"minival": "val", "valminusminival": "val"}  # whose pictures stand among others'
 

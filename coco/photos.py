@@ -10,9 +10,9 @@ import numpy as np
 
 from common.errors import InputError
 from common.files import FileTree
-from common.instances import Instances, as_indices
-from common.label_layers import pack_layers
-from common.pictures import decode_picture
+from common.images.decoding import decode_picture
+from common.masks.instances import Instances, as_indices
+from common.masks.layers import pack_layers
 
 Fill = Callable[[Sequence[Any], tuple[int, int], np.ndarray], Instances]
 

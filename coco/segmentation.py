@@ -11,8 +11,8 @@ from typing import TypeAlias
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from common.instances import Instances
-from common.runs import Runs, fill_runs
+from common.masks.instances import Instances
+from common.masks.runs import Runs, fill_runs
 
 LONGEST_NUMBER = 12  # characters of a compressed count: 60 bits
 

@@ -23,7 +23,7 @@ from common.flags import OneLineParser
 
 if TYPE_CHECKING:
     from coco.dataset import ShapesSet
-    from common.instances import Instances
+    from common.masks.instances import Instances
 
 PRESETS = {"small": SHAPES_SMALL, "published": SHAPES_PUBLISHED}
 
@@ -33,8 +33,8 @@ def train(arguments: Sequence[str]) -> None:
     config, flags = parse_training_flags(__doc__, PRESETS, dataset=None, arguments=arguments)
 
     from coco.dataset import ShapesSet
-    from common.average_precision import average_precision
-    from common.comparison import compare_masks
+    from common.scoring.average_precision import average_precision
+    from common.scoring.comparison import compare_masks
 
     training = ShapesSet(flags.limit or config.pictures, config.min_dim, config.seed)
     held_out = ShapesSet(config.validation_pictures, config.min_dim, config.seed, "validation")
@@ -56,8 +56,8 @@ def evaluate(arguments: Sequence[str]) -> None:
     """Predict the validation pictures, and score the masks."""
     config, pictures, found = _predict(arguments)
 
-    from common.average_precision import average_precision, picture_average_precision
-    from common.comparison import compare_masks
+    from common.scoring.average_precision import average_precision, picture_average_precision
+    from common.scoring.comparison import compare_masks
 
     true = map(pictures.load_instances, range(len(pictures)))
     comparisons = [compare_masks(*pair) for pair in zip(true, found.values(), strict=True)]
@@ -77,7 +77,7 @@ def _predict(arguments: Sequence[str]) -> tuple[ShapesConfig, "ShapesSet", Mappi
     config, weights = choose_model(flags, PRESETS, "coco/shapes.py train")
 
     from coco.dataset import ShapesSet
-    from common.gallery import draw_results
+    from common.drawing.gallery import draw_results
 
     count = min(flags.limit or config.validation_pictures, config.validation_pictures)
     pictures = ShapesSet(count, config.min_dim, config.seed, "validation")

@@ -10,9 +10,9 @@ import numpy as np
 from coco.photos import Photo, PhotoSet, unique_photos
 from common.errors import InputError
 from common.files import FileTree, normal_name
-from common.pictures import decode_picture
-from common.polygons import polygon_instances
-from common.usable import read_usable
+from common.images.decoding import decode_picture
+from common.images.usable import read_usable
+from common.masks.polygons import polygon_instances
 
 FILE_NAME = "via_region_data.json"
 PROJECT = "_via_img_metadata"  # where a project saved by version 2 keeps what an export is

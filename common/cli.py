@@ -153,7 +153,7 @@ def config_of_weights(flags: argparse.Namespace, weights: Path, presets: Mapping
 
     The geometry is the weights' own, where they say it.
     """
-    from common.start import adopt_geometry  # HDF5 loads for a while
+    from common.runs.start import adopt_geometry  # HDF5 loads for a while
 
     preset = presets[flags.preset]
     beside = weights.parent / CONFIG_FILE

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
+from common.batches.folds import FOLD_SEED
 from common.config import Config
-from common.folds import FOLD_SEED
 
 if TYPE_CHECKING:
-    from common.changes import Change
-    from common.dataset import TrainingSet
-    from common.detect import Detector
-    from common.detections import Paintable
-    from common.predict import Pictures, SizedPictures
-    from common.results import Results
+    from common.batches.changes import Change
+    from common.batches.loader import TrainingSet
+    from common.network.mask_rcnn.detector import Detector
+    from common.output.results import Results
+    from common.output.writer import Pictures, SizedPictures
+    from common.prediction.detections import Paintable
 
 Found: TypeAlias = "Iterator[tuple[int, Paintable]]"  # a picture's index in its set, and what was found in it
 
@@ -31,7 +31,7 @@ class Prepare(Protocol):
     def __call__(
         self, detector: "Detector", config: Any, /
     ) -> tuple[Callable[[str, np.ndarray], tuple], Callable[..., list[str]]]:
-        """Return `predict` and `encode` of `common.predict.write_submission`."""
+        """Return `predict` and `encode` of `common.output.writer.write_submission`."""
 
 
 def train(
@@ -55,7 +55,7 @@ def train(
         rate: from what was found in some of the held-out pictures to the run's score, higher is better.
         change: see `BatchLoader`.
     """
-    from common.start import find_start, seen_pictures
+    from common.runs.start import find_start, seen_pictures
 
     folder = flags.logs / config.name
     start = find_start(flags.weights, flags.logs, config, previous=previous)
@@ -64,9 +64,9 @@ def train(
 
     import keras
 
-    from common.dataset import BatchLoader
-    from common.models.mask_rcnn import MaskRCNN
-    from common.train import fit, load_start
+    from common.batches.loader import BatchLoader
+    from common.network.fit import fit, load_start
+    from common.network.mask_rcnn.model import MaskRCNN
 
     watched = held_out if held_out is not None and len(held_out.image_ids) else None
     if start and start.parent not in (folder, flags.logs / str(previous)):
@@ -111,12 +111,12 @@ def predict(
         num_workers: processes beside this one.
         columns: of the CSV; those of run lengths by default.
     """
-    from common.detect import Detector
-    from common.models.mask_rcnn import MaskRCNN
-    from common.predict import fingerprint, write_submission
-    from common.start import warn_of_trained_pictures
-    from common.submission import COLUMNS
-    from common.weights import load_weights
+    from common.network.mask_rcnn.detector import Detector
+    from common.network.mask_rcnn.model import MaskRCNN
+    from common.network.weights import load_weights
+    from common.output.submission import COLUMNS
+    from common.output.writer import fingerprint, write_submission
+    from common.runs.start import warn_of_trained_pictures
 
     warn_of_trained_pictures(weights, image_ids)
     model = MaskRCNN(config)
@@ -143,10 +143,10 @@ def predict_results(
         config: of the model.
         weights: of the model.
         pictures: the set.
-        output: the CSV; its columns are `common.results.RESULT_COLUMNS`.
+        output: the CSV; its columns are `common.output.results.RESULT_COLUMNS`.
         num_workers: processes beside this one.
     """
-    from common.results import RESULT_COLUMNS, read_results
+    from common.output.results import RESULT_COLUMNS, read_results
 
     ids = pictures.image_ids
     predict(config, weights, pictures, ids, output, prepare_results, num_workers=num_workers, columns=RESULT_COLUMNS)
@@ -158,10 +158,10 @@ def predict_results(
 def prepare_results(detector: "Detector", config: Config) -> tuple[Callable, Callable]:
     """Prepare rows of every object with its class, score and mask as it was detected; `prepare` of `predict`.
 
-    The columns are `common.results.RESULT_COLUMNS`.
+    The columns are `common.output.results.RESULT_COLUMNS`.
     """
-    from common.results import result_rows
-    from common.tiles import choose_detector
+    from common.output.results import result_rows
+    from common.prediction.tiles import choose_detector
 
     def detect(image_id: str, image: np.ndarray) -> tuple:
         return choose_detector(detector, image.shape[:2], config)([image])[0], config.mask_threshold
@@ -185,7 +185,7 @@ def _warn_of_names(start: Path, seen: Sequence[str], watched: "TrainingSet | Non
 
 def _as_trained(config: Config, flags: argparse.Namespace, start: Path | None) -> Config:
     """Return the config with the geometry of the weights that the run starts from or goes on with."""
-    from common.start import adopt_geometry
+    from common.runs.start import adopt_geometry
 
     adopted = adopt_geometry(config, start, flags)
     if adopted != config:
@@ -195,8 +195,8 @@ def _as_trained(config: Config, flags: argparse.Namespace, start: Path | None) -
 
 def _scorer(model: Any, pictures: "TrainingSet", rate: Callable[[Found], float]) -> Callable[[], float]:
     """Return a function that rates the model's single predictions of some pictures, always the same ones."""
-    from common.detect import Detector
-    from common.tiles import choose_detector
+    from common.network.mask_rcnn.detector import Detector
+    from common.prediction.tiles import choose_detector
 
     config = model.config
     chosen = np.random.default_rng(FOLD_SEED).permutation(len(pictures.image_ids))[: config.score_limit].tolist()

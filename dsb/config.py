@@ -9,7 +9,7 @@ from common.errors import InputError
 from common.recipe import from_nothing
 
 if TYPE_CHECKING:
-    from common.postprocess import Masking
+    from common.prediction.postprocess import Masking
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ def masking_of(config: DSBConfig, *, published: bool = False) -> "Masking":
         config: the experiment.
         published: resolve overlaps as the published code does.
     """
-    from common.postprocess import Masking  # OpenCV loads for a while
+    from common.prediction.postprocess import Masking  # OpenCV loads for a while
 
     return Masking(
         config.mask_threshold,

@@ -14,10 +14,10 @@ from tqdm import tqdm
 
 from common.errors import InputError
 from common.files import open_tree, written_aside
-from common.label_index import PictureFiles
-from common.picture_set import PictureSet, open_picture_set
-from common.pictures import encode_png, is_picture, labels_in_16_bits
-from common.usable import sorted_by_id
+from common.images.decoding import encode_png, is_picture, labels_in_16_bits
+from common.images.image_set import PictureSet, open_picture_set
+from common.images.label_index import PictureFiles
+from common.images.usable import sorted_by_id
 
 
 def load_dataset(

@@ -56,10 +56,10 @@ def main() -> None:
             f"{weights}: backbone {config.backbone} with norm {config.norm} is none of the Mask R-CNN library's"
         )
 
-    from common.export import export_model
-    from common.models.mask_rcnn import MaskRCNN
-    from common.start import PICTURES_FILE, seen_pictures
-    from common.weights import load_weights, save_weights
+    from common.network.mask_rcnn.export import export_model
+    from common.network.mask_rcnn.model import MaskRCNN
+    from common.network.weights import load_weights, save_weights
+    from common.runs.start import PICTURES_FILE, seen_pictures
 
     model = MaskRCNN(replace(config, bfloat16=False))  # ONNX files with bfloat16 do not load, and few programs know it
     load_weights(model, weights)

@@ -83,8 +83,8 @@ def is_complete(folder: Path, record: str) -> bool:
 
 def write_set(folder: Path, flags: Namespace) -> None:
     """Write the pictures and both CSV files."""
-    from common.rle import encode_instances
-    from common.synthetic import REAL_SIZES, generate_indexed, write_dataset, write_image
+    from common.images.synthetic import REAL_SIZES, generate_indexed, write_dataset, write_image
+    from common.masks.rle import encode_instances
 
     sizes = flags.sizes or tuple(REAL_SIZES)
     (folder / "stage1_train").mkdir()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from common.batches.folds import in_fold
 from common.cli import (
     check_outputs,
     config_of_weights,
@@ -15,15 +16,14 @@ from common.cli import (
 from common.engine import Prepare, predict
 from common.errors import InputError
 from common.flags import OneLineParser
-from common.folds import in_fold
-from common.instances import Instances
+from common.masks.instances import Instances
 from dsb.config import DEMO, GPU, PUBLISHED, SMALL, DSBConfig
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from common.metrics import SubmissionScore
-    from common.picture_set import PictureSet
+    from common.images.image_set import PictureSet
+    from common.scoring.dsb import SubmissionScore
 
 Truth: TypeAlias = Mapping[str, tuple[Instances, tuple[int, int]]]  # each picture's objects and (height, width)
 
@@ -78,7 +78,7 @@ def infer(
     for note in notes:
         print(note)
 
-    from common.submission import check_submission
+    from common.output.submission import check_submission
 
     run = (config, weights, pictures, image_ids, flags.output, prepare)
     predict(*run, options=options, num_workers=flags.workers)
@@ -134,8 +134,8 @@ def _refuse_files_of_others(folder: Path, submission: Path, own: set[str]) -> No
 
 def choose_pictures(flags: argparse.Namespace) -> "tuple[PictureSet, list[str]]":
     """Return the set to predict, and the ids of the submission in its order."""
-    from common.predict import choose_image_ids
-    from common.submission import read_image_ids
+    from common.output.submission import read_image_ids
+    from common.output.writer import choose_image_ids
     from dsb.dataset import load_dataset
 
     fold = getattr(flags, "fold", "all")
@@ -160,7 +160,7 @@ def load_truth(solution: Path, image_ids: Sequence[str] | None, *, skip_bad: boo
     Raises:
         InputError: the solution lacks some of them.
     """
-    from common.metrics import read_solution
+    from common.scoring.dsb import read_solution
 
     if is_csv(solution):
         truth, unscored = read_solution(solution)
@@ -202,7 +202,7 @@ def report_score(
         unscored: ids of pictures that the submission may have and that do not count.
         pictures: the set, to tell the kinds; without it there is no such table.
     """
-    from common.metrics import score_submission
+    from common.scoring.dsb import score_submission
 
     result = score_submission(submission, truth, unscored)
     worst = result.pictures.nsmallest(NUM_WORST, "score")
@@ -228,9 +228,9 @@ def _by_modality(result: "SubmissionScore", pictures: "PictureSet") -> "pd.DataF
 
 def draw(submission: Path, pictures: "PictureSet", true: Truth, folder: Path) -> str:
     """Write each picture with its objects, beside the truth where it is known; see `save_gallery`."""
-    from common.colours import stretch_contrast
-    from common.gallery import save_gallery
-    from common.rle import decode_instances
+    from common.drawing.gallery import save_gallery
+    from common.images.colours import stretch_contrast
+    from common.masks.rle import decode_instances
 
     texts = _read_texts(submission)
     return save_gallery(
@@ -247,8 +247,8 @@ def draw(submission: Path, pictures: "PictureSet", true: Truth, folder: Path) ->
 
 def write_label_images(submission: Path, pictures: "PictureSet", folder: Path) -> None:
     """Write the objects of each picture as `<id>.tif`, (H, W) uint16: 0 is background, the objects are 1, 2, ..."""
-    from common.pictures import labels_in_16_bits, save_picture
-    from common.rle import decode_instances
+    from common.images.decoding import labels_in_16_bits, save_picture
+    from common.masks.rle import decode_instances
 
     texts = _read_texts(submission)
     for image_id, shape in zip(pictures.image_ids, _shapes(pictures), strict=True):
@@ -259,7 +259,7 @@ def write_label_images(submission: Path, pictures: "PictureSet", folder: Path) -
 
 def _read_texts(submission: Path) -> dict[str, list[str]]:
     """Return the run lengths of each picture's objects."""
-    from common.submission import COLUMNS, read_rows
+    from common.output.submission import COLUMNS, read_rows
 
     rows = read_rows(submission, COLUMNS).groupby("ImageId")["EncodedPixels"]
     return {str(image_id): [text for text in texts if text] for image_id, texts in rows}

@@ -26,8 +26,8 @@ def main() -> None:
     flags = parse_flags(parser, "submissions/dsb_single.csv")
 
     def prepare(detector, config):
-        from common.postprocess import separated_runs
-        from common.tiles import choose_detector
+        from common.prediction.postprocess import separated_runs
+        from common.prediction.tiles import choose_detector
 
         masking = masking_of(config, published=flags.published)
 

@@ -15,7 +15,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 from common.config import flag_name
 from common.errors import InputError, run_main
 from common.flags import OneLineParser
-from common.predict import picture_rng
+from common.output.writer import picture_rng
 from dsb.config import masking_of
 from dsb.inference import infer, parse_flags
 
@@ -34,10 +34,10 @@ def main() -> None:
                 raise InputError(f"--{flag_name(name)}: belongs to the 15 views; add --tta votes")
 
     def prepare(detector, config):
-        from common.postprocess import merged_runs
-        from common.predict import detect_views
-        from common.tiles import choose_detector
-        from common.tta import TURNED_VIEWS, VIEWS
+        from common.output.writer import detect_views
+        from common.prediction.postprocess import merged_runs
+        from common.prediction.tiles import choose_detector
+        from common.prediction.views import TURNED_VIEWS, VIEWS
 
         masking = masking_of(config, published=flags.published)
         views = list(TURNED_VIEWS if masking.majority else VIEWS)

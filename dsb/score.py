@@ -33,7 +33,7 @@ def main() -> None:
         raise InputError(f"--only-submitted: {flags.solution} says itself what counts; give the set with its masks")
 
     from common.files import written_aside
-    from common.submission import read_image_ids
+    from common.output.submission import read_image_ids
 
     image_ids = read_image_ids(flags.submission) if flags.only_submitted else None
     truth, unscored = load_truth(flags.solution, image_ids, skip_bad=flags.skip_bad)
@@ -52,7 +52,7 @@ def check(submission: Path, image_shapes: dict[str, tuple[int, int]]) -> None:
     Raises:
         InputError: something is wrong.
     """
-    from common.submission import check_submission
+    from common.output.submission import check_submission
 
     problems = check_submission(submission, image_shapes=image_shapes)
     if problems:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from common import folds
+from common.batches import folds
 from common.cli import parse_training_flags
 from common.engine import Found, train
 from common.errors import InputError
@@ -31,9 +31,9 @@ def train_step(description: str | None, presets: Mapping[str, DSBConfig], previo
     training, held_out = split(dataset, config.fold, flags.limit)
 
     def rate(found: Found) -> float:
-        from common.instances import Instances
-        from common.metrics import dsb_score
-        from common.postprocess import separate
+        from common.masks.instances import Instances
+        from common.prediction.postprocess import separate
+        from common.scoring.dsb import dsb_score
 
         scores = []
         for index, detections in found:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from common.batches.folds import FOLD_SEED
 from common.config import Config, Stage, option
-from common.folds import FOLD_SEED
 from common.recipe import from_nothing
 
 DATASET = "data/isic.zip"

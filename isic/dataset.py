@@ -9,14 +9,14 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from common import folds
+from common.batches import folds
 from common.errors import InputError
 from common.files import FileTree, normal_name, open_tree
-from common.instances import Instances, as_indices
-from common.label_layers import pack_layers
-from common.pictures import decode_picture, is_picture
-from common.polygons import polygon_instances
-from common.usable import read_usable, sorted_by_id
+from common.images.decoding import decode_picture, is_picture
+from common.images.usable import read_usable, sorted_by_id
+from common.masks.instances import Instances, as_indices
+from common.masks.layers import pack_layers
+from common.masks.polygons import polygon_instances
 from isic.labels import LabelledPicture, Lesion, parse_labels
 
 SUBSETS = ("train", "test")

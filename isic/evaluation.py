@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from common.average_precision import average_precision, picture_average_precision
-from common.comparison import compare_masks
-from common.instances import Instances
+from common.masks.instances import Instances
+from common.scoring.average_precision import average_precision, picture_average_precision
+from common.scoring.comparison import compare_masks
 
 JACCARD_THRESHOLD = 0.65  # below it, the challenge of 2018 counts a lesion as not found
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from common.files import written_aside
-from common.instances import Instances
-from common.pictures import save_picture
+from common.images.decoding import save_picture
+from common.masks.instances import Instances
 from isic.evaluation import paint_lesion
 
 BOX_COLUMNS = ("ImageId", "ClassId", "Score", "X", "Y", "Width", "Height")

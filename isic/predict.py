@@ -46,7 +46,7 @@ def main() -> None:
     save_masks(flags.masks, found, shapes, config.lesion)
     print(f"wrote {boxes}; {flags.masks}: {len(ids)} masks")
     if flags.picture:
-        from common.gallery import draw_results
+        from common.drawing.gallery import draw_results
 
         draw_results(flags.picture, pictures, found, truth=flags.score, kind="lesions", lowest_score=0)
     if flags.score:

@@ -5,8 +5,8 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
-from common.augment_imgaug import apply_imgaug
-from common.changes import Affine, AllOf, Brighten, Change, Contrast, Displace, FlipLeftRight, Sharpen, SomeOf
+from common.batches.augment_imgaug import apply_imgaug
+from common.batches.changes import Affine, AllOf, Brighten, Change, Contrast, Displace, FlipLeftRight, Sharpen, SomeOf
 
 # `transfer` chooses between sharpening and a blur of 0.1 pixels at most. The latter leaves 8 bits as they are, so that
 # here its place is taken by no change at all.

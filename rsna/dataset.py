@@ -8,13 +8,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from common.boxes import box_areas, clip_boxes
+from common.batches.sampler import size_balanced_indices
 from common.errors import InputError
 from common.files import open_tree
-from common.instances import Instances, as_indices
-from common.label_layers import pack_layers
-from common.picture_set import PictureSet, open_picture_set
-from common.sampler import size_balanced_indices
+from common.images.image_set import PictureSet, open_picture_set
+from common.masks.boxes import box_areas, clip_boxes
+from common.masks.instances import Instances, as_indices
+from common.masks.layers import pack_layers
 from rsna.files import CLASS_INFO, LABELS, TEST, TRAIN, find_beside, find_images, find_pictures, match_labels
 from rsna.labels import read_classes, read_labels
 

@@ -7,11 +7,11 @@ from typing import cast
 
 import pandas as pd
 
-from common.box_fusion import shrink_boxes
-from common.boxes import clip_boxes
-from common.detections import Detections
 from common.engine import Found
 from common.errors import InputError
+from common.masks.boxes import clip_boxes
+from common.prediction.box_fusion import shrink_boxes
+from common.prediction.detections import Detections
 from rsna.dataset import RadiographSet
 from rsna.inference import scale_boxes
 from rsna.score import Score, score_predictions

@@ -7,7 +7,7 @@ import numpy as np
 
 from common.errors import InputError
 from common.files import open_tree
-from common.label_index import PictureFiles
+from common.images.label_index import PictureFiles
 
 TRAIN = ("stage_2_train_images", "stage_1_train_images", "train")
 TEST = ("stage_2_test_images", "stage_1_test_images", "test")

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from common import engine
-from common.box_fusion import fuse_boxes, import_fusion, shrink_boxes
-from common.boxes import clip_boxes
-from common.detections import Detections
+from common.drawing.gallery import save_gallery
 from common.errors import InputError
-from common.gallery import save_gallery
-from common.instances import Instances
-from common.predict import detect_views, fingerprint, picture_rng
-from common.start import warn_of_trained_pictures
-from common.tiles import choose_detector
-from common.tta import View, invert_boxes
+from common.masks.boxes import clip_boxes
+from common.masks.instances import Instances
+from common.output.writer import detect_views, fingerprint, picture_rng
+from common.prediction.box_fusion import fuse_boxes, import_fusion, shrink_boxes
+from common.prediction.detections import Detections
+from common.prediction.tiles import choose_detector
+from common.prediction.views import View, invert_boxes
+from common.runs.start import warn_of_trained_pictures
 from rsna.config import RSNAConfig
 from rsna.dataset import RadiographSet, filled_boxes, shrink_picture
 from rsna.submission import COLUMNS, Predictions, check_predictions, format_predictions
 
 if TYPE_CHECKING:
-    from common.detect import Detector
+    from common.network.mask_rcnn.detector import Detector
 
 VIEWS = (View(), View(flip_lr=True), View(scale_y=1.25, scale_x=1.25), View(flip_lr=True, scale_y=1.25, scale_x=1.25))
 DRAWN_SIDE = 512  # pixels, of the pictures in a gallery
@@ -73,9 +73,9 @@ def predict_set(
 
 def load_detector(config: RSNAConfig, weights: Path) -> "Detector":
     """Build a model with its weights, ready to detect."""
-    from common.detect import Detector
-    from common.models.mask_rcnn import MaskRCNN
-    from common.weights import load_weights
+    from common.network.mask_rcnn.detector import Detector
+    from common.network.mask_rcnn.model import MaskRCNN
+    from common.network.weights import load_weights
 
     model = MaskRCNN(config)
     load_weights(model, weights)

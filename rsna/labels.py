@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from common.boxes import boxes_from_xywh
 from common.errors import InputError
-from common.submission import read_rows
+from common.masks.boxes import boxes_from_xywh
+from common.output.submission import read_rows
 
 LABEL_COLUMNS = ("patientId", "x", "y", "width", "height", "Target")
 CLASS_COLUMNS = ("patientId", "class")

@@ -40,7 +40,7 @@ def train(arguments: Sequence[str]) -> None:
     """Train, and score some held-back patients from time to time."""
     config, flags = parse_training_flags(__doc__, PRESETS, dataset=DATASET, arguments=arguments)
 
-    from common import folds
+    from common.batches import folds
     from rsna.augmentation import choose_augmentation
     from rsna.dataset import load_labelled
     from rsna.evaluation import describe_patients, rate_detections
@@ -66,8 +66,8 @@ def predict(arguments: Sequence[str]) -> None:
     flags = _parse(parser, "submissions/rsna.csv", arguments)
     models = _find_models(flags)
 
-    from common.predict import choose_image_ids
-    from common.submission import read_image_ids
+    from common.output.submission import read_image_ids
+    from common.output.writer import choose_image_ids
     from rsna.dataset import load_unlabelled
 
     if "fold" in flags:
@@ -118,7 +118,7 @@ def _find_models(flags: argparse.Namespace) -> list[tuple[RSNAConfig, Path]]:
 
 def _held_back(flags: argparse.Namespace, fold: str) -> "RadiographSet":
     """Return the labelled patients of a fold, or all of them."""
-    from common.folds import in_fold
+    from common.batches.folds import in_fold
     from rsna.dataset import load_labelled
 
     pictures = load_labelled(flags.dataset, skip_bad=flags.skip_bad)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from common.boxes import box_ious
+from common.masks.boxes import box_ious
 from rsna.submission import Predictions
 
 THRESHOLDS = np.arange(8, 16) / 20  # 0.40, 0.45 ... 0.75, each the double nearest to it

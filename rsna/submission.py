@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from common.boxes import boxes_from_xywh
 from common.errors import InputError
-from common.submission import read_rows
+from common.masks.boxes import boxes_from_xywh
+from common.output.submission import read_rows
 
 COLUMNS = ("patientId", "PredictionString")
 GROUP = 5  # numbers of a box

@@ -5,7 +5,7 @@ import json
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from common.pictures import save_picture
+from common.images.decoding import save_picture
 
 SHAPE = (40, 60)
 CATEGORIES = [{"id": 90, "name": "kite"}, {"id": 3, "name": "boat"}, {"id": 17, "name": "goat"}]  # not in order

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from common.synthetic import write_dataset
+from common.images.synthetic import write_dataset
 
 
 @pytest.fixture(scope="session")

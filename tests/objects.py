@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from common.instances import Instances
+from common.masks.instances import Instances
 
 
 def random_objects(rng, count, image_shape):

@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 
-from common.instances import Instances
+from common.masks.instances import Instances
 
 Pixels = set[tuple[int, int]]
 
@@ -15,7 +15,7 @@ def pixels_of(instances: Instances, image_shape: tuple[int, int]) -> list[Pixels
 
 
 def without_overlaps(objects: list[Pixels], priorities=None, loss_threshold=0.7, published=False) -> list[Pixels]:
-    """See `common.masks.remove_overlaps`."""
+    """See `common.masks.crops.remove_overlaps`."""
     areas = [len(pixels) for pixels in objects]
     values = areas if priorities is None else list(priorities)
     if published:
@@ -34,7 +34,7 @@ def without_overlaps(objects: list[Pixels], priorities=None, loss_threshold=0.7,
 
 
 def merge(predictions: list[list[Pixels]], iou_threshold=0.6, loss_threshold=0.7, more_than=4, published=False):
-    """See `common.merge.merge_views`."""
+    """See `common.prediction.votes.merge_views`."""
     options = {"loss_threshold": loss_threshold, "published": published}
     votes: list[Counter] = []
     for prediction in predictions:

@@ -16,7 +16,7 @@ from common.cli import (
 from common.config import Config, Stage, option
 from common.errors import InputError
 from common.flags import OneLineParser
-from common.start import PICTURES_FILE, warn_of_trained_pictures
+from common.runs.start import PICTURES_FILE, warn_of_trained_pictures
 
 
 @dataclass(frozen=True, kw_only=True)

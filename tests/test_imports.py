@@ -1,4 +1,4 @@
-"""Who may import whom: scripts, competitions, the Keras part of common, the rest of it, configuration and errors."""
+"""Who may import whom: one table for the rooms of `common/`, and scripts above competitions above `common/`."""
 
 import ast
 import sys
@@ -13,13 +13,30 @@ FILES = {
     for folder in ("common", *COMPETITIONS)
     for path in (ROOT / folder).rglob("*.py")
 }
-FOUNDATION = {"common.config", "common.errors"}
-KERAS_LINE = {f"common.{name}" for name in ("dataset", "engine", "train", "optimize", "detect", "weights", "export")}
+GROUND = {"errors", "files", "parallel"}
+SETTINGS = {"config", "errors"}
+# What each room, or file beside the rooms, may import of `common/`.
+ALLOWED = {
+    "errors": set(),
+    "config": {"errors"},
+    "files": {"errors"},
+    "parallel": {"errors"},
+    "recipe": {"config"},
+    "flags": SETTINGS,
+    "cli": {"flags", "runs", *SETTINGS},
+    "masks": {"errors"},
+    "images": {"masks", *GROUND},
+    "batches": {"images", "masks", *SETTINGS},
+    "runs": {"files", *SETTINGS},
+    "prediction": {"images", "masks", *SETTINGS},
+    "network": {"batches", "runs", "prediction", "images", "masks", "config", *GROUND},
+    "output": {"prediction", "masks", "config", *GROUND},
+    "scoring": {"output", "masks", "errors"},
+    "drawing": {"scoring", "images", "masks"},
+    "engine": {"network", "batches", "runs", "prediction", "output", "images", "masks", "config", *GROUND},
+}
 BACKENDS = {"keras", "tensorflow", "jax", "torch", "flax"}
-
-
-def is_keras_part(name: str) -> bool:
-    return name in KERAS_LINE or name.startswith("common.models")
+MOST_FILES = 12  # of a room
 
 
 def imported_names(path: Path) -> set[str]:
@@ -31,17 +48,43 @@ def imported_names(path: Path) -> set[str]:
     return plain | {str(node.module) for node in froms} | (members & FILES.keys())
 
 
+def room_of(name: str) -> str:
+    """Return the room of a file of `common/`, or the file's own name where it lies beside the rooms."""
+    return [*name.split("."), ""][1]
+
+
 @pytest.mark.parametrize("name", sorted(FILES))
-def test_imports_follow_the_order(name):
+def test_imports_follow_the_table(name):
     imports = imported_names(FILES[name])
     own = {imported for imported in imports if imported in FILES}
-    if name in FOUNDATION:
-        assert own <= FOUNDATION
-        assert {imported.split(".")[0] for imported in imports - own} <= sys.stdlib_module_names
-    if not is_keras_part(name):
-        assert not {imported.split(".")[0] for imported in imports} & BACKENDS, "only the Keras part names a backend"
-    if name.startswith("common.") and not is_keras_part(name):
-        assert not {imported for imported in own if is_keras_part(imported)}, "the Keras part is imported from below"
+    others = {room_of(imported) for imported in own if imported.startswith("common.")} - {room_of(name)}
+    if name.startswith("common."):
+        assert others <= ALLOWED[room_of(name)], "an import that the table does not allow"
+    if not name.startswith("common.network"):
+        assert not {imported.split(".")[0] for imported in imports} & BACKENDS, "only common/network names a backend"
     assert {imported.split(".")[0] for imported in own} <= {"common", name.split(".")[0]}, "sideways or up"
     scripts = {imported for imported in own if '__name__ == "__main__"' in FILES[imported].read_text(encoding="utf-8")}
     assert not scripts, "scripts are not imported"
+
+
+def test_the_ground_needs_the_standard_library_alone():
+    for name in ("common.errors", "common.config"):
+        others = {imported.split(".")[0] for imported in imported_names(FILES[name])} - {"common"}
+        assert others <= sys.stdlib_module_names
+
+
+def test_the_table_has_no_circles():
+    left = dict(ALLOWED)
+    while left:
+        free = {room for room, needs in left.items() if not needs & left.keys()}
+        assert free, f"a circle among {sorted(left)}"
+        for room in free:
+            del left[room]
+
+
+@pytest.mark.parametrize("room", sorted({path.parent for path in (ROOT / "common").rglob("*.py")}), ids=str)
+def test_rooms_are_small_and_say_what_belongs_there(room):
+    assert len(list(room.glob("*.py"))) - 1 <= MOST_FILES
+    text = (room / "__init__.py").read_text(encoding="utf-8")
+    assert ast.get_docstring(ast.parse(text))
+    assert len(ast.parse(text).body) == 1, "no re-exports"

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from common.boxes import label_boxes
+from common.batches.loader import mini_masks
 from common.config import Config, Stage
-from common.dataset import mini_masks
+from common.masks.boxes import label_boxes
 
 TINY = Config(
     name="tiny",

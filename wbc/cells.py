@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from common.errors import InputError
-from common.pictures import decode_picture
+from common.images.decoding import decode_picture
 
 MASK_THRESHOLD = 10  # grey, 0-255: only what is brighter is cell
 LARGEST_DIFFERENCE = 8  # pixels, of a mask's height or width from its picture's: LISC's masks are so much smaller

@@ -6,9 +6,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from common.comparison import Comparison
 from common.files import written_aside
-from common.pictures import save_picture
+from common.images.decoding import save_picture
+from common.scoring.comparison import Comparison
 
 FIRST_COLUMN, LINE, CELL_WIDTH = 130, 34, 96  # pixels of the drawn table
 WHITE, BLACK, BLUE = (255, 255, 255), (0, 0, 0), (40, 90, 200)

@@ -12,9 +12,9 @@ import numpy as np
 
 from common.errors import InputError
 from common.files import FileTree, open_tree
-from common.instances import Instances, as_indices
-from common.pictures import decode_picture, is_picture
-from common.usable import read_usable, sorted_by_id
+from common.images.decoding import decode_picture, is_picture
+from common.images.usable import read_usable, sorted_by_id
+from common.masks.instances import Instances, as_indices
 from wbc.cells import decode_cell_mask, fit_mask, label_cells
 
 SUBSETS = ("train", "val", "detect")  # the last has no masks and no class folders

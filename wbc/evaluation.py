@@ -4,9 +4,9 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from common.average_precision import AveragePrecision, average_precision
-from common.comparison import compare_masks
-from common.instances import Instances
+from common.masks.instances import Instances
+from common.scoring.average_precision import AveragePrecision, average_precision
+from common.scoring.comparison import compare_masks
 from wbc.confusion import confusion_matrix, save_confusion
 from wbc.dataset import count_pictures
 

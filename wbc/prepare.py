@@ -10,11 +10,11 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from tqdm import tqdm
 
+from common.batches.folds import NUM_FOLDS
+from common.batches.sampler import split_folds
 from common.errors import InputError
 from common.files import FileTree, written_aside
-from common.folds import NUM_FOLDS
-from common.pictures import decode_picture, is_picture, save_picture
-from common.sampler import split_folds
+from common.images.decoding import decode_picture, is_picture, save_picture
 from wbc.cells import decode_cell_mask, fit_mask
 
 TABLE = "source_files.csv"

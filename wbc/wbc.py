@@ -31,7 +31,7 @@ from common.flags import OneLineParser
 from wbc.config import CLASS_NAMES, PUBLISHED, SMALL, WBCConfig
 
 if TYPE_CHECKING:
-    from common.instances import Instances
+    from common.masks.instances import Instances
     from wbc.dataset import CellSet
 
 PRESETS = {"published": PUBLISHED, "small": SMALL}
@@ -129,9 +129,9 @@ def _parse(arguments: Sequence[str], command: str) -> argparse.Namespace:
 
 
 def _draw(flags: argparse.Namespace, pictures: "CellSet", found: Mapping[str, "Instances"]) -> None:
-    from common.gallery import DRAWN_SCORE, draw_results
-    from common.pictures import save_picture
-    from common.splash import colour_splash
+    from common.drawing.gallery import DRAWN_SCORE, draw_results
+    from common.drawing.splash import colour_splash
+    from common.images.decoding import save_picture
 
     if flags.picture:
         draw_results(flags.picture, pictures, found, truth=flags.subset != "detect", kind="cells")

@@ -1,0 +1,205 @@
+"""Training augmentation on a picture and its label layers: rescale, crop, flip, turn, rotate, shift the channels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from common.images.colours import shift_channels
+
+# Flips and turns are OpenCV's: NumPy's are views, and to copy those takes ten times as long.
+_TURNS = (None, cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rescaling:
+    """By how much training pictures are rescaled.
+
+    Attributes:
+        min_dim: shorter side at the usual scale, pixels; detection enlarges to it, too, but never shrinks to it.
+        max_dim: longer side at the usual scale at most, pixels; 0: no limit.
+        aspect_ratio: largest extra stretch of one axis, at least 1.
+        min_enlarge: the largest scale is at least this.
+        zoom: the largest scale is at least the usual one times this, at least 1.
+        min_zoom: the smallest scale is the usual one times this, at most 1.
+    """
+
+    min_dim: int
+    max_dim: int = 0
+    aspect_ratio: float = 1.0
+    min_enlarge: float = 0.0
+    zoom: float = 1.0
+    min_zoom: float = 1.0
+
+    def draw_shape(self, image_shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, int]:
+        """Draw the shape to which a picture is rescaled.
+
+        Args:
+            image_shape: (height, width), pixels.
+            rng: source of the scale, the stretched axis and its stretch, drawn in this order.
+
+        Returns:
+            (height, width), pixels.
+
+        Example:
+            >>> Rescaling(min_dim=512).draw_shape((256, 320), np.random.default_rng(0))
+            (512, 640)
+        """
+        usual = self.min_dim / min(image_shape)
+        if self.max_dim:
+            usual = min(usual, self.max_dim / max(image_shape))
+        scale = rng.uniform(usual * self.min_zoom, max(self.min_enlarge, usual * self.zoom))
+        scales = [scale, scale]
+        scales[int(rng.integers(2))] *= rng.uniform(1.0, self.aspect_ratio)
+        height, width = (max(1, round(length * factor)) for length, factor in zip(image_shape, scales, strict=True))
+        return height, width
+
+
+def rescale_and_crop(
+    image: np.ndarray,
+    layers: Sequence[np.ndarray],
+    rng: np.random.Generator,
+    rescaling: Rescaling,
+    *,
+    crop_size: int,
+    crop_at_origin: bool = False,
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Rescale by a random factor, stretch one random axis, and cut a random square crop.
+
+    Args:
+        image: (H, W, 3) uint8.
+        layers: its objects, (H, W) int32 label images, 0 = background.
+        rng: source of the rescaled shape and of the crop's top and left, drawn in this order.
+        rescaling: by how much.
+        crop_size: side of the crop, pixels.
+        crop_at_origin: cut at (0, 0) always.
+
+    Returns:
+        The crops: (crop_size, crop_size, 3) uint8, and (crop_size, crop_size) int32 of each layer. Where the rescaled
+        picture is smaller than the crop, zeros fill up the bottom and the right.
+
+    Source:
+        Third-place solution of the Data Science Bowl 2018; `crop_at_origin` is what it submitted.
+    """
+    shape = rescaling.draw_shape(image.shape[:2], rng)
+    spare_rows, spare_columns = (max(length - crop_size, 0) for length in shape)
+    top, left = (0, 0) if crop_at_origin else (int(rng.integers(spare_rows + 1)), int(rng.integers(spare_columns + 1)))
+    return (
+        crop(rescale(image, shape), top, left, crop_size),
+        [crop_rescaled_labels(layer, shape, top, left, crop_size) for layer in layers],
+    )
+
+
+def flip_rotate_shift(
+    image: np.ndarray,
+    layers: Sequence[np.ndarray],
+    rng: np.random.Generator,
+    *,
+    rotation_range: float,
+    channel_shift_range: float,
+    upright: bool = False,
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Flip at random, turn by quarters, rotate by a small angle in half of the cases, and shift each channel.
+
+    Args:
+        image: (H, W, 3) uint8.
+        layers: its objects, (H, W) int32 label images, 0 = background.
+        rng: source of both flips, the quarter turns, the rotation and the shifts, drawn in this order.
+        rotation_range: largest angle either way, degrees.
+        channel_shift_range: largest shift of a channel either way, 0-255.
+        upright: neither flip up-down nor turn by quarters.
+
+    Returns:
+        The same shapes and dtypes; height and width are swapped after an odd number of quarter turns.
+
+    Source:
+        Third-place solution of the Data Science Bowl 2018.
+    """
+    left_right, up_down = (rng.random() < 0.5 for _ in range(2))
+    turns = int(rng.integers(4))
+    if upright:
+        up_down, turns = False, 0
+    both = [image, *layers]
+    if left_right != up_down:  # both make half a turn, and so up-down is left-right and half a turn
+        both = [cv2.flip(one, 1) for one in both]
+    turn = _TURNS[(turns + 2 * up_down) % 4]
+    if turn is not None:
+        both = [cv2.rotate(one, turn) for one in both]
+    if rng.random() < 0.5:
+        degrees = rng.uniform(-rotation_range, rotation_range)
+        both = [rotate(one, degrees) for one in both]
+    shifts = rng.uniform(-channel_shift_range, channel_shift_range, 3)
+    return shift_channels(both[0], shifts), both[1:]
+
+
+def rescale(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Resize a picture bilinearly; a pixel's centre is at a half, and the border is repeated.
+
+    Args:
+        image: (H, W, 3) uint8.
+        shape: (height, width) of the result, pixels.
+
+    Returns:
+        (height, width, 3) uint8.
+    """
+    return cv2.resize(image, shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def crop(image: np.ndarray, top: int, left: int, size: int) -> np.ndarray:
+    """Cut a square; zeros fill up the bottom and the right where the picture ends.
+
+    Args:
+        image: (H, W, ...) of any dtype.
+        top: first row.
+        left: first column.
+        size: side, pixels.
+
+    Returns:
+        (size, size, ...) of the same dtype.
+    """
+    part = image[top : top + size, left : left + size]
+    missing = [(0, size - length) for length in part.shape[:2]]
+    return np.pad(part, [*missing, *[(0, 0)] * (image.ndim - 2)])
+
+
+def crop_rescaled_labels(label_image: np.ndarray, shape: tuple[int, int], top: int, left: int, size: int) -> np.ndarray:
+    """Return `crop` of the label image resized to `shape`, by nearest neighbour with the geometry of `rescale`.
+
+    Only the crop's pixels are looked up. Source pixels are found in whole numbers: OpenCV's nearest neighbour
+    is off by up to half a pixel, and its exact one does not take int32.
+
+    Args:
+        label_image: (H, W) int32.
+        shape: (height, width) of the whole resized label image, pixels.
+        top: first row of the crop.
+        left: first column of the crop.
+        size: side of the crop, pixels.
+
+    Returns:
+        (size, size) int32; zeros where the resized label image ends.
+
+    Example:
+        >>> crop_rescaled_labels(np.array([[1, 2]]), (2, 4), 0, 1, 3).tolist()
+        [[1, 2, 2], [1, 2, 2], [0, 0, 0]]
+    """
+    rows, columns = (
+        (2 * np.arange(start, min(start + size, new)) + 1) * old // (2 * new)
+        for start, old, new in zip((top, left), label_image.shape, shape, strict=True)
+    )
+    return crop(label_image[rows][:, columns], 0, 0, size)
+
+
+def rotate(image: np.ndarray, degrees: float) -> np.ndarray:
+    """Rotate about the centre on the same canvas, by nearest neighbour; zeros outside.
+
+    Args:
+        image: (H, W, 3) uint8 or (H, W) int32.
+        degrees: angle, counter-clockwise.
+
+    Returns:
+        The same shape and dtype.
+    """
+    height, width = image.shape[:2]
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
+    return cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_NEAREST)

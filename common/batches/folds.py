@@ -1,0 +1,65 @@
+"""Which pictures are trained on, and which are held back."""
+
+from collections.abc import Sequence
+from typing import Protocol, Self, TypeVar
+
+import numpy as np
+
+from common.batches.sampler import split_folds
+from common.errors import InputError
+
+NUM_FOLDS = 5
+FOLD_SEED = 2018  # the folds do not change with --seed
+
+
+class Selectable(Protocol):
+    """A set of N pictures of which some can be chosen."""
+
+    def __len__(self) -> int:
+        """Return N."""
+
+    def select(self, indices: Sequence[int] | np.ndarray) -> Self:
+        """Return the set of the pictures at `indices`, (K,) int or (N,) bool."""
+
+
+S = TypeVar("S", bound=Selectable)
+
+
+def in_fold(groups: np.ndarray, fold: str, *, seed: int = FOLD_SEED) -> np.ndarray:
+    """Return which pictures a fold holds back; "all" trains on everything and holds back none.
+
+    Args:
+        groups: (N,) or (N, K), what every fold gets its share of: picture sizes, or a class.
+        fold: "0" to "4"; "all"; or a size, such as "256x320", of which it holds back every picture.
+        seed: of the dealing to folds.
+
+    Returns:
+        (N,) bool.
+    """
+    if fold == "all":
+        return np.zeros(len(groups), bool)
+    if "x" in fold:
+        return (groups == np.array(fold.split("x"), int)).all(axis=1)
+    return split_folds(groups, NUM_FOLDS, seed=seed) == int(fold)
+
+
+def split(pictures: S, groups: np.ndarray, fold: str, limit: int | None, *, seed: int = FOLD_SEED) -> tuple[S, S]:
+    """Return the pictures to train on and those held back.
+
+    Args:
+        pictures: N pictures.
+        groups: see `in_fold`.
+        fold: see `in_fold`.
+        limit: keeps the first of the former.
+        seed: see `in_fold`.
+
+    Raises:
+        InputError: nothing is left to train on.
+    """
+    held_out = in_fold(groups, fold, seed=seed)
+    if "x" in fold and not held_out.any():
+        raise InputError(f"--fold {fold}: no picture has this size")
+    training = pictures.select(np.flatnonzero(~held_out)[:limit])
+    if not len(training):
+        raise InputError(f"--fold {fold}: no pictures are left to train on; the set has {len(pictures)}")
+    return training, pictures.select(held_out)

@@ -1,0 +1,228 @@
+"""An index of a set of pictures: sizes, counts and problems of all, and the masks of each as one label image.
+
+Masks come as one file an object, thousands of them; reading them takes a while. It is done once, and the index is kept
+as an HDF5 file: `sizes` (N, 2), `counts` (N,), `contested` (N,), `dropped` (N,), `problems` (N,), `labels/<image id>`.
+"""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import h5py
+import numpy as np
+from tqdm import tqdm
+
+from common.errors import InputError
+from common.files import FileTree, cache_folder, hdf5_written_aside
+from common.images.decoding import decode_labels, decode_mask, decode_picture
+from common.parallel import map_in_order
+
+FORMAT = 1  # to be raised where the same files become other label images
+
+
+@dataclass(frozen=True)
+class PictureFiles:
+    """Names, in a file tree, of a picture and of the masks of its objects, or else of their label image."""
+
+    image_id: str
+    image_name: str
+    mask_names: tuple[str, ...] = ()
+    label_name: str = ""
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether there are masks in either form."""
+        return bool(self.mask_names or self.label_name)
+
+
+@dataclass(frozen=True)
+class LabelIndex:
+    """What the index knows of N pictures, in the order in which they were handed to `open_index`.
+
+    Attributes:
+        path: the HDF5 file.
+        sizes: (N, 2) int32, height and width, pixels.
+        counts: (N,) int32, objects.
+        contested: (N,) int32, pixels that more than one mask claimed.
+        dropped: (N,) int32, masks without a pixel of their own.
+        problems: why a picture is unusable; empty for a good one.
+    """
+
+    path: Path
+    sizes: np.ndarray
+    counts: np.ndarray
+    contested: np.ndarray
+    dropped: np.ndarray
+    problems: list[str]
+
+    def load_label_image(self, image_id: str) -> np.ndarray:
+        """Return the objects of a picture: (H, W) int32, labels 1 to its count."""
+        # Opened anew each time, which takes a third of a millisecond: an open file does not survive a fork.
+        with h5py.File(self.path, "r", locking=False) as file:
+            return file[f"labels/{image_id}"][()].astype(np.int32)
+
+
+def open_index(
+    tree: FileTree, pictures: Sequence[PictureFiles], cache: Path | None, report: Callable[[str], object]
+) -> LabelIndex:
+    """Read the index of a set of pictures; build it where there is none, or where the files have changed since.
+
+    Args:
+        tree: holds the files.
+        pictures: N pictures; if one has masks, each must have some.
+        cache: folder that keeps the index; by default `kaggle-segmentation` in the user's cache folder. Where it cannot
+            be written to, the index goes to the folder for temporary files.
+        report: takes a line for the user.
+
+    Raises:
+        InputError: a kept index is damaged.
+    """
+    folders = [cache or cache_folder(), Path(tempfile.gettempdir()) / cache_folder().name]
+    # After a change of the files the older index stays: whoever opened the set before may still read from it.
+    name = f"{tree.path.stem}-{_digest(tree, pictures)}.h5"
+    for folder in folders:
+        if (folder / name).is_file():
+            index = _read_index(folder / name)
+            if not _is_outdated(index, tree, pictures):
+                return index
+    if not _is_writable(folders[0]):
+        report(f"{folders[0]}: cannot be written to; {folders[1]} keeps the masks instead")
+        folders = folders[1:]
+    with hdf5_written_aside(folders[0] / name) as file:
+        _write_index(file, tree, pictures)
+    return _read_index(folders[0] / name)
+
+
+def stack_masks(masks: Iterable[np.ndarray], image_shape: tuple[int, int]) -> tuple[np.ndarray, int, int]:
+    """Lay masks into one label image; the first mask keeps a contested pixel.
+
+    Args:
+        masks: (H, W) bool each, taken one at a time.
+        image_shape: (height, width), pixels.
+
+    Returns:
+        The label image (H, W) int32 with labels 1 to N without gaps, the number of contested claims on pixels, and the
+        number of masks that are left out because no pixel is theirs.
+
+    Example:
+        >>> masks = np.array([[[1, 1, 0]], [[0, 0, 0]], [[0, 1, 1]]], bool)
+        >>> label_image, contested, dropped = stack_masks(masks, (1, 3))
+        >>> label_image.tolist(), contested, dropped
+        ([[1, 1, 2]], 1, 1)
+    """
+    label_image = np.zeros(image_shape, np.int32)
+    count = contested = dropped = 0
+    for mask in masks:
+        left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
+        window = np.s_[top : top + height, left : left + width]
+        claimed = mask[window]
+        own = claimed & (label_image[window] == 0)
+        num_own = int(np.count_nonzero(own))
+        contested += int(np.count_nonzero(claimed)) - num_own
+        if num_own:
+            count += 1
+            label_image[window][own] = count
+        else:
+            dropped += 1
+    return label_image, contested, dropped
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What reading the files of one picture found."""
+
+    size: tuple[int, int] = (0, 0)
+    count: int = 0
+    contested: int = 0
+    dropped: int = 0
+    problem: str = ""
+    label_image: np.ndarray | None = None
+
+
+def _write_index(file: h5py.File, tree: FileTree, pictures: Sequence[PictureFiles]) -> None:
+    needs_masks = any(picture.has_masks for picture in pictures)
+    jobs = ((picture.image_id, (tree, picture, needs_masks)) for picture in pictures)
+    num_threads = min(os.cpu_count() or 1, 8)
+    rows = []
+    with ThreadPoolExecutor(num_threads) as threads:
+        found = map_in_order(_examine, jobs, threads, ahead=2 * num_threads)
+        for image_id, facts in tqdm(found, f"reading {tree.path.name}", len(pictures), unit="picture"):
+            rows.append((facts.size, facts.count, facts.contested, facts.dropped, facts.problem))
+            if facts.label_image is not None:
+                labels = facts.label_image.astype(np.min_scalar_type(facts.count))
+                file.create_dataset(
+                    f"labels/{image_id}", data=labels, chunks=labels.shape, compression="gzip", compression_opts=1
+                )
+        sizes, counts, contested, dropped, problems = zip(*rows, strict=True)
+        for name, column in (("sizes", sizes), ("counts", counts), ("contested", contested), ("dropped", dropped)):
+            file[name] = np.array(column, np.int32)
+        file.create_dataset("problems", data=problems, dtype=h5py.string_dtype())
+
+
+def _is_outdated(index: LabelIndex, tree: FileTree, pictures: Sequence[PictureFiles]) -> bool:
+    """Tell whether a problem is gone though the files are the same: a decoder was missing, or memory."""
+    needs_masks = any(picture.has_masks for picture in pictures)
+    bad = [(picture, problem) for picture, problem in zip(pictures, index.problems, strict=True) if problem]
+    return any(_examine(tree, picture, needs_masks).problem != problem for picture, problem in bad)
+
+
+def _examine(tree: FileTree, picture: PictureFiles, needs_masks: bool) -> _Facts:
+    """Read a picture and its masks; what is wrong with them becomes a fact."""
+    try:
+        height, width = _decoded(decode_picture, tree, picture.image_name).shape[:2]
+        if not needs_masks:
+            return _Facts((height, width))
+        if picture.label_name:
+            label_image = _decoded_truth(decode_labels, tree, picture.label_name, (height, width))
+            return _Facts((height, width), int(label_image.max()), label_image=label_image)
+        if not picture.mask_names:
+            raise InputError(f"{tree.path}/{picture.image_name}: has no masks, others have; add them or remove it")
+        masks = (_decoded_truth(decode_mask, tree, name, (height, width)) for name in picture.mask_names)
+        label_image, contested, dropped = stack_masks(masks, (height, width))
+    except InputError as error:
+        return _Facts(problem=str(error))
+    return _Facts((height, width), int(label_image.max()), contested, dropped, label_image=label_image)
+
+
+def _decoded(decode: Callable[[bytes, str], np.ndarray], tree: FileTree, name: str) -> np.ndarray:
+    return decode(tree.read(name), f"{tree.path}/{name}")
+
+
+def _decoded_truth(
+    decode: Callable[[bytes, str], np.ndarray], tree: FileTree, name: str, image_shape: tuple[int, int]
+) -> np.ndarray:
+    mask = _decoded(decode, tree, name)
+    if mask.shape != image_shape:
+        sizes = " x ".join(map(str, mask.shape)), " x ".join(map(str, image_shape))
+        raise InputError(f"{tree.path}/{name}: a mask of {sizes[0]} pixels for a picture of {sizes[1]}; replace it")
+    return mask
+
+
+def _read_index(path: Path) -> LabelIndex:
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            columns = {name: file[name][()] for name in ("sizes", "counts", "contested", "dropped")}
+            return LabelIndex(path, **columns, problems=list(file["problems"].asstr()[()]))
+    except (OSError, KeyError):
+        raise InputError(f"{path}: a damaged index; remove the file, and it is made anew") from None
+
+
+def _digest(tree: FileTree, pictures: Sequence[PictureFiles]) -> str:
+    """Name a state of the files and a choice of them."""
+    names = (name for one in pictures for name in (one.image_name, *one.mask_names, one.label_name))
+    content = repr((FORMAT, str(tree.path), tree.signature(names), *pictures))
+    return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _is_writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return False
+    return True

@@ -1,1 +1,0 @@
-"""Mask R-CNN in `keras.ops`: static shapes inside, any backend."""

@@ -1,0 +1,292 @@
+"""The training loop: stages, checkpoints, logs, and going on after an interruption."""
+
+import math
+import os
+import time
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from common.batches.loader import BatchLoader
+from common.config import CONFIG_FILE, LAST_WEIGHTS, STATE_FILE, Config, Stage
+from common.errors import InputError
+from common.files import remove_asides, written_aside
+from common.network.mask_rcnn.model import MaskRCNN
+from common.network.optimizer import build_optimizer, learning_rate_at, set_trainable
+from common.network.weights import load_weights, save_weights
+from common.parallel import map_in_order
+from common.runs.log import EventLog, append_epoch, drop_epochs_after, read_epochs
+from common.runs.start import seen_pictures
+from common.runs.weights_file import is_ours
+
+LOADING = min(8, max(1, (os.cpu_count() or 1) // 2))  # threads that prepare batches; one feeds a CPU
+LOG_FILE = "log.csv"
+BEST_WEIGHTS = "best.h5"
+
+
+def fit(
+    model: MaskRCNN,
+    config: Config,
+    training: BatchLoader,
+    validation: BatchLoader | None,
+    folder: Path,
+    *,
+    resume: bool = False,
+    seen: Iterable[str] = (),
+    score: Callable[[], float] | None = None,
+) -> None:
+    """Train, and leave config, log, checkpoints and TensorBoard events in `folder`.
+
+    After every epoch the state of the run and the last and best weights are saved. The best epoch has the highest score
+    where there is one, else the lowest validation loss, else the lowest training loss.
+
+    Args:
+        model: built from `config`, with the weights to start from.
+        config: the run.
+        training: batches to learn from.
+        validation: batches to watch, if any.
+        folder: of this run.
+        resume: go on from the folder's last state.
+        seen: names of the pictures that the weights to start from were trained on.
+        score: rates the current weights, higher is better; called every `config.score_every` epochs.
+
+    Raises:
+        InputError: nothing to resume, a run of another architecture, pictures to watch that were trained on before, or
+            a loss that is no number any more.
+    """
+    seen = {*seen, *(seen_pictures(folder) if resume else ())}
+    pictures = set(training.dataset.image_ids)
+    held_back = set(validation.dataset.image_ids) - pictures if validation else set()
+    if leaked := sorted(held_back & seen):
+        raise InputError(
+            f"{folder}: {len(leaked)} of the pictures to hold back, such as {leaked[0]}, were trained on before, so "
+            "their score would say nothing; choose another --logs, or hold back the same pictures as before"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_asides(folder)
+    run = _Run(model, config, training, validation, folder, score, sorted(seen | pictures))
+    if resume:
+        if new := pictures - seen:
+            print(f"going on with {len(new)} pictures that were not trained on before")
+        run.restore()
+        _report_changes(type(config).load(folder / CONFIG_FILE), config)
+    else:
+        (folder / LOG_FILE).unlink(missing_ok=True)  # of a run that was killed before its first state was saved
+    with written_aside(folder / CONFIG_FILE) as aside:
+        config.save(aside)
+    if config.warmup_steps >= run.total:
+        print(
+            f"careful: --warmup-steps {config.warmup_steps} cover all {run.total} steps, so the learning rate never "
+            "reaches its height; lower them"
+        )
+    run.train()
+
+
+def load_start(model: MaskRCNN, start: Path | None, folder: Path, *, exclude: Sequence[str] = ()) -> bool:
+    """Load what a run starts from, and say whether it goes on from its own last state.
+
+    Where the weights are not this project's, layers that they lack or have in another shape are left as they are.
+
+    Args:
+        model: takes the weights.
+        start: from `find_start`.
+        folder: of the run.
+        exclude: see `load_weights`; then all else is loaded as far as it fits.
+    """
+    if (folder / STATE_FILE).exists():
+        print(f"{folder}: going on after {_progress(model, folder)}; another --logs starts anew")
+        return True
+    if start is None:
+        if model.config.norm == "frozen_batch":
+            print("careful: a frozen batch norm hardly learns from nothing; --norm group does")
+        return False
+    for line in load_weights(model, start, partial=bool(exclude) or not is_ours(start), exclude=exclude):
+        print(f"not loaded: {line}")
+    of_a_run = start.name == LAST_WEIGHTS and (start.parent / LOG_FILE).exists()
+    print(f"starting from {start}" + (f", after {_progress(model, start.parent)}" if of_a_run else ""))
+    return False
+
+
+def _progress(model: MaskRCNN, folder: Path) -> str:
+    """Say how far a run has come; of how many epochs only a config of the model's own kind tells."""
+    try:
+        total = f"{type(model.config).load(folder / CONFIG_FILE).epochs}"
+    except InputError:
+        total = "some"
+    return f"{len(read_epochs(folder / LOG_FILE))} of {total} epochs"
+
+
+class _Run:
+    """A training run: its model, its place in the schedule and its files."""
+
+    def __init__(
+        self,
+        model: MaskRCNN,
+        config: Config,
+        training: BatchLoader,
+        validation: BatchLoader | None,
+        folder: Path,
+        score: Callable[[], float] | None,
+        seen: Sequence[str],
+    ) -> None:
+        self.model, self.config, self.folder = model, config, folder
+        self.training, self.validation, self.score, self.seen = training, validation, score, seen
+        self.steps = training.steps_per_epoch
+        self.total = config.epochs * self.steps
+        self.epoch = 0
+        self.best = -math.inf
+        self.layers = ""
+        self._enter_stage()
+
+    def train(self) -> None:
+        """Run the epochs that are left."""
+        events = EventLog(self.folder)
+        first = self.epoch * self.steps
+        with (
+            ThreadPoolExecutor(LOADING) as executor,
+            tqdm(
+                total=self.total, initial=first, desc=self.config.name, unit="step", mininterval=1, smoothing=0.05
+            ) as bar,
+        ):
+            jobs = ((self._batch_name(step), (step,)) for step in range(first, self.total))
+            batches = map_in_order(self.training.batch_at, jobs, executor, ahead=LOADING + 3)
+            while self.epoch < self.config.epochs:
+                self._enter_stage()
+                begin = time.monotonic()
+                logs = self._train_epoch(batches, bar)
+                logs |= {"learning_rate": float(self.model.optimizer.learning_rate)}
+                self.epoch += 1
+                self._finish_epoch(logs, begin, bar)
+                events.add(self.epoch, logs)
+
+    def restore(self) -> None:
+        """Take up the last saved state."""
+        path = self.folder / STATE_FILE
+        try:
+            with np.load(path, allow_pickle=False) as state:
+                self.epoch, self.best = int(state["epoch"]) - 1, float(state["best"])
+                self._enter_stage()  # that of the saved epoch: the next may belong to a stage with other layers
+                self.epoch += 1
+                variables = self._variables()
+                arrays = [state[name] for name in state.files if name.startswith("variable_")]
+                if [tuple(variable.shape) for variable in variables] != [array.shape for array in arrays]:
+                    raise ValueError("other variables")
+                for variable, array in zip(variables, arrays, strict=True):
+                    variable.assign(array)
+        except FileNotFoundError:
+            raise InputError(f"{path}: no run to go on with; start one without --weights last") from None
+        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError(f"{path}: the state of another architecture or optimiser, or damaged: {error}") from None
+        drop_epochs_after(self.folder / LOG_FILE, self.epoch)
+
+    def _train_epoch(self, batches: Iterator[tuple[str, dict]], bar: tqdm) -> dict[str, float]:
+        """Train on an epoch's batches and return the means of their losses."""
+        sums: Counter[str] = Counter()
+        for done in range(1, self.steps + 1):
+            name, batch = next(batches)
+            self.model.optimizer.learning_rate = learning_rate_at(
+                self.config, self.epoch * self.steps + done - 1, self.steps
+            )
+            losses = _as_floats(self.model.train_on_batch(batch, return_dict=True))
+            if not math.isfinite(losses["loss"]):
+                text = ", ".join(f"{key} {value:g}" for key, value in losses.items())
+                raise InputError(f"the loss is no number any more ({text}) at {name}; look at these pictures' masks")
+            sums.update(losses)
+            means = {key: value / done for key, value in sums.items()}
+            bar.set_postfix_str(_short(means, self.epoch + 1, self.config.epochs), refresh=False)
+            bar.update()
+        return means
+
+    def _finish_epoch(self, logs: dict[str, float], begin: float, bar: tqdm) -> None:
+        """Validate, save everything, write the log; `logs` gets the new entries."""
+        if self.validation is not None:
+            logs |= {f"val_{name}": value for name, value in self._validate().items()}
+        scored = self.score is not None and self.config.score_every > 0
+        if self.score is not None and scored and self._scores_now():
+            logs["score"] = self.score()
+        save_weights(self.model, self.folder / LAST_WEIGHTS)
+        merit = logs.get("score", -math.inf if scored else -logs.get("val_loss", logs["loss"]))
+        # A score or a loss may be no number, where nothing was there to be found.
+        if merit > self.best or self.epoch == 1:
+            self.best = merit if math.isfinite(merit) else -math.inf
+            save_weights(self.model, self.folder / BEST_WEIGHTS)
+        logs["seconds"] = time.monotonic() - begin
+        append_epoch(self.folder / LOG_FILE, self.epoch, logs)
+        self._save_state()  # last: an epoch without it is done again
+        bar.write(f"epoch {self.epoch}/{self.config.epochs}: " + ", ".join(f"{k} {v:.4g}" for k, v in logs.items()))
+
+    def _scores_now(self) -> bool:
+        return self.epoch % self.config.score_every == 0 or self.epoch == self.config.epochs
+
+    def _validate(self) -> dict[str, float]:
+        """Return the means of the losses over the first validation batches.
+
+        The model samples the same anchors and regions each time, and training goes on as if nothing had been drawn.
+        """
+        assert self.validation is not None
+        steps = min(self.config.validation_steps, self.validation.steps_per_epoch)
+        state = self.model.seed_generator.state
+        before = keras.ops.convert_to_numpy(state)
+        state.assign(np.array([self.config.seed, 0], before.dtype))
+        sums: Counter[str] = Counter()
+        for step in range(steps):
+            sums.update(_as_floats(self.model.test_on_batch(self.validation.batch_at(step), return_dict=True)))
+        state.assign(before)
+        return {key: value / steps for key, value in sums.items()}
+
+    def _stage(self) -> Stage:
+        return next((s for s in self.config.schedule if self.epoch < s.epochs), self.config.schedule[-1])
+
+    def _enter_stage(self) -> None:
+        """Compile anew where the stage trains other layers than the one before."""
+        layers = self._stage().layers
+        if layers != self.layers:
+            self.layers = layers
+            set_trainable(self.model, layers)
+            optimizer = build_optimizer(self.config)
+            self.model.compile(optimizer=optimizer, jit_compile=keras.backend.backend() != "tensorflow")
+            optimizer.build(self.model.trainable_variables)
+
+    def _batch_name(self, step: int) -> str:
+        return f"step {step} (pictures {', '.join(self.training.image_ids_at(step))})"
+
+    def _variables(self) -> list[Any]:
+        model = self.model
+        state = model.seed_generator.state
+        return [*model.weights, state, *model.optimizer.variables]
+
+    def _save_state(self) -> None:
+        arrays = {f"variable_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(self._variables())}
+        with written_aside(self.folder / STATE_FILE) as aside:
+            np.savez(aside, allow_pickle=False, epoch=self.epoch, best=self.best, pictures=self.seen, **arrays)
+
+
+def _report_changes(before: Config, now: Config) -> None:
+    """Say which figures of a run differ from those that it was begun with."""
+    for name, value in vars(before).items():
+        if value != getattr(now, name):
+            print(f"going on with another {name}: {getattr(now, name)} instead of {value}")
+
+
+def _as_floats(losses: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in losses.items()}
+
+
+def _short(logs: dict[str, float], epoch: int, epochs: int) -> str:
+    """Return the losses as a progress bar's suffix."""
+    parts = {
+        "loss": "loss",
+        "rpn_class_loss": "rpn",
+        "rpn_bbox_loss": "rpn box",
+        "mrcnn_class_loss": "class",
+        "mrcnn_bbox_loss": "box",
+        "mrcnn_mask_loss": "mask",
+    }
+    return f"epoch {epoch}/{epochs} " + " ".join(f"{short} {logs[name]:.3f}" for name, short in parts.items())

@@ -1,0 +1,115 @@
+"""Detection: pictures in, objects out."""
+
+import contextlib
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import keras
+import numpy as np
+from keras import ops
+
+from common.masks.crops import mean_inside
+from common.network.backend import compile_for_prediction, predicts_in_threads
+from common.network.mask_rcnn.model import MaskRCNN
+from common.prediction.detections import Detections, Frame
+
+BATCH_PIXELS = 1 << 20  # of a batch, so that its memory is bounded: four pictures of 512x512
+MASKS_AT_ONCE = 20  # the mask head runs on the objects found, so many of each picture at a time
+
+
+class Detector:
+    """Applies a model to pictures of any size, in frames whose sides are multiples of 64.
+
+    TensorFlow traces the model once; other backends compile it anew for each shape of a batch.
+
+    Args:
+        model: with its weights; its config says thresholds and scales.
+    """
+
+    def __init__(self, model: MaskRCNN) -> None:
+        self.config = model.config
+        self._model = _Detecting(model)
+        inputs = {"images": ((None, None, None, 3), "uint8"), "windows": ((None, 4), "float32")}
+        compile_for_prediction(self._model, inputs)
+        self._alone = threading.Lock()
+
+    def __call__(self, images: Iterable[np.ndarray]) -> list[Detections]:
+        """Detect objects.
+
+        Pictures of one padded shape go through the network together. How they are batched depends on this call
+        alone, so that the same pictures have the same result to the last bit.
+
+        Args:
+            images: pictures (H, W, 3) uint8.
+
+        Returns:
+            Detections, one a picture.
+        """
+        images = list(images)
+        frames = [Frame.for_picture(image.shape[:2], self.config.min_dim, self.config.max_dim) for image in images]
+        found: dict[int, Detections] = {}
+        for rows in _batches([frame.padded_shape for frame in frames]):
+            found |= zip(rows, self._detect([images[i] for i in rows], [frames[i] for i in rows]), strict=True)
+        return [found[i] for i in range(len(images))]
+
+    def _detect(self, images: Sequence[np.ndarray], frames: Sequence[Frame]) -> Iterator[Detections]:
+        """Detect objects in pictures of one padded shape."""
+        placed = np.stack([frame.place(image) for frame, image in zip(frames, images, strict=True)])
+        windows = np.array([frame.window for frame in frames], np.float32)
+        # Of what is too large for a usual batch one at a time is enough for the memory, whatever the backend allows.
+        side_by_side = predicts_in_threads() and placed[..., 0].size <= BATCH_PIXELS
+        with contextlib.nullcontext() if side_by_side else self._alone:
+            found = self._model.predict_on_batch({"images": placed, "windows": windows})
+        as_library = self.config.geometry == "library"
+        for i, (frame, count) in enumerate(zip(frames, found["counts"].tolist(), strict=True)):
+            probs = found["mask_probs"][:, i].reshape(-1, *found["mask_probs"].shape[3:])[:count]
+            sure = mean_inside(probs) >= self.config.mask_confidence
+            scores, class_ids = (found[name][i, :count][sure] for name in ("scores", "class_ids"))
+            to_picture = frame.corners_to_picture if as_library else frame.to_picture
+            boxes, mask_boxes = (to_picture(found[name][i, :count][sure]) for name in ("boxes", "mask_boxes"))
+            probs = probs[sure].astype(np.float16)
+            yield Detections(boxes, scores, class_ids, probs, frame.image_shape, as_library, mask_boxes)
+
+
+class _Detecting(keras.Model):
+    """Pictures to boxes, scores, class ids, counts and mask probabilities."""
+
+    def __init__(self, model: MaskRCNN) -> None:
+        super().__init__(name="detecting")
+        self.model = model
+        self.built = True  # else Keras on JAX runs the first batch through every layer by itself, compiling each
+
+    def call(self, inputs: Mapping) -> dict:
+        atlas, found = self.model.find(inputs["images"], inputs["windows"])
+        return found | {"mask_probs": self._mask_probs(atlas, found["mask_boxes"], found["class_ids"], found["counts"])}
+
+    def _mask_probs(self, atlas, boxes, class_ids, counts):
+        """Return mask probabilities, (rounds, B, `MASKS_AT_ONCE`, S, S) float32; those of no use are zeros."""
+        batch, most = ops.shape(boxes)[:2]
+        rounds = -(-most // MASKS_AT_ONCE)
+        spare = rounds * MASKS_AT_ONCE - most
+        boxes = ops.reshape(ops.pad(boxes, ((0, 0), (0, spare), (0, 0))), (batch, rounds, MASKS_AT_ONCE, 4))
+        class_ids = ops.reshape(ops.pad(class_ids, ((0, 0), (0, spare))), (batch, rounds, MASKS_AT_ONCE))
+        side = 2 * self.model.config.mask_pool_size
+        used = ops.max(counts)
+
+        def some_are_left(i, probs):
+            return i * MASKS_AT_ONCE < used
+
+        def segment_some(i, probs):
+            some = self.model.segment(atlas, ops.take(boxes, i, axis=1), ops.take(class_ids, i, axis=1))
+            return i + 1, ops.scatter_update(probs, ops.reshape(i, (1, 1)), some[None])
+
+        start = ops.zeros((rounds, batch, MASKS_AT_ONCE, side, side))
+        return ops.while_loop(some_are_left, segment_some, (ops.convert_to_tensor(0, "int32"), start))[1]
+
+
+def _batches(shapes: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
+    """Yield the rows of equal shapes together, as many at a time as a batch may hold, and at least one."""
+    groups: dict[tuple[int, int], list[int]] = {}
+    for i, shape in enumerate(shapes):
+        groups.setdefault(shape, []).append(i)
+    for (height, width), rows in groups.items():
+        size = max(1, BATCH_PIXELS // (height * width))
+        for first in range(0, len(rows), size):
+            yield rows[first : first + size]

@@ -1,0 +1,263 @@
+"""Mask R-CNN: pyramid, proposals, heads, losses."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import keras
+from keras import ops
+
+from common.config import Config
+from common.network.backend import fuse, non_max_suppression
+from common.network.mask_rcnn.anchors import pyramid_anchors
+from common.network.mask_rcnn.box_coding import (
+    clip_to_window,
+    decode_deltas,
+    end_after_last_pixel,
+    end_on_last_pixel,
+    take_rows,
+)
+from common.network.mask_rcnn.heads import build_class_head, build_mask_head, build_rpn
+from common.network.mask_rcnn.losses import LOSS_NAMES, box_loss, class_loss, mask_loss, mean_square_penalty
+from common.network.mask_rcnn.pyramid import build_pyramid
+from common.network.mask_rcnn.roi import NUM_LEVELS, build_atlas, corner_aligned_roi, roi_align
+from common.network.mask_rcnn.targets import anchor_targets, mask_targets, roi_targets
+
+
+class MaskRCNN(keras.Model):
+    """Two-stage instance segmentation.
+
+    Called with a training batch (a mapping, see `call`) it returns the five losses; `propose`, `detect` and
+    `segment` are the parts of inference. Between them, boxes are half-open in the aligned geometry, and end on their
+    last row and column in the library's.
+
+    Source: He et al.: Mask R-CNN, 2017; the defaults of `Config` are those of the Mask R-CNN library.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(name="mask_rcnn")
+        self.config = config
+        self._as_library = config.geometry == "library"
+        channels, norm = config.fpn_channels, config.norm
+        with _dtype_policy("mixed_bfloat16" if config.bfloat16 else "float32"):
+            self.pyramid = build_pyramid(config.backbone, norm, channels, config.mean_pixel, config.pixel_std)
+            self.rpn = build_rpn(channels, config.rpn_channels, len(config.anchor_ratios))
+            self.class_head = build_class_head(
+                channels, config.head_channels, config.pool_size, config.num_classes, norm
+            )
+            self.mask_head = build_mask_head(
+                channels, config.mask_channels, config.mask_convs, config.mask_pool_size, config.num_classes, norm
+            )
+        self.seed_generator = keras.random.SeedGenerator(config.seed)
+        self.loss_trackers = {name: keras.metrics.Mean(name) for name in LOSS_NAMES}
+        self.built = True
+
+    def call(self, inputs: Mapping, training: bool | None = None) -> dict:
+        """Return the five losses of a batch.
+
+        Args:
+            inputs: images (B, H, W, 3) uint8; boxes (B, G, 4) float32, pixels, rows of zeros where a picture has
+                fewer objects; class_ids (B, G) int32; mini_masks (B, G, M, M) uint8.
+            training: passed on to the layers.
+
+        Returns:
+            scalars by the names in `LOSS_NAMES`.
+        """
+        config = self.config
+        images, true_boxes = inputs["images"], inputs["boxes"]
+        features = self.pyramid(images, training=training)
+        logits, deltas = self._rpn_outputs(features, training)
+        anchors = self._anchors(images)
+        choose = partial(anchor_targets, num_sampled=config.rpn_train_anchors, box_std=config.box_std)
+        sampled = fuse(choose)(anchors, true_boxes, self._noise(logits))
+        num_positive = config.rpn_train_anchors // 2
+        positive, positive_weights = sampled.indices[:, :num_positive], sampled.weights[:, :num_positive]
+        losses = [
+            class_loss(take_rows(logits, sampled.indices), sampled.labels, sampled.weights),
+            box_loss(take_rows(deltas, positive), sampled.deltas, positive_weights),
+        ]
+        proposals = self._proposals(logits, deltas, anchors, images, config.train_proposals)
+        losses += self._head_losses(features, ops.stop_gradient(proposals), inputs, training)
+        return dict(zip(LOSS_NAMES, losses, strict=True))
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Return the weighted sum of the five losses and the L2 penalty; `y_pred` is what `call` returned."""
+        for name, tracker in self.loss_trackers.items():
+            tracker.update_state(y_pred[name])
+        total = sum(weight * y_pred[name] for weight, name in zip(self.config.loss_weights, LOSS_NAMES, strict=True))
+        if self.config.optimizer == "sgd" and self.config.weight_decay:
+            total = total + self.config.weight_decay * mean_square_penalty(self.trainable_variables)
+        return total
+
+    def propose(self, images) -> tuple:
+        """Return the pyramid's atlas and the proposals (B, N, 4), float32, pixels, of pictures (B, H, W, 3) uint8."""
+        features = self.pyramid(images, training=False)
+        logits, deltas = self._rpn_outputs(features, False)
+        proposals = self._proposals(logits, deltas, self._anchors(images), images, self.config.detect_proposals)
+        return build_atlas(features[:NUM_LEVELS]), proposals
+
+    def find(self, images, windows) -> tuple[Any, dict[str, Any]]:
+        """Find objects, all but their masks.
+
+        Args:
+            images: (B, H, W, 3) uint8, sides multiples of 64.
+            windows: see `detect`.
+
+        Returns:
+            The atlas, for `segment`, and by names what `detect` returns, and `mask_boxes`, where `segment` is to look.
+        """
+        atlas, proposals = self.propose(images)
+        boxes, scores, class_ids, counts = self.detect(atlas, proposals, windows)
+        found = {"boxes": boxes, "scores": scores, "class_ids": class_ids, "counts": counts}
+        return atlas, found | {"mask_boxes": self.mask_regions(boxes, images)}
+
+    def detect(self, atlas, proposals, windows) -> tuple:
+        """Classify and refine proposals.
+
+        Args:
+            atlas: the pyramid's, see `build_atlas`.
+            proposals: (B, N, 4) float32, pixels.
+            windows: (B, 4) float32, the part of each picture that is not padding, pixels, half-open.
+
+        Returns:
+            boxes (B, D, 4) float32, pixels; scores (B, D) float32, falling; class_ids (B, D) int32; counts (B,)
+            int32. Rows from a picture's count on are zero.
+        """
+        config = self.config
+        shape = ops.shape(proposals)
+        regions = self._pool(atlas, proposals, config.pool_size)
+        logits, deltas = self.class_head(regions, training=False)
+        probs = ops.reshape(ops.softmax(logits, axis=-1), (shape[0], shape[1], config.num_classes))
+        deltas = ops.reshape(deltas, (shape[0], shape[1], config.num_classes, 4))
+        best, columns = (part[..., 0] for part in ops.top_k(probs[..., 1:], 1))  # (B, N) each, of no background
+        class_ids = columns + 1  # ONNX has no word for Keras' argmax
+        picked = ops.take_along_axis(deltas, class_ids[..., None, None], axis=2)[:, :, 0]
+        boxes = clip_to_window(decode_deltas(proposals, picked, config.box_std), self._corners(windows))
+        of_class = ops.one_hot(columns, config.num_classes - 1)
+        # Neither rows of zeros that fill up the proposals, nor what the window leaves nothing of.
+        exists = ops.all((proposals[..., 2:] > proposals[..., :2]) & (boxes[..., 2:] > boxes[..., :2]), axis=-1)
+        if self._as_library:  # it drops what is rather background, however low the confidence that is asked for
+            exists = exists & (best > probs[..., 0])
+        boxes, scores, columns, counts = non_max_suppression(
+            boxes,
+            probs[..., 1:] * of_class * ops.cast(exists, "float32")[..., None],
+            max_output=config.max_detections,
+            iou_threshold=config.detection_nms_threshold,
+            score_threshold=config.confidence,
+        )
+        return boxes, scores, columns + ops.cast(scores > 0, "int32"), counts
+
+    def segment(self, atlas, boxes, class_ids):
+        """Return mask probabilities (B, N, 2 pool, 2 pool) float32 of boxes (B, N, 4) with class ids (B, N)."""
+        shape = ops.shape(boxes)
+        logits = self.mask_head(self._pool(atlas, boxes, self.config.mask_pool_size), training=False)
+        logits = ops.take_along_axis(logits, ops.reshape(class_ids, (-1, 1, 1, 1)), axis=3)[..., 0]
+        side = 2 * self.config.mask_pool_size
+        return ops.sigmoid(ops.reshape(logits, (shape[0], shape[1], side, side)))
+
+    def mask_regions(self, boxes, images):
+        """Return where the masks of boxes (B, N, 4) are looked for: `mask_margin` beyond, inside the padded picture."""
+        margin = self.config.mask_margin * (boxes[..., 2:] - boxes[..., :2])
+        grown = ops.concatenate([boxes[..., :2] - margin, boxes[..., 2:] + margin], axis=-1)
+        return clip_to_window(grown, self._whole(images))
+
+    def half_open(self, boxes):
+        """Turn boxes (B, N, 4) of the model's geometry into half-open ones; rows of zeros stay."""
+        return end_after_last_pixel(boxes) if self._as_library else boxes
+
+    def _head_losses(self, features, proposals, inputs, training) -> list:
+        config = self.config
+        true_boxes = self._corners(inputs["boxes"])
+        if config.add_true_boxes:
+            proposals = ops.concatenate([proposals, true_boxes], axis=1)
+        targets = roi_targets(
+            proposals,
+            true_boxes,
+            inputs["class_ids"],
+            self._noise(proposals),
+            num_sampled=config.train_rois,
+            positive_ratio=config.positive_ratio,
+            fill=config.fill_negatives,
+            box_std=config.box_std,
+        )
+        atlas = build_atlas(features[:NUM_LEVELS])
+        num_positive = targets.instances.shape[1]
+        logits, deltas = self.class_head(self._pool(atlas, targets.rois, config.pool_size), training=training)
+        positive_ids, weights = targets.class_ids[:, :num_positive], targets.weights[:, :num_positive]
+        deltas = ops.reshape(deltas, (-1, config.train_rois, config.num_classes, 4))[:, :num_positive]
+        deltas = ops.take_along_axis(deltas, positive_ids[..., None, None], axis=2)[:, :, 0]
+        rois = targets.rois[:, :num_positive]
+        size = 2 * config.mask_pool_size
+        masks = mask_targets(
+            rois, true_boxes, inputs["mini_masks"], targets.instances, size, corner_aligned=self._as_library
+        )
+        mask_logits = self.mask_head(self._pool(atlas, rois, config.mask_pool_size), training=training)
+        mask_logits = ops.take_along_axis(mask_logits, ops.reshape(positive_ids, (-1, 1, 1, 1)), axis=3)[..., 0]
+        return [
+            class_loss(
+                ops.reshape(logits, (-1, config.train_rois, config.num_classes)), targets.class_ids, targets.weights
+            ),
+            box_loss(deltas, targets.deltas, weights),
+            mask_loss(mask_logits, ops.reshape(masks, (-1, size, size)), ops.reshape(weights, (-1,))),
+        ]
+
+    def _rpn_outputs(self, features, training) -> tuple:
+        """Return logits (B, A, 2) and deltas (B, A, 4) of all levels."""
+        outputs = [self.rpn(level, training=training) for level in features]
+        return tuple(ops.concatenate(part, axis=1) for part in zip(*outputs, strict=True))
+
+    def _proposals(self, logits, deltas, anchors, images, count: int):
+        """Return the best `count` refined anchors (B, count, 4) float32, pixels; rows of zeros fill up."""
+        config = self.config
+        scores = ops.softmax(ops.stop_gradient(logits), axis=-1)[..., 1]
+        num_anchors = ops.shape(anchors)[0]
+        limit = config.pre_nms_limit
+        limit = min(limit, num_anchors) if isinstance(num_anchors, int) else ops.minimum(limit, num_anchors)
+        scores, indices = ops.top_k(scores, limit)
+        boxes = decode_deltas(
+            self._corners(ops.take(anchors, indices, axis=0)),
+            take_rows(ops.stop_gradient(deltas), indices),
+            config.box_std,
+        )
+        kept, *_ = non_max_suppression(
+            clip_to_window(boxes, self._whole(images)),
+            scores[..., None],
+            max_output=count,
+            iou_threshold=config.rpn_nms_threshold,
+        )
+        return kept
+
+    def _anchors(self, images):
+        """Return all anchors, half-open."""
+        shape, config = ops.shape(images)[1:3], self.config
+        offset = 0.0 if self._as_library else 0.5
+        return pyramid_anchors(shape, config.anchor_scales, config.anchor_ratios, offset=offset)
+
+    def _whole(self, images):
+        """Return the box of whole pictures, (1, 4)."""
+        height, width = ops.shape(images)[1:3]
+        return self._corners(ops.cast(ops.stack([0, 0, height, width]), "float32")[None])
+
+    def _corners(self, boxes):
+        """Turn half-open boxes into those of the model's geometry."""
+        return end_on_last_pixel(boxes) if self._as_library else boxes
+
+    def _pool(self, atlas, boxes, size: int):
+        """Return the features of regions (B, N, 4), (B N, size, size, C) float32."""
+        return (corner_aligned_roi if self._as_library else roi_align)(atlas, boxes, size)
+
+    def _noise(self, rows):
+        """Return a random number in [0, 1) for each row of (B, N, C)."""
+        return keras.random.uniform(ops.shape(rows)[:2], seed=self.seed_generator)
+
+
+@contextlib.contextmanager
+def _dtype_policy(name: str) -> Iterator[None]:
+    """Build layers under a dtype policy."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

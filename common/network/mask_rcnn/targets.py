@@ -1,0 +1,193 @@
+"""What the network should have said: targets for anchors and for regions of interest.
+
+All sampling is a `top_k` over random numbers, so that every shape is static.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from keras import ops
+
+from common.network.mask_rcnn.box_coding import encode_deltas, pairwise_ious, take_rows
+
+POSITIVE_ANCHOR_IOU = 0.7
+NEGATIVE_ANCHOR_IOU = 0.3
+POSITIVE_ROI_IOU = 0.5
+
+
+class AnchorTargets(NamedTuple):
+    """A sample of a picture's anchors; P + Q of them, the first P positive.
+
+    Attributes:
+        indices: (B, P + Q) int32, which anchors.
+        weights: (B, P + Q) float32, 1 where the row is in use.
+        labels: (B, P + Q) int32, 1 = object.
+        deltas: (B, P, 4) float32, to the object of each positive.
+    """
+
+    indices: Any
+    weights: Any
+    labels: Any
+    deltas: Any
+
+
+class RoiTargets(NamedTuple):
+    """A sample of a picture's regions; P + Q of them, the first P positive.
+
+    Attributes:
+        rois: (B, P + Q, 4) float32, pixels.
+        weights: (B, P + Q) float32, 1 where the row is in use.
+        class_ids: (B, P + Q) int32, 0 = background.
+        deltas: (B, P, 4) float32.
+        instances: (B, P) int32, which object each positive has.
+    """
+
+    rois: Any
+    weights: Any
+    class_ids: Any
+    deltas: Any
+    instances: Any
+
+
+def anchor_targets(anchors, true_boxes, noise, *, num_sampled: int, box_std: Sequence[float]) -> AnchorTargets:
+    """Choose anchors to learn from.
+
+    An anchor is positive with IoU >= 0.7 with an object, or where no other anchor overlaps that object more;
+    negative with IoU < 0.3 with all. At most half of the sample is positive, negatives fill it up.
+
+    Args:
+        anchors: (A, 4) float32, pixels.
+        true_boxes: (B, G, 4) float32, pixels; rows of zeros are no objects.
+        noise: (B, A) float32 in [0, 1), random; decides the sample.
+        num_sampled: size of the sample.
+        box_std: divisors of the deltas.
+
+    Source: Ren et al.: Faster R-CNN, 2015, section 3.1.2.
+    """
+    ious = pairwise_ious(anchors[None], true_boxes)  # (B, A, G)
+    best = ops.max(ious, axis=2)
+    best_of_object = ops.max(ious, axis=1, keepdims=True)
+    # Not `==`: a compiler may work out the same overlap twice, in two ways that differ in the last bit.
+    is_best = ops.any((ious >= best_of_object * (1 - 1e-6)) & (ious > 0), axis=2)
+    positive = is_best | (best >= POSITIVE_ANCHOR_IOU)
+    negative = ~positive & (best < NEGATIVE_ANCHOR_IOU)
+    num_positive = num_sampled // 2
+    indices, in_use = _sample(positive, noise, num_positive)
+    negative_indices, negative_in_use = _sample(negative, noise, num_sampled)
+    wanted = num_sampled - ops.sum(in_use, axis=1, keepdims=True)
+    negative_in_use = negative_in_use * ops.cast(_ranks(negative_in_use) < wanted, "float32")
+    matched = ops.take_along_axis(ops.argmax(ious, axis=2), indices, axis=1)
+    deltas = encode_deltas(ops.take(anchors, indices, axis=0), take_rows(true_boxes, matched), box_std)
+    labels = ops.concatenate([ops.ones_like(indices), ops.zeros_like(negative_indices)], axis=1)
+    return AnchorTargets(
+        ops.concatenate([indices, negative_indices], axis=1),
+        ops.concatenate([in_use, negative_in_use], axis=1),
+        labels,
+        deltas,
+    )
+
+
+def roi_targets(
+    proposals,
+    true_boxes,
+    class_ids,
+    noise,
+    *,
+    num_sampled: int,
+    positive_ratio: float,
+    fill: bool,
+    box_std: Sequence[float],
+) -> RoiTargets:
+    """Choose regions for the heads to learn from: positive with IoU >= 0.5 with an object, else negative.
+
+    Args:
+        proposals: (B, N, 4) float32, pixels; rows of zeros are none.
+        true_boxes: (B, G, 4) float32, pixels; rows of zeros are no objects.
+        class_ids: (B, G) int32.
+        noise: (B, N) float32 in [0, 1), random; decides the sample.
+        num_sampled: P + Q.
+        positive_ratio: P is at most this share of the sample.
+        fill: use all Q negatives; otherwise only as many as keep the ratio.
+        box_std: divisors of the deltas.
+
+    Source: Girshick: Fast R-CNN, 2015, section 2.3; `fill=False` is the Mask R-CNN library's rule.
+    """
+    ious = pairwise_ious(proposals, true_boxes)  # (B, N, G)
+    best = ops.max(ious, axis=2)
+    exists = ops.any(proposals != 0, axis=2)
+    positive = exists & (best >= POSITIVE_ROI_IOU)
+    num_positive = int(num_sampled * positive_ratio)
+    indices, in_use = _sample(positive, noise, num_positive)
+    negative_indices, negative_in_use = _sample(exists & ~positive, noise, num_sampled - num_positive)
+    if not fill:
+        count = ops.sum(in_use, axis=1, keepdims=True)
+        wanted = ops.floor(count * (1 / positive_ratio)) - count  # 33 / 0.33 is below 100 in float32
+        negative_in_use = negative_in_use * ops.cast(_ranks(negative_in_use) < wanted, "float32")
+    matched = ops.take_along_axis(ops.argmax(ious, axis=2), indices, axis=1)
+    rois = take_rows(proposals, ops.concatenate([indices, negative_indices], axis=1))
+    positive_ids = ops.take_along_axis(class_ids, matched, axis=1) * ops.cast(in_use, class_ids.dtype)
+    return RoiTargets(
+        rois,
+        ops.concatenate([in_use, negative_in_use], axis=1),
+        ops.concatenate([positive_ids, ops.zeros_like(negative_indices)], axis=1),
+        encode_deltas(rois[:, :num_positive], take_rows(true_boxes, matched), box_std),
+        matched,
+    )
+
+
+def mask_targets(rois, true_boxes, mini_masks, instances, size: int, *, corner_aligned: bool = False):
+    """Cut each region out of its object's mask.
+
+    The samples are the centres of `size` x `size` bins, or, corner-aligned, as many points whose first and last lie
+    on the region's corners; the mask's own samples lie in its box likewise.
+
+    Args:
+        rois: (B, P, 4) float32, pixels.
+        true_boxes: (B, G, 4) float32, pixels.
+        mini_masks: (B, G, M, M), 0 or 1: each object's mask over its box.
+        instances: (B, P) int32, the object of each region.
+        size: S, side of the result.
+        corner_aligned: sample as the Mask R-CNN library; then boxes end on their last row and column.
+
+    Returns:
+        (B, P, S, S) float32, 0 or 1; sampled bilinearly and rounded, outside of the box is 0.
+    """
+    side = mini_masks.shape[-1]
+    boxes = take_rows(true_boxes, instances)
+    box_size = ops.maximum(boxes[..., 2:] - boxes[..., :2], 1e-3)
+    margin = 0.0 if corner_aligned else 0.5  # from the box's edge to the first sample, in samples
+    steps = (ops.arange(size, dtype="float32") + margin) / (size - 1 + 2 * margin)
+    points = rois[..., None, :2] + (rois[..., None, 2:] - rois[..., None, :2]) * steps[:, None]  # (B, P, S, 2)
+    points = (points - boxes[..., None, :2]) / box_size[..., None, :] * (side - 1 + 2 * margin) - margin
+    reach = margin or 1e-3  # rounding must not push a sample on the edge out of the box
+    inside = ops.cast((points >= -reach) & (points <= side - 1 + reach), "float32")
+    points = ops.clip(points, 0, side - 1)
+    low = ops.clip(ops.floor(points), 0, side - 2)
+    weight = points - low
+    batch, count = mini_masks.shape[0], mini_masks.shape[1]
+    if batch is None:
+        batch = ops.shape(mini_masks)[0]
+    flat = ops.reshape(mini_masks, (-1,))
+    first = (ops.arange(batch, dtype="int32")[:, None] * count + instances) * side * side  # (B, P)
+    low = ops.cast(low, "int32")
+    value = 0.0
+    for row in (0, 1):
+        for column in (0, 1):
+            index = (low[..., 0] + row)[..., :, None] * side + (low[..., 1] + column)[..., None, :]
+            row_weight = weight[..., 0] if row else 1 - weight[..., 0]
+            column_weight = weight[..., 1] if column else 1 - weight[..., 1]
+            corner = ops.cast(ops.take(flat, first[..., None, None] + index), "float32")
+            value = value + corner * row_weight[..., :, None] * column_weight[..., None, :]
+    value = value * inside[..., 0][..., :, None] * inside[..., 1][..., None, :]
+    return ops.cast(value >= 0.5, "float32")
+
+
+def _sample(candidates, noise, count: int):
+    """Return `count` random candidates of each picture: indices (B, count) int32 and whether each is one, float32."""
+    priorities, indices = ops.top_k(ops.where(candidates, noise, -1.0), count)
+    return ops.cast(indices, "int32"), ops.cast(priorities >= 0, "float32")
+
+
+def _ranks(rows):
+    """Return 0, 1, 2, ... along the second axis, float32, (1, N)."""
+    return ops.arange(rows.shape[1], dtype="float32")[None]

@@ -1,0 +1,69 @@
+"""What learns, how fast, and by which rule."""
+
+import math
+import re
+
+import keras
+
+from common.config import Config
+from common.errors import InputError
+from common.network.weights import weighted_layers
+
+HEADS = "mrcnn_.*|rpn_.*|fpn_.*"
+LAYERS = {
+    "heads": HEADS,
+    "5+": f"{HEADS}|res5.*|bn5.*",
+    "4+": f"{HEADS}|res[45].*|bn[45].*",
+    "3+": f"{HEADS}|res[345].*|bn[345].*",
+    "all": ".*",
+}
+FINAL_RATE = 0.01  # a cosine ends at this share of its stage's learning rate
+
+
+def learning_rate_at(config: Config, step: int, steps_per_epoch: int) -> float:
+    """Return the learning rate of a step: its stage's, warmed up at the run's start, falling where it is a cosine."""
+    begin = 0
+    for stage in config.schedule:
+        if step < stage.epochs * steps_per_epoch:
+            break
+        begin = stage.epochs * steps_per_epoch
+    rate = stage.learning_rate
+    if config.decay == "cosine":
+        progress = min(1.0, (step - begin) / (stage.epochs * steps_per_epoch - begin))
+        rate *= FINAL_RATE + (1 - FINAL_RATE) * (1 + math.cos(math.pi * progress)) / 2
+    return rate * min(1.0, (step + 1) / max(1, config.warmup_steps))
+
+
+def set_trainable(model: keras.Model, layers: str) -> int:
+    """Let only some layers train.
+
+    Args:
+        model: any depth of nested models.
+        layers: "heads", "5+", "4+", "3+", "all", or a regular expression that matches whole layer names.
+
+    Returns:
+        The number of trainable weights.
+
+    Raises:
+        InputError: no regular expression, or no layer matches.
+    """
+    try:
+        pattern = re.compile(LAYERS.get(layers, layers))
+    except re.error as error:
+        raise InputError(f"--schedule: layers {layers!r} are no regular expression: {error}") from None
+    for layer in weighted_layers(model):
+        layer.trainable = bool(pattern.fullmatch(layer.name))
+    if not model.trainable_weights:
+        raise InputError(f"--schedule: no layer's name matches {layers!r}; try heads, 3+, 4+, 5+ or all")
+    return len(model.trainable_weights)
+
+
+def build_optimizer(config: Config) -> keras.optimizers.Optimizer:
+    """Return the optimiser that the config asks for; the learning rate is set at every step."""
+    if config.optimizer == "sgd":
+        return keras.optimizers.SGD(1e-3, momentum=config.momentum, global_clipnorm=config.gradient_clip)
+    optimizer = keras.optimizers.AdamW(
+        1e-3, beta_1=config.momentum, weight_decay=config.weight_decay, global_clipnorm=config.gradient_clip
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer

@@ -1,0 +1,119 @@
+"""Weights of a model in and out of files."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from common.errors import InputError
+from common.files import hdf5_written_aside
+from common.runs.weights_file import GEOMETRY, KERAS_VERSION, Key, WeightsFile
+
+RPN_GROUP = "rpn_model"  # the library keeps the proposal head's layers below this name
+
+
+def save_weights(model: keras.Model, path: Path, *, half: bool = False) -> None:
+    """Write a model's weights in the Mask R-CNN library's layout, aside first.
+
+    The file has a group a layer (`conv1/conv1/kernel:0`; the layers of the proposal head stand below `rpn_model`), the
+    layers' names in its attribute `layer_names`, and those of their weights in each group's `weight_names`. The
+    library reads it with `load_weights(path, by_name=True)`.
+
+    Args:
+        model: any depth of nested models; layer names are unique. The geometry of its config is written, too.
+        path: ends in .h5.
+        half: round to float16, which halves the file.
+
+    Raises:
+        InputError: weights that float16 cannot hold.
+    """
+    with hdf5_written_aside(path) as file:
+        names: dict[str, list[str]] = {}
+        for layer in weighted_layers(model):
+            group = RPN_GROUP if layer.name.startswith("rpn_") else layer.name
+            for weight in layer.weights:
+                name = f"{layer.name}/{weight.name}:0"
+                values = keras.ops.convert_to_numpy(weight)
+                if half and not (abs(values) <= np.finfo(np.float16).max).all():
+                    raise InputError(f"{path}: {name} holds values beyond 16 bits, or none; leave out --half")
+                file.create_dataset(f"{group}/{name}", data=values.astype(np.float16) if half else values)
+                names.setdefault(group, []).append(name)
+        file.attrs["layer_names"] = np.array(list(names), "S")  # bytes, as Keras 2 reads them
+        for group, weight_names in names.items():
+            file[group].attrs["weight_names"] = np.array(weight_names, "S")
+        # Without these Keras 2 takes a file for one of Keras 1, and transposes the kernel of mrcnn_mask_deconv.
+        file.attrs["backend"], file.attrs[KERAS_VERSION] = np.bytes_("tensorflow"), np.bytes_("2.2.4")
+        if hasattr(model, "config"):
+            file.attrs[GEOMETRY] = model.config.geometry
+
+
+def load_weights(model: keras.Model, path: Path, *, partial: bool = False, exclude: Collection[str] = ()) -> list[str]:
+    """Read weights by the names of layers: ours, the Mask R-CNN library's, or of Keras 1 and 2.
+
+    Args:
+        model: takes the weights; untouched when an error is raised.
+        path: HDF5 file.
+        partial: leave layers as they are that the file lacks or has in another shape.
+        exclude: names of layers, or of models within `model`, to leave as they are.
+
+    Returns:
+        What was left as it is for want of weights, a line for each shape that differs and one for what is lacking.
+
+    Raises:
+        InputError: no such file, no HDF5 file, a damaged one, an unknown name in `exclude`, or, unless `partial`,
+            another architecture.
+    """
+    file = WeightsFile(path)
+    fitting: dict[keras.layers.Layer, list[Key]] = {}
+    lacking, differing = [], []
+    excluded = _excluded_layers(model, exclude)
+    for layer in weighted_layers(model):
+        keys = [(layer.name, weight.name) for weight in layer.weights]
+        shapes = [file.shapes.get(key) for key in keys]
+        wanted = [tuple(weight.shape) for weight in layer.weights]
+        if layer in excluded:
+            continue
+        if shapes == wanted:
+            fitting[layer] = keys
+        elif not any(shapes):
+            lacking.append(layer.name)
+        else:
+            differing.append(f"{layer.name}: the model has {_listed(keys, wanted)}; the file {_listed(keys, shapes)}")
+    left = [*differing, *([f"not in the file: {', '.join(lacking)}"] if lacking else [])]
+    if left and not partial:
+        classes = f"; the file has {file.num_classes} classes, background included" if file.num_classes else ""
+        whose = "another architecture, of another --preset or of other --class-names"
+        raise InputError(f"{path}: weights of {whose}: {left[0]}{classes}")
+    if not fitting:
+        raise InputError(f"{path}: holds no weights for any layer of this model")
+    arrays = file.read(key for keys in fitting.values() for key in keys)
+    for layer, keys in fitting.items():
+        layer.set_weights([arrays[key] for key in keys])
+    return left
+
+
+def weighted_layers(model: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """Return the layers with weights of their own, at any depth, in the order of the model."""
+    found = []
+    for layer in model._layers:
+        if layer._trainable_variables or layer._non_trainable_variables:
+            found.append(layer)
+        found += weighted_layers(layer)
+    return found
+
+
+def _excluded_layers(model: keras.Model, names: Collection[str]) -> set[keras.layers.Layer]:
+    """Return the layers of these names, and those within them."""
+    layers = model._flatten_layers(include_self=False)
+    named = {layer.name: layer for layer in layers if layer.name in names}
+    unknown = sorted(set(names) - named.keys())
+    if unknown:
+        raise InputError(f"--exclude {','.join(unknown)}: the model has no such layer; e.g. mrcnn_class_logits is one")
+    return {inner for layer in named.values() for inner in layer._flatten_layers()}
+
+
+def _listed(keys: Sequence[Key], shapes: Sequence[tuple[int, ...] | None]) -> str:
+    return ", ".join(
+        f"{weight} {shape}" if shape else f"no {weight}" for (_, weight), shape in zip(keys, shapes, strict=True)
+    )

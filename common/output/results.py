@@ -1,0 +1,84 @@
+"""Objects of several classes, with scores, in a CSV: what is predicted once and then scored, drawn and converted."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from common.errors import InputError
+from common.masks.crops import drop_empty
+from common.masks.instances import Instances
+from common.masks.rle import decode_instances, encode_instances
+from common.output.submission import read_rows
+from common.prediction.detections import Paintable
+
+RESULT_COLUMNS = ("ImageId", "ClassId", "Score", "EncodedPixels")
+
+
+def result_rows(detections: Paintable, mask_threshold: float) -> list[str]:
+    """Return a row an object without its picture's id; objects may overlap, those without pixels are left out.
+
+    Args:
+        detections: of the picture.
+        mask_threshold: a pixel belongs to the mask from this probability on.
+    """
+    objects = drop_empty(detections.paint(mask_threshold))
+    runs = encode_instances(objects, detections.image_shape)
+    fields = zip(objects.class_ids.tolist(), objects.scores.tolist(), runs, strict=True)
+    return [f"{class_id},{score:.9g},{text}" for class_id, score, text in fields]  # nine digits: the same float32
+
+
+class Results(Mapping[str, Instances]):
+    """The objects of each picture by its id, whose masks are decoded anew whenever they are asked for.
+
+    Args:
+        path: where they are from, for messages.
+        rows: of each picture, with `RESULT_COLUMNS`.
+        image_shapes: (height, width) of each picture.
+    """
+
+    def __init__(
+        self, path: Path, rows: Mapping[str, pd.DataFrame], image_shapes: Mapping[str, tuple[int, int]]
+    ) -> None:
+        self._path, self._rows, self._image_shapes = path, rows, image_shapes
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, image_id: str) -> Instances:
+        """Return a picture's objects in the order of their rows.
+
+        Raises:
+            InputError: malformed rows.
+        """
+        rows = self._rows[image_id]
+        rows = rows[rows["EncodedPixels"] != ""]
+        try:
+            masks = decode_instances(rows["EncodedPixels"].tolist(), self._image_shapes[image_id])
+            ids, scores = rows["ClassId"].astype(int).to_numpy(), rows["Score"].astype("float32").to_numpy()
+            if not (np.isfinite(scores).all() and (ids > 0).all()):
+                raise ValueError("a score that is not finite, or a class id below 1")
+            return Instances.from_crops(masks.boxes, masks.masks, ids, scores)
+        except (ValueError, OverflowError) as error:
+            raise InputError(f"{self._path}: {image_id}: {error}; predict anew") from None
+
+
+def read_results(path: Path, image_shapes: Mapping[str, tuple[int, int]]) -> Results:
+    """Read the objects of each picture, the pictures in the order of their rows.
+
+    Args:
+        path: CSV with `RESULT_COLUMNS`; empty cells where a picture has no objects.
+        image_shapes: (height, width) of every picture that may occur.
+
+    Raises:
+        InputError: no such file, or an unknown picture.
+    """
+    rows = {str(image_id): rows for image_id, rows in read_rows(path, RESULT_COLUMNS).groupby("ImageId", sort=False)}
+    for image_id in rows:
+        if image_id not in image_shapes:
+            raise InputError(f"{path}: {image_id} is no picture of this set; choose the set that was predicted")
+    return Results(path, rows, image_shapes)

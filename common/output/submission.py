@@ -1,0 +1,268 @@
+"""Leaderboard CSVs: written picture by picture, resumed after an interruption, checked before they are sent."""
+
+import lzma
+import os
+import warnings
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import pandas as pd
+
+from common.errors import InputError
+from common.files import written_aside
+from common.masks.rle import parse_runs
+
+COLUMNS = ("ImageId", "EncodedPixels")
+
+
+class SubmissionWriter:
+    """Writes a submission picture by picture; a killed run goes on where it stopped.
+
+    Rows go to `<path>.partial`, where a line without a comma closes each picture, so that a torn end is recognised
+    and cut. `finish` moves the rows into place.
+
+    Args:
+        path: the CSV to write.
+        image_ids: every picture, in the order of the rows.
+        fingerprint: whatever the rows depend on (weights, settings, pictures), as one line.
+        columns: of the CSV; the first is the picture's id.
+
+    Raises:
+        InputError: an unfinished file of another run or a folder is in the way, or an id cannot stand in a CSV.
+
+    Example:
+        with SubmissionWriter(path, image_ids, fingerprint) as writer:
+            for image_id in image_ids[len(writer.done):]:
+                writer.write(image_id, runs_of(image_id))
+            writer.finish()
+    """
+
+    def __init__(
+        self, path: Path, image_ids: Sequence[str], fingerprint: str, columns: Sequence[str] = COLUMNS
+    ) -> None:
+        self.path = path
+        self.columns = tuple(columns)
+        self.partial = path.with_name(path.name + ".partial")
+        self.image_ids = list(image_ids)
+        self._first_line = f"{' '.join(fingerprint.split())}\n"
+        _check_ids(path, self.image_ids)
+        self.done: list[str] = []
+        if path.is_dir():
+            raise InputError(f"{path}: a folder; give the name of the CSV file to write")
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+    def __enter__(self) -> "SubmissionWriter":
+        whole = self._resume() if self.partial.exists() else 0
+        self._file = self.partial.open("r+b" if whole else "wb")
+        self._file.truncate(whole)
+        self._file.seek(whole)
+        if not whole:
+            self._append(self._first_line)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def write(self, image_id: str, rows: Iterable[str]) -> None:
+        """Write one picture's rows; a picture without objects gets one row of empty cells.
+
+        Args:
+            image_id: the next of the pictures.
+            rows: what follows the id, one text an object, such as its run lengths; empty ones are left out.
+
+        Raises:
+            ValueError: it is another picture's turn.
+        """
+        expected = self.image_ids[len(self.done)] if len(self.done) < len(self.image_ids) else None
+        if image_id != expected:
+            raise ValueError(f"picture {image_id} where {expected} is due")
+        blank = "," * (len(self.columns) - 2)
+        lines = [f"{image_id},{text}\n" for text in rows if text] or [f"{image_id},{blank}\n"]
+        self._append("".join(lines) + f"{image_id}\n")
+        self.done.append(image_id)
+
+    def finish(self) -> None:
+        """Move the finished file into place, whole or not at all.
+
+        Raises:
+            ValueError: pictures are missing.
+        """
+        if len(self.done) < len(self.image_ids):
+            raise ValueError(f"{self.path}: {len(self.image_ids) - len(self.done)} pictures are missing")
+        with written_aside(self.path) as aside, self.partial.open("rb") as rows, aside.open("wb") as file:
+            rows.readline()
+            file.write(f"{','.join(self.columns)}\n".encode())
+            file.writelines(line for line in rows if b"," in line)
+            file.flush()
+            os.fsync(file.fileno())
+        self.partial.unlink()
+
+    def _append(self, text: str) -> None:
+        self._file.write(text.encode())
+        self._file.flush()
+
+    def _resume(self) -> int:
+        """Take over what an earlier run finished; return how many bytes of the partial file are whole."""
+        whole = 0
+        with self.partial.open("rb") as file:
+            first_line = file.readline()
+            if not first_line.endswith(b"\n"):
+                return 0
+            if first_line != self._first_line.encode():
+                raise self._other_run("another run with other weights, settings or pictures")
+            position = whole = len(first_line)
+            for line in file:
+                position += len(line)
+                if b"," not in line and line.endswith(b"\n"):
+                    self.done.append(line[:-1].decode())
+                    whole = position
+        if self.done != self.image_ids[: len(self.done)]:
+            raise self._other_run("a run on other pictures")
+        return whole
+
+    def _other_run(self, whose: str) -> InputError:
+        return InputError(f"{self.partial}: left by {whose}; finish that run, or delete the file to start afresh")
+
+
+def read_image_ids(sample_submission: Path, columns: Sequence[str] = COLUMNS) -> list[str]:
+    """Return the pictures' ids of a sample submission, in the order of first appearance.
+
+    Args:
+        sample_submission: the CSV.
+        columns: that it must have, the pictures' first.
+
+    Raises:
+        InputError: no such file, other columns, or no rows.
+    """
+    image_ids = list(dict.fromkeys(read_rows(sample_submission, columns)[columns[0]]))
+    if not image_ids:
+        raise InputError(f"{sample_submission}: holds no rows; fetch it again")
+    return image_ids
+
+
+def read_rows(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Read a CSV as text; an empty cell is ''.
+
+    Args:
+        path: the CSV.
+        columns: that it must have.
+
+    Raises:
+        InputError: no such file, no CSV, or a column is missing.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
+            table = pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=False, index_col=False)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (ValueError, EOFError, pd.errors.ParserWarning, zipfile.BadZipFile, lzma.LZMAError, zlib.error) as error:
+        raise InputError(f"{path}: not a CSV file: {error}") from None
+    except OSError as error:
+        if error.errno:
+            raise
+        raise InputError(f"{path}: not a CSV file: {error}") from None  # so gzip and bzip2 say it
+    missing = [column for column in columns if column not in table]
+    if missing:
+        raise InputError(f"{path}: has the columns {','.join(table.columns)} but needs {','.join(columns)}")
+    return table
+
+
+def check_submission(
+    path: Path,
+    image_ids: Iterable[str] | None = None,
+    image_shapes: Mapping[str, tuple[int, int]] | None = None,
+    columns: tuple[str, str] = COLUMNS,
+) -> list[str]:
+    """List what a competition would reject in a submission.
+
+    Args:
+        path: the CSV.
+        image_ids: every picture that must be there, and no other; unchecked by default.
+        image_shapes: (height, width) of pictures, for runs that leave them.
+        columns: names of the two, the picture's and the run lengths'.
+
+    Returns:
+        One problem an entry, with its line number, in the order of the lines; nothing where all is well.
+
+    Raises:
+        InputError: no such file.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig", errors="replace").removesuffix("\n").split("\n")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    if lines[0] != ",".join(columns):
+        return [f"line 1: the header is {lines[0]!r} where {','.join(columns)!r} is due"]
+    problems: list[tuple[int, str]] = []
+    pictures: dict[str, list[tuple[int, str]]] = {}
+    for number, line in enumerate(lines[1:], start=2):
+        image_id, comma, text = line.partition(",")
+        if not comma or not image_id or "," in text:
+            problems.append((number, f"{line[:60]!r} is not an id, a comma and runs"))
+        else:
+            pictures.setdefault(image_id, []).append((number, text))
+    for image_id, rows in pictures.items():
+        height, width = (image_shapes or {}).get(image_id, (_ANY_SIDE, _ANY_SIDE))
+        problems += [(number, f"{image_id}: {problem}") for number, problem in _picture_problems(rows, height * width)]
+    if image_ids is not None:
+        problems += _id_problems({image_id: rows[0][0] for image_id, rows in pictures.items()}, image_ids, len(lines))
+    return [f"line {number}: {problem}" for number, problem in sorted(problems, key=lambda problem: problem[0])]
+
+
+_ANY_SIDE = 2**30  # of a picture whose size nobody knows
+
+
+def _check_ids(path: Path, image_ids: list[str]) -> None:
+    if len(set(image_ids)) < len(image_ids):
+        raise InputError(f"{path}: the list of pictures names one twice; remove it there")
+    for image_id in image_ids:
+        is_text = not any("\ud800" <= character <= "\udfff" for character in image_id)  # a name in another encoding
+        if not image_id or not is_text or any(character in image_id for character in ',"\r\n'):
+            raise InputError(f"{path}: the id {image_id!r} cannot stand in a CSV; rename the picture")
+
+
+def _id_problems(first_lines: dict[str, int], image_ids: Iterable[str], num_lines: int) -> Iterator[tuple[int, str]]:
+    expected = dict.fromkeys(image_ids)
+    for image_id, number in first_lines.items():
+        if image_id not in expected:
+            yield number, f"{image_id}: no picture of this competition"
+    for image_id in expected:
+        if image_id not in first_lines:
+            yield num_lines + 1, f"{image_id}: has no row; a picture without objects needs one with an empty cell"
+
+
+def _picture_problems(rows: list[tuple[int, str]], num_pixels: int) -> Iterator[tuple[int, str]]:
+    """Yield line numbers and problems of one picture's rows."""
+    empty = [number for number, text in rows if not text.strip()]
+    if len(rows) > 1:
+        yield from ((number, "an empty row beside others") for number in empty)
+    full = [(number, text) for number, text in rows if text.strip()]
+    try:
+        runs = parse_runs([text for _, text in full], num_pixels)
+    except ValueError:
+        yield from _row_problems(full, num_pixels)
+        return
+    order = np.argsort(runs.starts, kind="stable")
+    starts, reach = runs.starts[order], np.maximum.accumulate(runs.stops[order])
+    owners = runs.owners[order]
+    reported = set()
+    for i in np.flatnonzero(starts[1:] < reach[:-1]).tolist():
+        if owners[i + 1] not in reported:
+            reported.add(owners[i + 1])
+            yield full[owners[i + 1]][0], f"the mask overlaps another one at pixel {starts[i + 1] + 1}"
+
+
+def _row_problems(rows: list[tuple[int, str]], num_pixels: int) -> Iterator[tuple[int, str]]:
+    """Yield line numbers and problems of the rows whose runs are malformed."""
+    for number, text in rows:
+        try:
+            parse_runs([text], num_pixels)
+        except ValueError as error:
+            yield number, str(error).removeprefix("mask 0, ").removeprefix("mask 0: ")

@@ -1,0 +1,80 @@
+"""Boxes of one picture, found in several views or by several models, made one set of boxes."""
+
+import importlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from common.errors import InputError
+from common.masks.boxes import box_areas, clip_boxes
+
+
+def fuse_boxes(
+    boxes: Sequence[np.ndarray],
+    scores: Sequence[np.ndarray],
+    class_ids: Sequence[np.ndarray],
+    image_shape: tuple[int, int],
+    *,
+    iou_threshold: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Fuse what V views or models found: boxes of a class that overlap become their mean, weighted by their scores.
+
+    The score is the mean over all views: a box that only some of them have loses as much as those that lack it.
+
+    Args:
+        boxes: V times (N, 4) float, y1, x1, y2, x2, the picture's pixels; what leaves the picture is cut off.
+        scores: V times (N,) float in [0, 1].
+        class_ids: V times (N,) int, 1-based.
+        image_shape: (height, width), pixels.
+        iou_threshold: boxes that overlap a fused one more belong to it.
+
+    Returns:
+        boxes (M, 4) float32, scores (M,) float32, falling, class ids (M,) int32.
+
+    Raises:
+        InputError: the package ensemble-boxes is not installed.
+
+    Source: Solovyev, Wang, Gabruseva: Weighted boxes fusion, 2019.
+    """
+    fuse = import_fusion()
+    shares, kept_scores, kept_ids = [], [], []
+    for some, some_scores, some_ids in zip(boxes, scores, class_ids, strict=True):
+        cut = clip_boxes(np.asarray(some, np.float64).reshape(-1, 4), image_shape)
+        whole = box_areas(cut) > 0
+        shares.append((cut[whole] / np.tile(image_shape, 2))[:, [1, 0, 3, 2]].tolist())
+        kept_scores.append(np.asarray(some_scores)[whole].tolist())
+        kept_ids.append(np.asarray(some_ids)[whole].tolist())
+    fused, fused_scores, fused_ids = fuse(shares, kept_scores, kept_ids, iou_thr=iou_threshold)
+    pixels = fused[:, [1, 0, 3, 2]] * np.tile(image_shape, 2)
+    return pixels.astype(np.float32), fused_scores.astype(np.float32), fused_ids.astype(np.int32)
+
+
+def shrink_boxes(boxes: np.ndarray, factor: float) -> np.ndarray:
+    """Scale the sides of boxes about their centres.
+
+    Args:
+        boxes: (N, 4) float, pixels.
+        factor: of both sides.
+
+    Returns:
+        (N, 4) float.
+
+    Example:
+        >>> shrink_boxes(np.array([[0.0, 0.0, 8.0, 16.0]]), 0.875).tolist()
+        [[0.5, 1.0, 7.5, 15.0]]
+    """
+    centres, sides = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
+    return np.concatenate([centres - sides * factor / 2, centres + sides * factor / 2], axis=1)
+
+
+def import_fusion() -> Callable:
+    """Return the weighted fusion of the package ensemble-boxes.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    try:
+        return importlib.import_module("ensemble_boxes").weighted_boxes_fusion
+    except ImportError as error:
+        remedy = "pip install ensemble-boxes, or predict one view with one file of weights"
+        raise InputError(f"boxes cannot be fused, as ensemble-boxes cannot be imported ({error}): {remedy}") from None

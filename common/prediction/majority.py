@@ -1,0 +1,175 @@
+"""Suppression by masks, and merging by majority: objects that most views see, with the mean of their masks."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from common.masks.bits import BitMasks, pack_masks
+from common.masks.boxes import touching_pairs
+from common.masks.crops import drop_empty, tight_instances
+from common.masks.instances import Instances, SoftInstances
+
+
+def suppress_covered(instances: Instances, largest_share: float) -> Instances:
+    """Drop each object that shares too many pixels with one of a higher score: non-maximum suppression by masks.
+
+    Slanted neighbours, whose boxes overlap much and whose masks do not, stay.
+
+    Args:
+        instances: N objects.
+        largest_share: pixels that two objects may share, as a part of the smaller one's; from 1 on all stay.
+
+    Returns:
+        The objects that are left: the highest score first, or in their order where all stay.
+
+    Example:
+        >>> pair = Instances.from_masks(np.array([[[1, 1, 1, 0]], [[0, 1, 1, 1]]]), scores=[0.5, 0.75])
+        >>> suppress_covered(pair, 0.5).scores.tolist(), len(suppress_covered(pair, 0.7))
+        ([0.75], 2)
+    """
+    return instances.select(find_uncovered(instances, largest_share))
+
+
+def find_uncovered(instances: Instances, largest_share: float) -> np.ndarray:
+    """Return the indices, (K,) int64, of what `suppress_covered` keeps, in its order."""
+    if largest_share >= 1:
+        return np.arange(len(instances))
+    order = np.argsort(-instances.scores, kind="stable")
+    instances = instances.select(order)
+    better, worse = _sorted_pairs(*touching_pairs(instances.boxes))
+    masks = BitMasks(instances.boxes, pack_masks(instances.boxes, instances.masks))
+    areas = instances.areas
+    covers = masks.shared_pixels(better, worse) > largest_share * np.minimum(areas[better], areas[worse])
+    alive = np.ones(len(instances), bool)
+    for i, j in zip(better[covers].tolist(), worse[covers].tolist(), strict=True):  # the best first: they are decided
+        alive[j] &= not alive[i]
+    return order[alive]
+
+
+def shared_pixels(instances: Instances, others: Instances) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return which objects share how many pixels with which of the others.
+
+    Args:
+        instances: N objects.
+        others: M objects.
+
+    Returns:
+        Indices in `instances` and in `others`, (K,) int64 each, of the pairs whose boxes touch, sorted by the first,
+        then the second; and their common pixels, (K,) int64.
+
+    Example:
+        >>> pair = Instances.from_masks(np.array([[[1, 1, 0]], [[0, 1, 1]]]))
+        >>> [values.tolist() for values in shared_pixels(pair, pair)]
+        [[0, 0, 1, 1], [0, 1, 0, 1], [2, 1, 1, 2]]
+    """
+    boxes = np.concatenate([instances.boxes, others.boxes])
+    first, second = _sorted_pairs(*touching_pairs(boxes))
+    across = (first < len(instances)) & (second >= len(instances))
+    first, second = first[across], second[across]
+    masks = BitMasks(boxes, pack_masks(boxes, [*instances.masks, *others.masks]))
+    return first, second - len(instances), masks.shared_pixels(first, second)
+
+
+def _sorted_pairs(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return pairs, (K,) int each, sorted by the first, then the second."""
+    order = np.lexsort((second, first))
+    return first[order], second[order]
+
+
+def elect_instances(
+    predictions: Iterable[SoftInstances], threshold: float, *, iou_threshold: float = 0.5, share: float = 0.5
+) -> Instances:
+    """Let several predictions of one picture vote on which objects there are, and take the mean of their masks.
+
+    The predictions are taken in turn. Objects found so far and new ones are paired, the best pairs first; what has no
+    partner is one more object. Other than in `merge_views`, a pixel counts by its mean probability over those
+    predictions that have the object, however many these are: objects that some views miss do not shrink.
+
+    Args:
+        predictions: one a view, in the picture's own pixels; taken one at a time.
+        threshold: a pixel belongs to the mask from this probability on.
+        iou_threshold: lowest intersection over union of a pair.
+        share: an object needs so many of the predictions.
+
+    Returns:
+        Objects, the highest score first, none empty; they may overlap a little. Class ids are 1; the score is the sum
+        of the paired objects' scores over the number of predictions, so that a view that misses the object counts 0.
+
+    Example:
+        >>> box, none = np.array([[0, 0, 1, 3]]), np.zeros((0, 4), int)
+        >>> views = [SoftInstances(box, [np.array([probs])], np.ones(1)) for probs in ([1, 0.8, 0.4], [1, 0.6, 0])]
+        >>> elect_instances(views, 0.5).boxes.tolist()
+        [[0, 0, 1, 2]]
+        >>> len(elect_instances([*views, *3 * [SoftInstances(none, [], np.zeros(0))]], 0.5))
+        0
+    """
+    candidates: list[_Candidate] = []
+    count = 0
+    for prediction in predictions:
+        count += 1
+        found = _cut(candidates, threshold)
+        new = prediction.cut(threshold)
+        partners = dict(_pairs(found, new, iou_threshold))
+        for j, (box, probs, score) in enumerate(
+            zip(prediction.boxes, prediction.probs, prediction.scores.tolist(), strict=True)
+        ):
+            if j in partners:
+                candidates[partners[j]].add(box, probs, score)
+            elif new.areas[j]:
+                candidates.append(_Candidate(box, probs, [score]))
+    elected = [one for one in candidates if len(one.scores) >= share * count]
+    elected.sort(key=lambda one: -sum(one.scores))
+    scores = [sum(one.scores) / count for one in elected]
+    objects = _cut(elected, threshold)
+    return drop_empty(tight_instances(Instances.from_crops(objects.boxes, objects.masks, scores=scores)))
+
+
+_CORNER = [0, 1, 0, 1]  # a box's upper left corner, once for either corner
+
+
+@dataclass
+class _Candidate:
+    """An object with its votes.
+
+    Attributes:
+        box: (4,) int, y1, x1, y2, x2.
+        sums: float32 crop of the box, each pixel's probabilities added up.
+        scores: of the predictions that have it.
+    """
+
+    box: np.ndarray
+    sums: np.ndarray
+    scores: list[float]
+
+    def add(self, box: np.ndarray, probs: np.ndarray, score: float) -> None:
+        """Add one more prediction; the crop grows to hold it."""
+        grown = np.append(np.minimum(self.box[:2], box[:2]), np.maximum(self.box[2:], box[2:]))
+        sums = np.zeros(grown[2:] - grown[:2], np.float32)
+        for part_box, part in ((self.box, self.sums), (box, probs)):
+            y1, x1, y2, x2 = part_box - grown[_CORNER]
+            sums[y1:y2, x1:x2] += part
+        self.box, self.sums = grown, sums
+        self.scores.append(score)
+
+
+def _cut(candidates: Sequence[_Candidate], threshold: float) -> Instances:
+    """Return the objects with the pixels whose mean probability reaches the threshold."""
+    masks = [one.sums >= np.float32(threshold * len(one.scores)) for one in candidates]
+    return Instances.from_crops(np.array([one.box for one in candidates]), masks)
+
+
+def _pairs(found: Instances, new: Instances, iou_threshold: float) -> list[tuple[int, int]]:
+    """Return pairs of an index in `new` and one in `found`; none occurs twice, and the best IoU chooses first."""
+    first, second, shared = shared_pixels(found, new)
+    ious = shared / np.maximum(found.areas[first] + new.areas[second] - shared, 1)
+    free, wanted = np.ones(len(found), bool), np.ones(len(new), bool)
+    pairs = []
+    for k in np.argsort(-ious, kind="stable").tolist():
+        i, j = int(first[k]), int(second[k])
+        if ious[k] < iou_threshold:
+            break
+        if free[i] and wanted[j]:
+            free[i] = wanted[j] = False
+            pairs.append((j, i))
+    return pairs

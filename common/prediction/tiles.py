@@ -1,0 +1,221 @@
+"""Large pictures are detected in overlapping tiles; what several tiles saw of one object becomes one object."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from common.config import Config
+from common.images.colours import stretch_contrast
+from common.masks.boxes import box_intersections
+from common.masks.crops import drop_empty
+from common.masks.instances import Instances, SoftInstances
+from common.prediction.detections import Detections, Paintable
+
+BORDER = 4  # pixels; an object that comes so near to its tile's border may go on behind it
+AGREEMENT = 0.5  # lowest intersection over union, in what two tiles share, of two sights of one object
+
+Box = list[int]  # y1, x1, y2, x2
+Detector = Callable[[Iterable[np.ndarray]], Sequence[Detections]]
+
+
+@dataclass(frozen=True, eq=False)
+class TiledDetections:
+    """What was found in the tiles of a picture; small enough to send to another process.
+
+    Attributes:
+        tiles: (T, 4) int, the tiles' boxes in the picture.
+        found: T detections, in the tiles' own pixels.
+        image_shape: (height, width) of the picture.
+    """
+
+    tiles: np.ndarray
+    found: Sequence[Detections]
+    image_shape: tuple[int, int]
+
+    def paint(self, threshold: float) -> Instances:
+        """Return the objects of the picture with masks of full resolution, cut at a probability."""
+        return join_tiles([detections.paint(threshold) for detections in self.found], self.tiles, self.image_shape)
+
+    def paint_soft(self, threshold: float) -> SoftInstances:
+        """Return the objects of `paint`, with probability 1: what tiles saw is joined as masks."""
+        objects = self.paint(threshold)
+        return SoftInstances(objects.boxes, [mask.astype(np.float32) for mask in objects.masks], objects.scores)
+
+
+def choose_detector(
+    detector: Detector, image_shape: tuple[int, int], config: Config
+) -> Callable[[Iterable[np.ndarray]], Sequence[Paintable]]:
+    """Return a detector for a picture in one piece where it fits, else one that works in tiles.
+
+    All views of a picture go through the same one: an enlarged view of a picture that fits is not cut. Contrast is
+    stretched here where the config says so: tiles are parts of one picture.
+
+    Args:
+        detector: from pictures (H, W, 3) uint8 to their detections.
+        image_shape: (height, width) of the picture.
+        config: says what fits, which is everything where it has a `max_dim`, and how large the tiles are.
+    """
+    prepare = stretch_contrast if config.stretch_contrast else np.asarray
+    if config.max_dim or max(image_shape) <= config.max_whole_side:
+        return lambda images: detector(map(prepare, images))
+    size, overlap = config.tile_size, config.tile_overlap
+    return lambda images: [detect_in_tiles(detector, prepare(image), size, overlap) for image in images]
+
+
+def detect_in_tiles(detector: Detector, image: np.ndarray, tile_size: int, overlap: int) -> TiledDetections:
+    """Detect tile by tile: memory is that of one tile, and all have one shape.
+
+    Args:
+        detector: from pictures to their detections.
+        image: (H, W, 3) uint8.
+        tile_size: side of a tile, pixels.
+        overlap: shared by neighbours at least, pixels.
+    """
+    height, width = image.shape[:2]
+    tiles = tile_boxes((height, width), tile_size, overlap)
+    found = [detector([image[y1:y2, x1:x2]])[0] for y1, x1, y2, x2 in tiles.tolist()]
+    return TiledDetections(tiles, found, (height, width))
+
+
+def tile_boxes(image_shape: tuple[int, int], tile_size: int, overlap: int) -> np.ndarray:
+    """Cover a picture with as few tiles of one shape as the overlap allows, evenly spread.
+
+    Args:
+        image_shape: (height, width).
+        tile_size: side of a tile, pixels; a shorter side of the picture is not cut.
+        overlap: shared by neighbours at least, pixels, below `tile_size`.
+
+    Returns:
+        (T, 4) int, y1, x1, y2, x2, row by row.
+
+    Example:
+        >>> tile_boxes((8, 20), 10, 2).tolist()
+        [[0, 0, 8, 10], [0, 5, 8, 15], [0, 10, 8, 20]]
+    """
+    starts = []
+    for side in image_shape:
+        steps = -(-max(side - tile_size, 0) // (tile_size - overlap))
+        starts.append(np.arange(steps + 1) * max(side - tile_size, 0) // max(steps, 1))
+    corners = np.stack(np.meshgrid(*starts, indexing="ij"), axis=-1).reshape(-1, 2)
+    return np.concatenate([corners, corners + np.minimum(image_shape, tile_size)], axis=1)
+
+
+def join_tiles(found: Sequence[Instances], tiles: np.ndarray, image_shape: tuple[int, int]) -> Instances:
+    """Make one object of what several tiles saw of it.
+
+    Sights of two tiles belong to one object where their masks agree in what both tiles show. Of an object that some
+    tile saw whole, the sight with the best score among the whole ones is kept. An object that no tile saw whole is
+    the union of its parts, with the best score. A part is dropped where another tile showed the object whole but
+    found nothing that agrees: at a tile's border the network sees least.
+
+    Args:
+        found: T times the objects of a tile, in the tile's own pixels.
+        tiles: (T, 4) int, the tiles' boxes.
+        image_shape: (height, width) of the picture.
+
+    Returns:
+        The objects in the picture's pixels, scores falling; none is empty.
+    """
+    sights, owners = _gather(found, tiles)
+    within = _within(sights.boxes, tiles, image_shape)  # (N, T)
+    whole = within[np.arange(len(sights)), owners]
+    kept, unions = [], []
+    for group in _group(sights, owners, tiles):
+        if whole[group].any():
+            wholes = group[whole[group]]
+            kept.append(wholes[sights.scores[wholes].argmax()])
+        elif not within[group].any(axis=1).all():
+            unions.append(_union(sights.select(group)))
+    objects = _concatenate([sights.select(kept), *unions])
+    return objects.select(np.argsort(-objects.scores, kind="stable"))
+
+
+def _gather(found: Sequence[Instances], tiles: np.ndarray) -> tuple[Instances, np.ndarray]:
+    """Return all objects in the picture's pixels, and the tile of each, (N,) int."""
+    found = [drop_empty(instances) for instances in found]
+    owners = np.repeat(np.arange(len(tiles)), [len(instances) for instances in found])
+    sights = _concatenate(found)
+    boxes = sights.boxes + np.tile(tiles[owners, :2], 2)
+    return Instances.from_crops(boxes, sights.masks, sights.class_ids, sights.scores), owners
+
+
+def _within(boxes: np.ndarray, tiles: np.ndarray, image_shape: tuple[int, int]) -> np.ndarray:
+    """Return which boxes lie in which tiles without coming near a border behind which the picture goes on, (N, T)."""
+    lows = np.where(tiles[:, :2] > 0, tiles[:, :2] + BORDER, 0)
+    highs = np.where(tiles[:, 2:] < image_shape, tiles[:, 2:] - BORDER, image_shape)
+    return np.all((boxes[:, None, :2] >= lows) & (boxes[:, None, 2:] <= highs), axis=2)
+
+
+def _group(sights: Instances, owners: np.ndarray, tiles: np.ndarray) -> list[np.ndarray]:
+    """Return the indices of each object's sights."""
+    pairs: list[tuple[int, int]] = []
+    members = [np.flatnonzero(owners == tile) for tile in range(len(tiles))]
+    boxes = tiles.tolist()
+    for i, j in np.argwhere(np.triu(box_intersections(tiles, tiles), 1)).tolist():
+        pairs += _agreeing(sights, members[i], members[j], _shared(boxes[i], boxes[j]))
+    rows, columns = np.array(pairs, int).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=(len(sights), len(sights)))
+    count, groups = connected_components(graph, directed=False)
+    order = np.argsort(groups, kind="stable")
+    return np.split(order, np.searchsorted(groups[order], np.arange(1, count)))
+
+
+def _agreeing(sights: Instances, mine: np.ndarray, theirs: np.ndarray, region: Box) -> list[tuple[int, int]]:
+    """Return the pairs of `mine` and `theirs`, (n,) and (m,) int, that agree in a region that both tiles show."""
+    regions = np.array([region])
+    mine, theirs = (some[box_intersections(sights.boxes[some], regions)[:, 0] > 0] for some in (mine, theirs))
+    near = box_intersections(sights.boxes[mine], sights.boxes[theirs]) > 0
+    near &= sights.class_ids[mine][:, None] == sights.class_ids[theirs]
+    first, second = (_cut_out(sights, some, region) for some in (mine, theirs))
+    agreeing = [(i, j) for i, j in np.argwhere(near).tolist() if _iou(*first[i], *second[j]) >= AGREEMENT]
+    return [(int(mine[i]), int(theirs[j])) for i, j in agreeing]
+
+
+def _cut_out(sights: Instances, indices: np.ndarray, region: Box) -> list[tuple[np.ndarray, Box]]:
+    """Return the parts of masks that lie in a region that all of them touch, each with its box."""
+    parts = []
+    for index, box in zip(indices.tolist(), sights.boxes[indices].tolist(), strict=True):
+        inner = _shared(box, region)
+        parts.append((_window(sights.masks[index], box, inner), inner))
+    return parts
+
+
+def _iou(mask: np.ndarray, box: Box, other: np.ndarray, other_box: Box) -> float:
+    """Return the intersection over union of two masks with their boxes."""
+    both = _shared(box, other_box)
+    common = int(np.count_nonzero(_window(mask, box, both) & _window(other, other_box, both)))
+    return common / max(int(np.count_nonzero(mask)) + int(np.count_nonzero(other)) - common, 1)
+
+
+def _window(mask: np.ndarray, box: Box, inner: Box) -> np.ndarray:
+    """Return the part of a mask with the given box that lies in the box `inner`."""
+    return mask[inner[0] - box[0] : inner[2] - box[0], inner[1] - box[1] : inner[3] - box[1]]
+
+
+def _shared(box: Box, other: Box) -> Box:
+    """Return the intersection of two boxes; it has no area where they share nothing."""
+    y1, x1 = max(box[0], other[0]), max(box[1], other[1])
+    return [y1, x1, max(min(box[2], other[2]), y1), max(min(box[3], other[3]), x1)]
+
+
+def _union(parts: Instances) -> Instances:
+    """Return one object of all the parts' pixels, with the class and score of the best."""
+    top, left = parts.boxes[:, :2].min(axis=0)
+    bottom, right = parts.boxes[:, 2:].max(axis=0)
+    union = np.zeros((bottom - top, right - left), bool)
+    for mask, (y1, x1, y2, x2) in zip(parts.masks, parts.boxes, strict=True):
+        union[y1 - top : y2 - top, x1 - left : x2 - left] |= mask
+    box = np.array([[top, left, bottom, right]])
+    return Instances.from_crops(box, [union], parts.class_ids[:1], parts.scores.max(keepdims=True))
+
+
+def _concatenate(some: Sequence[Instances]) -> Instances:
+    """Return the objects of all, in order."""
+    some = [Instances.empty(), *some]
+    boxes, class_ids, scores = (
+        np.concatenate([getattr(instances, name) for instances in some]) for name in ("boxes", "class_ids", "scores")
+    )
+    return Instances(boxes, [mask for instances in some for mask in instances.masks], class_ids, scores)

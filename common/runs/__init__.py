@@ -1,0 +1,4 @@
+"""Training runs on disk: what a run starts from, its log, files of weights.
+
+Imports `common.config`, `files` and `errors`; nothing of images, masks or Keras.
+"""

@@ -1,0 +1,100 @@
+"""A picture's true and predicted objects, masks or boxes, side by side: what average precision is made of."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from common.masks.boxes import box_areas, box_intersections
+from common.masks.instances import Instances
+from common.masks.runs import find_runs, shared_run_pixels
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """A picture's N true and M predicted objects, as far as scores depend on them.
+
+    Attributes:
+        ious: (N, M) float64, intersection over union; over the prediction's area where the truth is a crowd.
+        true_class_ids: (N,) int.
+        predicted_class_ids: (M,) int.
+        scores: (M,) float.
+        true_areas: (N,) float, pixels.
+        predicted_areas: (M,) float, pixels.
+        crowd: (N,) bool, regions of many objects: any number of predictions may lie there, none counts.
+    """
+
+    ious: np.ndarray
+    true_class_ids: np.ndarray
+    predicted_class_ids: np.ndarray
+    scores: np.ndarray
+    true_areas: np.ndarray
+    predicted_areas: np.ndarray
+    crowd: np.ndarray
+
+    def of_class(self, class_id: int) -> "Comparison":
+        """Return the part of one class."""
+        true, predicted = self.true_class_ids == class_id, self.predicted_class_ids == class_id
+        return Comparison(
+            self.ious[true][:, predicted],
+            self.true_class_ids[true],
+            self.predicted_class_ids[predicted],
+            self.scores[predicted],
+            self.true_areas[true],
+            self.predicted_areas[predicted],
+            self.crowd[true],
+        )
+
+
+def compare_masks(true: Instances, predicted: Instances, crowd: np.ndarray | None = None) -> Comparison:
+    """Compare the masks of a picture's objects.
+
+    Args:
+        true: N objects.
+        predicted: M objects.
+        crowd: (N,) bool, see `Comparison`; none by default.
+    """
+    rows = np.concatenate([true.boxes, predicted.boxes])[:, ::2]
+    height = int(rows.max(initial=0) - rows.min(initial=0))
+    shared = np.zeros((len(true), len(predicted)), np.int64)
+    first, second, pixels = shared_run_pixels(find_runs(true, height), find_runs(predicted, height))
+    shared[first, second] = pixels
+    fields = (true.class_ids, predicted.class_ids, predicted.scores)
+    return _compare(shared, true.areas, predicted.areas, *fields, crowd)
+
+
+def compare_boxes(
+    true_boxes: np.ndarray,
+    true_class_ids: np.ndarray,
+    predicted_boxes: np.ndarray,
+    predicted_class_ids: np.ndarray,
+    scores: np.ndarray,
+    crowd: np.ndarray | None = None,
+) -> Comparison:
+    """Compare the boxes of a picture's objects.
+
+    Args:
+        true_boxes: (N, 4), y1, x1, y2, x2, pixels, also fractions of them.
+        true_class_ids: (N,) int.
+        predicted_boxes: (M, 4), likewise.
+        predicted_class_ids: (M,) int.
+        scores: (M,) float.
+        crowd: (N,) bool, see `Comparison`; none by default.
+    """
+    shared = box_intersections(true_boxes, predicted_boxes)
+    areas = (box_areas(true_boxes), box_areas(predicted_boxes))
+    return _compare(shared, *areas, true_class_ids, predicted_class_ids, scores, crowd)
+
+
+def _compare(
+    shared: np.ndarray,
+    true_areas: np.ndarray,
+    predicted_areas: np.ndarray,
+    true_class_ids: np.ndarray,
+    predicted_class_ids: np.ndarray,
+    scores: np.ndarray,
+    crowd: np.ndarray | None,
+) -> Comparison:
+    crowd = np.zeros(len(true_areas), bool) if crowd is None else np.asarray(crowd, bool)
+    unions = np.where(crowd[:, None], predicted_areas, true_areas[:, None] + predicted_areas - shared)
+    ious = np.divide(shared, unions, out=np.zeros(shared.shape), where=unions > 0)
+    return Comparison(ious, true_class_ids, predicted_class_ids, scores, true_areas, predicted_areas, crowd)

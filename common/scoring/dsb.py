@@ -1,0 +1,249 @@
+"""The competitions' scores, from crops."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from common.errors import InputError
+from common.masks.boxes import clip_boxes
+from common.masks.instances import Instances
+from common.masks.rle import parse_runs
+from common.masks.runs import Runs, fill_runs, find_runs, shared_run_pixels
+from common.output.submission import COLUMNS, read_rows
+
+DSB_THRESHOLDS = np.arange(10) * 0.05 + 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class PictureScore:
+    """How well one picture's objects were found.
+
+    Attributes:
+        score: mean over the thresholds of tp / (tp + fp + fn), in [0, 1].
+        tp: (10,) int64, true objects that a prediction hits at each IoU threshold.
+        fp: (10,) int64, predictions less hits.
+        fn: (10,) int64, true objects less hits.
+        precision: (10,) float64, hits per prediction; without predictions 0, or 1 where nothing was to be found.
+        recall: (10,) float64, hits per true object; without true objects 0, or 1 where nothing was predicted.
+    """
+
+    score: float
+    tp: np.ndarray
+    fp: np.ndarray
+    fn: np.ndarray
+    precision: np.ndarray
+    recall: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class SubmissionScore:
+    """How well a submission did.
+
+    Attributes:
+        mean: of all pictures' scores, in [0, 1].
+        pictures: a row a picture with the columns image_id, height, width, objects, predicted, score.
+        by_size: a row a picture size with the columns height, width, pictures, score.
+        by_threshold: a row an IoU threshold with the columns iou, tp, fp, fn, precision, recall: the counts of
+            `PictureScore` summed over the pictures, and the rates of these sums.
+        missing: ids of pictures that the submission lacks; each scores 0, its objects are not found.
+    """
+
+    mean: float
+    pictures: pd.DataFrame
+    by_size: pd.DataFrame
+    by_threshold: pd.DataFrame
+    missing: tuple[str, ...]
+
+
+def score_picture(true: Instances, predicted: Instances, image_shape: tuple[int, int]) -> PictureScore:
+    """Score one picture as the 2018 Data Science Bowl does, with what the score is made of.
+
+    A true object counts as hit at a threshold when any prediction's IoU with it is above the threshold.
+
+    Args:
+        true: N objects.
+        predicted: M objects.
+        image_shape: (height, width), in whose pixels both are.
+
+    Raises:
+        ValueError: an object lies outside of the picture, as one in the pixels of a scaled view does.
+
+    Source: the 2018 Data Science Bowl's evaluation page.
+    """
+    tp = _count_hits(_find_checked_runs(true, image_shape), _find_checked_runs(predicted, image_shape))
+    fp, fn = len(predicted) - tp, len(true) - tp
+    return PictureScore(float(_scores(tp, len(true), len(predicted))), tp, fp, fn, *_rates(tp, fp, fn))
+
+
+def dsb_score(true: Instances, predicted: Instances, image_shape: tuple[int, int]) -> float:
+    """Return one picture's score as the 2018 Data Science Bowl computes it.
+
+    Args:
+        true: N objects.
+        predicted: M objects.
+        image_shape: (height, width), in whose pixels both are.
+
+    Returns:
+        The mean over the IoU thresholds 0.50, 0.55 ... 0.95 of tp / (tp + fp + fn), in [0, 1]. Nothing to find and
+        nothing predicted scores 1.
+
+    Raises:
+        ValueError: an object lies outside of the picture.
+
+    Source: the 2018 Data Science Bowl's evaluation page.
+
+    Example:
+        >>> pixel = Instances.from_crops(np.array([[0, 0, 1, 1]]), [np.ones((1, 1))])
+        >>> dsb_score(pixel, pixel, (1, 1)), dsb_score(pixel, Instances.empty(), (1, 1))
+        (1.0, 0.0)
+    """
+    return score_picture(true, predicted, image_shape).score
+
+
+def score_submission(
+    submission: Path, solution: Path | Mapping[str, tuple[Instances, tuple[int, int]]], left_out: Collection[str] = ()
+) -> SubmissionScore:
+    """Score a submission against the true masks.
+
+    Args:
+        submission: CSV with the columns ImageId, EncodedPixels.
+        solution: CSV with the columns ImageId, EncodedPixels, Height, Width, Usage, whose pictures with the usage
+            'Ignored' don't count; or each picture's objects and (height, width).
+        left_out: pictures that don't count, either.
+
+    Raises:
+        InputError: a file or a column is missing, a picture is unknown, runs are malformed.
+    """
+    known, ignored = _find_solution_runs(solution) if isinstance(solution, Mapping) else _read_solution_runs(solution)
+    ignored |= set(left_out)
+    known = {image_id: true for image_id, true in known.items() if image_id not in ignored}
+    texts = _texts_by_picture(read_rows(submission, COLUMNS))
+    unknown = [image_id for image_id in texts if image_id not in known and image_id not in ignored]
+    if unknown:
+        raise InputError(f"{submission}: {unknown[0]} is not in the solution; choose the solution of the same stage")
+    pictures, by_threshold = _score_pictures(submission, texts, known)
+    scores = pictures.groupby(["height", "width"])["score"]
+    by_size = pd.DataFrame({"pictures": scores.size(), "score": scores.mean()}).reset_index()
+    missing = tuple(image_id for image_id in known if image_id not in texts)
+    return SubmissionScore(float(pictures["score"].mean()), pictures, by_size, by_threshold, missing)
+
+
+def _score_pictures(
+    submission: Path, texts: dict[str, list[str]], known: dict[str, tuple[Runs, tuple[int, int]]]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return a row a picture and a row a threshold; a picture that the submission lacks scores 0."""
+    hits, rows = [], []
+    for image_id, (true, shape) in known.items():
+        predicted = _parse(submission, image_id, texts.get(image_id, []), shape)
+        hits.append(_count_hits(true, predicted))
+        rows.append((image_id, *shape, true.num_masks, predicted.num_masks))
+    pictures = pd.DataFrame(rows, columns=["image_id", "height", "width", "objects", "predicted"])
+    tp = np.reshape(hits, (-1, len(DSB_THRESHOLDS)))
+    count, num_predicted = pictures[["objects", "predicted"]].to_numpy(np.int64).T[:, :, None]
+    submitted = [image_id in texts for image_id in known]
+    pictures["score"] = np.where(submitted, _scores(tp, count, num_predicted), 0.0)
+    tp, fp, fn = (part.sum(axis=0) for part in (tp, num_predicted - tp, count - tp))
+    precision, recall = _rates(tp, fp, fn)
+    by_threshold = {"iou": DSB_THRESHOLDS, "tp": tp, "fp": fp, "fn": fn, "precision": precision, "recall": recall}
+    return pictures, pd.DataFrame(by_threshold)
+
+
+def _count_hits(true: Runs, predicted: Runs) -> np.ndarray:
+    """Return how many true masks a prediction hits at each threshold, (10,) int64.
+
+    Where masks of one side lie on each other, they are no more than the masks of the other side that take part.
+    """
+    best, best_of_predicted = np.zeros(true.num_masks), np.zeros(predicted.num_masks)
+    first, second, ious = _run_ious(true, predicted)
+    np.maximum.at(best, first, ious)
+    np.maximum.at(best_of_predicted, second, ious)
+    return np.minimum(*((part[:, None] > DSB_THRESHOLDS).sum(axis=0) for part in (best, best_of_predicted)))
+
+
+def _scores(tp: np.ndarray, count: np.ndarray | int, num_predicted: np.ndarray | int) -> np.ndarray:
+    """Return the scores (...) of pictures with true and predicted objects, (..., 1), and hits, (..., 10)."""
+    either = count + num_predicted - tp
+    return np.divide(tp, either, out=np.ones(tp.shape), where=either > 0).mean(axis=-1)
+
+
+def _rates(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return precision and recall; where one has no objects to count, 1 if there are none at all, else 0."""
+    nothing = (tp + fp + fn == 0).astype(float)
+    precision = np.divide(tp, tp + fp, out=nothing.copy(), where=tp + fp > 0)
+    return precision, np.divide(tp, tp + fn, out=nothing, where=tp + fn > 0)
+
+
+def _run_ious(true: Runs, predicted: Runs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return indices of true and predicted masks that share pixels, (K,) int64 each, and their IoU, (K,) float64."""
+    first, second, shared = shared_run_pixels(true, predicted)
+    return first, second, shared / (true.areas[first] + predicted.areas[second] - shared)
+
+
+def _find_checked_runs(instances: Instances, image_shape: tuple[int, int]) -> Runs:
+    """Return the runs of objects.
+
+    Raises:
+        ValueError: one lies outside of the picture.
+    """
+    if not np.array_equal(instances.boxes, clip_boxes(instances.boxes, image_shape)):
+        raise ValueError(f"an object lies outside of the picture of {image_shape[0]}x{image_shape[1]} pixels")
+    return find_runs(instances, image_shape[0])
+
+
+def read_solution(path: Path) -> tuple[dict[str, tuple[Instances, tuple[int, int]]], set[str]]:
+    """Read a solution in Kaggle's columns.
+
+    Args:
+        path: CSV with the columns ImageId, EncodedPixels, Height, Width, Usage.
+
+    Returns:
+        Each scored picture's objects and (height, width); the ids of the pictures with the usage 'Ignored'.
+
+    Raises:
+        InputError: a file or a column is missing, runs are malformed, or no picture counts.
+    """
+    known, ignored = _read_solution_runs(path)
+    return {image_id: (fill_runs(runs, shape[0]), shape) for image_id, (runs, shape) in known.items()}, ignored
+
+
+def _find_solution_runs(
+    solution: Mapping[str, tuple[Instances, tuple[int, int]]],
+) -> tuple[dict[str, tuple[Runs, tuple[int, int]]], set[str]]:
+    """Return each picture's runs and (height, width), and that no picture is ignored."""
+    return {name: (_find_checked_runs(objects, shape), shape) for name, (objects, shape) in solution.items()}, set()
+
+
+def _read_solution_runs(path: Path) -> tuple[dict[str, tuple[Runs, tuple[int, int]]], set[str]]:
+    """Return the runs and (height, width) of each picture that counts, and the ids of the others."""
+    table = read_rows(path, ("ImageId", "EncodedPixels", "Height", "Width", "Usage"))
+    counted = table[table["Usage"] != "Ignored"]
+    texts = _texts_by_picture(counted)
+    sizes = dict.fromkeys(zip(*(counted[column].tolist() for column in ("ImageId", "Height", "Width")), strict=True))
+    try:
+        shapes = {image_id: (int(height), int(width)) for image_id, height, width in sizes}
+    except ValueError as error:
+        raise InputError(f"{path}: heights and widths are whole numbers: {error}") from None
+    if not shapes:
+        raise InputError(f"{path}: no picture counts; choose a solution with pictures that are not ignored")
+    known = {image_id: (_parse(path, image_id, texts[image_id], shape), shape) for image_id, shape in shapes.items()}
+    return known, set(table["ImageId"].tolist()) - set(known)
+
+
+def _texts_by_picture(table: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the runs of each picture's objects; a row without runs is no object."""
+    texts: dict[str, list[str]] = {}
+    for image_id, text in zip(table["ImageId"].tolist(), table["EncodedPixels"].tolist(), strict=True):
+        of_picture = texts.setdefault(image_id, [])
+        if text and not text.isspace():
+            of_picture.append(text)
+    return texts
+
+
+def _parse(path: Path, image_id: str, texts: list[str], image_shape: tuple[int, int]) -> Runs:
+    try:
+        return parse_runs(texts, image_shape[0] * image_shape[1])
+    except ValueError as error:
+        raise InputError(f"{path}: {image_id}: {error}; `check_submission` lists every such row") from None

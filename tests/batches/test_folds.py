@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+
+from common.batches.folds import in_fold, split
+from common.errors import InputError
+
+
+class Numbers(list):
+    """A set of numbers of which some can be chosen."""
+
+    def select(self, indices):
+        return Numbers(np.array(self)[indices].tolist())
+
+
+def test_folds_share_groups_out_and_cover_the_set():
+    groups = np.array(["a"] * 10 + ["b"] * 5)
+    folds = np.array([in_fold(groups, fold) for fold in "01234"])
+    assert folds.sum(axis=0).tolist() == [1] * 15
+    assert (folds[:, :10].sum(axis=1) == 2).all() and (folds[:, 10:].sum(axis=1) == 1).all()
+    assert not in_fold(groups, "all").any()
+
+
+def test_a_whole_size_is_held_back():
+    numbers, sizes = Numbers(range(5)), np.array([[256, 320], [256, 256], [256, 320], [320, 256], [9, 9]])
+    assert split(numbers, sizes, "256x320", None) == ([1, 3, 4], [0, 2])
+    with pytest.raises(InputError, match="--fold 7x7: no picture has this size"):
+        split(numbers, sizes, "7x7", None)
+
+
+def test_a_set_is_split():
+    numbers, groups = Numbers(range(12)), np.zeros(12)
+    training, held_out = split(numbers, groups, "3", None)
+    assert sorted([*training, *held_out]) == numbers and len(held_out) in (2, 3)
+    assert split(numbers, groups, "3", 4) == (training[:4], held_out)
+    assert split(numbers, groups, "all", None) == (numbers, [])
+    with pytest.raises(InputError, match="--fold 0: no pictures are left to train on; the set has 1"):
+        split(Numbers([7]), groups[:1], "0", None)

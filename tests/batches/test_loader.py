@@ -1,0 +1,219 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from common.batches.loader import BatchLoader, mini_masks
+from common.errors import InputError
+from common.masks.boxes import label_boxes
+from tests.tiny import TINY, disc_labels
+
+CONFIG = replace(TINY, augment=True, max_instances=8, balanced=True)
+
+
+class Pictures:
+    """Pictures in memory: of three sizes, the last without objects."""
+
+    def __init__(self):
+        self.label_images = [
+            disc_labels(80, [(10, 10, 9), (40, 40, 12), (60, 20, 6)]),
+            disc_labels(96, [(50, 50, 30)]),
+            np.zeros((70, 90), np.int32),
+        ]
+        self.image_ids = ["three", "one", "none"]
+        self.sizes = np.array([label_image.shape for label_image in self.label_images])
+
+    def load_image(self, index):
+        return np.repeat((50 * (self.label_images[index] > 0)).astype(np.uint8)[..., None], 3, axis=2)
+
+    def load_label_layers(self, index):
+        return [self.label_images[index]]
+
+    def load_class_ids(self, index):
+        return np.ones(self.label_images[index].max(), np.int32)
+
+
+def same(batch, other):
+    return batch.keys() == other.keys() and all((batch[name] == other[name]).all() for name in batch)
+
+
+def crowd(count):
+    """One picture with many objects of one pixel each, object k of class k + 1."""
+    pictures = Pictures()
+    label_image = np.zeros((64, 64), np.int32)
+    label_image[::4, ::4].flat[:count] = np.arange(1, count + 1)
+    pictures.label_images, pictures.image_ids, pictures.sizes = [label_image], ["crowd"], np.array([[64, 64]])
+    pictures.load_class_ids = lambda index: np.arange(1, count + 1, dtype=np.int32)
+    return pictures
+
+
+def test_the_arrays_of_a_batch():
+    batch = BatchLoader(Pictures(), CONFIG, training=True).batch_at(0)
+    shapes = {name: (array.shape, str(array.dtype)) for name, array in batch.items()}
+    assert shapes == {
+        "images": ((2, 64, 64, 3), "uint8"),
+        "boxes": ((2, 8, 4), "float32"),
+        "class_ids": ((2, 8), "int32"),
+        "mini_masks": ((2, 8, 28, 28), "uint8"),
+    }
+
+
+def test_a_step_always_gives_the_same_batch():
+    loader, other = (BatchLoader(Pictures(), CONFIG, training=True) for _ in range(2))
+    batches = [loader.batch_at(step) for step in range(6)]
+    assert all(same(other.batch_at(step), batches[step]) for step in (5, 0, 3))
+    assert not same(batches[0], batches[3])
+    assert not same(BatchLoader(Pictures(), replace(CONFIG, seed=9), training=True).batch_at(0), batches[0])
+
+
+def test_a_batch_holds_the_pictures_that_it_names():
+    loader = BatchLoader(Pictures(), CONFIG, training=False)
+    for step in range(6):
+        batch = loader.batch_at(step)
+        for image_id, class_ids in zip(loader.image_ids_at(step), batch["class_ids"], strict=True):
+            if image_id != "three":  # of whose objects a crop may miss some
+                assert (class_ids > 0).sum() == (image_id == "one")
+
+
+def test_rows_without_an_object_are_zero_and_come_last():
+    loader = BatchLoader(Pictures(), CONFIG, training=True)
+    for step in range(6):
+        batch = loader.batch_at(step)
+        used = batch["class_ids"] > 0
+        assert (np.sort(used, axis=1)[:, ::-1] == used).all()
+        assert (used == batch["boxes"].any(axis=2)).all()
+        assert (used == batch["mini_masks"].any(axis=(2, 3))).all()
+
+
+class Coloured(Pictures):
+    """Each object has a grey of its own, so that a crop's pixels say where its box and its mask must be."""
+
+    def load_image(self, index):
+        return np.repeat((80 * self.label_images[index]).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def test_boxes_and_masks_fit_their_objects():
+    """At the pictures' own size, flipped and turned, not blurred: boxes fit to the pixel."""
+    plain = {"aspect_ratio": 1, "min_enlarge": 1, "zoom": 1, "rotation_range": 0, "channel_shift_range": 0}
+    pictures = Coloured()
+    pictures.label_images = [disc_labels(64, [(10, 10, 9), (40, 40, 12), (60, 20, 6)]), disc_labels(64, [(9, 30, 15)])]
+    pictures.image_ids, pictures.sizes = ["three", "one"], np.full((2, 2), 64)
+    loader = BatchLoader(pictures, replace(CONFIG, batch_size=1, **plain), training=True)
+    for step in range(8):
+        batch = loader.batch_at(step)
+        grey = batch["images"][0, ..., 0]
+        objects = [grey == value for value in np.unique(grey[grey > 0])]
+        used = batch["class_ids"][0] > 0
+        rows = [np.flatnonzero(shown.any(axis=1))[[0, -1]] for shown in objects]
+        columns = [np.flatnonzero(shown.any(axis=0))[[0, -1]] for shown in objects]
+        tight = [[top, left, bottom + 1, right + 1] for (top, bottom), (left, right) in zip(rows, columns, strict=True)]
+        assert batch["boxes"][0, used].tolist() == tight
+        for shown, box, mask in zip(objects, np.array(tight), batch["mini_masks"][0, used], strict=True):
+            assert iou(shown, pasted(mask, box)) > 0.95
+
+
+def pasted(mini_mask, box):
+    """Resize a mini mask to its box in a crop of 64x64, nearest neighbour."""
+    mask = np.zeros((64, 64), bool)
+    y1, x1, y2, x2 = box
+    rows, columns = (((np.arange(side) + 0.5) * 28 / side).astype(int) for side in (y2 - y1, x2 - x1))
+    mask[y1:y2, x1:x2] = mini_mask[rows][:, columns]
+    return mask
+
+
+def iou(mask, other):
+    return (mask & other).sum() / (mask | other).sum()
+
+
+def test_boxes_and_masks_fit_rescaled_and_rotated_objects():
+    """The picture is resized bilinearly, so that an object's rim is uncertain by a pixel or so."""
+    batch = BatchLoader(Pictures(), replace(CONFIG, channel_shift_range=0), training=True).batch_at(1)
+    assert batch["class_ids"].any()
+    for image, *objects in zip(batch["images"], batch["boxes"].astype(int), batch["mini_masks"], strict=True):
+        masks = np.array([pasted(mask, box) for box, mask in zip(*objects, strict=True) if box.any()])
+        shown = image[..., 0] > 25
+        if len(masks):
+            assert iou(masks.any(axis=0), shown) > 0.9
+        else:
+            assert not shown.any()
+
+
+def test_too_many_objects_are_a_random_choice():
+    config = replace(CONFIG, max_instances=5, class_names=tuple(f"class {i}" for i in range(40)), augment=False)
+    loader = BatchLoader(crowd(40), config, training=False)
+    batches = [loader.batch_at(step) for step in range(4)]
+    for batch in batches:
+        assert (np.diff(batch["class_ids"]) > 0).all()  # all rows in use, nothing twice
+    assert len({tuple(ids) for batch in batches for ids in batch["class_ids"].tolist()}) > 1
+
+
+def test_the_class_follows_its_object():
+    config = replace(CONFIG, max_instances=40, class_names=tuple(f"class {i}" for i in range(40)), augment=False)
+    pictures = crowd(40)
+    pictures.load_class_ids = lambda index: np.arange(40, 0, -1, dtype=np.int32)
+    batch = BatchLoader(pictures, config, training=False).batch_at(0)
+    used = batch["class_ids"][0] > 0
+    assert used.any()
+    assert (np.diff(batch["class_ids"][0][used]) < 0).all()
+
+
+def test_an_impossible_class_is_refused():
+    pictures = Pictures()
+    pictures.load_class_ids = lambda index: np.full(pictures.label_images[index].max(), 2, np.int32)
+    with pytest.raises(InputError, match=r"class ids \[2\] are not in 1..1"):
+        for step in range(3):
+            BatchLoader(pictures, CONFIG, training=False).batch_at(step)
+
+
+def test_of_several_crops_that_with_most_objects_is_taken():
+    """A large picture with one small object: most crops miss it."""
+    pictures = Pictures()
+    pictures.label_images, pictures.image_ids = [disc_labels(256, [(70, 70, 12)])], ["sparse"]
+    pictures.sizes = np.array([[256, 256]])
+    config = replace(CONFIG, min_dim=256, batch_size=16)
+    found = [
+        (BatchLoader(pictures, replace(config, crop_draws=n), training=True).batch_at(0)["class_ids"] > 0).sum()
+        for n in (1, 4, 20)
+    ]
+    assert found[0] < found[1] < found[2]
+
+
+def test_several_classes_balance_by_class_one_by_size():
+    pictures = Pictures()
+    pictures.sizes = np.full((3, 2), 64)
+    pictures.load_class_ids = lambda index: np.full(3 - index, [1, 2, 1][index], np.int32)
+    config = replace(CONFIG, class_names=("common", "rare"))
+    assert BatchLoader(pictures, config, training=True).sampler.indices.tolist() == [0, 1, 1, 2]
+    assert BatchLoader(pictures, config, training=False).sampler.indices.tolist() == [0, 1, 2]
+    assert BatchLoader(pictures, CONFIG, training=True).sampler.indices.tolist() == [0, 1, 2]
+
+
+def test_batches_of_an_epoch():
+    assert BatchLoader(Pictures(), CONFIG, training=True).steps_per_epoch == 1
+    assert BatchLoader(Pictures(), replace(CONFIG, batch_size=1), training=True).steps_per_epoch == 3
+    assert BatchLoader(Pictures(), replace(CONFIG, batch_size=9), training=True).steps_per_epoch == 1
+    assert BatchLoader(Pictures(), replace(CONFIG, steps_per_epoch=7), training=True).steps_per_epoch == 7
+
+
+def test_mini_masks():
+    label_image = np.zeros((8, 8), np.int32)
+    label_image[0:4, 4:8] = 3
+    label_image[2:4, 4:6] = 7  # takes a quarter of the other's box
+    labels, boxes = label_boxes(label_image)
+    masks = mini_masks(label_image, labels, boxes, 4)
+    assert masks.tolist() == [[[1, 1, 1, 1], [1, 1, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1]], np.ones((4, 4)).tolist()]
+    assert masks.dtype == np.uint8
+    assert mini_masks(label_image, labels[:0], boxes[:0], 4).shape == (0, 4, 4)
+
+
+def test_mini_masks_are_resized_bilinearly_and_rounded():
+    rng = np.random.default_rng(3)
+    label_image = ndimage.zoom(rng.integers(0, 4, (6, 6)), 5, order=0).astype(np.int32)
+    labels, boxes = label_boxes(label_image)
+    for mask, label, (y1, x1, y2, x2) in zip(mini_masks(label_image, labels, boxes, 14), labels, boxes, strict=True):
+        crop = (label_image[y1:y2, x1:x2] == label).astype(float)
+        at = [(np.arange(14) + 0.5) / 14 * side - 0.5 for side in crop.shape]
+        values = ndimage.map_coordinates(crop, np.meshgrid(*at, indexing="ij"), order=1, mode="nearest")
+        clear = np.abs(values - 0.5) > 0.01
+        assert (mask[clear] == (values > 0.5)[clear]).all()

@@ -1,0 +1,234 @@
+"""The balloons: polygons of the VGG Image Annotator, videos, and the script as a user runs it."""
+
+import csv
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from skimage.draw import polygon as skimage_polygon
+
+from coco.config import BALLOON_PUBLISHED
+from coco.via import open_via_set, parse_via
+from coco.video import change_video
+from common.errors import InputError
+from common.files import open_tree
+from common.images.decoding import decode_picture, save_picture
+from tests.scripts import NARROW_FLAGS, finish, run_here, start
+
+SCRIPT = Path(__file__).resolve().parents[2] / "coco" / "balloon.py"
+TINY = ["--min-dim", "64", "--max-dim", "64", "--tile-size", "64", "--tile-overlap", "32", "--crop-size", "64"]
+TINY += ["--batch-size", "1", "--steps-per-epoch", "1", "--validation-steps", "1", "--train-rois", "8"]
+TINY += NARROW_FLAGS
+TINY += ["--mask-convs", "1", "--confidence", "0", "--mask-threshold", "0.4"]
+POINTS = [(5, 3), (40, 3), (30, 50), (8, 30)]  # x, y
+REGIONS = [
+    POINTS,
+    [(55, 35), (64, 35), (64, 48), (55, 48)],
+]  # the second touches width and height, as published ones do
+
+
+def region(points):
+    x, y = (list(side) for side in zip(*points, strict=True))
+    return {"shape_attributes": {"name": "polygon", "all_points_x": x, "all_points_y": y}, "region_attributes": {}}
+
+
+def entry(name, regions, as_list=False):
+    drawn = [region(points) for points in regions]
+    return {"filename": name, "size": 99, "regions": drawn if as_list else {str(i): one for i, one in enumerate(drawn)}}
+
+
+def write_part(folder, part, content=None):
+    """Write two pictures with regions, and one that was not annotated."""
+    entries = [entry("a.png", REGIONS), entry("b b.jpg", [POINTS], as_list=True), entry("c.png", [])]
+    content = {f"{one['filename']}99": one for one in entries} if content is None else content
+    for name in ("a.png", "b b.jpg"):
+        image = np.full((48, 64, 3), (90, 120, 160), np.uint8)
+        cv2.fillPoly(image, [np.array(POINTS)], (220, 30, 30))
+        save_picture(folder / part / name, image)
+    (folder / part / "via_region_data.json").write_text(json.dumps(content))
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("balloon")
+    write_part(folder, "train")
+    write_part(folder, "val")
+    return folder
+
+
+def test_polygons_are_filled_as_the_librarys(drawn):
+    pictures = open_via_set(open_tree(drawn), "train")
+    assert (pictures.image_ids, pictures.sizes.tolist()) == (["a", "b b"], [[48, 64], [48, 64]])
+    objects = pictures.load_instances(0)
+    assert objects.class_ids.tolist() == [1, 1] and objects.boxes[1].tolist() == [35, 55, 48, 64]
+    for mask, points in zip(objects.to_masks((48, 64)), REGIONS, strict=True):
+        expected = np.zeros((48, 64), bool)
+        x, y = zip(*points, strict=True)
+        expected[skimage_polygon(y, x, (48, 64))] = True
+        assert np.count_nonzero(mask ^ expected) <= 0.06 * expected.sum()  # it also fills what the outline touches
+        assert not (mask & ~expected).any()
+    assert [len(pictures.load_label_layers(index)) for index in range(2)] == [1, 1]
+
+
+def test_every_version_of_the_annotator_is_read():
+    entries = {"a": entry("a.png", REGIONS), "b": entry("b.png", [])}
+    lists = {"a": entry("a.png", REGIONS, as_list=True), "b": entry("b.png", [], as_list=True)}
+    project = {"_via_settings": {}, "_via_img_metadata": lists, "_via_attributes": {}}
+    expected = {"a.png": [region(points) for points in REGIONS], "b.png": []}
+    for content in (entries, lists, project):
+        assert parse_via(json.dumps(content).encode(), "a.json") == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([], "not a file of the VGG Image Annotator"),
+        ({"a": {"filename": "a.png"}}, "a has no filename or no regions"),
+        ({"a": {"regions": []}}, "a has no filename or no regions"),
+        ({"a": entry("a.png", REGIONS), "b": entry("a.png", REGIONS)}, "a.png is listed twice"),
+        ({"a": entry("a.png", [])}, "no picture has a region"),
+        ({"a": entry("z.png", REGIONS)}, "z.png: no such file"),
+        ({"a": entry("a.png", [POINTS, POINTS[:2]])}, "a.png, region 2: not a polygon of three points"),
+        (
+            {"a": {"filename": "a.png", "regions": [{"shape_attributes": {"name": "circle", "r": 3}}]}},
+            "a.png, region 1",
+        ),
+        ({"a": {"filename": "a.png", "regions": [7]}}, "a.png, region 1"),
+    ],
+)
+def test_bad_annotations_are_one_line(tmp_path, content, message):
+    write_part(tmp_path, "train", content)
+    with pytest.raises(InputError, match=message) as caught:
+        open_via_set(open_tree(tmp_path), "train")
+    assert "\n" not in str(caught.value) and str(tmp_path) in str(caught.value)
+
+
+def test_an_unusable_picture_is_left_out_where_asked(tmp_path):
+    write_part(tmp_path, "train", {"a": entry("a.png", REGIONS), "b": entry("b b.jpg", [POINTS[:2]])})
+    assert open_via_set(open_tree(tmp_path), "train", skip_bad=True).image_ids == ["a"]
+    with pytest.raises(InputError, match=r"holds val/via_region_data\.json 0 times"):
+        open_via_set(open_tree(tmp_path), "val")
+
+
+def write_video(path, frames):
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 12.5, (64, 48))
+    for frame in frames:
+        writer.write(frame[..., ::-1])
+    writer.release()
+
+
+def read_video(path):
+    capture, frames = cv2.VideoCapture(str(path)), []
+    while (read := capture.read())[0]:
+        frames.append(read[1][..., ::-1])
+    rate = capture.get(cv2.CAP_PROP_FPS)
+    capture.release()
+    return frames, rate
+
+
+@pytest.mark.parametrize("suffix", [".avi", ".mp4"])
+def test_videos_are_changed_frame_by_frame(tmp_path, suffix):
+    colours = [(200, 40, 40), (40, 200, 40), (40, 40, 200)]
+    write_video(tmp_path / "in.avi", [np.full((48, 64, 3), colour, np.uint8) for colour in colours])
+    seen = []
+
+    def change(frame):
+        seen.append(frame.mean(axis=(0, 1)))
+        return np.roll(frame, 1, axis=2)
+
+    assert change_video(tmp_path / "in.avi", tmp_path / f"out{suffix}", change) == 3
+    np.testing.assert_allclose(seen, colours, atol=6)
+    frames, rate = read_video(tmp_path / f"out{suffix}")
+    assert rate == 12.5 and [frame.shape for frame in frames] == [(48, 64, 3)] * 3
+    np.testing.assert_allclose([frame.mean(axis=(0, 1)) for frame in frames], np.roll(colours, 1, axis=1), atol=14)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.avi", f"out{suffix}"]
+
+
+def test_what_is_no_video_is_one_line(tmp_path):
+    (tmp_path / "text.avi").write_text("no video" * 99)
+    write_video(tmp_path / "in.avi", [np.zeros((48, 64, 3), np.uint8)])
+    for source, output, message in [
+        ("text.avi", "out.avi", "text.avi: no such video, or none"),
+        ("none.avi", "out.avi", "none.avi: no such video, or none"),
+        ("in.avi", "out.txt", "out.txt: unknown kind of video"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            change_video(tmp_path / source, tmp_path / output, lambda frame: frame)
+
+    def fail(frame):
+        raise InputError("stop")
+
+    with pytest.raises(InputError, match="stop"):
+        change_video(tmp_path / "in.avi", tmp_path / "out.avi", fail)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.avi", "text.avi"]
+
+
+def test_the_librarys_figures():
+    config = BALLOON_PUBLISHED
+    assert (config.class_names, config.confidence, config.steps_per_epoch) == (("balloon",), 0.9, 100)
+    assert [str(stage) for stage in config.schedule] == ["30:0.001:heads"] and config.batch_size == 2
+    assert (config.min_dim, config.max_dim, config.augment, config.geometry) == (800, 1024, False, "library")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train"], "data/balloon: no such folder or zip archive"),
+        (["splash"], "one of the arguments --image --video is required"),
+        (["splash", "--image", "a.png", "--video", "a.avi"], "not allowed with"),
+        (["splash", "--image", "a.png"], "logs: no trained step there; train with coco/balloon.py train"),
+        (["splash", "--image", "a.png", "--weights", "w.h5"], "--image a.png: no such file"),
+        (["splash", "--video", "a.avi", "--weights", "w.h5", "--output", "a.gif"], "a.gif: unknown kind of video"),
+        (["evaluate", "--weights", "w.h5", "--dataset", "none.zip"], "none.zip: no such folder or zip archive"),
+    ],
+)
+def test_bad_input_is_one_line(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "w.h5").write_text("")
+    code, _, errors = run_here(monkeypatch, capsys, SCRIPT, *arguments)
+    assert code == 2 and message in errors and len(errors.splitlines()) == 1
+
+
+def test_the_real_set(data_folder):
+    tree = open_tree(data_folder / "balloon" / "balloon.zip")
+    for part, num_pictures, num_balloons in (("train", 24, 101), ("val", 6, 23)):
+        pictures = open_via_set(tree, part)
+        objects = [pictures.load_instances(index) for index in range(len(pictures))]
+        assert (len(pictures), sum(map(len, objects))) == (num_pictures, num_balloons)
+        assert min(some.areas.min() for some in objects) > 50
+
+
+@pytest.fixture(scope="module")
+def trained(drawn):
+    """Where a user stands who has trained for a step."""
+    flags = ["--dataset", ".", *TINY, "--epochs", 1, "--score-every", 1]
+    code, output, errors = finish(start(drawn, SCRIPT, "train", *flags))
+    assert (code, errors) == (0, [])
+    assert "careful: a few dozen pictures teach little from nothing" in output
+    return drawn
+
+
+@pytest.mark.slow
+def test_balloons_are_trained_scored_and_drawn(trained):
+    with (trained / "logs" / "balloon" / "log.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert 0 <= float(row["score"]) <= 1 and float(row["val_loss"]) > 0
+    flags = ["evaluate", "--dataset", ".", "--picture", "pictures", "--workers", 0]
+    code, output, errors = finish(start(trained, SCRIPT, *flags))
+    assert (code, errors) == (0, [])
+    assert output.splitlines()[-1].startswith("AP at IoU 0.5: ") and output.endswith(" over 2 pictures\n")
+    assert {path.name for path in (trained / "pictures").iterdir()} == {"a.png", "b b.png", "overview.png"}
+
+
+@pytest.mark.slow
+def test_a_video_is_grey_but_for_the_balloons(trained):
+    image = decode_picture((trained / "train" / "a.png").read_bytes(), "a.png")
+    write_video(trained / "party.avi", [image, image, image[:, ::-1]])
+    code, output, errors = finish(start(trained, SCRIPT, "splash", "--video", "party.avi", "--max-detections", 1))
+    assert (code, errors, output.splitlines()[-1]) == (0, [], "wrote party_splash.avi: 3 frames")
+    frames, _ = read_video(trained / "party_splash.avi")
+    assert [frame.shape for frame in frames] == [(48, 64, 3)] * 3
+    grey = [np.ptp(frame.astype(int), axis=2) < 12 for frame in frames]
+    assert all(0 < part.mean() < 1 for part in grey)  # the surest object alone, though nothing was learnt

@@ -1,0 +1,199 @@
+"""COCO's annotation files and layouts: what is read, what is learnt, and what is refused."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from coco.config import COCO_PUBLISHED, COCO_SMALL
+from coco.instances_set import open_instances_set, read_subset, training_subsets, validation_subsets
+from common.batches.loader import BatchLoader
+from common.errors import InputError
+from common.files import open_tree
+from common.images.decoding import save_picture
+from tests.coco_files import OBJECTS, SHAPE, annotation_file, filled, write_subset
+
+NAMES = ("boat", "goat", "kite")  # ids 3, 17, 90
+
+
+def open_set(folder, name="train", year="2017", class_names=NAMES, **options):
+    tree = open_tree(folder)
+    return open_instances_set(tree, [read_subset(tree, name, year)], class_names, **options)
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("coco")
+    write_subset(folder, "train")
+    return folder
+
+
+def test_every_form_of_object_is_read(drawn):
+    pictures = open_set(drawn)
+    assert (pictures.image_ids, len(pictures)) == (["7", "11", "12"], 3)
+    assert pictures.sizes.tolist() == [list(SHAPE)] * 3
+    ids = {90: 3, 3: 1, 17: 2}
+    for index, objects in enumerate(OBJECTS.values()):
+        true, crowd = pictures.load_truth(index)
+        assert true.class_ids.tolist() == [ids[category_id] for category_id, *_ in objects]
+        assert crowd.tolist() == [bool(crowd) for *_, crowd in objects]
+        for mask, (_, boxes, _, _) in zip(true.to_masks(SHAPE), objects, strict=True):
+            np.testing.assert_array_equal(mask, filled(*boxes))
+        assert pictures.load_image(index).shape == (*SHAPE, 3)
+
+
+def test_overlapping_objects_stay_whole_and_crowds_are_not_learnt(drawn):
+    pictures = open_set(drawn)
+    layers = pictures.load_label_layers(0)
+    assert len(layers) == 2 and pictures.load_class_ids(0).tolist() == [3, 1, 1]
+    for label, (_, boxes, _, _) in enumerate(OBJECTS[7][:3], start=1):
+        np.testing.assert_array_equal(np.any([layer == label for layer in layers], axis=0), filled(*boxes))
+    assert max(layer.max() for layer in layers) == 3
+    assert (len(pictures.load_label_layers(1)), pictures.load_label_layers(2)) == (1, [])
+    assert pictures.load_class_ids(2).shape == (0,)
+
+
+def test_a_batch_holds_the_objects(drawn):
+    figures = {"min_dim": 64, "max_dim": 128, "crop_size": 128, "batch_size": 3, "augment": False, "zoom": 1.0}
+    config = replace(COCO_SMALL, class_names=NAMES, **figures, aspect_ratio=1.0, tile_size=64, tile_overlap=32)
+    batch = BatchLoader(open_set(drawn), config, training=False).batch_at(0)
+    rows = zip(batch["class_ids"], batch["boxes"], strict=True)
+    found = {tuple(ids[ids > 0].tolist()): boxes[ids > 0] for ids, boxes in rows}
+    assert found.keys() == {(3, 1, 1), (3, 2), ()}
+    boxes = np.array([[0, 0, 12, 20], [8, 10, 30, 30], [25, 25, 40, 60]]) * 64 / 40
+    np.testing.assert_allclose(found[3, 1, 1], boxes, atol=1)
+
+
+def test_some_classes_alone(drawn):
+    pictures = open_set(drawn, class_names=("kite",))
+    assert [pictures.load_class_ids(index).tolist() for index in range(3)] == [[1], [1], []]
+    assert pictures.select([1]).image_ids == ["11"] and pictures.select(np.zeros(3, bool)).image_ids == []
+    with pytest.raises(InputError, match="none of its categories, boat, goat, kite"):
+        open_set(drawn, class_names=("person",))
+
+
+def test_the_librarys_subsets_of_2014(tmp_path):
+    write_subset(tmp_path, "train", "2014", objects={1: OBJECTS[11]})
+    tree = open_tree(tmp_path)
+    assert [subset.folder for subset in training_subsets(tree, "2014")] == ["train2014"]
+    assert validation_subsets(tree, "2014") == []
+    write_subset(tmp_path, "valminusminival", "2014", pictures="val2014", objects={7: OBJECTS[7]})
+    write_subset(tmp_path, "minival", "2014", pictures="val2014", objects={12: []})
+    write_subset(tmp_path, "val", "2014", objects={7: OBJECTS[7], 12: []})
+    tree = open_tree(shutil.make_archive(str(tmp_path / "set"), "zip", tmp_path))
+    pictures = open_instances_set(tree, training_subsets(tree, "2014"), NAMES)
+    assert [photo.name for photo in pictures.photos] == ["train2014/1.png", "val2014/7.png"]
+    (watched,) = validation_subsets(tree, "2014")
+    assert open_instances_set(tree, [watched], NAMES).image_ids == ["12"]
+    with pytest.raises(InputError, match=r"instances_train2017\.json 0 times; give COCO's folder, and its --year"):
+        training_subsets(tree, "2017")
+    both = [read_subset(tree, name, "2014") for name in ("val", "minival")]
+    with pytest.raises(InputError, match="two pictures have the id 12"):
+        open_instances_set(tree, both, NAMES)
+
+
+def test_pictures_may_stand_in_a_folder_called_images(tmp_path):
+    write_subset(tmp_path / "coco", "val", pictures="images/val2017")
+    assert open_set(tmp_path, "val").photos[0].name == "coco/images/val2017/7.png"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda c: c["annotations"][1].update(segmentation=[[1, 2, 3, 4]]),
+            "annotation 101 of image 7: segmentation: a p",
+        ),
+        (lambda c: c["annotations"][1].pop("segmentation"), "annotation 101 of image 7: segmentation: missing"),
+        (lambda c: c["annotations"][1].update(category_id=4), "annotation 101 of image 7: category_id 4 is none"),
+        (
+            lambda c: c["annotations"][3]["segmentation"].update(size=[60, 40]),
+            "annotation 103 of image 7: run lengths of a ",
+        ),
+        (lambda c: c["annotations"][1].update(image_id=8), "annotation 101 of image 8, which is not listed"),
+        (lambda c: c["annotations"][1].update(id=100), "annotation 100 is there twice"),
+        (lambda c: c["annotations"][1].update(id=[1]), "annotation \\[1\\] of image 7: ids are numbers or texts"),
+        (lambda c: c["annotations"][1].pop("image_id"), "an annotation without image_id"),
+        (lambda c: c["images"][0].update(id=11), "image 11 is listed twice"),
+        (lambda c: c["images"][2].update(id="x"), "some ids of images are numbers and some are texts; make them alike"),
+        (lambda c: c["images"][0].update(height=0), "image 7 of \\(0, 60\\) pixels"),
+        (lambda c: c["images"][0].pop("width"), "without id, file_name, height or width \\('width'\\)"),
+        (lambda c: c["images"][0].update(file_name="8.png"), "has no train2017/8.png; unpack"),
+        (lambda c: c["categories"][0].update(id=3), "two of one id or name"),
+        (lambda c: c["categories"][0].pop("name"), "a category without id or name"),
+        (lambda c: c.pop("categories"), "lacks images, annotations or categories"),
+    ],
+)
+def test_bad_annotations_are_one_line(tmp_path, change, message):
+    content = annotation_file()
+    change(content)
+    write_subset(tmp_path, "train", content=content)
+    with pytest.raises(InputError, match=message) as caught:
+        open_set(tmp_path)
+    assert "\n" not in str(caught.value) and str(tmp_path) in str(caught.value)
+
+
+def test_an_unusable_picture_is_left_out_where_asked(tmp_path, capsys):
+    content = annotation_file()
+    content["annotations"][1]["segmentation"] = []
+    write_subset(tmp_path, "train", content=content)
+    (tmp_path / "train2017" / "12.png").unlink()
+    with pytest.raises(InputError, match=r"annotation 101 .* \(1 more are unusable\)"):
+        open_set(tmp_path)
+    assert open_set(tmp_path, skip_bad=True).image_ids == ["11"]
+    assert capsys.readouterr().out.count("left out: ") == 2
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"images": []}', "\udcff"])
+def test_what_is_no_annotation_file_is_one_line(tmp_path, text):
+    write_subset(tmp_path, "train")
+    path = tmp_path / "annotations" / "instances_train2017.json"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(InputError, match=r"instances_train2017\.json: (not JSON|lacks images)"):
+        open_set(tmp_path)
+
+
+def test_damaged_pictures_are_left_out_where_asked(tmp_path, capsys):
+    write_subset(tmp_path, "train")
+    pictures = open_set(tmp_path)
+    torn, small = (tmp_path / name for name in pictures.image_names[:2])
+    torn.write_bytes(torn.read_bytes()[:50])
+    save_picture(small, np.zeros((4, 5, 3), np.uint8))
+    assert len(open_set(tmp_path)) == len(pictures)  # a large set is not looked through in vain
+    assert open_set(tmp_path, skip_bad=True).image_ids == pictures.image_ids[2:]
+    assert capsys.readouterr().out.count("left out: ") == 2
+
+
+def test_a_picture_of_another_size_is_named(tmp_path):
+    content = annotation_file({12: []})
+    content["images"][0]["width"] = 61
+    write_subset(tmp_path, "train", content=content)
+    with pytest.raises(InputError, match=r"train2017/12\.png: 40 x 60 pixels, but its annotations are for 40 x 61"):
+        open_set(tmp_path).load_image(0)
+
+
+def test_the_librarys_figures():
+    config = COCO_PUBLISHED
+    assert (config.num_classes, config.class_names[0], config.class_names[-1]) == (81, "person", "toothbrush")
+    assert [str(stage) for stage in config.schedule] == ["40:0.001:heads", "120:0.001:4+", "160:0.0001:all"]
+    assert (config.min_dim, config.max_dim, config.crop_size, config.confidence) == (800, 1024, 1024, 0)
+    assert (config.batch_size, config.steps_per_epoch, config.validation_steps) == (2, 1000, 50)
+    assert (config.backbone, config.anchor_scales, config.geometry) == ("resnet101", (32, 64, 128, 256, 512), "library")
+
+
+def test_the_real_subset(data_folder):
+    tree = open_tree(data_folder / "coco" / "coco.zip")
+    (watched,) = validation_subsets(tree, "2017")
+    pictures = open_instances_set(tree, [watched], COCO_PUBLISHED.class_names)
+    assert watched.file.class_names == COCO_PUBLISHED.class_names
+    counts = [len(pictures.load_class_ids(index)) for index in range(len(pictures))]
+    assert (len(pictures), sum(counts)) == (40, 292)
+    content = json.loads(tree.read(watched.file_name))
+    areas = {annotation["id"]: annotation["area"] for annotation in content["annotations"]}
+    for index, listed in enumerate(watched.file.pictures):
+        objects = pictures.load_instances(index)
+        noted = [areas[annotation.annotation_id] for annotation in listed.annotations]
+        np.testing.assert_allclose(objects.areas, noted, rtol=0.1, atol=60)
+        assert (pictures.load_image(index).shape[:2] == pictures.sizes[index]).all()

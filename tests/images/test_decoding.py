@@ -1,0 +1,223 @@
+"""Pictures of every kind come out as RGB with 8 bits, masks as bool."""
+
+import io
+import tracemalloc
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from common.errors import InputError
+from common.images.decoding import decode_mask, decode_picture, labels_in_16_bits, save_picture, scale_to_8_bits
+
+RGBA = np.random.default_rng(0).integers(0, 256, (21, 30, 4), dtype=np.uint8)
+RGB, GREY = RGBA[..., :3], RGBA[..., 0]
+PALETTE = Image.fromarray(RGB).quantize(16)
+BITS = Image.fromarray(GREY > 127)
+REPEATED = np.repeat(GREY[..., None], 3, axis=2)
+
+
+def encoded(picture: Image.Image | np.ndarray, kind: str, **options) -> bytes:
+    file = io.BytesIO()
+    picture = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+@pytest.mark.parametrize(
+    ("picture", "expected"),
+    [
+        (RGBA, RGB),
+        (RGB, RGB),
+        (GREY, REPEATED),
+        (Image.merge("LA", [Image.fromarray(GREY), Image.fromarray(RGBA[..., 3])]), REPEATED),
+        (PALETTE, np.asarray(PALETTE.convert("RGB"))),
+        (BITS, np.asarray(BITS.convert("RGB"))),
+        (GREY.astype(np.uint16) * 257, REPEATED),
+    ],
+    ids=["rgba", "rgb", "grey", "grey-alpha", "palette", "1-bit", "16-bit"],
+)
+def test_kinds_of_pictures(kind, picture, expected):
+    decoded = decode_picture(encoded(picture, kind), "x")
+    np.testing.assert_array_equal(decoded, expected)
+    assert decoded.dtype == np.uint8
+
+
+@pytest.mark.parametrize("picture", [RGB, GREY, PALETTE], ids=["rgb", "grey", "palette"])
+@pytest.mark.parametrize("kind", ["BMP", "JPEG", "GIF"])
+def test_other_files(kind, picture):
+    if kind == "JPEG" and picture is PALETTE:
+        picture = picture.convert("RGB")
+    data = encoded(picture, kind)
+    expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
+    assert np.abs(decode_picture(data, "x") - expected).max() <= (2 if kind == "JPEG" else 0)
+
+
+def test_transparent_palette_keeps_its_colours():
+    data = encoded(PALETTE, "PNG", transparency=3)
+    np.testing.assert_array_equal(decode_picture(data, "x"), np.asarray(PALETTE.convert("RGB")))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_16_bit_colour(suffix):
+    deep = RGB[..., ::-1].astype(np.uint16) * 257
+    np.testing.assert_array_equal(decode_picture(cv2.imencode(suffix, deep)[1].tobytes(), "x"), RGB)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_12_bits_of_colour_are_stretched(suffix, channels):
+    deep = np.random.default_rng(0).integers(100, 4096, (20, 30, channels)).astype(np.uint16)
+    colours = deep[..., 2::-1].astype(float)
+    low, high = colours.min(), colours.max()
+    decoded = decode_picture(cv2.imencode(suffix, deep)[1].tobytes(), "x")
+    np.testing.assert_array_equal(decoded, np.rint((colours - low) * (255 / (high - low))))
+
+
+def test_the_order_of_bytes_does_not_matter():
+    values = np.array([[20000, 30000, 40000]], np.uint16)
+    little, big = (decode_picture(encoded(values.astype(order), "TIFF"), "x") for order in ("<u2", ">u2"))
+    np.testing.assert_array_equal(little[0, :, 0], [78, 117, 156])
+    np.testing.assert_array_equal(big, little)
+
+
+def test_a_stack_of_pictures_is_refused():
+    pages, stack = [Image.fromarray(np.full((4, 5), value, np.uint8)) for value in (10, 100)], io.BytesIO()
+    pages[0].save(stack, "TIFF", save_all=True, append_images=pages[1:])
+    with pytest.raises(InputError, match=r"x\.tif: holds 2 pictures; give a file for each"):
+        decode_picture(stack.getvalue(), "x.tif")
+
+
+def test_a_header_of_far_too_many_pixels_is_refused():
+    data = bytearray(encoded(Image.new("L", (4, 5)), "PNG"))
+    data[16:24] = (40000).to_bytes(4, "big") * 2
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    with pytest.raises(InputError, match=r"x\.png: a damaged picture"):
+        decode_picture(bytes(data), "x.png")
+
+
+def test_fewer_bits_than_the_file_has_are_stretched():
+    deep = np.linspace(300, 4095, 600).reshape(20, 30).astype(np.uint16)
+    decoded = decode_picture(encoded(deep, "PNG"), "x")
+    np.testing.assert_array_equal(decoded[..., 0], np.rint((deep - 300.0) / 3795 * 255))
+    assert scale_to_8_bits(np.full((2, 2), 9, np.uint16)).tolist() == [[0, 0], [0, 0]]
+    floats = np.array([[-1.0, 0.0, 1.0]], np.float32)
+    assert decode_picture(encoded(floats, "TIFF"), "x")[0, :, 1].tolist() == [0, 128, 255]
+
+
+@pytest.mark.parametrize("bright", [5000, 30000, 65535])
+def test_hot_and_dead_pixels_do_not_keep_the_rest_dark(bright):
+    deep = np.linspace(600, 1600, 2000).reshape(40, 50).astype(np.uint16)
+    plain = decode_picture(encoded(deep, "TIFF"), "x").astype(int)
+    deep[[3, 20], [7, 30]] = bright, 0
+    decoded = decode_picture(encoded(deep, "TIFF"), "x").astype(int)
+    assert (decoded[3, 7, 0], decoded[20, 30, 0]) == (255, 0)
+    decoded[[3, 20], [7, 30]] = plain[[3, 20], [7, 30]]
+    assert abs(decoded - plain).max() <= 6
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (1, 40), (1, 1)])
+@pytest.mark.parametrize("offset", [0, 1e9])
+def test_specks_on_nothing_are_seen(shape, offset):
+    deep = np.full((40, 50), offset, np.float64 if offset else np.uint16)
+    deep[3 : 3 + shape[0], 4 : 4 + shape[1]] += 30
+    decoded = scale_to_8_bits(deep)
+    assert (decoded == 255).sum() == np.prod(shape) and (decoded == 0).sum() == 2000 - np.prod(shape)
+
+
+def test_many_bright_pixels_are_no_specks():
+    deep = np.random.default_rng(0).integers(600, 700, (40, 50)).astype(np.uint16)
+    deep[::5, ::5] = 5000
+    assert (scale_to_8_bits(deep) > 20).sum() == 80
+
+
+def test_a_deep_picture_takes_sixteen_bytes_a_value_on_the_way():
+    deep = np.random.default_rng(0).integers(0, 4096, (600, 500, 3)).astype(np.uint16)
+    tracemalloc.start()
+    scale_to_8_bits(deep)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 17 * deep.size
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int32, np.float32, np.float64])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_tiffs_of_every_depth(dtype, channels):
+    blue, green, red, alpha = ((np.mgrid[:20, :30].sum(axis=0) + offset).astype(dtype) for offset in (0, 20, 40, 60))
+    stored = blue if channels == 1 else np.stack([blue, green, red, alpha][:channels], axis=2)
+    decoded = decode_picture(cv2.imencode(".tif", stored)[1].tobytes(), "x.tif").astype(float)
+    expected = np.stack([blue] * 3 if channels == 1 else [red, green, blue], axis=2).astype(float)
+    if dtype != np.uint8:
+        expected = (expected - expected.min()) * 255 / np.ptp(expected)
+    np.testing.assert_allclose(decoded, expected, atol=1)
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf, 1e300])
+def test_values_that_are_not_finite_are_refused(value):
+    data = cv2.imencode(".tif", np.array([[0, value]]))[1].tobytes()
+    with pytest.raises(InputError, match=r"x\.tif: holds values that are not finite, or beyond 32 bits"):
+        decode_picture(data, "x.tif")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "BMP"])
+def test_cut_off_pictures_are_refused(kind):
+    data = encoded(RGB, kind)
+    for length in (len(data) // 2, len(data) - 60):
+        with pytest.raises(InputError, match=r"x\.png: (not a picture|a damaged picture)"):
+            decode_picture(data[:length], "x.png")
+
+
+@pytest.mark.parametrize("data", [b"", b"hello", b"\x89PNG\r\n\x1a\n", b"II*\0"])
+def test_what_is_no_picture_is_refused(data):
+    with pytest.raises(InputError, match=r"dir/x\.png: "):
+        decode_picture(data, "dir/x.png")
+    with pytest.raises(InputError, match=r"dir/x\.png: "):
+        decode_mask(data, "dir/x.png")
+
+
+@pytest.mark.parametrize("form", ["bits", "grey", "ones", "rgba", "16-bit", "palette"])
+def test_masks_of_every_kind(form):
+    mask = GREY > 127
+    picture = {
+        "bits": Image.fromarray(mask),
+        "grey": mask.astype(np.uint8) * 255,
+        "ones": mask.astype(np.uint8),
+        "rgba": np.dstack([np.zeros_like(GREY), np.zeros_like(GREY), mask.astype(np.uint8), np.full_like(GREY, 255)]),
+        "16-bit": mask.astype(np.uint16),
+        "palette": Image.fromarray(mask).convert("P"),
+    }[form]
+    decoded = decode_mask(encoded(picture, "PNG"), "x")
+    np.testing.assert_array_equal(decoded, mask)
+    assert decoded.dtype == bool
+
+
+def test_an_empty_mask():
+    assert not decode_mask(encoded(np.zeros((4, 5), np.uint8), "PNG"), "x").any()
+
+
+def test_saved_pictures_come_back(tmp_path):
+    for image, expected in [(RGB, RGB), (GREY, REPEATED)]:
+        save_picture(tmp_path / "new" / "x.png", image)
+        np.testing.assert_array_equal(decode_picture((tmp_path / "new" / "x.png").read_bytes(), "x"), expected)
+    assert [file.name for file in (tmp_path / "new").iterdir()] == ["x.png"]
+
+
+def test_more_objects_than_16_bits_can_number():
+    labels = np.arange(2**16 + 1, dtype=np.int32)[None]
+    np.testing.assert_array_equal(labels_in_16_bits(labels[:, :-1], "x"), labels[:, :-1])
+    with pytest.raises(InputError, match="x: 65536 objects are more than 16 bits can number"):
+        labels_in_16_bits(labels, "x")
+
+
+def test_a_picture_that_is_too_wide_for_its_kind_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"x\.jpg: 1 x 70000 pixels are too many for such a file"):
+        save_picture(tmp_path / "x.jpg", np.zeros((1, 70000, 3), np.uint8))
+    assert not (tmp_path / "x.jpg").exists()
+
+
+def test_an_unknown_kind_of_picture_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"x\.what: unknown kind of picture"):
+        save_picture(tmp_path / "x.what", RGB)

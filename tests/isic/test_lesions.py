@@ -1,0 +1,269 @@
+"""Skin lesions: tolerant labels, the set, its split, the scores and what is written."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from common.batches.loader import BatchLoader
+from common.errors import InputError
+from common.images.decoding import decode_picture
+from common.masks.instances import Instances
+from isic.config import PUBLISHED, SMALL
+from isic.dataset import load_labelled, load_pictures, split
+from isic.evaluation import LabelledResult, mean_score, paint_lesion, report, score_lesion, score_result
+from isic.labels import parse_labels
+from isic.outputs import save_boxes, save_masks
+from tests.lesions import HEIGHT, WIDTH, corners, make_labels, write_labels, write_set
+
+NAMES = ("lesion",)
+
+
+def parse(labels, class_names=NAMES):
+    """Return the pictures and the lines that were reported."""
+    lines = []
+    return parse_labels(json.dumps(labels).encode(), "labels.json", class_names, lines.append), lines
+
+
+def test_labels_are_read():
+    pictures, lines = parse(make_labels(["ISIC_1", "ISIC_3", "ISIC_6"]))
+    assert [picture.file_name for picture in pictures] == ["ISIC_1.jpg", "ISIC_3.jpg"]
+    assert pictures[0].image_shape == (HEIGHT, WIDTH)
+    assert [len(lesion.polygons) for lesion in pictures[1].lesions] == [1, 2]
+    assert pictures[0].lesions[0].polygons[0].tolist() == [[8, 10], [8, 30], [28, 30], [28, 10]]
+    assert lines == ["labels.json: left out 1 pictures without annotations, such as ISIC_6.jpg"]
+
+
+def test_categories_are_known_by_their_names():
+    labels = make_labels(["ISIC_1", "ISIC_3"])
+    labels["categories"] = [{"id": 4, "name": "naevus"}, {"id": 1, "name": "lesion"}]
+    labels["annotations"][0]["category_id"] = 4
+    pictures, lines = parse(labels, ("lesion", "naevus"))
+    assert [lesion.class_id for picture in pictures for lesion in picture.lesions] == [2, 1, 1] and not lines
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "message"),
+    [
+        ("images", {"id": 1}, "left out picture ISIC_2.jpg: id 1 is that of ISIC_1.jpg"),
+        ("images", {"width": None}, "left out picture ISIC_2.jpg: lacks width"),
+        ("images", {"file_name": None}, "left out picture without a name: lacks file_name"),
+        ("images", {"file_name": "ISIC_1.jpg"}, "left out picture ISIC_1.jpg: it is listed before"),
+        ("images", {"height": "tall"}, "left out picture ISIC_2.jpg: height is 'tall'"),
+        ("annotations", {"segmentation": None}, "left out annotation 1: lacks segmentation"),
+        ("annotations", {"segmentation": []}, "left out annotation 1: a polygon is no list of x, y pairs of three"),
+        ("annotations", {"segmentation": [[1, 2, 3, 4]]}, "left out annotation 1: a polygon is no list of x, y pairs"),
+        ("annotations", {"segmentation": [[1, 2, 3, 4, 5, "6"]]}, "left out annotation 1: a polygon is no list"),
+        ("annotations", {"segmentation": {"counts": [1]}}, "left out annotation 1: segmentation is {'counts': [1]}"),
+        ("annotations", {"image_id": 9}, "left out annotation 1: image_id 9 is no picture's"),
+        ("annotations", {"category_id": 2}, "left out annotation 1: category_id 2 is no category's"),
+    ],
+)
+def test_what_is_unusable_is_reported_and_left_out(part, change, message):
+    labels = make_labels(["ISIC_1", "ISIC_2"])
+    labels[part][1] = {key: value for key, value in (labels[part][1] | change).items() if value is not None}
+    pictures, lines = parse(labels)
+    assert [picture.file_name for picture in pictures] == ["ISIC_1.jpg"]
+    assert lines[0].startswith(f"labels.json: {message}")
+
+
+def test_crowds_are_not_learnt():
+    labels = make_labels(["ISIC_1", "ISIC_3"])
+    labels["annotations"][1]["iscrowd"] = 1
+    assert [len(picture.lesions) for picture in parse(labels)[0]] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"categories": [{"id": 0, "name": "lesion"}]},
+            "ids are whole numbers from 1 on, 0 is background; renumber it",
+        ),
+        ({"categories": [{"id": 1, "name": "mole"}]}, "category 'mole' is none of lesion; look at --class-names"),
+        ({"annotations": {}}, "labels.json: has no list of annotations; export the labels in COCO's format"),
+        ({"annotations": []}, "labels.json: none of its 1 pictures has annotations"),
+    ],
+)
+def test_labels_that_cannot_be_used(change, message):
+    with pytest.raises(InputError, match=message):
+        parse(make_labels(["ISIC_1"]) | change)
+    with pytest.raises(InputError, match=r"labels\.json: not JSON: "):
+        parse_labels(b"{", "labels.json", NAMES)
+
+
+@pytest.fixture(scope="module")
+def small_set(tmp_path_factory):
+    """Pictures with lesions at the border and of several parts, and one without labels; not to be changed."""
+    return write_set(tmp_path_factory.mktemp("lesions"))
+
+
+def test_the_set_is_read(small_set):
+    lesions = load_labelled(small_set, "train", NAMES)
+    assert lesions.image_ids == ["ISIC_1", "ISIC_2", "ISIC_3", "ISIC_4"]
+    assert lesions.sizes.tolist() == [[HEIGHT, WIDTH]] * 4
+    boxes = [lesions.load_instances(index).boxes.tolist() for index in range(4)]
+    assert boxes[:2] == [[[8, 10, 28, 30]], [[0, 0, 16, 16]]] and boxes[3] == [[28, 36, 48, 60]]
+    several = lesions.load_instances(2)
+    assert several.boxes.tolist() == [[20, 30, 44, 54], [4, 4, 38, 28]] and several.areas.tolist() == [576, 164]
+    assert load_labelled(small_set, "test", NAMES).image_ids == ["ISIC_5"]
+    assert load_pictures(small_set, "train").image_ids == ["ISIC_1", "ISIC_2", "ISIC_3", "ISIC_4", "ISIC_6"]
+
+
+def test_masks_lie_where_the_pictures_show_them(small_set):
+    lesions = load_labelled(small_set, "train", NAMES)
+    for index in range(len(lesions)):
+        seen = lesions.load_image(index)[..., 0] < 140
+        layers = lesions.load_label_layers(index)
+        assert len(layers) == 1 and lesions.load_class_ids(index).tolist() == [1] * layers[0].max()
+        assert np.mean(seen != (layers[0] > 0)) < 0.02  # JPEG blurs edges
+
+
+def test_a_batch_of_lesions(small_set):
+    batch = BatchLoader(load_labelled(small_set, "train", NAMES), SMALL, training=True).batch_at(3)
+    assert batch["images"].shape == (4, 128, 128, 3) and set(np.unique(batch["class_ids"])) == {0, 1}
+
+
+def test_an_archive_with_its_labels_beside(small_set, tmp_path):
+    pictures = tmp_path / "pictures"
+    shutil.copytree(small_set, pictures, ignore=shutil.ignore_patterns("*.json"))
+    archive = shutil.make_archive(str(tmp_path / "isic"), "zip", pictures)
+    with pytest.raises(InputError, match=r"labels\.json: no such file; give the labels with --labels"):
+        load_labelled(archive, "train", NAMES)
+    write_labels(tmp_path / "labels.json", make_labels(["ISIC_1", "ISIC_2"]))
+    assert load_labelled(archive, "train", NAMES).image_ids == ["ISIC_1", "ISIC_2"]
+    elsewhere = small_set / "labels_test.json"
+    assert load_labelled(archive, "test", NAMES, labels=elsewhere).image_ids == ["ISIC_5"]
+
+
+def test_a_folder_of_pictures_alone(small_set):
+    assert load_pictures(small_set / "train", "test").image_ids == ["ISIC_1", "ISIC_2", "ISIC_3", "ISIC_4", "ISIC_6"]
+
+
+def test_pictures_that_do_not_fit_their_labels(small_set, tmp_path):
+    labels = make_labels(["ISIC_1", "ISIC_2"])
+    labels["images"][1]["width"] = 61
+    write_labels(tmp_path / "wide.json", labels)
+    with pytest.raises(InputError, match=r"ISIC_2\.jpg: 48 x 60 pixels, but labelled with 48 x 61; label it anew"):
+        load_labelled(small_set, "train", NAMES, labels=tmp_path / "wide.json")
+    lines = []
+    kept = load_labelled(small_set, "train", NAMES, labels=tmp_path / "wide.json", skip_bad=True, report=lines.append)
+    assert kept.image_ids == ["ISIC_1"] and len(lines) == 1
+    write_labels(tmp_path / "more.json", make_labels(["ISIC_5"]))
+    with pytest.raises(InputError, match=r"more\.json: ISIC_5\.jpg is not among the pictures of "):
+        load_labelled(small_set, "train", NAMES, labels=tmp_path / "more.json")
+
+
+def test_splits(small_set):
+    lesions = load_labelled(small_set, "train", NAMES)
+    parts = [split(lesions, str(fold), 1) for fold in range(5)]
+    assert sorted(name for _, held_out in parts for name in held_out.image_ids) == lesions.image_ids
+    assert all(not set(training.image_ids) & set(held_out.image_ids) for training, held_out in parts)
+    orders = {tuple(split(lesions, "0", seed)[1].image_ids) for seed in range(9)}
+    assert len(orders) > 1
+    training, watched = split(lesions, "same", 1, limit=3)
+    assert training.image_ids == watched.image_ids == lesions.image_ids[:3]
+    training, watched = split(lesions, "all", 1)
+    assert len(training) == 4 and len(watched) == 0
+    with pytest.raises(InputError, match="--fold 0: no pictures are left to train on; the set has 1"):
+        split(lesions.select([0]), "0", 1)
+
+
+def square(left, top, side, score=1.0):
+    return Instances.from_crops(
+        np.array([[top, left, top + side, left + side]]), [np.ones((side, side))], None, [score]
+    )
+
+
+def test_one_mask_a_picture():
+    pair = Instances.from_crops(
+        np.array([[0, 0, 2, 2], [1, 1, 4, 3]]), [np.ones((2, 2)), np.ones((3, 2))], None, [0.4, 0.6]
+    )
+    assert paint_lesion(pair, (4, 5), "best").sum() == 6
+    assert paint_lesion(pair, (4, 5), "union").sum() == 9
+    assert not paint_lesion(Instances.empty(), (4, 5), "best").any()
+
+
+def test_scores_by_hand():
+    mask = np.zeros((10, 10), bool)
+    mask[:, :5] = True
+    same, half, nothing = (score_lesion(mask, other) for other in (mask, mask & mask.T, ~mask))
+    assert (same.jaccard, same.thresholded, same.dice) == (1, 1, 1)
+    assert (half.jaccard, half.thresholded) == (0.5, 0) and half.dice == pytest.approx(2 / 3)
+    assert (nothing.jaccard, nothing.dice) == (0, 0)
+    most = mask.copy()
+    most[:3, 4] = False
+    assert score_lesion(mask, most).thresholded == 47 / 50
+    empty = np.zeros((10, 10), bool)
+    assert score_lesion(empty, empty).jaccard == 1 and score_lesion(mask, empty).dice == 0
+
+
+def test_scores_of_a_set(capsys):
+    shape = (HEIGHT, WIDTH)
+    results = [
+        LabelledResult(square(10, 8, 20), square(10, 8, 20), shape),
+        LabelledResult(square(10, 8, 20), square(10, 18, 20), shape),  # Jaccard 1/3
+        LabelledResult(square(0, 0, 10), Instances.empty(), shape),
+    ]
+    score = mean_score([score_result(one, "best") for one in results])
+    assert score.jaccard == pytest.approx(4 / 9) and score.thresholded == pytest.approx(1 / 3)
+    assert score.dice == pytest.approx(0.5)
+    report(results, NAMES, "best")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "mean Jaccard 0.4444 over 3 pictures"
+    assert "mean of the pictures' own average precisions at IoU 0.5: 0.3333" in lines
+
+
+def test_masks_and_boxes_are_written(tmp_path):
+    found = {"a": square(10, 8, 20, 0.5), "b": Instances.empty()}
+    save_masks(tmp_path / "masks", found, {"a": (HEIGHT, WIDTH), "b": (30, 20)}, "best")
+    mask, nothing = (
+        decode_picture((tmp_path / "masks" / f"{name}_segmentation.png").read_bytes(), name)[..., 0] for name in "ab"
+    )
+    assert mask.shape == (HEIGHT, WIDTH) and (mask[8:28, 10:30] == 255).all() and mask.sum() == 255 * 400
+    assert nothing.shape == (30, 20) and not nothing.any()
+    save_boxes(tmp_path / "boxes.csv", found)
+    with (tmp_path / "boxes.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert [row[key] for key in ("ImageId", "ClassId", "Score", "X", "Y", "Width", "Height")] == [
+        *("a", "1", "0.5", "10", "8", "20", "20")
+    ]
+
+
+def test_polygons_have_the_area_of_their_outline():
+    labels = make_labels(["ISIC_1"])
+    labels["annotations"][0]["segmentation"] = [[5.5, 3.2, 50.1, 9.9, 40.0, 44.4, 12.3, 30.0], corners(0, 0, 2)]
+    (picture,), _ = parse(labels)
+    y, x = picture.lesions[0].polygons[0].T
+    area = abs(np.dot(y, np.roll(x, 1)) - np.dot(x, np.roll(y, 1))) / 2 + 4
+
+    from common.masks.polygons import polygon_instances
+
+    (painted,) = polygon_instances([picture.lesions[0].polygons], picture.image_shape).areas
+    assert painted == pytest.approx(area, rel=0.02)
+
+
+def test_the_published_figures():
+    assert (PUBLISHED.num_classes, PUBLISHED.backbone, PUBLISHED.batch_size) == (2, "resnet101", 2)
+    assert (PUBLISHED.min_dim, PUBLISHED.max_dim, PUBLISHED.anchor_scales) == (800, 1024, (32, 64, 128, 256, 512))
+    assert (PUBLISHED.steps_per_epoch, PUBLISHED.epochs, PUBLISHED.validation_steps) == (100, 10, 50)
+    assert (PUBLISHED.confidence, PUBLISHED.detection_nms_threshold, PUBLISHED.mini_mask_size) == (0.7, 0.3, 56)
+    assert [str(stage) for stage in PUBLISHED.schedule] == ["10:0.001:heads"]
+    assert PUBLISHED.fold == "same" and not PUBLISHED.augment
+
+
+@pytest.mark.slow
+def test_the_real_set(data_folder):
+    archive = data_folder / "isic" / "isic.zip"
+    lines = []
+    training, test = (load_labelled(archive, subset, NAMES, report=lines.append) for subset in ("train", "test"))
+    assert (len(training), len(test), lines) == (200, 14, [])
+    assert (training.sizes == 224).all() and len(split(training, "0", 2018)[1]) == 40
+    ious = []
+    for index, image_id in enumerate(test.image_ids):
+        name = f"masks/{image_id}_Segmentation.png"
+        drawn = decode_picture(test.tree.read(name), name)[..., 0] > 127
+        ious.append(score_lesion(drawn, paint_lesion(test.load_instances(index), (224, 224), "union")).jaccard)
+    assert min(ious) > 0.95  # what the outlines leave of the masks that they were drawn around

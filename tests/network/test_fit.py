@@ -1,0 +1,450 @@
+import argparse
+import csv
+import math
+from dataclasses import replace
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from common import engine
+from common.batches.loader import BatchLoader
+from common.config import Config, Stage
+from common.errors import InputError
+from common.network import fit as train
+from common.network.fit import fit, load_start
+from common.network.mask_rcnn.losses import LOSS_NAMES
+from common.network.mask_rcnn.model import MaskRCNN
+from common.network.optimizer import learning_rate_at
+from common.network.weights import load_weights, save_weights
+from common.runs.start import find_start, seen_pictures
+from tests.tiny import TINY, disc_labels
+
+RUN = replace(
+    TINY,
+    steps_per_epoch=2,
+    schedule=(Stage(1, 1e-2, "heads"), Stage(3, 1e-3)),
+    decay="cosine",
+    warmup_steps=2,
+    validation_steps=1,
+    weight_decay=0.01,
+)
+SHORT = replace(RUN, schedule=(Stage(3, 1e-3),))
+
+
+class Discs:
+    """Three pictures in memory."""
+
+    image_ids = ("first", "second", "third")
+    sizes = np.full((3, 2), 64)
+
+    def load_image(self, index):
+        return np.repeat(50 + 100 * (self.load_label_layers(index)[0] > 0)[..., None], 3, axis=2).astype(np.uint8)
+
+    def load_label_layers(self, index):
+        return [disc_labels(64, [(20, 20, 12), (45, 20 + 10 * index, 9)])]
+
+    def load_class_ids(self, index):
+        return np.ones(2, np.int32)
+
+
+class Interrupted(BatchLoader):
+    """Ctrl-C comes at a certain step."""
+
+    def __init__(self, config, last_step):
+        super().__init__(Discs(), config, training=True)
+        self.last_step = last_step
+
+    def batch_at(self, step):
+        if step == self.last_step:
+            raise KeyboardInterrupt
+        return super().batch_at(step)
+
+
+class Uncompiled(MaskRCNN):
+    """Spends no time on tracing where TensorFlow would do it anew in every stage."""
+
+    def compile(self, **options):
+        super().compile(**options, run_eagerly=keras.backend.backend() == "tensorflow")
+
+
+class Recorded(Uncompiled):
+    """Remembers its weights after every step."""
+
+    history = ()
+
+    def train_on_batch(self, *arguments, **options):
+        results = super().train_on_batch(*arguments, **options)
+        self.history = [*self.history, weights_of(self)]
+        return results
+
+
+class Scripted(MaskRCNN):
+    """Says what its losses are instead of training."""
+
+    losses = validation_losses = (3.0, 2.0, 1.0)
+    epoch = -1
+
+    def train_on_batch(self, batch, return_dict):
+        self.epoch = int(keras.ops.convert_to_numpy(self.optimizer.iterations)) // 2
+        self.optimizer.iterations.assign_add(1)
+        return {"loss": self.losses[self.epoch], **dict.fromkeys(LOSS_NAMES, 0.5)}
+
+    def test_on_batch(self, batch, return_dict):
+        return {"loss": self.validation_losses[self.epoch], **dict.fromkeys(LOSS_NAMES, 0.5)}
+
+
+def weights_of(model):
+    return {weight.path: keras.ops.convert_to_numpy(weight).copy() for weight in model.weights}
+
+
+def build(model_class, config, seed=1):
+    keras.utils.set_random_seed(seed)
+    return model_class(config)
+
+
+def loaders(config):
+    return BatchLoader(Discs(), config, training=True), BatchLoader(Discs(), config, training=False)
+
+
+def read_log(folder):
+    with (folder / train.LOG_FILE).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def without_times(rows):
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+def same(arrays, others):
+    return arrays.keys() == others.keys() and all(np.array_equal(arrays[name], others[name]) for name in arrays)
+
+
+@pytest.fixture(scope="module")
+def deterministic():
+    """TensorFlow adds up the gradients of overlapping regions in any order, unless it is told not to."""
+    if keras.backend.backend() == "tensorflow":
+        from tensorflow.config.experimental import enable_op_determinism
+
+        enable_op_determinism()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(deterministic, tmp_path_factory):
+    """A finished run: its model and its folder; not to be changed."""
+    folder = tmp_path_factory.mktemp("logs") / "undisturbed"
+    model = build(Recorded, RUN)
+    model.at_first = weights_of(model)
+    fit(model, RUN, loaders(RUN)[0], None, folder)
+    return model, folder
+
+
+def test_the_files_of_a_run(undisturbed):
+    _, folder = undisturbed
+    names = {path.name for path in folder.iterdir()}
+    events = {name for name in names if name.startswith("events")}
+    assert names - events == {"config.json", "log.csv", "last.h5", "best.h5", "last.npz"}
+    assert len(events) == 1
+    assert Config.load(folder / "config.json") == RUN
+
+
+def test_the_log_of_a_run(undisturbed):
+    _, folder = undisturbed
+    rows = read_log(folder)
+    assert set(rows[0]) == {"epoch", "loss", *LOSS_NAMES, "learning_rate", "seconds"}
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert all(np.isfinite([float(value) for value in row.values()]).all() for row in rows)
+    rates = [learning_rate_at(RUN, step, 2) for step in (1, 3, 5)]
+    np.testing.assert_allclose([float(row["learning_rate"]) for row in rows], rates, rtol=1e-4)
+
+
+def test_a_stage_trains_its_layers_only(undisturbed):
+    model, _ = undisturbed
+    first_epoch, last = model.history[1], model.history[-1]
+    backbone = [name for name in last if "res2a" in name or "res5a" in name or "conv1/" in name.split("mrcnn")[0]]
+    heads = [name for name in last if "mrcnn_class_logits" in name or "rpn_conv_shared" in name]
+    assert backbone and heads
+    assert all(np.array_equal(first_epoch[name], model.at_first[name]) for name in backbone)
+    assert not any(np.array_equal(first_epoch[name], model.at_first[name]) for name in heads)
+    assert not any(np.array_equal(last[name], first_epoch[name]) for name in backbone if name.endswith("kernel"))
+
+
+def test_the_last_weights_are_those_after_the_last_step(undisturbed):
+    model, folder = undisturbed
+    saved = build(MaskRCNN, RUN, seed=2)
+    load_weights(saved, folder / "last.h5")
+    assert same(weights_of(saved), weights_of(model))
+
+
+def test_an_interrupted_run_ends_as_an_undisturbed_one(undisturbed, tmp_path):
+    """Interrupted between two stages, and in the middle of an epoch."""
+    finished, folder = undisturbed
+    for last_step, resume in ((2, False), (5, True)):
+        with pytest.raises(KeyboardInterrupt):
+            fit(build(Uncompiled, RUN), RUN, Interrupted(RUN, last_step), None, tmp_path, resume=resume)
+    model = build(Uncompiled, RUN, seed=2)  # its own weights are of no importance
+    fit(model, RUN, loaders(RUN)[0], None, tmp_path, resume=True)
+    assert same(weights_of(model), weights_of(finished))
+    assert without_times(read_log(tmp_path)) == without_times(read_log(folder))
+    with np.load(tmp_path / "last.npz") as state, np.load(folder / "last.npz") as expected:
+        assert same(dict(state), dict(expected))
+
+
+def test_watching_changes_nothing_in_training(undisturbed, tmp_path):
+    finished, folder = undisturbed
+    model = build(Uncompiled, RUN)
+    fit(model, RUN, *loaders(RUN), tmp_path / "run")
+    assert same(weights_of(model), weights_of(finished))
+    rows = read_log(tmp_path / "run")
+    for row, expected in zip(without_times(rows), without_times(read_log(folder)), strict=True):
+        assert {name: value for name, value in row.items() if not name.startswith("val_")} == expected
+
+
+def test_a_finished_run_can_be_continued_but_has_nothing_left_to_do(tmp_path):
+    config = replace(SHORT, schedule=(Stage(2, 1e-3),))
+    fit(build(Scripted, config), config, loaders(config)[0], None, tmp_path)
+    fit(build(Scripted, config), config, loaders(config)[0], None, tmp_path, resume=True)
+    assert [row["epoch"] for row in read_log(tmp_path)] == ["1", "2"]
+    longer = replace(config, schedule=(Stage(3, 1e-3),))
+    fit(build(Scripted, longer), longer, loaders(longer)[0], None, tmp_path, resume=True)
+    assert [row["loss"] for row in read_log(tmp_path)] == ["3", "2", "1"]
+
+
+def renamed(loader, *image_ids):
+    loader.dataset.image_ids = image_ids
+    return loader
+
+
+def test_a_run_that_goes_on_with_new_pictures_says_so(tmp_path, capsys):
+    config = replace(SHORT, schedule=(Stage(2, 1e-3),))
+    fit(build(Scripted, config), config, loaders(config)[0], None, tmp_path)
+    fit(build(Scripted, config), config, loaders(config)[0], None, tmp_path, resume=True)
+    assert "not trained on before" not in capsys.readouterr().out
+    training = renamed(loaders(config)[0], "first", "fourth", "fifth")
+    fit(build(Scripted, config), config, training, None, tmp_path, resume=True)
+    assert "going on with 2 pictures that were not trained on before" in capsys.readouterr().out
+
+
+def test_what_a_run_or_the_one_before_it_was_trained_on_cannot_be_held_back(tmp_path):
+    config = replace(SHORT, schedule=(Stage(2, 1e-3),))
+    training, validation = loaders(config)
+    fit(build(Scripted, config), config, training, validation, tmp_path / "001")  # watching what it learns from is fine
+    assert seen_pictures(tmp_path / "001") == ["first", "second", "third"]
+    fit(build(Scripted, config), config, training, validation, tmp_path / "001", resume=True)
+    others = renamed(loaders(config)[0], "fourth", "fifth", "sixth")
+    with pytest.raises(InputError, match="001: 3 of the pictures to hold back, such as first, were trained on before"):
+        fit(build(Scripted, config), config, others, validation, tmp_path / "001", resume=True)
+    seen = seen_pictures(tmp_path / "001")
+    with pytest.raises(InputError, match="002: 3 of the pictures to hold back"):
+        fit(build(Scripted, config), config, others, validation, tmp_path / "002", seen=seen)
+    assert not (tmp_path / "002").exists()
+    fit(build(Scripted, config), config, others, None, tmp_path / "002", seen=seen)
+    assert seen_pictures(tmp_path / "002") == sorted([*seen, "fourth", "fifth", "sixth"])
+    assert seen_pictures(tmp_path / "none") == []
+
+
+def test_a_warm_up_longer_than_the_run_is_told(tmp_path, capsys):
+    config = replace(SHORT, schedule=(Stage(1, 1e-3),), warmup_steps=99)
+    fit(build(Scripted, config), config, loaders(config)[0], None, tmp_path)
+    assert "careful: --warmup-steps 99 cover all " in capsys.readouterr().out
+
+
+def test_a_run_killed_before_its_first_state_leaves_no_row_behind(tmp_path):
+    (tmp_path / "log.csv").write_text("epoch,loss\n1,9\n")
+    fit(build(Scripted, SHORT), SHORT, loaders(SHORT)[0], None, tmp_path)
+    assert [(row["epoch"], row["loss"]) for row in read_log(tmp_path)] == [("1", "3"), ("2", "2"), ("3", "1")]
+
+
+def marked_score(model, scores):
+    """Return a score function that marks the weights with the epoch, so that the best file tells its epoch."""
+
+    def score():
+        model.class_head.get_layer("mrcnn_class_logits").bias.assign([model.epoch, model.epoch])
+        return scores[model.epoch]
+
+    return score
+
+
+def marked_epoch(path):
+    model = build(MaskRCNN, SHORT)
+    load_weights(model, path)
+    return int(keras.ops.convert_to_numpy(model.class_head.get_layer("mrcnn_class_logits").bias)[0])
+
+
+def test_the_best_epoch_has_the_highest_score(tmp_path):
+    config = replace(SHORT, score_every=1)
+    model = build(Scripted, config)
+    fit(model, config, *loaders(config), tmp_path, score=marked_score(model, [0.2, 0.6, 0.4]))
+    assert [row["score"] for row in read_log(tmp_path)] == ["0.2", "0.6", "0.4"]
+    assert (marked_epoch(tmp_path / "best.h5"), marked_epoch(tmp_path / "last.h5")) == (1, 2)
+
+
+def test_scores_that_are_no_numbers_leave_a_best_epoch(tmp_path):
+    config = replace(SHORT, score_every=1)
+    model = build(Scripted, config)
+    fit(model, config, *loaders(config), tmp_path, score=marked_score(model, [math.nan, 0.1, math.nan]))
+    assert marked_epoch(tmp_path / "best.h5") == 1
+    model = build(Scripted, config)
+    fit(model, config, *loaders(config), tmp_path / "none", score=lambda: math.nan)
+    assert (tmp_path / "none" / "best.h5").exists()
+
+
+def test_scores_come_every_few_epochs_and_at_the_end(tmp_path):
+    config = replace(SHORT, score_every=2)
+    model = build(Scripted, config)
+    fit(model, config, *loaders(config), tmp_path, score=marked_score(model, [0.9, 0.6, 0.4]))
+    assert [row.get("score", "") for row in read_log(tmp_path)] == ["", "0.6", "0.4"]
+    assert marked_epoch(tmp_path / "best.h5") == 1
+
+
+@pytest.mark.parametrize(("validated", "best"), [(True, 1), (False, 2)])
+def test_without_scores_the_lowest_loss_is_best(tmp_path, validated, best):
+    model = build(Scripted, SHORT)
+    model.validation_losses = (2.0, 1.0, 3.0)
+    training, validation = loaders(SHORT)
+    saved = []
+    original = train.save_weights
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "save_weights", lambda m, path: (saved.append((path.name, m.epoch)), original(m, path)))
+        fit(model, SHORT, training, validation if validated else None, tmp_path)
+    assert [epoch for name, epoch in saved if name == "best.h5"][-1] == best
+    names = {f"val_{name}" for name in ("loss", *LOSS_NAMES)}
+    assert names & set(read_log(tmp_path)[0]) == (names if validated else set())
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_names_the_pictures(tmp_path):
+    config = replace(SHORT, batch_size=3)
+    model = build(Scripted, config)
+    model.losses = (1.0, math.nan, 1.0)
+    with pytest.raises(InputError, match="no number") as caught:
+        fit(model, config, *loaders(config), tmp_path)
+    assert all(part in str(caught.value) for part in ("step 2", "first", "second", "third", "loss nan"))
+    with np.load(tmp_path / "last.npz") as state:
+        assert state["epoch"] == 1  # the last good one can be gone on with
+
+
+@pytest.mark.parametrize("kind", ["missing", "cut off", "empty", "another network", "another optimiser"])
+def test_a_run_that_cannot_be_resumed_is_one_line(tmp_path, kind):
+    if kind != "missing":
+        fit(build(Scripted, SHORT), SHORT, loaders(SHORT)[0], None, tmp_path)
+    path = tmp_path / "last.npz"
+    if kind in ("cut off", "empty"):
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2 if kind == "cut off" else 0])
+    config = {
+        "another network": replace(SHORT, mask_channels=64),
+        "another optimiser": replace(SHORT, optimizer="sgd"),
+    }.get(kind, SHORT)
+    with pytest.raises(
+        InputError, match="no run to go on with" if kind == "missing" else "another architecture"
+    ) as caught:
+        fit(build(Scripted, config), config, loaders(config)[0], None, tmp_path, resume=True)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build(MaskRCNN, replace(TINY, norm="frozen_batch"))
+
+
+def load(model, weights, logs, name, *, previous=None):
+    start = find_start(weights, logs, replace(model.config, name=name), previous=previous)
+    return load_start(model, start, logs / name)
+
+
+def test_where_a_run_starts(tmp_path):
+    model, source = build(MaskRCNN, SHORT), build(MaskRCNN, SHORT, seed=2)
+    before = weights_of(model)
+    assert not load(model, "none", tmp_path, "002", previous="001")
+    assert same(weights_of(model), before)
+    (tmp_path / "001").mkdir()
+    save_weights(source, tmp_path / "001" / "last.h5")
+    assert not load(model, "last", tmp_path, "002", previous="001")  # from the step before
+    assert not same(weights_of(model), before)
+    again = build(MaskRCNN, SHORT)
+    assert not load(again, str(tmp_path / "001" / "last.h5"), tmp_path, "002")
+    assert same(weights_of(again), weights_of(model))
+    (tmp_path / "002").mkdir()
+    (tmp_path / "002" / "last.npz").touch()
+    for weights in ("last", "none", "coco"):
+        assert load(model, weights, tmp_path, "002", previous="001")  # a run that has begun goes on
+
+
+def test_where_a_run_starts_that_is_told_nothing(tmp_path):
+    model, source = build(MaskRCNN, SHORT), build(MaskRCNN, SHORT, seed=2)
+    before = weights_of(model)
+    assert not load(model, None, tmp_path, "001")
+    assert same(weights_of(model), before)
+    save_weights(source, tmp_path / "mask_rcnn_coco.h5")
+    frozen = replace(model.config, norm="frozen_batch")
+    assert find_start(None, tmp_path, frozen) == tmp_path / "mask_rcnn_coco.h5"
+    assert not load(model, str(tmp_path / "mask_rcnn_coco.h5"), tmp_path, "001")
+    assert not same(weights_of(model), before)
+    (tmp_path / "001").mkdir()
+    save_weights(build(MaskRCNN, SHORT), tmp_path / "001" / "last.h5")
+    assert not load(model, None, tmp_path, "002", previous="001")
+    assert same(weights_of(model), before)
+    (tmp_path / "001" / "last.npz").touch()
+    assert load(model, None, tmp_path, "001")
+
+
+def test_a_start_that_does_not_exist_is_one_line(tmp_path, model):
+    with pytest.raises(InputError, match="no run to go on with"):
+        load(model, "last", tmp_path, "001")
+    with pytest.raises(InputError, match="no such weights file"):
+        load(model, "last", tmp_path, "002", previous="001")
+    with pytest.raises(InputError, match="no such weights file"):
+        load(model, str(tmp_path / "weights.h5"), tmp_path, "001")
+
+
+def test_published_weights_are_loaded_as_far_as_they_fit(tmp_path, model, capsys):
+    other = build(MaskRCNN, replace(TINY, norm="frozen_batch", class_names=("a", "b")), seed=3)
+    save_weights(other, tmp_path / "mask_rcnn_coco.h5")
+    with h5py.File(tmp_path / "mask_rcnn_coco.h5", "a") as file:
+        del file.attrs["geometry"]  # the library has no such attribute
+    assert not load(model, "coco", tmp_path, "001")
+    printed = capsys.readouterr().out
+    assert printed.count("not loaded: mrcnn_") == 3
+
+
+def test_the_run_of_another_competition_is_a_start(tmp_path, capsys):
+    model = build(MaskRCNN, SHORT)
+    (tmp_path / "001").mkdir()
+    save_weights(model, tmp_path / "001" / "last.h5")
+    (tmp_path / "001" / "log.csv").write_text("epoch,loss\n1,0.5\n")
+    (tmp_path / "001" / "config.json").write_text('{"fold": "0"}')
+    assert not load(model, str(tmp_path / "001" / "last.h5"), tmp_path, "balloon")
+    assert "last.h5, after 1 of some epochs" in capsys.readouterr().out
+
+
+def test_the_same_weights_have_the_same_validation_loss(tmp_path):
+    config = replace(RUN, schedule=(Stage(2, 1e-12),), warmup_steps=0)
+    fit(build(Uncompiled, config), config, *loaders(config), tmp_path)
+    first, second = (float(row["val_loss"]) for row in read_log(tmp_path))
+    assert first == pytest.approx(second, rel=1e-6)
+
+
+def test_the_seed_decides_on_the_initial_weights(tmp_path, monkeypatch):
+    models = []
+    monkeypatch.setattr("common.network.fit.fit", lambda model, *_, **__: models.append(weights_of(model)))
+    flags = argparse.Namespace(logs=tmp_path, weights="none", exclude=())
+    for seed in (1, 1, 2):
+        engine.train(replace(SHORT, seed=seed), flags, Discs())
+    assert same(models[0], models[1]) and not same(models[0], models[2])
+
+
+@pytest.mark.parametrize("same_experiment", [True, False])
+def test_what_another_experiment_was_trained_on_is_only_told(tmp_path, monkeypatch, capsys, same_experiment):
+    logs = tmp_path / "logs"
+    begun = (logs if same_experiment else tmp_path / "others") / "001"
+    begun.mkdir(parents=True)
+    save_weights(build(MaskRCNN, SHORT), begun / "last.h5")
+    (begun / "pictures.txt").write_text("first\nother\n")
+    handed_on = {}
+    monkeypatch.setattr("common.network.fit.fit", lambda *_, **options: handed_on.update(options))
+    flags = argparse.Namespace(logs=logs, weights=str(begun / "last.h5"), exclude=())
+    engine.train(replace(SHORT, name="002"), flags, Discs(), Discs(), previous="001")
+    assert list(handed_on["seen"]) == (["first", "other"] if same_experiment else [])
+    warning = f"careful: {begun}/last.h5 was trained on 1 pictures with names of those to hold back, such as first"
+    assert (warning in capsys.readouterr().out) != same_experiment

@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+
+from common.prediction.detections import Detections, Frame
+
+
+@pytest.mark.parametrize(
+    ("image_shape", "min_dim", "scaled", "padded", "window"),
+    [
+        ((256, 320), 256, (256, 320), (256, 320), (0, 0, 256, 320)),
+        ((256, 320), 512, (512, 640), (512, 640), (0, 0, 512, 640)),
+        ((520, 696), 512, (520, 696), (576, 704), (28, 4, 548, 700)),  # never scaled down
+        ((260, 347), 512, (512, 683), (512, 704), (0, 10, 512, 693)),
+        ((65, 1), 64, (4160, 64), (4160, 64), (0, 0, 4160, 64)),
+    ],
+)
+def test_frames(image_shape, min_dim, scaled, padded, window):
+    frame = Frame.for_picture(image_shape, min_dim)
+    assert (frame.scaled_shape, frame.padded_shape, frame.window) == (scaled, padded, window)
+
+
+@pytest.mark.parametrize(
+    ("image_shape", "scaled", "window"),
+    [
+        ((480, 640), (768, 1024), (128, 0, 896, 1024)),  # the longer side is the limit
+        ((640, 480), (1024, 768), (0, 128, 1024, 896)),
+        ((500, 500), (800, 800), (112, 112, 912, 912)),  # the shorter side is
+        ((900, 1000), (900, 1000), (62, 12, 962, 1012)),  # large enough, and small enough
+        ((1000, 2048), (500, 1024), (262, 0, 762, 1024)),  # scaled down
+        ((1, 4096), (2, 1024), (511, 0, 513, 1024)),
+    ],
+)
+def test_no_side_exceeds_the_longest_and_all_frames_are_its_square(image_shape, scaled, window):
+    frame = Frame.for_picture(image_shape, 800, 1024)
+    assert (frame.scaled_shape, frame.padded_shape, frame.window) == (scaled, (1024, 1024), window)
+    assert frame.place(np.ones((*image_shape, 3), np.uint8)).sum() == 3 * scaled[0] * scaled[1]
+    corners = np.array([window], np.float32)
+    np.testing.assert_allclose(frame.to_picture(corners), [[0, 0, *image_shape]], rtol=1e-6)
+    np.testing.assert_array_equal(frame.corners_to_picture(corners - [0, 0, 1, 1]), [[0, 0, *image_shape]])
+
+
+def test_pictures_are_placed_in_the_window():
+    image = np.random.default_rng(0).integers(1, 256, (70, 100, 3)).astype(np.uint8)
+    frame = Frame.for_picture((70, 100), 64)
+    placed = frame.place(image)
+    assert placed.shape == (128, 128, 3)
+    top, left, bottom, right = frame.window
+    np.testing.assert_array_equal(placed[top:bottom, left:right], image)
+    placed[top:bottom, left:right] = 0
+    assert not placed.any()
+
+
+def test_boxes_return_to_the_picture():
+    frame = Frame.for_picture((100, 130), 200)
+    boxes = np.array([frame.window, (frame.window[0] + 20, frame.window[1] + 40, frame.window[2], frame.window[3])])
+    mapped = frame.to_picture(boxes.astype(np.float32))
+    np.testing.assert_allclose(mapped, [[0, 0, 100, 130], [10, 20, 100, 130]], rtol=1e-6)
+    assert frame.to_picture(np.zeros((0, 4), np.float32)).shape == (0, 4)
+
+
+def test_the_content_of_a_box_returns_to_the_picture():
+    """A bright rectangle is where its box says, before and after scaling and padding."""
+    image = np.zeros((50, 60, 3), np.uint8)
+    image[10:20, 30:50] = 255
+    frame = Frame.for_picture((50, 60), 100)
+    rows, columns = (np.flatnonzero((frame.place(image)[..., 0] > 127).any(axis=axis)) for axis in (1, 0))
+    box = np.array([[rows[0], columns[0], rows[-1] + 1, columns[-1] + 1]], np.float32)
+    assert frame.to_picture(box).tolist() == [[10, 30, 20, 50]]
+
+
+def test_painting():
+    probs = np.zeros((2, 4, 4), np.float16)
+    probs[0], probs[1, :, 2:] = 0.9, 0.9
+    boxes = np.array([[-2, 0, 4, 4], [4, 4, 8, 8]], np.float32)
+    detections = Detections(boxes, np.array([0.9, 0.8], np.float32), np.array([2, 1], np.int32), probs, (8, 8))
+    instances = detections.paint(0.5)
+    assert instances.boxes.tolist() == [[0, 0, 4, 4], [4, 6, 8, 8]]
+    assert instances.class_ids.tolist() == [2, 1]
+    np.testing.assert_allclose(instances.scores, [0.9, 0.8])
+
+
+def test_masks_are_spread_over_boxes_of_their_own():
+    boxes = np.array([[2, 2, 6, 6]], np.float32)
+    fields = (np.ones(1, np.float32), np.ones(1, np.int32), np.ones((1, 4, 4), np.float16), (8, 8))
+    detections = Detections(boxes, *fields, mask_boxes=np.array([[1, 1, 7, 7]], np.float32))
+    assert detections.paint(0.5).boxes.tolist() == detections.paint_soft(0.5).boxes.tolist() == [[1, 1, 7, 7]]
+
+
+def test_nothing_found():
+    nothing = Detections(
+        np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32), np.zeros((0, 28, 28)), (8, 8)
+    )
+    assert len(nothing.paint(0.5)) == 0
+
+
+def test_a_strip_is_not_enlarged_beyond_all_memory():
+    assert Frame.for_picture((4, 1400), 512).scaled_shape == (155, 54185)
+    assert Frame.for_picture((100, 1400), 512).scaled_shape == (512, 7168)
+    assert Frame.for_picture((4, 1400), 512, 1024).padded_shape == (1024, 1024)
+    assert Frame.for_picture((8192, 8192), 512).scaled_shape == (8192, 8192)

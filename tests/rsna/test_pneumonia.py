@@ -1,0 +1,190 @@
+"""The pneumonia script as a user runs it: trained for a step, predicted, scored; bad input in one line."""
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rsna.submission import check_predictions, read_predictions
+from tests.dicoms import encode_dicom
+from tests.radiographs import BOXES, SIZE, TEST, radiograph, write_set
+from tests.scripts import NARROW_FLAGS, finish, run_here, start
+
+RSNA = Path(__file__).resolve().parents[2] / "rsna"
+SCRIPT = RSNA / "pneumonia.py"
+TINY = ["--min-dim", "64", "--crop-size", "64", "--batch-size", "2", "--steps-per-epoch", "1", "--epochs", "1"]
+TINY += NARROW_FLAGS
+TINY += ["--train-rois", "8", "--validation-steps", "1", "--score-every", "1", "--confidence", "0"]
+
+
+@pytest.fixture
+def user(tmp_path, monkeypatch):
+    """A folder with a set in it, where the user stands."""
+    write_set(tmp_path / "datasets")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def messages(errors: str) -> list[str]:
+    """Return the lines on stderr that are no progress bar."""
+    return [line for line in errors.splitlines() if line and not line.startswith("reading ")]
+
+
+IMAGE = "stage_2_train_images/patient-3.dcm"
+PICTURE = encode_dicom(radiograph([]), jpeg=True)
+BAD_INPUT = {
+    "no-command": ([], {}, "the following arguments are required: command"),
+    "unknown-flag": (["train", "--size", "3"], {}, "unrecognized arguments: --size 3"),
+    "no-folder": (["train", "--dataset", "nowhere"], {}, "nowhere: no such folder or zip archive"),
+    "no-pictures": (["train", "--dataset", "."], {}, ".: holds none of stage_2_train_images"),
+    "bad-row": (
+        ["train"],
+        {"stage_2_train_labels.csv": b"patientId,x,y,width,height,Target\na,1,2,3,,1\n"},
+        "line 2: 'a",
+    ),
+    "other-csv": (["train"], {"stage_2_train_labels.csv": b"id\na\n"}, "has the columns id but needs patientId"),
+    "bad-class": (["train"], {"stage_2_detailed_class_info.csv": b"patientId,class\na,Ill\n"}, "line 2: 'a,Ill'"),
+    "cut-off": (["train"], {IMAGE: PICTURE[:-300]}, "patient-3.dcm: a DICOM file"),
+    "no-picture": (["train"], {IMAGE: encode_dicom(None)}, "patient-3.dcm: a DICOM file without a picture"),
+    "no-dicom": (["train"], {IMAGE: b"hello"}, "patient-3.dcm: not a picture"),
+    "unlabelled": (["train"], {"stage_2_train_images/new.dcm": PICTURE}, "1 patients are without a row, new the first"),
+    "no-run": (["predict"], {}, "logs: no trained step there; train with rsna/pneumonia.py train"),
+    "no-weights": (["predict", "--weights", "a.h5,b.h5"], {}, "--weights a.h5: no such file"),
+    "no-csv": (["evaluate", "--csv", "rsna.csv"], {}, "rsna.csv: no such file"),
+    "csv-is-not-drawn": (
+        ["evaluate", "--csv", "rsna.csv", "--picture", "p"],
+        {},
+        "--picture p: draws what is predicted",
+    ),
+    "half-a-csv": (
+        ["evaluate", "--csv", "datasets/rsna.csv"],
+        {"rsna.csv": b"patientId,PredictionString\n"},
+        "has no row",
+    ),
+    "bad-value": (["train", "--shrink", "0"], {}, "--shrink 0.0: must be from 0.1 to 2"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "files", "message"), BAD_INPUT.values(), ids=BAD_INPUT.keys())
+def test_bad_input_is_one_line(user, monkeypatch, capsys, arguments, files, message):
+    for name, content in files.items():
+        (user / "datasets" / name).write_bytes(content)
+    code, _, errors = run_here(monkeypatch, capsys, SCRIPT, *arguments)
+    assert code == 2 and message in errors and len(messages(errors)) == 1
+    assert not (user / "logs").exists() and not (user / "submissions").exists()
+
+
+@pytest.mark.parametrize("command", ["train", "predict", "evaluate"])
+def test_help_shows_the_flags(monkeypatch, capsys, command):
+    code, text, errors = run_here(monkeypatch, capsys, SCRIPT, command, "--help")
+    assert (code, errors) == (0, "") and "python rsna/pneumonia.py train" in text
+    own = {"train": "epochs", "predict": "output sample-submission picture", "evaluate": "output csv picture"}[command]
+    wanted = (
+        f"dataset weights logs preset fold limit skip-bad negatives fuse-views shrink fusion-iou augmentation {own}"
+    )
+    assert [flag for flag in wanted.split() if f"--{flag} " not in text.replace("]", " ").replace(",", " ")] == []
+
+
+def test_a_given_csv_is_scored(user, monkeypatch, capsys):
+    texts = {patient: " ".join(f"0.9 {' '.join(map(str, box))}" for box in boxes) for patient, boxes in BOXES.items()}
+    texts["patient-1"] = ""
+    texts["patient-2"] = "0.5 10 10 20 20"
+    rows = [f"{patient},{text}\n" for patient, text in texts.items()]
+    Path("rsna.csv").write_text("".join(["patientId,PredictionString\n", *rows]))
+    code, output, errors = run_here(monkeypatch, capsys, SCRIPT, "evaluate", "--csv", "rsna.csv")
+    assert (code, messages(errors)) == (0, [])
+    assert output.splitlines()[-1] == "score 0.6000 over 5 patients; 5 without boxes or predictions left out"
+    lines = [line.split() for line in output.splitlines()]
+    assert ["Lung", "Opacity", "4", "4", "5", "4", "0.750"] in lines
+    assert ["0.400", "4", "1", "1", "0.800", "0.800", "0.600"] in lines
+    assert ["patient-2", "0", "1", "0.000"] in lines
+
+
+def test_the_shell_scripts_hand_over(tmp_path):
+    def lines(script: str, *arguments: str) -> list[str]:
+        environment = os.environ | {"PYTHON": "echo", "LOGS": "runs"}
+        command = ["bash", str(RSNA / script), *arguments]
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True
+        ).stdout.splitlines()
+
+    assert lines("train.sh", "--preset", "lungfish") == [f"{SCRIPT} train --logs runs --preset lungfish"]
+    (tmp_path / "runs" / "pneumonia").mkdir(parents=True)
+    (tmp_path / "runs" / "pneumonia" / "last.npz").touch()
+    assert lines("train.sh")[1:] == [f"{SCRIPT} train --logs runs --weights last"]
+    command = f"{SCRIPT} predict --logs runs --weights last --output submissions/rsna.csv --fuse-views"
+    assert lines("predict.sh", "--fuse-views") == [command]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Where a user stands who has trained for a step."""
+    folder = tmp_path_factory.mktemp("user")
+    write_set(folder / "datasets")
+    code, output, errors = finish(start(folder, SCRIPT, "train", *TINY))
+    assert (code, errors) == (0, [])
+    assert "Lung Opacity" in output and "held back" in output
+    return folder
+
+
+@pytest.mark.slow
+def test_training_is_scored(trained):
+    with (trained / "logs" / "pneumonia" / "log.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert 0 <= float(row["score"]) <= 1 and float(row["val_loss"]) > 0
+
+
+@pytest.mark.slow
+def test_the_test_part_is_predicted(trained):
+    """By four views of two files of weights, in the order of the sample; a patient whose file is bad has a row, too."""
+    shutil.copytree(trained / "datasets", trained / "damaged")
+    (trained / "damaged" / "stage_2_test_images" / "test-b.dcm").write_bytes(PICTURE[:-300])
+    order = [TEST[2], TEST[0], TEST[1]]
+    (trained / "sample.csv").write_text(
+        "".join(["patientId,PredictionString\n", *(f"{p},0.5 0 0 9 9\n" for p in order)])
+    )
+    weights = ["--weights", "logs/pneumonia/last.h5,logs/pneumonia/best.h5", "--fuse-views", "--shrink", "0.875"]
+    flags = [
+        *weights,
+        "--fused-confidence",
+        "0",
+        "--sample-submission",
+        "sample.csv",
+        "--skip-bad",
+        "--picture",
+        "drawn",
+    ]
+    code, output, errors = finish(start(trained, SCRIPT, "predict", "--dataset", "damaged", *flags))
+    assert (code, errors) == (0, [])
+    path = trained / "submissions" / "rsna.csv"
+    assert "wrote submissions/rsna.csv: 3 patients, checked" in output.splitlines()
+    assert check_predictions(path, TEST, dict.fromkeys(TEST, (SIZE, SIZE))) == []
+    assert list(predictions := read_predictions(path)) == order
+    assert len(predictions["test-a"].boxes) > 0 and len(predictions["test-b"].boxes) == 0
+    assert {file.stem for file in (trained / "drawn").iterdir()} == {"test-a", "test-c", "overview"}
+
+
+@pytest.mark.slow
+def test_held_back_patients_are_predicted_and_scored(trained, monkeypatch, capsys):
+    code, output, errors = finish(start(trained, SCRIPT, "evaluate", "--fold", "0", "--workers", 0))
+    assert (code, errors) == (0, []) and "careful" not in output
+    path = trained / "submissions" / "rsna_held_back.csv"
+    held_back = read_predictions(path)
+    assert len(held_back) == 2 and set(held_back) <= set(BOXES)
+    monkeypatch.chdir(trained)
+    again = run_here(monkeypatch, capsys, SCRIPT, "evaluate", "--csv", path, "--fold", "0")[1]
+    assert output.endswith(again) and again.splitlines()[-1].startswith("score ")
+
+
+@pytest.mark.slow
+def test_without_the_package_boxes_are_not_fused(trained, monkeypatch, capsys):
+    monkeypatch.chdir(trained)
+    monkeypatch.setitem(sys.modules, "ensemble_boxes", None)
+    code, _, errors = run_here(monkeypatch, capsys, SCRIPT, "predict", "--fuse-views", "--output", "fused.csv")
+    assert code == 2 and "boxes cannot be fused" in errors and len(messages(errors)) == 1
+    assert not (trained / "fused.csv").exists()

@@ -1,0 +1,281 @@
+"""White blood cells: masks, the class-folder layout, raw pictures, and the confusion matrix."""
+
+import shutil
+import zipfile
+
+import cv2
+import numpy as np
+import pytest
+
+from common.batches.loader import BatchLoader
+from common.errors import InputError
+from common.files import open_tree
+from common.images.decoding import decode_picture
+from common.masks.instances import Instances
+from common.network.backend import non_max_suppression, portable_non_max_suppression
+from common.scoring.comparison import compare_masks
+from tests.cells import write_pair, write_set
+from wbc.cells import decode_cell_mask, fit_mask, label_cells
+from wbc.config import CLASS_NAMES, PUBLISHED, SMALL
+from wbc.confusion import confusion_matrix, draw_confusion, save_confusion
+from wbc.dataset import count_pictures, load_cells
+from wbc.evaluation import usual_classes
+from wbc.prepare import find_class, plan, write_layout
+
+
+def encode(image):
+    return cv2.imencode(".png", image)[1].tobytes()
+
+
+def test_one_threshold_for_masks():
+    grey = np.zeros((3, 4), np.uint8)
+    grey[0], grey[2] = (0, 10, 11, 255), 200
+    mask = decode_cell_mask(encode(grey), "m.png")
+    assert mask.tolist() == [[False, False, True, True], [False] * 4, [True] * 4]
+    assert not decode_cell_mask(encode(np.zeros((3, 4), np.uint8)), "m.png").any()
+    with pytest.raises(InputError, match=r"m\.png: nothing is brighter than 1 of 255; masks are white on black"):
+        decode_cell_mask(encode(np.eye(3, dtype=np.uint8)), "m.png")
+
+
+@pytest.mark.parametrize(("shape", "top", "left"), [((49, 64), 4, 4), ((57, 72), 0, 0), ((54, 71), 1, 0)])
+def test_a_smaller_mask_is_padded_by_what_it_lacks(shape, top, left):
+    mask = np.random.default_rng(1).random(shape) < 0.5
+    fitted = fit_mask(mask, (57, 72))
+    assert fitted.shape == (57, 72) and fitted.sum() == mask.sum()
+    np.testing.assert_array_equal(fitted[top : top + shape[0], left : left + shape[1]], mask)
+
+
+def test_a_larger_mask_is_cut():
+    mask = np.random.default_rng(2).random((65, 75)) < 0.5
+    np.testing.assert_array_equal(fit_mask(mask, (57, 72)), mask[4:61, 1:73])
+    with pytest.raises(ValueError, match="a mask of 48 x 64 pixels for a picture of 57 x 72"):
+        fit_mask(np.zeros((48, 64), bool), (57, 72))
+
+
+def test_cells_touch_at_corners():
+    mask = np.zeros((5, 6), bool)
+    assert label_cells(mask).max() == 0
+    mask[0, 0] = mask[1, 1] = mask[4, 5] = True
+    assert label_cells(mask).max() == 2
+
+
+@pytest.fixture(scope="module")
+def small_set(tmp_path_factory):
+    """A set with cells at the border, a picture without any, and masks of both sizes; not to be changed."""
+    return write_set(tmp_path_factory.mktemp("cells") / "WBC")
+
+
+def test_the_set_is_read(small_set):
+    cells = load_cells(small_set.parent, "train", CLASS_NAMES)
+    assert cells.image_ids == ["Monocyte_01", "Neutrophil_01", "Neutrophil_02", "Neutrophil_03"]
+    assert cells.sizes.tolist() == [[57, 72]] * 4 and cells.counts.tolist() == [1, 2, 0, 1]
+    assert [cells.load_class_ids(i).tolist() for i in range(4)] == [[4], [5, 5], [], [5]]
+    two = cells.load_instances(1)
+    assert two.boxes[0].tolist()[:2] == [0, 0] and two.class_ids.tolist() == [5, 5]
+    assert len(cells.load_instances(2)) == 0 and not cells.load_label_layers(2)[0].any()
+    assert cells.load_image(0).shape == (57, 72, 3)
+    some = cells.select(np.array([False, True, False, True]))
+    assert some.image_ids == ["Neutrophil_01", "Neutrophil_03"] and some.counts.tolist() == [2, 1]
+    assert load_cells(small_set, "val", CLASS_NAMES).image_ids == ["Monocyte_02", "Neutrophil_04"]
+
+
+def test_a_smaller_masks_cells_lie_where_the_picture_shows_them(small_set):
+    cells = load_cells(small_set, "train", CLASS_NAMES)
+    for index in range(len(cells)):
+        seen = cells.load_image(index)[..., 1] < 150
+        np.testing.assert_array_equal(cells.load_label_layers(index)[0] > 0, seen)
+
+
+def test_a_subset_without_masks(small_set):
+    cells = load_cells(small_set, "detect", CLASS_NAMES)
+    assert cells.image_ids == ["a", "b"] and cells.counts.tolist() == [0, 0]
+
+
+def test_a_zip_archive_is_the_same_set(small_set, tmp_path):
+    with zipfile.ZipFile(tmp_path / "WBC.zip", "w") as archive:
+        for path in sorted(small_set.rglob("*.png")):
+            archive.write(path, path.relative_to(small_set.parent))
+    folder, archive = (load_cells(path, "train", CLASS_NAMES) for path in (small_set, tmp_path / "WBC.zip"))
+    assert archive.image_ids == folder.image_ids and archive.counts.tolist() == folder.counts.tolist()
+    np.testing.assert_array_equal(archive.load_label_layers(1), folder.load_label_layers(1))
+
+
+def test_rare_classes_are_repeated(small_set):
+    config = SMALL
+    loader = BatchLoader(load_cells(small_set, "train", CLASS_NAMES), config, training=True)
+    shown = loader.sampler.indices.tolist()
+    assert shown.count(0) == 2 and all(shown.count(i) == 1 for i in (1, 2, 3))  # two Neutrophil pictures have cells
+    batch = loader.batch_at(0)
+    assert batch["images"].shape == (4, 128, 128, 3) and set(np.unique(batch["class_ids"])) <= {0, 4, 5}
+
+
+def change(folder, change):
+    root = write_set(folder / "WBC")
+    change(root)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (
+            lambda root: (root / "train/image/Monocyte").rename(root / "train/image/Platelet"),
+            "train/image/Platelet: no class of Basophil, Eosinophil, Lymphocyte, Monocyte, Neutrophil; rename",
+        ),
+        (lambda root: (root / "train/mask/Monocyte/Monocyte_01.png").unlink(), "Monocyte_01.png: has no mask; add it"),
+        (
+            lambda root: (root / "train/mask/Monocyte/Monocyte_01.png").write_bytes(encode(np.zeros((40, 40)))),
+            "Monocyte_01.png: a mask of 40 x 40 pixels for a picture of 57 x 72; replace it",
+        ),
+        (
+            lambda root: write_pair(root, "train", "Basophil", "Monocyte_01", np.zeros((57, 72), bool)),
+            "Basophil/Monocyte_01.png and .*Monocyte/Monocyte_01.png have one name",
+        ),
+        (lambda root: (root / "train/image/Monocyte/Monocyte_01.png").write_bytes(b"no"), "Monocyte_01.png: not a pic"),
+        (lambda root: (root / "train").rename(root / "other"), "no pictures in train/image/<Class>; give the folder"),
+    ],
+)
+def test_bad_sets_are_refused(tmp_path, spoil, message):
+    root = change(tmp_path, spoil)
+    with pytest.raises(InputError, match=message):
+        load_cells(root, "train", CLASS_NAMES)
+
+
+def test_bad_pictures_are_left_out_where_asked(tmp_path):
+    root = change(tmp_path, lambda root: (root / "train/mask/Monocyte/Monocyte_01.png").unlink())
+    lines = []
+    cells = load_cells(root, "train", CLASS_NAMES, skip_bad=True, report=lines.append)
+    assert len(cells) == 3 and len(lines) == 1 and "Monocyte_01.png: has no mask" in lines[0]
+
+
+def test_classes_that_count(small_set, monkeypatch):
+    assert count_pictures(small_set, "train", CLASS_NAMES) == {4: 1, 5: 3}
+    assert usual_classes(small_set, CLASS_NAMES) == [1, 2, 3, 4, 5]
+    monkeypatch.setattr("wbc.evaluation.FEWEST_PICTURES", 2)
+    assert usual_classes(small_set, CLASS_NAMES) == [5]
+
+
+def squares(*places, class_ids=None, scores=None):
+    """Squares of 10 pixels at (y, x)."""
+    boxes = np.array([(y, x, y + 10, x + 10) for y, x in places]).reshape(-1, 4)
+    return Instances.from_crops(boxes, [np.ones((10, 10))] * len(places), class_ids, scores)
+
+
+def test_confusion_by_hand():
+    true = squares((0, 0), (0, 20), (0, 40), class_ids=[1, 2, 2])
+    found = squares(
+        (0, 1), (0, 1), (0, 21), (0, 60), (0, 41), class_ids=[2, 1, 2, 1, 2], scores=[0.9, 0.8, 0.7, 0.6, 0.3]
+    )
+    matrix = confusion_matrix([compare_masks(true, found), compare_masks(true, Instances.empty())], 3)
+    # The better of two on one cell takes it, the other one is found where nothing is; the last one is too unsure.
+    assert matrix.tolist() == [[0, 2, 0], [1, 0, 1], [3, 0, 1]]
+    strict = confusion_matrix([compare_masks(true, found)], 3, threshold=0.9)
+    assert strict.tolist() == [[0, 2, 2], [1, 0, 0], [2, 0, 0]]
+    assert confusion_matrix([], 3).tolist() == [[0] * 3] * 3
+
+
+def test_the_confusion_is_written_and_drawn(tmp_path):
+    matrix = np.arange(9).reshape(3, 3)
+    save_confusion(tmp_path / "c.csv", matrix, ["Ba", "Eo"])
+    assert (tmp_path / "c.csv").read_text() == "true,missed,Ba,Eo\nnothing,0,1,2\nBa,3,4,5\nEo,6,7,8\n"
+    picture = decode_picture((tmp_path / "c.png").read_bytes(), "c.png")
+    np.testing.assert_array_equal(picture, draw_confusion(matrix, ["Ba", "Eo"]))
+    assert draw_confusion(np.zeros((3, 3), int), ["Ba", "Eo"]).shape == picture.shape
+
+
+@pytest.mark.parametrize("suppress", [non_max_suppression, portable_non_max_suppression])
+def test_cells_suppress_each_other_within_a_class_only(suppress):
+    boxes = np.array([[[0, 0, 10, 10], [0, 1, 10, 11], [0, 2, 10, 12]]], np.float32)
+    scores = np.array([[[0.9, 0, 0, 0, 0], [0, 0, 0, 0.8, 0], [0.7, 0, 0, 0, 0]]], np.float32)
+    _, kept, columns, counts = suppress(boxes, scores, max_output=5, iou_threshold=0.3, score_threshold=0.0)
+    assert int(counts[0]) == 2
+    assert np.asarray(columns)[0, :2].tolist() == [0, 3]
+    np.testing.assert_allclose(np.asarray(kept)[0, :2], [0.9, 0.8])
+
+
+def write_raw(folder):
+    """LISC's kind: BMP files, abbreviated folders, masks 8 pixels smaller, a mixed group without any."""
+    for name, class_name in (("Baso", "Basophil"), ("NEUT", "Neutrophil"), ("mixt", "")):
+        for i in range(6):
+            image, mask = np.full((57, 72, 3), 200, np.uint8), np.zeros((49, 64), np.uint8)
+            image[10 + i : 30, 20:50], mask[6 + i : 26, 16:46] = 60, 255
+            (folder / "images" / name).mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(folder / "images" / name / f"{i}.bmp"), image)
+            if class_name and not (name == "Baso" and i == 5):
+                (folder / "masks" / class_name).mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(folder / "masks" / class_name / f"{i}.png"), mask)
+    return open_tree(folder / "images"), open_tree(folder / "masks")
+
+
+def test_raw_pictures_become_a_set(tmp_path):
+    images, masks = write_raw(tmp_path)
+    pictures = plan(images, masks, CLASS_NAMES, 1)
+    assert pictures == plan(images, masks, CLASS_NAMES, 1) != plan(images, masks, CLASS_NAMES, 2)
+    write_layout(images, masks, pictures, tmp_path / "new" / "WBC")
+    sets = {subset: load_cells(tmp_path / "new" / "WBC", subset, CLASS_NAMES) for subset in ("train", "val", "detect")}
+    assert [len(cells) for cells in sets.values()] == [9, 2, 7]
+    val = [files.class_id for files in sets["val"].files]
+    assert sorted(val) == [1, 5]
+    for cells in (sets["train"], sets["val"]):
+        for index in range(len(cells)):
+            np.testing.assert_array_equal(cells.load_label_layers(index)[0] > 0, cells.load_image(index)[..., 0] < 100)
+    lines = (tmp_path / "new" / "WBC" / "source_files.csv").read_text().splitlines()
+    assert len(lines) == 19 and lines[1] == "Basophil_01.png,Basophil,val,Baso/0.bmp"
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["WBC"]
+
+
+def test_raw_pictures_that_do_not_fit_are_refused(tmp_path):
+    images, masks = write_raw(tmp_path)
+    pictures = plan(images, masks, CLASS_NAMES, 1)
+    (tmp_path / "WBC").mkdir()
+    with pytest.raises(InputError, match="WBC: exists; choose another folder"):
+        write_layout(images, masks, pictures, tmp_path / "WBC")
+    (tmp_path / "images" / "Baso" / "0.bmp").write_bytes(b"BM")
+    with pytest.raises(InputError, match=r"Baso/0\.bmp: "):
+        write_layout(images, masks, pictures, tmp_path / "new")
+    assert not (tmp_path / "new").exists() and not list(tmp_path.glob(".new*"))
+    (tmp_path / "images" / "Baso" / "0.bmp").unlink()
+    with pytest.raises(InputError, match=r"Basophil/0\.png: no picture of this name in .*images"):
+        plan(open_tree(tmp_path / "images"), masks, CLASS_NAMES, 1)
+    (tmp_path / "masks" / "Basophil").rename(tmp_path / "masks" / "Thrombocyte")
+    with pytest.raises(InputError, match="masks/Thrombocyte: no class of Basophil"):
+        plan(images, open_tree(tmp_path / "masks"), CLASS_NAMES, 1)
+
+
+@pytest.mark.parametrize("part", ["images", "masks"])
+def test_raw_pictures_of_one_class_and_name_are_refused(tmp_path, part):
+    write_raw(tmp_path)
+    names = {"images": ("Baso", "Basophil", "0.bmp"), "masks": ("Basophil", "Baso", "0.png")}
+    given, other, name = names[part]
+    (tmp_path / part / other).mkdir()
+    shutil.copy(tmp_path / part / given / name, tmp_path / part / other / name)
+    with pytest.raises(InputError, match=rf"{part}: .*0\.... and .*0\.... are of one class and one name; rename one"):
+        plan(open_tree(tmp_path / "images"), open_tree(tmp_path / "masks"), CLASS_NAMES, 1)
+
+
+def test_abbreviated_classes():
+    names = ["lymp", "Lymphocyte", "ly", "Lymphocytes", "neut", ""]
+    assert [find_class(name, CLASS_NAMES) for name in names] == ["Lymphocyte", "Lymphocyte", "", "", "Neutrophil", ""]
+
+
+def test_the_published_figures():
+    assert (PUBLISHED.num_classes, PUBLISHED.name, PUBLISHED.backbone) == (6, "wbc", "resnet50")
+    assert (PUBLISHED.min_dim, PUBLISHED.max_dim, PUBLISHED.batch_size, PUBLISHED.steps_per_epoch) == (768, 768, 1, 60)
+    assert (PUBLISHED.anchor_scales, PUBLISHED.train_rois) == ((32, 64, 128, 256, 512), 200)
+    assert (PUBLISHED.validation_steps, PUBLISHED.confidence, PUBLISHED.detection_nms_threshold) == (2, 0.8, 0.3)
+    assert (PUBLISHED.mini_mask_size, PUBLISHED.max_detections, PUBLISHED.optimizer) == (56, 100, "sgd")
+    assert [str(stage) for stage in PUBLISHED.schedule] == ["75:0.001:3+"] and not PUBLISHED.augment
+
+
+@pytest.mark.slow
+def test_the_real_set(data_folder):
+    counts = {1: (2, 1), 2: (26, 5), 3: (66, 14), 4: (47, 9), 5: (156, 31)}
+    sets = [load_cells(data_folder / "wbc" / "WBC.zip", subset, CLASS_NAMES) for subset in ("train", "val")]
+    for i, cells in enumerate(sets):
+        classes = np.array([files.class_id for files in cells.files])
+        assert {class_id: int((classes == class_id).sum()) for class_id in counts} == {
+            k: v[i] for k, v in counts.items()
+        }
+        assert (cells.counts == 1).all()
+        assert {tuple(size) for size in cells.sizes.tolist()} >= {(120, 120), (300, 300)}
+    assert usual_classes(data_folder / "wbc" / "WBC.zip", CLASS_NAMES) == [2, 3, 4, 5]
