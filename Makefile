@@ -11,10 +11,10 @@ DEMO_LOGS := demo/logs$(if $(DATA),-$(basename $(notdir $(DATA))))
 DEMO_TRAIN := --preset demo --logs $(DEMO_LOGS) --dataset $(if $(DATA),"$(DATA)" --fold 0,demo/data/stage1_train)
 DEMO_SET := $(if $(DATA),--dataset "$(DATA)" --fold 0 --limit 24 --score "$(DATA)",\
 	--dataset demo/data/stage1_test --score demo/data/stage1_solution.csv)
-DEMO_FIRST := --weights small $(DEMO_SET) --output demo/first.csv --picture demo/first --labels demo/labels
-DEMO_TEST := --logs $(DEMO_LOGS) $(DEMO_SET) --output demo/tta.csv --picture demo/pictures
+DEMO_FIRST := --weights small $(DEMO_SET) --output demo/first.csv --overlays demo/first --labels demo/labels
+DEMO_TEST := --logs $(DEMO_LOGS) $(DEMO_SET) --output demo/tta.csv --overlays demo/images
 
-BENCHMARKS := run_lengths merge_views paint_masks score training_batch large_picture long_run kill
+BENCHMARKS := run_lengths merge_views paint_masks score training_batch large_image long_run kill
 
 .PHONY: help install demo demo-data test test-jax lint format benchmark clean
 .DELETE_ON_ERROR:

@@ -6,12 +6,12 @@ from common.network.resnet import BLOCKS, SMALL_CHANNELS
 BACKWARD = 2  # a layer's gradients by its input and by its weights cost as much as the layer, each
 
 
-def picture_flops(config: Config, side: int, num_regions: int, num_masks: int) -> int:
-    """Return the floating-point operations of one picture from pixels to heads, two a multiplication.
+def image_flops(config: Config, side: int, num_regions: int, num_masks: int) -> int:
+    """Return the floating-point operations of one image from pixels to heads, two a multiplication.
 
     Args:
         config: of the model.
-        side: of the picture, pixels.
+        side: of the image, pixels.
         num_regions: that the class and box head sees.
         num_masks: that the mask head sees.
     """
@@ -20,8 +20,8 @@ def picture_flops(config: Config, side: int, num_regions: int, num_masks: int) -
 
 
 def training_flops(config: Config, side: int, num_regions: int, num_masks: int) -> int:
-    """Return the operations of one picture of a training step in which every layer learns; see `picture_flops`."""
-    return (1 + BACKWARD) * picture_flops(config, side, num_regions, num_masks)
+    """Return the operations of one image of a training step in which every layer learns; see `image_flops`."""
+    return (1 + BACKWARD) * image_flops(config, side, num_regions, num_masks)
 
 
 def _pyramid_products(config: Config, side: int) -> int:

@@ -1,4 +1,4 @@
-"""Training and detection of Mask R-CNN on a GPU, in JAX: pictures a second, against torchvision's on the same GPU.
+"""Training and detection of Mask R-CNN on a GPU, in JAX: images a second, against torchvision's on the same GPU.
 
     pip install '.[gpu]' torchvision
     python benchmarks/gpu.py
@@ -9,12 +9,12 @@ Both sides have equal work, see `benchmarks/mask_rcnn_sides.py`; each lives in a
 memory is a cell that says so, as is a side that is not installed. Times are medians, taken after six calls that
 compile. A training step is `train_on_batch` of ready arrays, as `common/network/fit.py` calls it. "Bare" is the same
 compiled step with weights and batch on the device, without Keras' way in and out, which costs the difference.
-"Fed" gets its batches as a run of preset `gpu` does, from threads that read, rescale and augment generated pictures.
-Detection goes from pictures to painted masks; in batches of 1 as `dsb/my_inference.py` does, in larger ones as the
-views of a picture go, and beyond the product's own bound.
+"Fed" gets its batches as a run of preset `gpu` does, from threads that read, rescale and augment generated images.
+Detection goes from images to painted masks; in batches of 1 as `dsb/my_inference.py` does, in larger ones as the
+views of an image go, and beyond the product's own bound.
 
 TFLOP/s are `benchmarks/flops.py`'s count over the time; their share is of the card's dense peak, that of float32 being
-TF32's, half of bfloat16's. `--tiny` is a small network on small pictures, to see on any machine whether all of it runs.
+TF32's, half of bfloat16's. `--tiny` is a small network on small images, to see on any machine whether all of it runs.
 """
 
 import itertools
@@ -47,13 +47,13 @@ PEAKS = {
     "NVIDIA H100": 989,
     "NVIDIA A100": 312,
 }
-AIMS = {"training": 60, "detection": 120}  # pictures a second of ResNet-50 in bfloat16 at 512 px
+AIMS = {"training": 60, "detection": 120}  # images a second of ResNet-50 in bfloat16 at 512 px
 AIMED_RATIO = 1.5
 TINY = Work(backbone="small", side=64, objects=4, proposals=60, detections=20, regions=20)
-NUM_FED = 32  # pictures that batches are made of
+NUM_FED = 32  # images that batches are made of
 WARM_UP = 6  # calls before those that count: they compile, and fill what is loaded ahead
 COLUMNS = (
-    *("task", "backbone", "precision", "batch", "pictures/s", "bare", "fed"),
+    *("task", "backbone", "precision", "batch", "images/s", "bare", "fed"),
     *("TFLOP/s", "of peak", "torchvision", "ratio", "aimed at"),
 )
 
@@ -65,10 +65,10 @@ def main() -> None:
     parser = OneLineParser(__doc__)
     parser.add_argument("--backbones", nargs="+", choices=["resnet50", "resnet101"], default=["resnet50", "resnet101"])
     parser.add_argument("--precisions", nargs="+", choices=["float32", "bfloat16"], default=["float32", "bfloat16"])
-    parser.add_argument("--batches", nargs="+", type=int, default=[1, 2, 8, 16], help="pictures of a step")
-    parser.add_argument("--side", type=int, default=512, help="of the pictures, pixels, a multiple of 64")
+    parser.add_argument("--batches", nargs="+", type=int, default=[1, 2, 8, 16], help="images of a step")
+    parser.add_argument("--side", type=int, default=512, help="of the images, pixels, a multiple of 64")
     parser.add_argument("--repeats", type=int, default=20, help="calls that count")
-    parser.add_argument("--tiny", action="store_true", help="a small network on a small picture")
+    parser.add_argument("--tiny", action="store_true", help="a small network on a small image")
     flags = parser.parse_args()
     for name, values, unit in (
         ("batches", flags.batches, 1),
@@ -86,7 +86,7 @@ def main() -> None:
         Work(backbone=backbone, precision=precision, batch=batch, side=flags.side)
         for backbone, precision, batch in combinations
     ]
-    aims = " and ".join(f"{rate} pictures/s in {task}" for task, rate in AIMS.items())
+    aims = " and ".join(f"{rate} images/s in {task}" for task, rate in AIMS.items())
     print(f"{device}. Aimed at, of ResNet-50 in bfloat16 at 512 px: {aims}, {AIMED_RATIO} times torchvision.\n")
     print_table(COLUMNS, measure_rows([TINY] if flags.tiny else works, device, flags.repeats))
 
@@ -120,14 +120,14 @@ def name_device() -> str:
 def measure_ours(work: Work, repeats: int) -> Figures:
     """Time our side."""
     import common.network.mask_rcnn.detector
-    from benchmarks.flops import picture_flops, training_flops
+    from benchmarks.flops import image_flops, training_flops
     from common.network.fit import LOADING
 
     common.network.mask_rcnn.detector.BATCH_PIXELS = work.batch * work.side**2
     ours = Ours(work)
-    picture = picture_flops(ours.config, work.side, work.proposals, work.detections)
+    image = image_flops(ours.config, work.side, work.proposals, work.detections)
     example = training_flops(ours.config, work.side, work.regions, work.positive)
-    figures: Figures = {"detection operations": work.batch * picture, "training operations": work.batch * example}
+    figures: Figures = {"detection operations": work.batch * image, "training operations": work.batch * example}
     figures |= time_tasks(ours, work, repeats)
     if isinstance(figures["training"], str):
         return figures | dict.fromkeys(("bare", "fed"), figures["training"])
@@ -186,7 +186,7 @@ def bare_step(ours: Ours) -> Callable[[], None]:
 
 
 def feed(ours: Ours, folder: Path, threads: ThreadPoolExecutor) -> Callable[[], None]:
-    """Return the training step with batches that threads make of generated pictures, as a run of preset `gpu` does."""
+    """Return the training step with batches that threads make of generated images, as a run of preset `gpu` does."""
     from common.batches.loader import BatchLoader
     from common.images.synthetic import write_dataset
     from common.network.fit import LOADING
@@ -196,9 +196,9 @@ def feed(ours: Ours, folder: Path, threads: ThreadPoolExecutor) -> Callable[[], 
 
     side = ours.config.crop_size
     write_dataset(folder / "set", NUM_FED, seed=1, sizes=[(side, side)])
-    pictures = load_dataset(folder / "set", cache=folder / "cache", report=lambda line: None)
+    images = load_dataset(folder / "set", cache=folder / "cache", report=lambda line: None)
     sizes = ("crop_size", "min_dim", "batch_size", "max_instances", "mini_mask_size")
-    loader = BatchLoader(pictures, replace(GPU, **{name: getattr(ours.config, name) for name in sizes}), training=True)
+    loader = BatchLoader(images, replace(GPU, **{name: getattr(ours.config, name) for name in sizes}), training=True)
     jobs = ((f"step {number}", (number,)) for number in itertools.count())
     batches = map_in_order(loader.batch_at, jobs, threads, ahead=LOADING + 3)
 
@@ -223,7 +223,7 @@ def format_row(task: str, work: Work, device: str, ours: Figures, theirs: Figure
 
 
 def as_rate(work: Work, seconds: float | str) -> str:
-    """Return pictures a second, or the reason why there are none."""
+    """Return images a second, or the reason why there are none."""
     return seconds if isinstance(seconds, str) else f"{work.batch / seconds:.1f}"
 
 

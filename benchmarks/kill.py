@@ -26,10 +26,10 @@ from benchmarks.measure import print_table
 from tests.scripts import TINY, finish, start
 
 NUM_EPOCHS = 60
-NUM_PICTURES = 150
+NUM_IMAGES = 150
 START_UP = 6.0  # seconds; a kill in there finds nothing new
 A_MOMENT = 0.3  # seconds
-DATA = ["--images", 8, "--test-images", NUM_PICTURES, "--sizes", "64x64,64x96"]
+DATA = ["--images", 8, "--test-images", NUM_IMAGES, "--sizes", "64x64,64x96"]
 TRAIN = ["my_train_1.py", *TINY, "--epochs", NUM_EPOCHS]
 INFER = ["my_inference_tta.py", "--dataset", "data/stage1_test", "--workers", 2, "--output"]
 
@@ -57,19 +57,19 @@ def kill_inference(folder: Path, rng: np.random.Generator, num_kills: int) -> tu
     must_finish(folder, *INFER, "undisturbed.csv")
     partial = folder / "killed.csv.partial"
 
-    def pictures_done() -> int:
+    def images_done() -> int:
         lines = partial.read_bytes().split(b"\n")[1:-1] if partial.exists() else []
         return sum(b"," not in line for line in lines)
 
     def check() -> None:
-        assert not (folder / "killed.csv").exists(), "finished before the last kill: give it more pictures"
+        assert not (folder / "killed.csv").exists(), "finished before the last kill: give it more images"
 
-    most = max(NUM_PICTURES // (2 * num_kills), 1)
-    done = kill_often(folder, [*INFER, "killed.csv"], rng, num_kills, pictures_done, most, check)
+    most = max(NUM_IMAGES // (2 * num_kills), 1)
+    done = kill_often(folder, [*INFER, "killed.csv"], rng, num_kills, images_done, most, check)
     must_finish(folder, *INFER, "killed.csv")
     assert (folder / "killed.csv").read_bytes() == (folder / "undisturbed.csv").read_bytes(), "another submission"
     assert not partial.exists()
-    return done, f"the bytes of an undisturbed run, {NUM_PICTURES} pictures"
+    return done, f"the bytes of an undisturbed run, {NUM_IMAGES} images"
 
 
 def kill_training(folder: Path, rng: np.random.Generator, num_kills: int) -> tuple[str, str]:

@@ -1,13 +1,13 @@
-"""Resident memory over a run of 3,000 pictures: of the predicting process and of its workers.
+"""Resident memory over a run of 3,000 images: of the predicting process and of its workers.
 
     python benchmarks/long_run.py
     python benchmarks/long_run.py --network
 
-The pictures are generated, of the real set's sizes, 300 files under ten names each. The 15 views of each go through
+The images are generated, of the real set's sizes, 300 files under ten names each. The 15 views of each go through
 merging, run lengths and the CSV writer as in `dsb/my_inference_tta.py`; what a network would say of them is drawn at
 random. With --network a tiny one works on all views, too, of every fourth row and column, so that it meets many shapes
-in little time; its answer is thrown away. Memory is taken before each 300th picture, so that the same ones are under
-way each time. Asserted: each name of a file gets the same rows, and memory after the last picture is within 5% of that
+in little time; its answer is thrown away. Memory is taken before each 300th image, so that the same ones are under
+way each time. Asserted: each name of a file gets the same rows, and memory after the last image is within 5% of that
 after 300.
 """
 
@@ -43,40 +43,38 @@ MIB = 2**20
 
 
 def main() -> None:
-    """Run over all pictures and print a table."""
+    """Run over all images and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=int, default=10 * NUM_FILES, help=f"a multiple of {NUM_FILES}")
+    parser.add_argument("--images", type=int, default=10 * NUM_FILES, help=f"a multiple of {NUM_FILES}")
     parser.add_argument("--workers", type=int, default=2, help="processes beside the predicting one")
     parser.add_argument("--network", action="store_true", help="let a tiny network work on each view, too")
     flags = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        run(Path(folder), flags.pictures // NUM_FILES, flags.workers, build_network() if flags.network else None)
+        run(Path(folder), flags.images // NUM_FILES, flags.workers, build_network() if flags.network else None)
 
 
 def run(folder: Path, num_names: int, num_workers: int, network: Callable | None) -> None:
     """Predict `num_names` times the files, and compare memory and rows."""
-    write_pictures(folder / "pictures", num_names)
-    pictures = load_dataset(folder / "pictures", cache=folder / "cache")
+    write_images(folder / "images", num_names)
+    images = load_dataset(folder / "images", cache=folder / "cache")
     samples: list[tuple[int, int, int]] = []
     start = time.perf_counter()
     output = folder / "submission.csv"
     predict = functools.partial(predict_views, samples, network)
-    write_submission(
-        pictures, pictures.image_ids, predict, merged_runs, output, fingerprint="", num_workers=num_workers
-    )
-    samples.append((len(pictures), *memory()))
+    write_submission(images, images.image_ids, predict, merged_runs, output, fingerprint="", num_workers=num_workers)
+    samples.append((len(images), *memory()))
     seconds = time.perf_counter() - start
-    assert check_submission(output, pictures.image_ids) == []
+    assert check_submission(output, images.image_ids) == []
     check_equal_rows(output)
     for process in (1, 2):
         growth = samples[-1][process] / samples[1][process]
-        assert growth <= TOLERANCE, f"memory has grown to {growth:.2f} times what it was after {NUM_FILES} pictures"
-    columns = ("pictures done", "predicting process", f"{num_workers} workers")
+        assert growth <= TOLERANCE, f"memory has grown to {growth:.2f} times what it was after {NUM_FILES} images"
+    columns = ("images done", "predicting process", f"{num_workers} workers")
     print_table(columns, [(str(done), *(f"{size / MIB:.0f} MiB" for size in sizes)) for done, *sizes in samples[1:]])
-    print(f"{len(pictures)} pictures in {seconds:.0f} s")
+    print(f"{len(images)} images in {seconds:.0f} s")
 
 
-def write_pictures(folder: Path, num_names: int) -> None:
+def write_images(folder: Path, num_names: int) -> None:
     """Write the files, and link each under further names; the order of names repeats that of the files."""
     for index in range(NUM_FILES):
         sample = generate_indexed(7, index)
@@ -158,7 +156,7 @@ def check_equal_rows(output: Path) -> None:
     rows = read_rows(output, ("ImageId", "EncodedPixels"))
     by_name = rows.groupby(rows["ImageId"].str[:-ID_LENGTH])
     files = [(group["ImageId"].str[-ID_LENGTH:] + group["EncodedPixels"]).tolist() for _, group in by_name]
-    assert all(some == files[0] for some in files), "rows depend on the pictures before"
+    assert all(some == files[0] for some in files), "rows depend on the images before"
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ BACKBONES = {"resnet50": "resnet50", "resnet101": "resnet101", "small": "resnet1
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What both sides have to do: the network, its precision, and numbers of a step; counts are of a picture."""
+    """What both sides have to do: the network, its precision, and numbers of a step; counts are of an image."""
 
     backbone: Literal["resnet50", "resnet101", "small"] = "resnet50"
     precision: str = "float32"
@@ -32,7 +32,7 @@ class Work:
 
     @property
     def positive(self) -> int:
-        """Regions of a training picture that get masks."""
+        """Regions of a training image that get masks."""
         return int(0.33 * self.regions)
 
 
@@ -59,7 +59,7 @@ class Ours:
         self._detector = Detector(self.model)
 
     def detect(self) -> int:
-        """Detect objects in a batch of pictures, paint them and return their number."""
+        """Detect objects in a batch of images, paint them and return their number."""
         return sum(len(found.paint(0.5)) for found in self._detector(self.batch["images"]))
 
     def train(self) -> tuple[int, int]:
@@ -90,8 +90,8 @@ class Torchvision:
         self._model = _build_torchvision(work).to(device, memory_format=torch.channels_last)
         self._optimizer = torch.optim.SGD(self._model.parameters(), 1e-5, momentum=0.9)
         batch = make_batch(work)
-        pictures = torch.from_numpy(batch["images"].astype(np.float32).transpose(0, 3, 1, 2) / 255)
-        self._pictures = list(pictures.to(device))
+        images = torch.from_numpy(batch["images"].astype(np.float32).transpose(0, 3, 1, 2) / 255)
+        self._images = list(images.to(device))
         boxes = [torch.from_numpy(boxes[:, [1, 0, 3, 2]].copy()).to(device) for boxes in batch["boxes"]]
         ids = torch.ones(work.objects, dtype=torch.int64, device=device)
         masks = torch.ones((work.objects, work.side, work.side), dtype=torch.uint8, device=device)
@@ -100,10 +100,10 @@ class Torchvision:
         self._seen = _set_regions(self._model, [torch.from_numpy(part).to(device) for part in regions])
 
     def detect(self) -> int:
-        """Detect objects in a batch of pictures, paint them and return their number."""
+        """Detect objects in a batch of images, paint them and return their number."""
         self._model.eval()
         with self._torch.inference_mode(), self._autocast:
-            masks = [found["masks"] > 0.5 for found in self._model(self._pictures)]
+            masks = [found["masks"] > 0.5 for found in self._model(self._images)]
         self._wait()
         return sum(map(len, masks))
 
@@ -111,7 +111,7 @@ class Torchvision:
         """Take a training step; return how many regions and positive ones it learnt from."""
         self._model.train()
         with self._autocast:
-            losses = self._model(self._pictures, self._targets)
+            losses = self._model(self._images, self._targets)
         self._optimizer.zero_grad()
         sum(losses.values()).backward()
         self._torch.nn.utils.clip_grad_norm_(self._model.parameters(), 5.0)
@@ -162,7 +162,7 @@ def make_batch(work: Work, mini_mask_size: int = 1) -> dict[str, np.ndarray]:
 
 
 def make_regions(boxes: np.ndarray, work: Work) -> np.ndarray:
-    """Return more regions of a picture than are sampled, (2 R, 4) float32: half near its boxes (N, 4), half small."""
+    """Return more regions of an image than are sampled, (2 R, 4) float32: half near its boxes (N, 4), half small."""
     rng = np.random.default_rng(8)
     near = np.repeat(boxes, -(-work.regions // len(boxes)), axis=0)
     near = near + rng.uniform(-0.006, 0.006, near.shape).astype(np.float32) * work.side

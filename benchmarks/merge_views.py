@@ -3,7 +3,7 @@
 Run `python benchmarks/merge_views.py`; it takes three minutes and 3 GB. The published way has a stack of whole masks,
 (H, W, N), for each prediction and for the votes. It is told anew here with the same arrays, data types and loops, but
 without the second, dilated result that the published code computes and throws away. Both sides must give the same run
-lengths. They take turns on one thread; each peak is that of a process of its own, beyond the input. The last picture
+lengths. They take turns on one thread; each peak is that of a process of its own, beyond the input. The last image
 has the size and the nuclei of the data set's fullest one, for which the dense way would need tens of GB.
 """
 
@@ -34,7 +34,7 @@ IOU_THRESHOLD, LOSS_THRESHOLD, MORE_THAN = 0.6, 0.7, 4
 
 
 def main() -> None:
-    """Measure every picture and print the table."""
+    """Measure every image and print the table."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     rows = []
     for image_shape, count, sides in CASES:
@@ -46,7 +46,7 @@ def main() -> None:
             row.append(f"{figures['dense'] / figures['crops']:.0f}" if "dense" in figures else "")
         rows.append(row)
     columns = ("dense", "crops", "ratio")
-    print_table(("picture", "nuclei", *columns, *(f"peak, {column}" for column in columns)), rows)
+    print_table(("image", "nuclei", *columns, *(f"peak, {column}" for column in columns)), rows)
 
 
 def race_sides(image_shape: tuple[int, int], count: int, sides: tuple[str, ...]) -> dict[str, float]:
@@ -78,7 +78,7 @@ def prepare(image_shape: tuple[int, int], count: int, side: str) -> Callable[[],
 def predict_views(image_shape: tuple[int, int], count: int) -> list[Instances]:
     """Return what a good network might see: jittered nuclei, in each view 5% missed and 5% that no other view has."""
     rng = np.random.default_rng(123)
-    radius = 0.24 * np.sqrt(image_shape[0] * image_shape[1] / count)  # the data set's share of nuclei in a picture
+    radius = 0.24 * np.sqrt(image_shape[0] * image_shape[1] / count)  # the data set's share of nuclei in an image
     strays = count // 20
     centres = scatter(rng, image_shape, count + NUM_VIEWS * strays, 1.6 * radius)
     radii = radius * rng.uniform(0.7, 1.3, size=centres.shape)

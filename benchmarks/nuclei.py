@@ -5,7 +5,7 @@ import numpy as np
 from common.images.synthetic_layout import Habit, place_nuclei
 
 ROUND = Habit(size=1.0, elongation=1.8, wobble=0.06, clustering=0.35)
-SHARE = 0.14  # of a picture that nuclei cover, as in the data set
+SHARE = 0.14  # of an image that nuclei cover, as in the data set
 MISSED = 0.1  # of the nuclei
 
 

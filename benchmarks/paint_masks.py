@@ -1,13 +1,13 @@
-"""Painting 500 masks of 28x28 into their boxes in a picture of 1024x1024, against the Mask R-CNN library's way.
+"""Painting 500 masks of 28x28 into their boxes in an image of 1024x1024, against the Mask R-CNN library's way.
 
     python benchmarks/paint_masks.py
 
 The library, told anew here, resizes each mask to its box with scikit-image, cuts it at one half, puts it into a mask of
-the whole picture, and stacks these to (H, W, N). `paint_masks` makes crops. Boxes are whole pixels, as the library
+the whole image, and stacks these to (H, W, N). `paint_masks` makes crops. Boxes are whole pixels, as the library
 needs them. scikit-image takes what lies beyond the small mask's border as 0, as the library has it, where we repeat the
 border: so with `mode="edge"` instead both sides must agree in every pixel whose interpolated value is not within 0.0001
 of one half, and as it is, each pair of masks must agree to an IoU of 0.98 at least.
-"Without stack" leaves out the stack, "resize" also the masks of the whole picture: what then remains is scikit-image's
+"Without stack" leaves out the stack, "resize" also the masks of the whole image: what then remains is scikit-image's
 interpolation against ours. The sides take turns on one thread; each peak is that of a process of its own.
 """
 
@@ -102,7 +102,7 @@ def predict() -> tuple[np.ndarray, np.ndarray]:
 
 
 def place(boxes: np.ndarray, probs: np.ndarray) -> list[np.ndarray]:
-    """Return masks of the whole picture, (H, W) bool each."""
+    """Return masks of the whole image, (H, W) bool each."""
     masks = []
     for (y1, x1, y2, x2), prob in zip(boxes.tolist(), probs, strict=True):
         mask = np.zeros(IMAGE_SHAPE, dtype=bool)

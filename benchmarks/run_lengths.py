@@ -1,4 +1,4 @@
-"""Run lengths of a picture of 1024x1024 with 200 nuclei, written and read, against pycocotools and against a loop.
+"""Run lengths of an image of 1024x1024 with 200 nuclei, written and read, against pycocotools and against a loop.
 
     python benchmarks/run_lengths.py
 

@@ -1,10 +1,10 @@
-"""The Data Science Bowl's score of 65 pictures with 4,000 nuclei, from two CSVs, against pycocotools.
+"""The Data Science Bowl's score of 65 images with 4,000 nuclei, from two CSVs, against pycocotools.
 
     python benchmarks/score.py
 
 `score_submission` against `pycocotools.mask.iou` with the same matching. Its run lengths are made from the same rows:
 at best straight from the numbers, by "counts"; as one usually sees it by way of a whole mask, by "masks". It gets our
-own reading of the CSVs. The pictures have the sizes of the data set; the submission moves the nuclei by a pixel and
+own reading of the CSVs. The images have the sizes of the data set; the submission moves the nuclei by a pixel and
 misses a tenth. Scores must be equal to 12 digits. The sides take turns on one thread; each peak is that of a process
 of its own, files and results included.
 pycocotools comes with `pip install -e '.[test]'`.
@@ -35,8 +35,8 @@ try:
 except ImportError:
     sys.exit("pycocotools is missing; run `pip install -e '.[test]'`")
 
-# (height, width): pictures of that size, and nuclei in each.
-PICTURES = {
+# (height, width): images of that size, and nuclei in each.
+IMAGES = {
     (256, 256): (32, 30),
     (256, 320): (11, 40),
     (360, 360): (9, 50),
@@ -68,7 +68,7 @@ def main() -> None:
 def write_files(folder: Path) -> None:
     """Write a solution and a submission in Kaggle's columns."""
     solution, submission = ["ImageId,EncodedPixels,Height,Width,Usage"], ["ImageId,EncodedPixels"]
-    drawn = [(shape, count) for shape, (pictures, count) in PICTURES.items() for _ in range(pictures)]
+    drawn = [(shape, count) for shape, (images, count) in IMAGES.items() for _ in range(images)]
     for seed, (shape, count) in enumerate(drawn):
         label_image = draw_label_image(shape, count, seed)
         texts, found = encode_label_image(label_image), encode_label_image(miss_a_little(label_image, seed))
@@ -110,12 +110,12 @@ def coco_score(submission: Path, solution: Path, encode: Callable[[list[str], in
     sizes = zip(*(true[column].tolist() for column in ("ImageId", "Height", "Width")), strict=True)
     shapes = {image_id: (int(height), int(width)) for image_id, height, width in sizes}
     texts: list[dict[str, list[str]]] = [{}, {}]
-    for of_picture, table in zip(texts, (true, predicted), strict=True):
+    for of_image, table in zip(texts, (true, predicted), strict=True):
         for image_id, text in zip(table["ImageId"].tolist(), table["EncodedPixels"].tolist(), strict=True):
-            of_picture.setdefault(image_id, []).append(text)
+            of_image.setdefault(image_id, []).append(text)
     scores = []
     for image_id, shape in shapes.items():
-        wanted, found = (encode(of_picture[image_id], *shape) for of_picture in texts)
+        wanted, found = (encode(of_image[image_id], *shape) for of_image in texts)
         best = coco.iou(found, wanted, [0] * len(wanted)).max(axis=0)
         tp = (best[:, None] > DSB_THRESHOLDS).sum(axis=0)
         scores.append((tp / (len(wanted) + len(found) - tp)).mean())

@@ -1,12 +1,12 @@
-"""StarDist on the same fold of the Data Science Bowl's pictures, for as many minutes, scored by the same scorer.
+"""StarDist on the same fold of the Data Science Bowl's images, for as many minutes, scored by the same scorer.
 
     python3 -m venv rival
     rival/bin/pip install tensorflow-cpu==2.21.0 stardist==0.9.2 csbdeep .
     rival/bin/python benchmarks/stardist_rival.py --dataset stage1_train.zip --fold 0 --minutes 54
 
-It learns from nothing: RGB normalised per picture to percentiles 1 to 99.8, 32 rays, grid 2, 256 px patches, batches
+It learns from nothing: RGB normalised per image to percentiles 1 to 99.8, 32 rays, grid 2, 256 px patches, batches
 of 4, Adam at 3e-4 that drops twice, flips, turns, inversion, intensity jitter. Its two thresholds are chosen on 40 of
-its training pictures; then it predicts the pictures held back. Minutes are those of training alone. Killed and started
+its training images; then it predicts the images held back. Minutes are those of training alone. Killed and started
 again, it goes on after the last 100 steps, optimiser included, and finishes the same CSV. The folder holds weights,
 progress.json and the CSV; another folder starts anew.
 """
@@ -29,23 +29,23 @@ from common.files import written_aside
 from common.flags import OneLineParser
 
 if TYPE_CHECKING:
-    from common.images.image_set import PictureSet
+    from common.images.image_set import ImageSet
 
 RATES = ((0.0, 3e-4), (0.5, 1e-4), (0.8, 3e-5))  # from this share of the training on: the learning rate
 EPOCH = 100  # steps between two saved states
 PATCH = 256  # pixels
 NUM_FOR_THRESHOLDS = 40
-NUM_WATCHED = 4  # pictures of the validation loss, which StarDist insists on and nothing looks at
+NUM_WATCHED = 4  # images of the validation loss, which StarDist insists on and nothing looks at
 
 
 def main() -> None:
     """Train, choose thresholds, predict and score."""
     parser = OneLineParser(__doc__)
     parser.add_argument("--dataset", type=Path, default=Path("data/stage1_train"), metavar="PATH")
-    parser.add_argument("--fold", choices=list("01234"), default="0", help="the pictures that are held back")
+    parser.add_argument("--fold", choices=list("01234"), default="0", help="the images that are held back")
     parser.add_argument("--minutes", type=float, default=54.0, help="of training")
     parser.add_argument("--steps", type=int, help="of training, instead of minutes")
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first N pictures of each part")
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N images of each part")
     parser.add_argument("--folder", type=Path, default=Path("logs/stardist"), help="of this run")
     flags = parser.parse_args()
     if min(flags.minutes, flags.steps or 1, flags.limit or 1) <= 0:
@@ -64,7 +64,7 @@ def main() -> None:
     output = flags.folder / "submission.csv"
     predict(model, held_out, output, f"{progress.steps} steps, {model.thresholds}")
     result = report_score(output, *load_truth(flags.dataset, held_out.image_ids))
-    print(f"wrote {output}: {len(held_out)} pictures")
+    print(f"wrote {output}: {len(held_out)} images")
     print(f"score {result.mean:.4f} after {progress.minutes:.1f} minutes and {progress.steps} steps")
 
 
@@ -123,7 +123,7 @@ class Augmenter:
         self._rng = np.random.default_rng(seed)
 
     def __call__(self, image: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return a changed (H, W, 3) float32 picture, values about 0 to 1, and its (H, W) labels."""
+        """Return a changed (H, W, 3) float32 image, values about 0 to 1, and its (H, W) labels."""
         rng = self._rng
         turns = int(rng.integers(4))
         image, labels = np.rot90(image, turns), np.rot90(labels, turns)
@@ -152,16 +152,16 @@ def build_model(folder: Path) -> Any:
     return StarDist2D(config, name=folder.name, basedir=str(folder.parent))
 
 
-def train(model: Any, progress: Progress, pictures: "PictureSet") -> None:
+def train(model: Any, progress: Progress, image_set: "ImageSet") -> None:
     """Train what is left, then choose the thresholds."""
     from csbdeep.utils.tf import keras_import
 
-    small = (pictures.sizes < PATCH).any(axis=1)
+    small = (image_set.sizes < PATCH).any(axis=1)
     if small.any():
-        name = pictures.image_ids[int(np.argmax(small))]
-        raise InputError(f"{name}: smaller than StarDist's patches of {PATCH}x{PATCH}; choose a set of larger pictures")
-    images = [normalised(pictures.load_image(row)) for row in range(len(pictures))]
-    labels = [pictures.load_label_image(row) for row in range(len(pictures))]
+        name = image_set.image_ids[int(np.argmax(small))]
+        raise InputError(f"{name}: smaller than StarDist's patches of {PATCH}x{PATCH}; choose a set of larger images")
+    images = [normalised(image_set.load_image(row)) for row in range(len(image_set))]
+    labels = [image_set.load_label_image(row) for row in range(len(image_set))]
     model.prepare_for_training()
     network = model.keras_model
     progress.restore(network)
@@ -182,21 +182,21 @@ def train(model: Any, progress: Progress, pictures: "PictureSet") -> None:
     model.optimize_thresholds([images[i] for i in chosen], [labels[i] for i in chosen])
 
 
-def predict(model: Any, pictures: "PictureSet", output: Path, fingerprint: str) -> None:
+def predict(model: Any, images: "ImageSet", output: Path, fingerprint: str) -> None:
     """Write what the model finds in Kaggle's format."""
     from common.masks.rle import encode_label_image
     from common.output.submission import SubmissionWriter
 
-    image_ids: Sequence[str] = pictures.image_ids
+    image_ids: Sequence[str] = images.image_ids
     with SubmissionWriter(output, image_ids, fingerprint) as writer:
         for row in range(len(writer.done), len(image_ids)):
-            labels, _ = model.predict_instances(normalised(pictures.load_image(row)))
+            labels, _ = model.predict_instances(normalised(images.load_image(row)))
             writer.write(image_ids[row], encode_label_image(labels))
         writer.finish()
 
 
 def normalised(image: np.ndarray) -> np.ndarray:
-    """Return a picture (H, W, 3) uint8 as float32, its percentiles 1 and 99.8 at 0 and 1.
+    """Return an image (H, W, 3) uint8 as float32, its percentiles 1 and 99.8 at 0 and 1.
 
     Example:
         >>> normalised(np.full((2, 2, 3), 7, np.uint8)).max()

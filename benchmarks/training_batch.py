@@ -2,7 +2,7 @@
 
     python benchmarks/training_batch.py [--dataset stage1_train.zip]
 
-Some pictures of the set (by default the one in the folder that SEGMENTATION_DATA names, else a generated one) are
+Some images of the set (by default the one in the folder that SEGMENTATION_DATA names, else a generated one) are
 rescaled, cropped, flipped, turned, rotated and shifted, and their objects become boxes and mini masks: by our
 `BatchLoader`, and as the Mask R-CNN library and the third-place run do it, written anew here. There, each mask is read
 from its PNG file, SciPy resizes the whole stack before it is cropped, and scikit-image makes the mini masks.
@@ -10,7 +10,7 @@ Ours reads PNG files and the packed cache of label images, whose one-time making
 
 Before anything is timed, both sides make the same random choices and must agree: exactly in each crop's label of every
 pixel, in boxes and in classes; in colours to 1 of 255; in mini masks wherever the interpolated value is not within 0.01
-of one half, where it is rounded. Pictures whose masks overlap are left out: a label image holds no overlaps.
+of one half, where it is rounded. Images whose masks overlap are left out: a label image holds no overlaps.
 Either side has one thread. A second table compares one loading thread with the training step that it feeds.
 """
 
@@ -34,11 +34,11 @@ from common.batches.augment import flip_rotate_shift, rescale_and_crop
 from common.batches.loader import BatchLoader, mini_masks, rescaling_of
 from common.config import Config
 from common.files import open_tree
-from common.images.image_set import PictureSet
+from common.images.image_set import ImageSet
 from common.images.synthetic import write_dataset
 from common.masks.boxes import label_boxes
 from dsb.config import PUBLISHED, SMALL
-from dsb.dataset import find_pictures, load_dataset
+from dsb.dataset import find_images, load_dataset
 
 # The published way knows no change of colours but the channels' shift.
 PRESETS = {"small": replace(SMALL, stretch_contrast=False, recolour=0.0), "published": PUBLISHED}
@@ -50,7 +50,7 @@ def main() -> None:
     """Check that both sides agree, then measure and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", type=Path, help="folder or zip archive in Kaggle's layout")
-    parser.add_argument("--pictures", type=int, default=24, help="pictures to measure with")
+    parser.add_argument("--images", type=int, default=24, help="images to measure with")
     parser.add_argument("--repeats", type=int, default=3, help="turns of each side")
     parser.add_argument("--no-step", action="store_true", help="leave out the training step")
     flags = parser.parse_args()
@@ -58,29 +58,29 @@ def main() -> None:
         flags.dataset = Path(os.environ["SEGMENTATION_DATA"]) / "dsb2018" / "stage1_train.zip"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_pictures(folder / "set", flags.dataset, flags.pictures)
+        write_images(folder / "set", flags.dataset, flags.images)
         compare(folder, flags.repeats)
         if not flags.no_step:
             compare_with_step(folder, flags.repeats)
 
 
-def write_pictures(folder: Path, source: Path | None, count: int) -> None:
-    """Unpack pictures with their masks, chosen at random, or generate some."""
+def write_images(folder: Path, source: Path | None, count: int) -> None:
+    """Unpack images with their masks, chosen at random, or generate some."""
     if source is None:
         folder.mkdir()
         write_dataset(folder, count, seed=1)
         return
     tree = open_tree(source)
-    pictures = find_pictures(tree.names(), str(source))
-    for index in np.random.default_rng(1).permutation(len(pictures))[:count]:
-        for name in (pictures[index].image_name, *pictures[index].mask_names):
+    images = find_images(tree.names(), str(source))
+    for index in np.random.default_rng(1).permutation(len(images))[:count]:
+        for name in (images[index].image_name, *images[index].mask_names):
             path = folder.joinpath(*Path(name).parts[-3:])
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(tree.read(name))
 
 
-def open_pictures(folder: Path) -> PictureSet:
-    """Open the pictures whose masks do not overlap; this process gets one thread."""
+def open_images(folder: Path) -> ImageSet:
+    """Open the images whose masks do not overlap; this process gets one thread."""
     cv2.setNumThreads(1)
     dataset = load_dataset(folder / "set", cache=folder / "cache", report=lambda line: None)
     return dataset.select(dataset.index.contested == 0)
@@ -88,7 +88,7 @@ def open_pictures(folder: Path) -> PictureSet:
 
 def compare(folder: Path, repeats: int) -> None:
     """Print the times and the peak memory of both sides at each preset."""
-    dataset, rows = open_pictures(folder), []
+    dataset, rows = open_images(folder), []
     for preset, config in PRESETS.items():
         peaks = [in_own_process(measure_peak, side, folder, preset) for side in (DenseLoader, BatchLoader)]
         check_equal(folder, dataset, config)
@@ -101,19 +101,17 @@ def compare(folder: Path, repeats: int) -> None:
         batch = f"{config.batch_size} of {config.crop_size} px"
         ratio = f"{best['dense'] / best['ours']:.0f}"
         rows.append((preset, batch, *times, ratio, *(f"{peak:.0f} MiB" for peak in peaks)))
-    print(f"{len(dataset)} pictures with {dataset.counts.sum()} objects; times of a batch, one thread\n")
+    print(f"{len(dataset)} images with {dataset.counts.sum()} objects; times of a batch, one thread\n")
     print_table(("preset", "batch", "dense", "ours", "ratio", "dense, peak", "ours, peak"), rows)
 
 
 def compare_with_step(folder: Path, repeats: int) -> None:
-    """Print how many pictures a loading thread delivers, and how many a training step takes."""
+    """Print how many images a loading thread delivers, and how many a training step takes."""
     step = in_own_process(measure_step, folder)
-    loader = BatchLoader(open_pictures(folder), SMALL, training=True)
+    loader = BatchLoader(open_images(folder), SMALL, training=True)
     seconds = race({"ours": partial(run_epoch, loader)}, repeats=repeats)["ours"] / loader.steps_per_epoch
     rates = [SMALL.batch_size / seconds, SMALL.batch_size / step]
-    print(
-        "\nPictures a second that one thread delivers, and that the training step of preset small takes on all cores\n"
-    )
+    print("\nImages a second that one thread delivers, and that the training step of preset small takes on all cores\n")
     print_table(("loader", "step", "ratio"), [(*(f"{rate:.1f}" for rate in rates), f"{step / seconds:.0f}")])
 
 
@@ -125,7 +123,7 @@ def run_epoch(loader: BatchLoader) -> None:
 
 def measure_peak(side: type[BatchLoader], folder: Path, preset: str) -> float:
     """Return by how many MiB an epoch of batches raises this process's largest memory."""
-    loader = side(open_pictures(folder), PRESETS[preset], training=True)
+    loader = side(open_images(folder), PRESETS[preset], training=True)
     before = start_peak()
     run_epoch(loader)
     return peak_mib() - before
@@ -139,7 +137,7 @@ def measure_step(folder: Path) -> float:
     from common.network.mask_rcnn.model import MaskRCNN
     from common.network.optimizer import build_optimizer
 
-    loader = BatchLoader(open_pictures(folder), SMALL, training=True)
+    loader = BatchLoader(open_images(folder), SMALL, training=True)
     model = MaskRCNN(SMALL)
     model.compile(optimizer=build_optimizer(SMALL), jit_compile=keras.backend.backend() != "tensorflow")
     batch = loader.batch_at(0)
@@ -148,9 +146,9 @@ def measure_step(folder: Path) -> float:
 
 
 class DenseLoader(BatchLoader):
-    """The same batches of the same pictures by way of (H, W, N) stacks; every mask is read from its file each time."""
+    """The same batches of the same images by way of (H, W, N) stacks; every mask is read from its file each time."""
 
-    dataset: PictureSet
+    dataset: ImageSet
 
     def _load_crop(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         folder = self.dataset.tree.path / self.dataset.image_ids[index]
@@ -166,7 +164,7 @@ class DenseLoader(BatchLoader):
 
 
 def dense_read(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Read a picture (H, W, 3) uint8 and the stack (H, W, N) bool of its masks."""
+    """Read an image (H, W, 3) uint8 and the stack (H, W, N) bool of its masks."""
     image = io.imread(next((folder / "images").iterdir()))[..., :3]
     masks = [io.imread(path) > 0 for path in sorted((folder / "masks").iterdir())]
     return image, np.stack([mask if mask.ndim == 2 else mask[..., :3].any(axis=2) for mask in masks], axis=-1)
@@ -175,7 +173,7 @@ def dense_read(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 def dense_draw(
     image: np.ndarray, masks: np.ndarray, config: Config, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw and make one crop: everything is done to the picture and to all masks."""
+    """Draw and make one crop: everything is done to the image and to all masks."""
     shape = rescaling_of(config).draw_shape(image.shape[:2], rng)
     top, left = (int(rng.integers(length - config.crop_size + 1)) for length in shape)
     window = np.s_[top : top + config.crop_size, left : left + config.crop_size]
@@ -232,8 +230,8 @@ def dense_mini_masks(masks: np.ndarray, boxes: np.ndarray, size: int) -> np.ndar
     return minis
 
 
-def check_equal(folder: Path, dataset: PictureSet, config: Config) -> None:
-    """Assert that both sides make the same of every picture, and of every batch."""
+def check_equal(folder: Path, dataset: ImageSet, config: Config) -> None:
+    """Assert that both sides make the same of every image, and of every batch."""
     changes = {name: getattr(config, name) for name in CHANGES}
     for index, image_id in enumerate(dataset.image_ids):
         rng = np.random.default_rng(index)

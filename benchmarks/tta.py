@@ -1,10 +1,10 @@
-"""15-way test-time augmentation of 16 pictures, files to CSV, against one view at a time in one process.
+"""15-way test-time augmentation of 16 images, files to CSV, against one view at a time in one process.
 
     python benchmarks/tta.py --weights logs/003/last.h5 [--dataset stage1_train.zip]
 
 Both sides use the same network, merging and writing. The plain side predicts each of the 15 views on its own, then
-merges, then goes on to the next picture. "Distinct" does so with the views that differ only. Ours predicts distinct
-views in batches, two pictures at a time, while another process merges. The rows need not agree to the last bit, as
+merges, then goes on to the next image. "Distinct" does so with the views that differ only. Ours predicts distinct
+views in batches, two images at a time, while another process merges. The rows need not agree to the last bit, as
 batches round otherwise; the script asserts that the masks of both agree.
 """
 
@@ -22,7 +22,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.measure import print_table, race, readable
 from common.config import CONFIG_FILE
-from common.images.image_set import PictureSet
+from common.images.image_set import ImageSet
 from common.masks.instances import Instances
 from common.masks.rle import decode_instances
 from common.output.submission import COLUMNS, SubmissionWriter, read_rows
@@ -41,31 +41,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path, required=True, help="of a trained network, its config.json beside it")
     parser.add_argument("--dataset", type=Path, help="default: stage1_train.zip in SEGMENTATION_DATA")
-    parser.add_argument("--pictures", type=int, default=16, help="how many, chosen at random")
+    parser.add_argument("--images", type=int, default=16, help="how many, chosen at random")
     parser.add_argument("--repeats", type=int, default=2, help="turns of each side")
     flags = parser.parse_args()
     if flags.dataset is None and "SEGMENTATION_DATA" not in os.environ:
         parser.error("--dataset: give stage1_train.zip, or name the folder of all data in SEGMENTATION_DATA")
     dataset = flags.dataset or Path(os.environ["SEGMENTATION_DATA"]) / "dsb2018" / "stage1_train.zip"
-    pictures = load_dataset(dataset, masks=False)
-    pictures = pictures.select(np.sort(np.random.default_rng(5).permutation(len(pictures))[: flags.pictures]))
+    images = load_dataset(dataset, masks=False)
+    images = images.select(np.sort(np.random.default_rng(5).permutation(len(images))[: flags.images]))
     detector = load_detector(flags.weights)
     with tempfile.TemporaryDirectory() as name:
         outputs = {side: Path(name) / f"{side}.csv" for side in ("plain", "distinct", "ours")}
         sides = {
-            "plain": partial(run_plainly, detector, pictures, outputs["plain"], distinct=False),
-            "distinct": partial(run_plainly, detector, pictures, outputs["distinct"], distinct=True),
-            "ours": partial(run_ours, detector, pictures, outputs["ours"]),
+            "plain": partial(run_plainly, detector, images, outputs["plain"], distinct=False),
+            "distinct": partial(run_plainly, detector, images, outputs["distinct"], distinct=True),
+            "ours": partial(run_ours, detector, images, outputs["ours"]),
         }
         for run in sides.values():
             run()  # compiles, starts the worker
         for side in ("plain", "distinct"):
-            agreement = score_submission(outputs["ours"], read_objects(outputs[side], pictures)).mean
+            agreement = score_submission(outputs["ours"], read_objects(outputs[side], images)).mean
             assert agreement >= AGREEMENT, f"ours and {side} differ: {agreement}"
         seconds = race(sides, repeats=flags.repeats)
     ratios = [f"{seconds[side] / seconds['ours']:.2f}" for side in ("plain", "distinct")]
-    columns = ("pictures", *seconds, "ratio to plain", "ratio to distinct")
-    print_table(columns, [(str(len(pictures)), *map(readable, seconds.values()), *ratios)])
+    columns = ("images", *seconds, "ratio to plain", "ratio to distinct")
+    print_table(columns, [(str(len(images)), *map(readable, seconds.values()), *ratios)])
 
 
 def load_detector(weights: Path) -> Any:
@@ -80,11 +80,11 @@ def load_detector(weights: Path) -> Any:
     return Detector(model)
 
 
-def run_plainly(detector: Any, pictures: PictureSet, output: Path, *, distinct: bool) -> None:
-    """Predict view by view, merge and write, picture by picture."""
-    with SubmissionWriter(output, pictures.image_ids, "") as writer:
-        for row, image_id in enumerate(pictures.image_ids):
-            image, rng = pictures.load_image(row), np.random.default_rng(0)
+def run_plainly(detector: Any, images: ImageSet, output: Path, *, distinct: bool) -> None:
+    """Predict view by view, merge and write, image by image."""
+    with SubmissionWriter(output, images.image_ids, "") as writer:
+        for row, image_id in enumerate(images.image_ids):
+            image, rng = images.load_image(row), np.random.default_rng(0)
             shape = image.shape[:2]
             views = [(view, [i]) for i, view in enumerate(VIEWS)]
             if distinct:
@@ -94,20 +94,20 @@ def run_plainly(detector: Any, pictures: PictureSet, output: Path, *, distinct: 
         writer.finish()
 
 
-def run_ours(detector: Any, pictures: PictureSet, output: Path) -> None:
+def run_ours(detector: Any, images: ImageSet, output: Path) -> None:
     """Do the same as the product does."""
 
     def predict(image_id: str, image: np.ndarray) -> tuple:
         found = detect_views(detector, image, VIEWS, detector.config.min_dim, np.random.default_rng(0))
         return found, image.shape[:2], Masking(detector.config.mask_threshold)
 
-    write_submission(pictures, pictures.image_ids, predict, merged_runs, output, fingerprint="", num_workers=1)
+    write_submission(images, images.image_ids, predict, merged_runs, output, fingerprint="", num_workers=1)
 
 
-def read_objects(path: Path, pictures: PictureSet) -> dict[str, tuple[Instances, tuple[int, int]]]:
-    """Return the objects and the (height, width) of a CSV's pictures."""
+def read_objects(path: Path, images: ImageSet) -> dict[str, tuple[Instances, tuple[int, int]]]:
+    """Return the objects and the (height, width) of a CSV's images."""
     texts = read_rows(path, COLUMNS).groupby("ImageId")["EncodedPixels"].apply(list)
-    shapes = dict(zip(pictures.image_ids, map(tuple, pictures.sizes.tolist()), strict=True))
+    shapes = dict(zip(images.image_ids, map(tuple, images.sizes.tolist()), strict=True))
     return {
         image_id: (decode_instances([text for text in texts[image_id] if text], shape), shape)
         for image_id, shape in shapes.items()

@@ -1,4 +1,4 @@
-"""COCO's annotation files: pictures, categories and outlined objects in JSON."""
+"""COCO's annotation files: images, categories and outlined objects in JSON."""
 
 import json
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A picture, as the file lists it.
+    """An image, as the file lists it.
 
     Attributes:
         image_id: as in the file.
@@ -53,12 +53,12 @@ class InstancesFile:
     Attributes:
         name: of the file, for messages.
         categories: names by id, the ids ascending, with gaps.
-        pictures: with their objects, in the file's order.
+        images: with their objects, in the file's order.
     """
 
     name: str
     categories: dict[Any, str]
-    pictures: list[Listed]
+    images: list[Listed]
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -74,8 +74,8 @@ def parse_instances(data: bytes, name: str) -> InstancesFile:
         name: of the file, for messages.
 
     Raises:
-        InputError: no such file; two pictures, categories or annotations of one id; ids of pictures of two kinds; an
-            annotation of a picture that is not listed. What is wrong with an annotation's own values is told as its
+        InputError: no such file; two images, categories or annotations of one id; ids of images of two kinds; an
+            annotation of an image that is not listed. What is wrong with an annotation's own values is told as its
             `problem`.
     """
     try:
@@ -86,35 +86,35 @@ def parse_instances(data: bytes, name: str) -> InstancesFile:
     if any(not isinstance(parts.get(part), list) for part in ("images", "annotations", "categories")):
         raise InputError(f"{name}: lacks images, annotations or categories; give one of COCO's instances_*.json")
     categories = _read_categories(parts["categories"], name)
-    pictures: dict[Any, Listed] = {}
+    images: dict[Any, Listed] = {}
     for record in parts["images"]:
-        picture = _read_picture(record, name)
-        if pictures.setdefault(picture.image_id, picture) is not picture:
-            raise InputError(f"{name}: image {picture.image_id} is listed twice; leave one of them")
-    if len({type(image_id) for image_id in pictures}) > 1:
+        image = _read_image(record, name)
+        if images.setdefault(image.image_id, image) is not image:
+            raise InputError(f"{name}: image {image.image_id} is listed twice; leave one of them")
+    if len({type(image_id) for image_id in images}) > 1:
         raise InputError(f"{name}: some ids of images are numbers and some are texts; make them alike")
-    _deal(parts["annotations"], pictures, name)
-    return InstancesFile(name, categories, list(pictures.values()))
+    _deal(parts["annotations"], images, name)
+    return InstancesFile(name, categories, list(images.values()))
 
 
-def find_problem(picture: Listed, categories: dict[Any, str], name: str) -> str:
-    """Return the first thing that is wrong with a picture's annotations; '' where nothing is.
+def find_problem(image: Listed, categories: dict[Any, str], name: str) -> str:
+    """Return the first thing that is wrong with an image's annotations; '' where nothing is.
 
     Args:
-        picture: from `parse_instances`.
+        image: from `parse_instances`.
         categories: likewise.
         name: of the file.
     """
-    for annotation in picture.annotations:
+    for annotation in image.annotations:
         problem, segmentation = annotation.problem, annotation.segmentation
         if not problem and annotation.category_id not in categories:
             problem = f"category_id {annotation.category_id} is none of the file's"
-        if not problem and isinstance(segmentation, RunLengths) and segmentation.image_shape != picture.image_shape:
-            sizes = (" x ".join(map(str, shape)) for shape in (segmentation.image_shape, picture.image_shape))
-            problem = "run lengths of a picture of {}, but it has {}".format(*sizes)
+        if not problem and isinstance(segmentation, RunLengths) and segmentation.image_shape != image.image_shape:
+            sizes = (" x ".join(map(str, shape)) for shape in (segmentation.image_shape, image.image_shape))
+            problem = "run lengths of an image of {}, but it has {}".format(*sizes)
         if problem:
             where = f"{name}: annotation {annotation.annotation_id} of image {annotation.image_id}"
-            return f"{where}: {problem}; mend it, or leave the picture out"
+            return f"{where}: {problem}; mend it, or leave the image out"
     return ""
 
 
@@ -151,27 +151,27 @@ def _read_categories(records: list[Any], name: str) -> dict[Any, str]:
     return categories
 
 
-def _read_picture(record: Any, name: str) -> Listed:
+def _read_image(record: Any, name: str) -> Listed:
     try:
-        picture = Listed(record["id"], str(record["file_name"]), (int(record["height"]), int(record["width"])), [])
+        image = Listed(record["id"], str(record["file_name"]), (int(record["height"]), int(record["width"])), [])
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         shown = f"{type(error).__name__} {error}".removeprefix("KeyError ")
         raise InputError(f"{name}: an image without id, file_name, height or width ({shown}); mend it") from None
-    if not _is_id(picture.image_id) or min(picture.image_shape) < 1:
-        raise InputError(f"{name}: image {picture.image_id} of {picture.image_shape} pixels cannot be; mend it")
-    return picture
+    if not _is_id(image.image_id) or min(image.image_shape) < 1:
+        raise InputError(f"{name}: image {image.image_id} of {image.image_shape} pixels cannot be; mend it")
+    return image
 
 
-def _deal(annotations: list[Any], pictures: dict[Any, Listed], name: str) -> None:
-    """Give each annotation to its picture."""
+def _deal(annotations: list[Any], images: dict[Any, Listed], name: str) -> None:
+    """Give each annotation to its image."""
     known = set()
     for annotation in annotations:
         if not isinstance(annotation, Annotation):
             raise InputError(f"{name}: an annotation without image_id; mend it")
         if annotation.annotation_id in known:
             raise InputError(f"{name}: annotation {annotation.annotation_id} is there twice; leave one of them")
-        if annotation.image_id not in pictures:
+        if annotation.image_id not in images:
             where = f"annotation {annotation.annotation_id} of image {annotation.image_id}"
             raise InputError(f"{name}: {where}, which is not listed; mend it")
         known.add(annotation.annotation_id)
-        pictures[annotation.image_id].annotations.append(annotation)
+        images[annotation.image_id].annotations.append(annotation)

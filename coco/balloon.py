@@ -2,11 +2,11 @@
 
     python coco/balloon.py train --dataset balloon --weights dsb/weights/small/weights.h5 --logs logs/small
     python coco/balloon.py train --dataset balloon --preset published --logs logs/published    # the library's
-    python coco/balloon.py evaluate --dataset balloon --logs logs/small --picture pictures     # scored and drawn
+    python coco/balloon.py evaluate --dataset balloon --logs logs/small --overlays overlays     # scored and drawn
     python coco/balloon.py splash --logs logs/small --image party.jpg   # grey but for the balloons
     python coco/balloon.py splash --logs logs/small --video party.mp4
 
-The data set, a folder or zip, has train and val, each with pictures and via_region_data.json of the VGG Image
+The data set, a folder or zip, has train and val, each with images and via_region_data.json of the VGG Image
 Annotator, version 1 or 2. Training writes config.json, log.csv, TensorBoard events and weights to <logs>/balloon;
 evaluation a CSV of masks with scores. Killed and started again, either goes on. The splash colours what has a score of
 0.5 and more; --confidence says otherwise.
@@ -43,7 +43,7 @@ TRAINING = "coco/balloon.py train"
 
 
 def train(arguments: Sequence[str]) -> None:
-    """Train on the pictures of train, and watch and score those of val."""
+    """Train on the images of train, and watch and score those of val."""
     config, flags = parse_training_flags(__doc__, PRESETS, dataset=DATASET, arguments=arguments)
 
     from coco.via import open_via_set
@@ -56,7 +56,7 @@ def train(arguments: Sequence[str]) -> None:
     training = open_via_set(tree, "train", skip_bad=flags.skip_bad)
     held_out = open_via_set(tree, "val", skip_bad=flags.skip_bad)
     if find_start(flags.weights, flags.logs, config) is None:
-        print("careful: a few dozen pictures teach little from nothing; --weights dsb/weights/small/weights.h5 helps")
+        print("careful: a few dozen images teach little from nothing; --weights dsb/weights/small/weights.h5 helps")
 
     def rate(found: engine.Found) -> float:
         predicted = ((index, detections.paint(config.mask_threshold)) for index, detections in found)
@@ -67,7 +67,7 @@ def train(arguments: Sequence[str]) -> None:
 
 
 def evaluate(arguments: Sequence[str]) -> None:
-    """Predict the pictures of val, score the masks, and draw them where asked."""
+    """Predict the images of val, score the masks, and draw them where asked."""
     parser = OneLineParser(__doc__)
     flags = parse_inference_flags(
         PRESETS, dataset=DATASET, output="submissions/balloon.csv", submission=False, parser=parser, arguments=arguments
@@ -80,21 +80,21 @@ def evaluate(arguments: Sequence[str]) -> None:
     from common.scoring.average_precision import average_precision
     from common.scoring.comparison import compare_masks
 
-    pictures = open_via_set(open_tree(flags.dataset), "val", skip_bad=flags.skip_bad)
-    pictures = pictures.select(range(len(pictures))[: flags.limit])
-    prepare_outputs(flags, pictures.tree.path, pictures.image_names)
-    found = engine.predict_results(config, weights, pictures, flags.output, num_workers=flags.workers)
-    if flags.picture:
-        draw_results(flags.picture, pictures, found)
-    true = map(pictures.load_instances, range(len(pictures)))
+    images = open_via_set(open_tree(flags.dataset), "val", skip_bad=flags.skip_bad)
+    images = images.select(range(len(images))[: flags.limit])
+    prepare_outputs(flags, images.tree.path, images.image_names)
+    found = engine.predict_results(config, weights, images, flags.output, num_workers=flags.workers)
+    if flags.overlays:
+        draw_results(flags.overlays, images, found)
+    true = map(images.load_instances, range(len(images)))
     pairs = zip(true, found.values(), strict=True)
     result = average_precision((compare_masks(*pair) for pair in pairs), [1])
     print(result.table(config.class_names))
-    print(f"AP at IoU 0.5: {result.at(0.5).mean:.4f} over {len(pictures)} pictures")
+    print(f"AP at IoU 0.5: {result.at(0.5).mean:.4f} over {len(images)} images")
 
 
 def splash(arguments: Sequence[str]) -> None:
-    """Turn a picture or a video grey but for the balloons."""
+    """Turn an image or a video grey but for the balloons."""
     flags = _parse_splash_flags(arguments)
     config, weights = choose_model(flags, PRESETS, TRAINING)
 
@@ -104,7 +104,7 @@ def splash(arguments: Sequence[str]) -> None:
         config = replace(config, confidence=max(config.confidence, DRAWN_SCORE))
 
     from coco.video import change_video, check_video_name
-    from common.images.decoding import decode_picture, save_picture
+    from common.images.decoding import decode_image, save_image
 
     if flags.video:
         output = flags.output or Path(f"{flags.video.stem}_splash.avi")
@@ -114,16 +114,16 @@ def splash(arguments: Sequence[str]) -> None:
         return
     output = flags.output or Path(f"{flags.image.stem}_splash.png")
     if not flags.image.is_file():
-        raise InputError(f"--image {flags.image}: no such file; give a picture")
-    image = decode_picture(flags.image.read_bytes(), str(flags.image))
-    save_picture(output, _splasher(config, weights)(image))
+        raise InputError(f"--image {flags.image}: no such file; give an image")
+    image = decode_image(flags.image.read_bytes(), str(flags.image))
+    save_image(output, _splasher(config, weights)(image))
     print(f"wrote {output}")
 
 
 def _parse_splash_flags(arguments: Sequence[str]) -> argparse.Namespace:
     parser = OneLineParser(__doc__)
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--image", type=Path, metavar="PATH", help="a picture")
+    source.add_argument("--image", type=Path, metavar="PATH", help="an image")
     source.add_argument("--video", type=Path, metavar="PATH", help="a video")
     add = parser.add_argument
     add("--output", type=Path, metavar="PATH", help="the file to write (default: <its name>_splash.png, or .avi)")
@@ -136,7 +136,7 @@ def _parse_splash_flags(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _splasher(config: BalloonConfig, weights: Path) -> "Callable[[np.ndarray], np.ndarray]":
-    """Return a function from pictures (H, W, 3) uint8 to their splash."""
+    """Return a function from images (H, W, 3) uint8 to their splash."""
     from common.drawing.splash import colour_splash
     from common.network.mask_rcnn.detector import Detector
     from common.network.mask_rcnn.model import MaskRCNN

@@ -5,7 +5,7 @@
     python coco/coco.py evaluate --dataset coco --logs logs/small                       # COCO's average precision
     python coco/coco.py evaluate --dataset coco --preset published --weights mask_rcnn_coco.h5
 
-The data set, a folder or zip, has annotations/instances_<subset><year>.json, and the pictures in folders such as
+The data set, a folder or zip, has annotations/instances_<subset><year>.json, and the images in folders such as
 train2017. Training writes config.json, log.csv, TensorBoard events and weights to <logs>/coco; evaluation a CSV of all
 objects and COCO's results JSON beside it. Killed and started again, either goes on.
 """
@@ -34,7 +34,7 @@ DATASET = "data/coco"
 
 
 def train(arguments: Sequence[str]) -> None:
-    """Train, and score some validation pictures from time to time."""
+    """Train, and score some validation images from time to time."""
     config, flags = parse_training_flags(__doc__, PRESETS, dataset=DATASET, arguments=arguments)
 
     from coco.instances_set import open_instances_set, training_subsets, validation_subsets
@@ -84,18 +84,18 @@ def evaluate(arguments: Sequence[str]) -> None:
     subset = subsets[0] if subsets else read_subset(tree, flags.subset or "val", config.year)
     if results.resolve() == (tree.path / subset.file_name).resolve():
         raise InputError(f"--output {flags.output}: its JSON would replace the annotations; choose another name")
-    pictures = open_instances_set(tree, [subset], config.class_names, skip_bad=flags.skip_bad)
-    pictures = pictures.select(range(len(pictures))[: flags.limit])
-    prepare_outputs(flags, tree.path, pictures.image_names)
-    run = (config, weights, pictures, pictures.image_ids, flags.output, prepare_boxes)
+    images = open_instances_set(tree, [subset], config.class_names, skip_bad=flags.skip_bad)
+    images = images.select(range(len(images))[: flags.limit])
+    prepare_outputs(flags, tree.path, images.image_names)
+    run = (config, weights, images, images.image_ids, flags.output, prepare_boxes)
     engine.predict(*run, columns=COLUMNS, num_workers=flags.workers)
-    print(f"wrote {flags.output}: {len(pictures)} pictures")
-    if flags.picture:
-        found = read_results(flags.output, {photo.image_id: photo.image_shape for photo in pictures.photos})
-        draw_results(flags.picture, pictures, found)
+    print(f"wrote {flags.output}: {len(images)} images")
+    if flags.overlays:
+        found = read_results(flags.output, {photo.image_id: photo.image_shape for photo in images.photos})
+        draw_results(flags.overlays, images, found)
     annotations = tree.read(subset.file_name)
-    scores = score_rows(flags.output, results, annotations, subset.file, pictures, config.class_names)
-    print(f"average precision {scores['bbox']:.4f} of boxes, {scores['segm']:.4f} of masks, {len(pictures)} pictures")
+    scores = score_rows(flags.output, results, annotations, subset.file, images, config.class_names)
+    print(f"average precision {scores['bbox']:.4f} of boxes, {scores['segm']:.4f} of masks, {len(images)} images")
 
 
 if __name__ == "__main__":

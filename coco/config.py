@@ -13,10 +13,10 @@ class ShapesConfig(Config):
 
     name: str = "shapes"
     class_names: tuple[str, ...] = ("square", "circle", "triangle")
-    pictures: int = option(500, "generated pictures to train on", minimum=1)
-    validation_pictures: int = option(50, "generated pictures to predict and to score", minimum=1)
+    images: int = option(500, "generated images to train on", minimum=1)
+    validation_images: int = option(50, "generated images to predict and to score", minimum=1)
 
-    min_dim: int = option(128, "side of the pictures, pixels", minimum=80, maximum=1024)
+    min_dim: int = option(128, "side of the images, pixels", minimum=80, maximum=1024)
     crop_size: int = 128
     augment: bool = False
     aspect_ratio: float = 1.0
@@ -31,11 +31,11 @@ class ShapesConfig(Config):
 
 SHAPES_PUBLISHED = ShapesConfig(geometry="library")
 
-# From nothing, on a CPU, in minutes: never the same picture twice.
+# From nothing, on a CPU, in minutes: never the same image twice.
 SHAPES_SMALL = from_nothing(
     SHAPES_PUBLISHED,
     **NARROW,
-    pictures=20_000,
+    images=20_000,
     batch_size=8,
     mask_convs=2,
     max_instances=8,
@@ -113,7 +113,7 @@ class BalloonConfig(PhotoConfig):
 COCO_PUBLISHED = CocoConfig(geometry="library")
 BALLOON_PUBLISHED = BalloonConfig(geometry="library")
 
-# On a CPU: small pictures, cut out of larger ones.
+# On a CPU: small images, cut out of larger ones.
 _ON_A_CPU: dict[str, Any] = {
     "crop_size": 320,
     "aspect_ratio": 1.2,
@@ -139,7 +139,7 @@ COCO_SMALL = from_nothing(
     score_limit=100,
 )
 
-# A few dozen pictures teach little from nothing; the nuclei's weights, of the same shape, know round things already.
+# A few dozen images teach little from nothing; the nuclei's weights, of the same shape, know round things already.
 # Any colour and size may be a balloon's.
 BALLOON_SMALL = from_nothing(
     BalloonConfig(),

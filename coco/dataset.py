@@ -1,4 +1,4 @@
-"""Generated pictures of squares, circles and triangles in random colours."""
+"""Generated images of squares, circles and triangles in random colours."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -41,13 +41,13 @@ class Shape:
 
 @dataclass(frozen=True)
 class ShapesSet:
-    """N generated pictures; each depends on the seed, the part and its number alone.
+    """N generated images; each depends on the seed, the part and its number alone.
 
     Attributes:
         count: N.
-        side: of the pictures, pixels.
-        seed: of all pictures.
-        part: "training" and "validation" have no picture in common.
+        side: of the images, pixels.
+        seed: of all images.
+        part: "training" and "validation" have no image in common.
     """
 
     count: int
@@ -56,12 +56,12 @@ class ShapesSet:
     part: str = "training"
 
     def __len__(self) -> int:
-        """Return the number of pictures."""
+        """Return the number of images."""
         return self.count
 
     @cached_property
     def image_ids(self) -> list[str]:
-        """The pictures' names."""
+        """The images' names."""
         return [f"{self.part}-{index:05}" for index in range(self.count)]
 
     @property
@@ -70,11 +70,11 @@ class ShapesSet:
         return np.full((self.count, 2), self.side)
 
     def signature(self) -> str:
-        """Return a text that changes when the pictures change."""
+        """Return a text that changes when the images change."""
         return repr(self)
 
     def load_image(self, index: int) -> np.ndarray:
-        """Return a picture, (H, W, 3) uint8."""
+        """Return an image, (H, W, 3) uint8."""
         shapes, background = self._plan(index)
         image = np.full((self.side, self.side, 3), background, np.uint8)
         for shape in shapes:
@@ -106,7 +106,7 @@ def plan_shapes(rng: np.random.Generator, side: int) -> list[Shape]:
 
     Args:
         rng: source of number, classes, colours, places and sizes.
-        side: of the picture, pixels.
+        side: of the image, pixels.
 
     Source: the Mask R-CNN library's shapes sample.
     """
@@ -129,7 +129,7 @@ def plan_shapes(rng: np.random.Generator, side: int) -> list[Shape]:
 
 
 def draw(shape: Shape, side: int) -> np.ndarray:
-    """Return the pixels of a shape in a picture, (side, side) bool."""
+    """Return the pixels of a shape in an image, (side, side) bool."""
     y1, x1, y2, x2 = shape.box
     if shape.class_id == 1:
         mask = np.zeros((side, side), bool)

@@ -38,10 +38,10 @@ def prepare_boxes(detector: "Detector", config: Any) -> tuple[Callable, Callable
 
 
 def box_rows(detections: Paintable, mask_threshold: float) -> list[str]:
-    """Return a row an object without its picture's id; the box is the network's, not that of the mask.
+    """Return a row an object without its image's id; the box is the network's, not that of the mask.
 
     Args:
-        detections: of the picture; joined from tiles, they have no boxes but their masks'.
+        detections: of the image; joined from tiles, they have no boxes but their masks'.
         mask_threshold: a pixel belongs to the mask from this probability on.
     """
     objects = detections.paint(mask_threshold)
@@ -57,7 +57,7 @@ def score_rows(
     output: Path,
     annotations: bytes,
     file: InstancesFile,
-    pictures: PhotoSet,
+    image_set: PhotoSet,
     class_names: Sequence[str],
 ) -> dict[str, float]:
     """Write COCO's results file, print the official score, and return the average precision of "bbox" and "segm".
@@ -65,15 +65,15 @@ def score_rows(
     Args:
         rows: CSV with `COLUMNS`.
         output: the JSON to write.
-        annotations: content of the pictures' annotation file.
+        annotations: content of the images' annotation file.
         file: the same, read.
-        pictures: that were predicted.
+        image_set: that were predicted.
         class_names: of the classes 1, 2, ...
     """
     class_of = class_ids_by_category(file, class_names)
-    predicted = set(pictures.image_ids)
-    listed = [(str(picture.image_id), picture) for picture in file.pictures]
-    images = {name: (picture.image_id, picture.image_shape) for name, picture in listed if name in predicted}
+    predicted = set(image_set.image_ids)
+    listed = [(str(image.image_id), image) for image in file.images]
+    images = {name: (image.image_id, image.image_shape) for name, image in listed if name in predicted}
     count = save_results(rows, output, images, {class_id: category_id for category_id, class_id in class_of.items()})
     print(f"wrote {output}: {count} objects")
     ids = [image_id for image_id, _ in images.values()]
@@ -95,7 +95,7 @@ def save_results(
     Args:
         rows: CSV with `COLUMNS`.
         output: the JSON to write.
-        images: COCO's id and (height, width) of every picture that may occur.
+        images: COCO's id and (height, width) of every image that may occur.
         category_ids: COCO's id of each class; objects of other classes are left out.
 
     Returns:
@@ -120,11 +120,11 @@ def open_truth(data: bytes, image_ids: Collection[Any]) -> COCO:
 
     Args:
         data: the file's content, which `parse_instances` found good.
-        image_ids: pictures to be scored.
+        image_ids: images to be scored.
     """
     truth = COCO()
     truth.dataset, wanted = json.loads(data), set(image_ids)
-    # pycocotools would stumble over what is wrong with those of other pictures, which were left out for it.
+    # pycocotools would stumble over what is wrong with those of other images, which were left out for it.
     annotations = truth.dataset["annotations"]
     kept = [one for one in annotations if one["image_id"] in wanted]
     truth.dataset["annotations"] = [one | {"id": number} for number, one in enumerate(kept, start=1)]
@@ -152,7 +152,7 @@ def official_score(
         truth: from `open_truth`.
         results: objects of a results file.
         kind: "bbox" or "segm".
-        image_ids: pictures that count.
+        image_ids: images that count.
         category_ids: categories that count.
     """
     # With boxes beside masks, pycocotools would take the boxes' areas for the masks'.

@@ -1,4 +1,4 @@
-"""COCO's layout: annotations/instances_<subset><year>.json, and the pictures in folders of the subsets' names."""
+"""COCO's layout: annotations/instances_<subset><year>.json, and the images in folders of the subsets' names."""
 
 import itertools
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from common.errors import InputError
 from common.files import FileTree, normal_name
 from common.images.usable import read_usable
 
-PICTURE_SUBSETS = {"minival": "val", "valminusminival": "val"}  # whose pictures stand among others'
+IMAGE_SUBSETS = {"minival": "val", "valminusminival": "val"}  # whose images stand among others'
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +23,7 @@ class Subset:
 
     Attributes:
         file_name: of the annotations, in the tree.
-        folder: that its pictures stand in, such as "train2017".
+        folder: that its images stand in, such as "train2017".
         file: what the annotations hold.
     """
 
@@ -31,8 +31,8 @@ class Subset:
     folder: str
     file: InstancesFile
 
-    def find_picture(self, file_name: str, names: set[str], source: str) -> str:
-        """Return a picture's name in the tree: in the subset's folder, in one in `images`, or beside the annotations.
+    def find_image(self, file_name: str, names: set[str], source: str) -> str:
+        """Return an image's name in the tree: in the subset's folder, in one in `images`, or beside the annotations.
 
         Args:
             file_name: as the annotations have it.
@@ -48,7 +48,7 @@ class Subset:
         places = [str(folder / normal_name(file_name)) for folder in folders]
         found = [place for place in places if place in names]
         if not found:
-            raise InputError(f"{source}: has no {places[0]}; unpack the pictures there")
+            raise InputError(f"{source}: has no {places[0]}; unpack the images there")
         return found[0]
 
 
@@ -85,7 +85,7 @@ def read_subset(tree: FileTree, name: str, year: str) -> Subset:
         wanted = f"annotations/instances_{name}{year}.json"
         raise InputError(f"{tree.path}: holds {wanted} {len(found)} times; give COCO's folder, and its --year")
     file = parse_instances(tree.read(found[0]), f"{tree.path}/{found[0]}")
-    return Subset(found[0], PICTURE_SUBSETS.get(name, name) + year, file)
+    return Subset(found[0], IMAGE_SUBSETS.get(name, name) + year, file)
 
 
 def open_instances_set(
@@ -95,17 +95,17 @@ def open_instances_set(
     *,
     skip_bad: bool = False,
 ) -> PhotoSet:
-    """Return the pictures of subsets with the objects of some classes; other categories are left out.
+    """Return the images of subsets with the objects of some classes; other categories are left out.
 
     Args:
         tree: holds the files.
         subsets: of it.
         class_names: of the classes 1, 2, ...: categories by name, whatever their ids.
-        skip_bad: report unusable pictures and leave them out: each is decoded for it, which takes a while. Else a
-            damaged picture is an error when its turn comes.
+        skip_bad: report unusable images and leave them out: each is decoded for it, which takes a while. Else a
+            damaged image is an error when its turn comes.
 
     Raises:
-        InputError: no category of these names, a picture that is lacking, an annotation that cannot be used.
+        InputError: no category of these names, an image that is lacking, an annotation that cannot be used.
     """
     names = set(tree.names())
     photos = [_open_photos(tree, subset, class_names, names, skip_bad) for subset in subsets]
@@ -136,24 +136,24 @@ def _open_photos(
     file = subset.file
     class_of = class_ids_by_category(file, class_names)
 
-    def read(picture: Listed) -> Photo:
-        problem = find_problem(picture, file.categories, file.name)
+    def read(image: Listed) -> Photo:
+        problem = find_problem(image, file.categories, file.name)
         if problem:
             raise InputError(problem)
-        photo = _to_photo(picture, subset.find_picture(picture.file_name, names, str(tree.path)), class_of)
+        photo = _to_photo(image, subset.find_image(image.file_name, names, str(tree.path)), class_of)
         if skip_bad:
             load_photo(tree, photo)
         return photo
 
-    return [photo for _, photo in read_usable(read, file.pictures, source=file.name, skip_bad=skip_bad)]
+    return [photo for _, photo in read_usable(read, file.images, source=file.name, skip_bad=skip_bad)]
 
 
-def _to_photo(picture: Listed, name: str, class_of: dict[object, int]) -> Photo:
-    used = [annotation for annotation in picture.annotations if annotation.category_id in class_of]
+def _to_photo(image: Listed, name: str, class_of: dict[object, int]) -> Photo:
+    used = [annotation for annotation in image.annotations if annotation.category_id in class_of]
     return Photo(
-        str(picture.image_id),
+        str(image.image_id),
         name,
-        picture.image_shape,
+        image.image_shape,
         np.array([class_of[annotation.category_id] for annotation in used], np.int32),
         np.array([annotation.crowd for annotation in used], bool),
         [annotation.segmentation for annotation in used],

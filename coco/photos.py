@@ -10,7 +10,7 @@ import numpy as np
 
 from common.errors import InputError
 from common.files import FileTree
-from common.images.decoding import decode_picture
+from common.images.decoding import decode_image
 from common.masks.instances import Instances, as_indices
 from common.masks.layers import pack_layers
 
@@ -72,7 +72,7 @@ class PhotoSet:
         return np.array([photo.image_shape for photo in self.photos]).reshape(-1, 2)
 
     def signature(self) -> str:
-        """Return a text that changes when the pictures change."""
+        """Return a text that changes when the images change."""
         return self.tree.signature(self.image_names)
 
     def load_image(self, index: int) -> np.ndarray:
@@ -110,10 +110,10 @@ def load_photo(tree: FileTree, photo: Photo) -> np.ndarray:
     """Return a photograph, (H, W, 3) uint8, RGB.
 
     Raises:
-        InputError: no picture, or of another size than the annotations say.
+        InputError: no image, or of another size than the annotations say.
     """
     path = f"{tree.path}/{photo.name}"
-    image = decode_picture(tree.read(photo.name), path)
+    image = decode_image(tree.read(photo.name), path)
     if image.shape[:2] != photo.image_shape:
         real, noted = (" x ".join(map(str, shape)) for shape in (image.shape[:2], photo.image_shape))
         raise InputError(
@@ -135,5 +135,5 @@ def unique_photos(photos: Iterable[Photo], source: str) -> list[Photo]:
     by_id: dict[str, Photo] = {}
     for photo in photos:
         if by_id.setdefault(photo.image_id, photo) is not photo:
-            raise InputError(f"{source}: two pictures have the id {photo.image_id}; leave one of them")
+            raise InputError(f"{source}: two images have the id {photo.image_id}; leave one of them")
     return list(by_id.values())

@@ -79,7 +79,7 @@ def segmentation_instances(
         [[0, 1, 2, 3]]
     """
     edges = [np.cumsum(_counts(segmentation, image_shape)) for segmentation in segmentations]
-    starts = [part[0::2][: len(part) // 2] for part in edges]  # an odd one out ends the picture
+    starts = [part[0::2][: len(part) // 2] for part in edges]  # an odd one out ends the image
     stops = [part[1::2] for part in edges]
     owners = np.repeat(np.arange(len(edges)), [len(part) for part in stops])
     nothing = np.zeros(0, np.int64)

@@ -1,4 +1,4 @@
-"""Files of the VGG Image Annotator, 1 and 2: polygons of one class beside the pictures, as the balloons have them."""
+"""Files of the VGG Image Annotator, 1 and 2: polygons of one class beside the images, as the balloons have them."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ import numpy as np
 from coco.photos import Photo, PhotoSet, unique_photos
 from common.errors import InputError
 from common.files import FileTree, normal_name
-from common.images.decoding import decode_picture
+from common.images.decoding import decode_image
 from common.images.usable import read_usable
 from common.masks.polygons import polygon_instances
 
@@ -19,15 +19,15 @@ PROJECT = "_via_img_metadata"  # where a project saved by version 2 keeps what a
 
 
 def open_via_set(tree: FileTree, part: str, *, skip_bad: bool = False) -> PhotoSet:
-    """Open the pictures of `<part>/via_region_data.json`; those without a region were not annotated, and are left out.
+    """Open the images of `<part>/via_region_data.json`; those without a region were not annotated, and are left out.
 
     Args:
         tree: holds the files.
         part: "train" or "val".
-        skip_bad: report unusable pictures and leave them out.
+        skip_bad: report unusable images and leave them out.
 
     Raises:
-        InputError: no such file, a picture that is lacking or damaged, a region that is no polygon.
+        InputError: no such file, an image that is lacking or damaged, a region that is no polygon.
     """
     found = [name for name in tree.names() if PurePosixPath(name).parts[-2:] == (part, FILE_NAME)]
     if len(found) != 1:
@@ -35,29 +35,29 @@ def open_via_set(tree: FileTree, part: str, *, skip_bad: bool = False) -> PhotoS
     folder, source = PurePosixPath(found[0]).parent, f"{tree.path}/{found[0]}"
     annotated = {name: regions for name, regions in parse_via(tree.read(found[0]), source).items() if regions}
     if not annotated:
-        raise InputError(f"{source}: no picture has a region; draw some")
+        raise InputError(f"{source}: no image has a region; draw some")
 
     def read(name: str) -> Photo:
         outlines = read_polygons(annotated[name], f"{source}: {name}")
-        picture = str(folder / normal_name(name))
-        height, width = decode_picture(tree.read(picture), f"{tree.path}/{picture}").shape[:2]
+        image = str(folder / normal_name(name))
+        height, width = decode_image(tree.read(image), f"{tree.path}/{image}").shape[:2]
         count = len(outlines)
         fields = (np.ones(count, np.int32), np.zeros(count, bool), outlines)
-        return Photo(PurePosixPath(name).stem, picture, (height, width), *fields)
+        return Photo(PurePosixPath(name).stem, image, (height, width), *fields)
 
     photos = [photo for _, photo in read_usable(read, list(annotated), source=source, skip_bad=skip_bad)]
     return PhotoSet(tree, unique_photos(photos, source), polygon_instances)
 
 
 def parse_via(data: bytes, name: str) -> dict[str, list[Any]]:
-    """Return the regions of each picture by its file's name.
+    """Return the regions of each image by its file's name.
 
     Args:
         data: content of an export or a project; regions are a list, or, in version 1, an object.
         name: of the file, for messages.
 
     Raises:
-        InputError: no such file, or one that lists a picture twice.
+        InputError: no such file, or one that lists an image twice.
     """
     try:
         values = json.loads(data)
@@ -66,15 +66,15 @@ def parse_via(data: bytes, name: str) -> dict[str, list[Any]]:
     entries = values.get(PROJECT, values) if isinstance(values, Mapping) else None
     if not isinstance(entries, Mapping):
         raise InputError(f"{name}: not a file of the VGG Image Annotator; export its annotations as JSON")
-    pictures: dict[str, list[Any]] = {}
+    images: dict[str, list[Any]] = {}
     for key, entry in entries.items():
         regions = entry.get("regions") if isinstance(entry, Mapping) else None
         if not isinstance(regions, Mapping | list) or not isinstance(entry.get("filename"), str):
             raise InputError(f"{name}: {key} has no filename or no regions; export its annotations as JSON")
-        if entry["filename"] in pictures:
+        if entry["filename"] in images:
             raise InputError(f"{name}: {entry['filename']} is listed twice; leave one of them")
-        pictures[entry["filename"]] = list(regions.values() if isinstance(regions, Mapping) else regions)
-    return pictures
+        images[entry["filename"]] = list(regions.values() if isinstance(regions, Mapping) else regions)
+    return images
 
 
 def read_polygons(regions: list[Any], name: str) -> list[list[np.ndarray]]:
@@ -82,7 +82,7 @@ def read_polygons(regions: list[Any], name: str) -> list[list[np.ndarray]]:
 
     Args:
         regions: from `parse_via`.
-        name: of file and picture, for messages.
+        name: of file and image, for messages.
 
     Raises:
         InputError: a region that is no polygon of three points at least; names its place, from 1 on.

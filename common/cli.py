@@ -49,7 +49,7 @@ def parse_training_flags(
     Args:
         description: the script's docstring.
         presets: experiments by name, the default first; `--preset` chooses one, every field of it is a flag, too.
-        dataset: default of `--dataset`; None: pictures come from nowhere, and there is no such flag.
+        dataset: default of `--dataset`; None: images come from nowhere, and there is no such flag.
         parser: with the script's own flags, if it has any.
         arguments: instead of the command line's.
 
@@ -102,7 +102,7 @@ def parse_inference_flags(
 
     Args:
         presets: configs for weights that have none beside them, the default first.
-        dataset: default of `--dataset`; None: pictures come from nowhere, and there is no such flag.
+        dataset: default of `--dataset`; None: images come from nowhere, and there is no such flag.
         output: default of `--output`.
         submission: the output goes to a competition, so there are `--sample-submission` and `--score`.
         shipped: see `find_weights`.
@@ -120,14 +120,14 @@ def parse_inference_flags(
         add("--sample-submission", type=Path, metavar="CSV", help="gives ids and their order (default: all, sorted)")
         add("--score", type=Path, metavar="CSV|PATH", help="score against a solution file, or a set with masks")
     add("--workers", type=int, default=1, metavar="N", help="processes beside the predicting one; 0: none (default: 1)")
-    add("--picture", type=Path, metavar="DIR", help="write pictures with the objects drawn in")
+    add("--overlays", type=Path, metavar="DIR", help="write images with the objects drawn in")
     some_config = next(iter(presets.values()))
     add_config_flags(parser, type(some_config), "figures of the model (default: config.json beside the weights)")
     flags = parser.parse_args(arguments)
     if flags.workers < 0:
         raise InputError(f"--workers {flags.workers}: must be at least 0")
     _check_limit(flags)
-    check_outputs(flags, ["picture", *folders])
+    check_outputs(flags, ["overlays", *folders])
     return flags
 
 
@@ -234,26 +234,26 @@ def prepare_outputs(
     folders: Sequence[str] = (),
     anywhere: bool = False,
 ) -> None:
-    """Refuse outputs that could replace pictures of the set, or join them; make the folders, before hours of work.
+    """Refuse outputs that could replace images of the set, or join them; make the folders, before hours of work.
 
     Args:
         flags: from `parse_inference_flags`.
         source: the set's folder or archive.
-        image_names: of the set's pictures, relative to it.
+        image_names: of the set's images, relative to it.
         folders: see `parse_inference_flags`.
-        anywhere: pictures are read from any folder of the set, so that folders of pictures are refused in all of it.
+        anywhere: images are read from any folder of the set, so that folders of images are refused in all of it.
 
     Raises:
         InputError: there is such an output.
     """
     root = source.resolve()
     holding = {(root / name).parent for name in image_names} if root.is_dir() else set()
-    for name in ("output", "picture", *folders):
+    for name in ("output", "overlays", *folders):
         path = getattr(flags, name)
         taken = {root, *holding} if anywhere and root.is_dir() and name != "output" else holding
         if path and not taken.isdisjoint([path.resolve(), *path.resolve().parents]):
-            raise InputError(f"--{name} {path}: lies among the pictures of {source}; choose another place")
-    for name in ("picture", *folders):
+            raise InputError(f"--{name} {path}: lies among the images of {source}; choose another place")
+    for name in ("overlays", *folders):
         if getattr(flags, name):
             getattr(flags, name).mkdir(parents=True, exist_ok=True)
 
@@ -269,8 +269,8 @@ def _add_common_flags(parser: OneLineParser, presets: Mapping[str, Config], data
         default=default,
         help=f"the figures to start from (default: {default})",
     )
-    add("--limit", type=int, metavar="N", help="use the first N pictures only")
-    add("--skip-bad", action="store_true", help="report unusable pictures and go on")
+    add("--limit", type=int, metavar="N", help="use the first N images only")
+    add("--skip-bad", action="store_true", help="report unusable images and go on")
 
 
 def _check_limit(flags: argparse.Namespace) -> None:

@@ -61,18 +61,18 @@ class Config:
     seed: int = option(123, "seed of every random choice", minimum=0, maximum=2**32 - 1)
     class_names: tuple[str, ...] = option(("object",), "names of the classes 1, 2, ...; background is not one")
 
-    # Pictures
+    # Images
     min_dim: int = option(512, "shorter side to which rescaling is relative, pixels", minimum=64, maximum=4096)
     max_dim: int = option(
         0,
-        "longer side of a picture that is scaled, at most, pixels, a multiple of 64; all are padded to that square; "
+        "longer side of an image that is scaled, at most, pixels, a multiple of 64; all are padded to that square; "
         "0: no limit",
         minimum=0,
         maximum=4096,
     )
     crop_size: int = option(512, "side of a training crop, pixels, a multiple of 64", minimum=64, maximum=2048)
     mean_pixel: tuple[float, ...] = option((123.7, 116.8, 103.9), "RGB mean that is subtracted, 0-255")
-    stretch_contrast: bool = option(False, "stretch each picture's values to 0-255 before all else")
+    stretch_contrast: bool = option(False, "stretch each image's values to 0-255 before all else")
     pixel_std: float = option(1.0, "divisor after the mean's subtraction, 0-255", minimum=0.01)
 
     # Augmentation: rescale, then crop
@@ -82,15 +82,15 @@ class Config:
     min_zoom: float = option(1.0, "smallest scale, where --min-dim's is 1", minimum=0.1, maximum=1)
     min_enlarge: float = option(1.2, "largest scale is at least this", minimum=0.1, maximum=8)
     zoom: float = option(1.5, "largest scale is at least --min-dim's times this", minimum=1, maximum=8)
-    upright: bool = option(False, "of flips and turns only the flip left-right, for pictures that know up from down")
+    upright: bool = option(False, "of flips and turns only the flip left-right, for images that know up from down")
     rotation_range: float = option(10.0, "largest rotation, degrees", minimum=0, maximum=180)
     channel_shift_range: float = option(15.0, "largest shift of a channel, 0-255", minimum=0, maximum=255)
     recolour: float = option(
         0.0, "share of crops that are tinted, inverted, or changed in colour, contrast, sharpness", minimum=0, maximum=1
     )
     crop_at_origin: bool = option(False, "always crop at (0, 0), as the submitted run did by mistake")
-    crop_draws: int = option(1, "crops drawn of a picture, of which the one with most objects is taken", minimum=1)
-    balanced: bool = option(False, "repeat pictures of rare sizes; where there are several classes, of rare classes")
+    crop_draws: int = option(1, "crops drawn of an image, of which the one with most objects is taken", minimum=1)
+    balanced: bool = option(False, "repeat images of rare sizes; where there are several classes, of rare classes")
     mini_mask_size: int = option(56, "side of the masks that training works on, pixels", minimum=14, maximum=224)
     max_instances: int = option(256, "objects of a training crop; a random choice where there are more", minimum=1)
 
@@ -108,10 +108,10 @@ class Config:
     anchor_scales: tuple[float, ...] = option((8, 16, 32, 64, 128), "anchor sides at strides 4, 8, ..., pixels")
     anchor_ratios: tuple[float, ...] = option((0.5, 1, 2), "anchor widths over heights")
     rpn_nms_threshold: float = option(0.7, "proposals that overlap a better one more are dropped", minimum=0, maximum=1)
-    rpn_train_anchors: int = option(256, "anchors of a picture that the proposal losses see", minimum=2)
+    rpn_train_anchors: int = option(256, "anchors of an image that the proposal losses see", minimum=2)
     pre_nms_limit: int = option(6000, "best anchors that become proposals", minimum=1)
-    train_proposals: int = option(2000, "proposals of a training picture", minimum=1)
-    detect_proposals: int = option(1000, "proposals of a picture in detection", minimum=1)
+    train_proposals: int = option(2000, "proposals of a training image", minimum=1)
+    detect_proposals: int = option(1000, "proposals of an image in detection", minimum=1)
     box_std: tuple[float, ...] = option((0.1, 0.1, 0.2, 0.2), "divisors of box deltas dy, dx, log dh, log dw")
 
     # Where features and boxes lie
@@ -123,7 +123,7 @@ class Config:
     )
 
     # Regions of interest
-    train_rois: int = option(200, "regions of a training picture that the heads see", minimum=2)
+    train_rois: int = option(200, "regions of a training image that the heads see", minimum=2)
     positive_ratio: float = option(0.33, "largest share of them that holds objects", minimum=0.01, maximum=1)
     add_true_boxes: bool = option(True, "append the true boxes to the proposals in training")
     fill_negatives: bool = option(True, "use all background regions, not only those that keep the positive ratio")
@@ -135,8 +135,8 @@ class Config:
     # Losses and optimiser
     loss_weights: tuple[float, ...] = option((1, 1, 1, 1, 1), "proposal class, proposal box, class, box, mask")
     optimizer: Literal["sgd", "adamw"] = option("sgd", "gradient descent with momentum 0.9, or AdamW")
-    batch_size: int = option(2, "pictures a step", minimum=1)
-    steps_per_epoch: int = option(0, "batches an epoch; 0: all pictures once", minimum=0)
+    batch_size: int = option(2, "images a step", minimum=1)
+    steps_per_epoch: int = option(0, "batches an epoch; 0: all images once", minimum=0)
     schedule: tuple[Stage, ...] = option((Stage(40, 1e-3),), "stages epochs:learning_rate:layers, epochs as totals")
     decay: Literal["steps", "cosine"] = option("steps", "learning rate constant in a stage, or falling along a cosine")
     warmup_steps: int = option(0, "steps over which the learning rate rises from nothing", minimum=0)
@@ -146,15 +146,15 @@ class Config:
         1e-4, "sgd: L2, divided by each kernel's size; adamw: decoupled, not on norms and biases", minimum=0
     )
     validation_steps: int = option(50, "batches that the validation losses see", minimum=0)
-    score_every: int = option(0, "epochs between scores on the validation pictures; 0: never", minimum=0)
-    score_limit: int = option(20, "validation pictures that are scored in training", minimum=1)
+    score_every: int = option(0, "epochs between scores on the validation images; 0: never", minimum=0)
+    score_limit: int = option(20, "validation images that are scored in training", minimum=1)
 
     # Detection
     confidence: float = option(0.7, "lowest score of a detection", minimum=0, maximum=1)
     detection_nms_threshold: float = option(
         0.3, "detections that overlap a better one more are dropped", minimum=0, maximum=1
     )
-    max_detections: int = option(100, "detections of a picture, or of a tile", minimum=1)
+    max_detections: int = option(100, "detections of an image, or of a tile", minimum=1)
     mask_confidence: float = option(
         0.0, "lowest mean probability of a mask, over its pixels of 0.5 and more; 0: any", minimum=0, maximum=1
     )
@@ -163,11 +163,11 @@ class Config:
     )
     mask_threshold: float = option(0.5, "a pixel belongs to the mask from this probability on", minimum=0, maximum=1)
 
-    # Tiles of large pictures
+    # Tiles of large images
     max_whole_side: int = option(
-        1408, "longest side of a picture that is detected in one piece, in all its views, pixels", minimum=64
+        1408, "longest side of an image that is detected in one piece, in all its views, pixels", minimum=64
     )
-    tile_size: int = option(1024, "side of the tiles of larger pictures, pixels, at least --min-dim", minimum=64)
+    tile_size: int = option(1024, "side of the tiles of larger images, pixels, at least --min-dim", minimum=64)
     tile_overlap: int = option(
         192, "shared by neighbouring tiles at least, pixels; larger objects are joined from parts", minimum=16
     )
@@ -196,7 +196,7 @@ class Config:
         for name in ("fpn_channels", "head_channels", "mask_channels") if self.norm == "group" else ():
             if getattr(self, name) % 16:
                 raise InputError(f"--{flag_name(name)} {getattr(self, name)}: group norm needs a multiple of 16")
-        if self.tile_size < self.min_dim:  # a tile would be scaled up, though its picture is not
+        if self.tile_size < self.min_dim:  # a tile would be scaled up, though its image is not
             raise InputError(f"--tile-size {self.tile_size}: must be at least --min-dim, {self.min_dim}")
         if 2 * self.tile_overlap > self.tile_size:
             raise InputError(f"--tile-overlap {self.tile_overlap}: at most half of --tile-size, {self.tile_size}")

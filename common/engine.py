@@ -1,4 +1,4 @@
-"""What every competition's scripts do once their flags and pictures are known to be good: train, and predict a set.
+"""What every competition's scripts do once their flags and images are known to be good: train, and predict a set.
 
 Keras loads for seconds, Pandas for one, so they are imported inside of the functions: a script that imports this file
 answers at once.
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from common.batches.loader import TrainingSet
     from common.network.mask_rcnn.detector import Detector
     from common.output.results import Results
-    from common.output.writer import Pictures, SizedPictures
+    from common.output.writer import Images, SizedImages
     from common.prediction.detections import Paintable
 
-Found: TypeAlias = "Iterator[tuple[int, Paintable]]"  # a picture's index in its set, and what was found in it
+Found: TypeAlias = "Iterator[tuple[int, Paintable]]"  # an image's index in its set, and what was found in it
 
 
 class Prepare(Protocol):
@@ -49,18 +49,18 @@ def train(
     Args:
         config: the run; its folder is `flags.logs` and `config.name`.
         flags: from `parse_training_flags`.
-        training: pictures to learn from.
-        held_out: pictures to watch; none where it is empty, too.
+        training: images to learn from.
+        held_out: images to watch; none where it is empty, too.
         previous: see `find_start`.
-        rate: from what was found in some of the held-out pictures to the run's score, higher is better.
+        rate: from what was found in some of the held-out images to the run's score, higher is better.
         change: see `BatchLoader`.
     """
-    from common.runs.start import find_start, seen_pictures
+    from common.runs.start import find_start, seen_images
 
     folder = flags.logs / config.name
     start = find_start(flags.weights, flags.logs, config, previous=previous)
     config = _as_trained(config, flags, start)
-    seen: Sequence[str] = seen_pictures(start.parent) if start else []
+    seen: Sequence[str] = seen_images(start.parent) if start else []
 
     import keras
 
@@ -89,7 +89,7 @@ def train(
 def predict(
     config: Config,
     weights: Path,
-    pictures: "Pictures",
+    images: "Images",
     image_ids: Sequence[str],
     output: Path,
     prepare: Prepare,
@@ -98,13 +98,13 @@ def predict(
     num_workers: int = 0,
     columns: Sequence[str] | None = None,
 ) -> None:
-    """Predict a set picture by picture into a CSV; killed and started again, it finishes the same file.
+    """Predict a set image by image into a CSV; killed and started again, it finishes the same file.
 
     Args:
         config: of the model.
         weights: of the model.
-        pictures: the set.
-        image_ids: every picture that is to have rows, in their order.
+        images: the set.
+        image_ids: every image that is to have rows, in their order.
         output: the CSV.
         prepare: from the detector and its config to the two halves of the work.
         options: whatever else the rows depend on.
@@ -116,42 +116,42 @@ def predict(
     from common.network.weights import load_weights
     from common.output.submission import COLUMNS
     from common.output.writer import fingerprint, write_submission
-    from common.runs.start import warn_of_trained_pictures
+    from common.runs.start import warn_of_trained_images
 
-    warn_of_trained_pictures(weights, image_ids)
+    warn_of_trained_images(weights, image_ids)
     model = MaskRCNN(config)
     load_weights(model, weights)
     detect, encode = prepare(Detector(model), config)
     write_submission(
-        pictures,
+        images,
         image_ids,
         detect,
         encode,
         output,
-        fingerprint=fingerprint(config, weights, pictures, encode.__name__, *options),
+        fingerprint=fingerprint(config, weights, images, encode.__name__, *options),
         num_workers=num_workers,
         columns=columns or COLUMNS,
     )
 
 
 def predict_results(
-    config: Config, weights: Path, pictures: "SizedPictures", output: Path, *, num_workers: int = 0
+    config: Config, weights: Path, images: "SizedImages", output: Path, *, num_workers: int = 0
 ) -> "Results":
-    """Predict a set into a CSV of every object with its class, score and mask, and return them by picture.
+    """Predict a set into a CSV of every object with its class, score and mask, and return them by image.
 
     Args:
         config: of the model.
         weights: of the model.
-        pictures: the set.
+        images: the set.
         output: the CSV; its columns are `common.output.results.RESULT_COLUMNS`.
         num_workers: processes beside this one.
     """
     from common.output.results import RESULT_COLUMNS, read_results
 
-    ids = pictures.image_ids
-    predict(config, weights, pictures, ids, output, prepare_results, num_workers=num_workers, columns=RESULT_COLUMNS)
-    print(f"wrote {output}: {len(ids)} pictures")
-    shapes = [(height, width) for height, width in pictures.sizes.tolist()]
+    ids = images.image_ids
+    predict(config, weights, images, ids, output, prepare_results, num_workers=num_workers, columns=RESULT_COLUMNS)
+    print(f"wrote {output}: {len(ids)} images")
+    shapes = [(height, width) for height, width in images.sizes.tolist()]
     return read_results(output, dict(zip(ids, shapes, strict=True)))
 
 
@@ -170,14 +170,14 @@ def prepare_results(detector: "Detector", config: Config) -> tuple[Callable, Cal
 
 
 def _warn_of_names(start: Path, seen: Sequence[str], watched: "TrainingSet | None") -> Sequence[str]:
-    """Say so where another experiment was trained on pictures of the same names; return what is known for sure: none.
+    """Say so where another experiment was trained on images of the same names; return what is known for sure: none.
 
-    Within an experiment such pictures are refused. Between two, a name may stand for two pictures.
+    Within an experiment such images are refused. Between two, a name may stand for two images.
     """
     both = set(seen).intersection(watched.image_ids if watched else ())
     if both:
         print(
-            f"careful: {start} was trained on {len(both)} pictures with names of those to hold back, such as "
+            f"careful: {start} was trained on {len(both)} images with names of those to hold back, such as "
             f"{min(both)}; if they are the same, their score says nothing"
         )
     return ()
@@ -193,18 +193,18 @@ def _as_trained(config: Config, flags: argparse.Namespace, start: Path | None) -
     return adopted
 
 
-def _scorer(model: Any, pictures: "TrainingSet", rate: Callable[[Found], float]) -> Callable[[], float]:
-    """Return a function that rates the model's single predictions of some pictures, always the same ones."""
+def _scorer(model: Any, images: "TrainingSet", rate: Callable[[Found], float]) -> Callable[[], float]:
+    """Return a function that rates the model's single predictions of some images, always the same ones."""
     from common.network.mask_rcnn.detector import Detector
     from common.prediction.tiles import choose_detector
 
     config = model.config
-    chosen = np.random.default_rng(FOLD_SEED).permutation(len(pictures.image_ids))[: config.score_limit].tolist()
+    chosen = np.random.default_rng(FOLD_SEED).permutation(len(images.image_ids))[: config.score_limit].tolist()
     detector = Detector(model)
 
     def found() -> Found:
         for index in chosen:
-            image = pictures.load_image(index)
+            image = images.load_image(index)
             yield index, choose_detector(detector, image.shape[:2], config)([image])[0]
 
     return lambda: rate(found())

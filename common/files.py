@@ -75,7 +75,7 @@ class FileTree(ABC):
 def normal_name(name: str) -> str:
     """Return a file's name with forward slashes, and each accent in one character with its letter.
 
-    Windows and macOS have other ways, so that annotations and files may name one picture differently.
+    Windows and macOS have other ways, so that annotations and files may name one image differently.
 
     Example:
         >>> normal_name("a" + chr(92) + "u" + chr(0x308)) == "a/" + chr(0xFC)
@@ -99,7 +99,7 @@ def open_tree(path: str | os.PathLike[str]) -> FileTree:
         raise InputError(f"{path}: no such folder or zip archive")
     tree = FolderTree(path) if path.is_dir() else ZipTree(path)
     if not tree.names():
-        raise InputError(f"{path}: holds no files; give the folder that holds the pictures")
+        raise InputError(f"{path}: holds no files; give the folder that holds the images")
     for name in tree.names():
         try:
             name.encode()

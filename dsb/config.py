@@ -20,7 +20,7 @@ class DSBConfig(Config):
     class_names: tuple[str, ...] = ("nucleus",)
     fold: str = option(
         "all",
-        "kept for validation: a fold, 0 to 4, or all pictures of a size, such as 256x320; all: train on everything",
+        "kept for validation: a fold, 0 to 4, or all images of a size, such as 256x320; all: train on everything",
     )
 
     add_true_boxes: bool = False
@@ -70,7 +70,7 @@ def masking_of(config: DSBConfig, *, published: bool = False) -> "Masking":
 # The geometry is not a default of the class: a config.json from before there was a choice means the aligned one.
 PUBLISHED = DSBConfig(geometry="library")
 
-# From nothing, on a CPU: small crops of pictures at the published scale.
+# From nothing, on a CPU: small crops of images at the published scale.
 SMALL = from_nothing(
     PUBLISHED,
     stretch_contrast=True,
@@ -84,7 +84,7 @@ SMALL = from_nothing(
     train_proposals=500,
     train_rois=96,
     validation_steps=8,
-    # Thresholds and the way to merge: chosen on pictures that were held back, fold 1 and whole sizes.
+    # Thresholds and the way to merge: chosen on images that were held back, fold 1 and whole sizes.
     confidence=0.8,
     detection_nms_threshold=0.5,
     mask_nms_threshold=0.4,
@@ -112,7 +112,7 @@ GPU = replace(
     warmup_steps=500,
 )
 
-# Minutes on a CPU: generated pictures at their own size.
+# Minutes on a CPU: generated images at their own size.
 DEMO = replace(
     SMALL,
     min_dim=256,
@@ -121,7 +121,7 @@ DEMO = replace(
     train_rois=48,
     warmup_steps=50,
     min_zoom=1.0,
-    recolour=0.0,  # generated pictures have the colours that they have
+    recolour=0.0,  # generated images have the colours that they have
     max_detections=256,
     confidence=0.6,
     mask_confidence=0.0,  # what has learnt for minutes is sure of nothing

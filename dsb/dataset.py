@@ -1,4 +1,4 @@
-"""The Data Science Bowl 2018's layout, <id>/images/<id>.png and <id>/masks/*.png, or any pictures; folder or zip.
+"""The Data Science Bowl 2018's layout, <id>/images/<id>.png and <id>/masks/*.png, or any images; folder or zip.
 
 Instead of the masks there may be a label image, <id>/labels/<id>.png or .tif, whose nucleus k has the value k.
 """
@@ -14,9 +14,9 @@ from tqdm import tqdm
 
 from common.errors import InputError
 from common.files import open_tree, written_aside
-from common.images.decoding import encode_png, is_picture, labels_in_16_bits
-from common.images.image_set import PictureSet, open_picture_set
-from common.images.label_index import PictureFiles
+from common.images.decoding import encode_png, is_image, labels_in_16_bits
+from common.images.image_set import ImageSet, open_image_set
+from common.images.label_index import ImageFiles
 from common.images.usable import sorted_by_id
 
 
@@ -27,50 +27,50 @@ def load_dataset(
     cache: Path | None = None,
     skip_bad: bool = False,
     report: Callable[[str], object] = print,
-) -> PictureSet:
-    """Open stage1_train, or a test set or pictures of one's own, which have no masks; pictures are sorted by id.
+) -> ImageSet:
+    """Open stage1_train, or a test set or images of one's own, which have no masks; images are sorted by id.
 
     The first time, all files are looked through, which takes a while, and the masks are kept as label images.
 
     Args:
-        path: a folder or zip archive; the id folders, or pictures without such folders, stand in it or in folders of
+        path: a folder or zip archive; the id folders, or images without such folders, stand in it or in folders of
             it.
         masks: read the masks, where there are any.
         cache: folder that keeps the label images; by default one in the user's cache folder.
-        skip_bad: report unusable pictures and leave them out.
+        skip_bad: report unusable images and leave them out.
         report: takes a line for the user.
 
     Raises:
-        InputError: not such a folder or archive; an unusable picture, and `skip_bad` is off.
+        InputError: not such a folder or archive; an unusable image, and `skip_bad` is off.
     """
     tree = open_tree(path)
-    pictures = find_pictures(tree.names(), str(tree.path), masks=masks, report=report)
-    return open_picture_set(tree, pictures, cache=cache, skip_bad=skip_bad, report=report)
+    images = find_images(tree.names(), str(tree.path), masks=masks, report=report)
+    return open_image_set(tree, images, cache=cache, skip_bad=skip_bad, report=report)
 
 
-def pack_dataset(pictures: PictureSet, output: Path) -> None:
-    """Write pictures and label images into a zip archive that `load_dataset` reads, one at a time.
+def pack_dataset(images: ImageSet, output: Path) -> None:
+    """Write images and label images into a zip archive that `load_dataset` reads, one at a time.
 
     Args:
-        pictures: with masks.
+        images: with masks.
         output: appears whole or not at all; the same set gives the same bytes.
     """
     with written_aside(output) as aside, zipfile.ZipFile(aside, "w") as archive:
-        for row, image_id in enumerate(tqdm(pictures.image_ids, output.name, unit="picture")):
-            labels = labels_in_16_bits(pictures.load_label_image(row), image_id)
+        for row, image_id in enumerate(tqdm(images.image_ids, output.name, unit="image")):
+            labels = labels_in_16_bits(images.load_label_image(row), image_id)
             labels = labels.astype(np.min_scalar_type(labels.max()))
-            files = {"images": encode_png(pictures.load_image(row), noisy=True), "labels": encode_png(labels)}
+            files = {"images": encode_png(images.load_image(row), noisy=True), "labels": encode_png(labels)}
             for kind, data in files.items():
                 # The entry's time is 1980, whenever it is written.
                 archive.writestr(zipfile.ZipInfo(f"{image_id}/{kind}/{image_id}.png"), data)
 
 
-def find_pictures(
+def find_images(
     names: Sequence[str], source: str, *, masks: bool = True, report: Callable[[str], object] = print
-) -> list[PictureFiles]:
-    """Find pictures and masks among file names.
+) -> list[ImageFiles]:
+    """Find images and masks among file names.
 
-    Where there is no `images` folder, every picture is one without masks, and its name without the suffix is its id;
+    Where there is no `images` folder, every image is one without masks, and its name without the suffix is its id;
     where names repeat, in folders of plates or wells, the folders' names stand before it: `plate/1.png` has the id
     `plate_1`.
 
@@ -78,63 +78,63 @@ def find_pictures(
         names: relative names with forward slashes; what does not fit the layout is left out.
         source: where they are from, for messages.
         masks: look for masks too.
-        report: takes a line for the user, of pictures and masks that are left out.
+        report: takes a line for the user, of images and masks that are left out.
 
     Returns:
-        The files of each picture, sorted by id; masks sorted by name. Where masks have no picture, the name that it
+        The files of each image, sorted by id; masks sorted by name. Where masks have no image, the name that it
         should have.
 
     Raises:
-        InputError: no pictures; an id in two places, with two pictures or label images, or with one beside masks.
+        InputError: no images; an id in two places, with two images or label images, or with one beside masks.
 
     Example:
-        >>> (picture,) = find_pictures(["train/a/images/a.png", "train/a/masks/1.png"], "train.zip")
-        >>> picture.image_id, picture.mask_names
+        >>> (image,) = find_images(["train/a/images/a.png", "train/a/masks/1.png"], "train.zip")
+        >>> image.image_id, image.mask_names
         ('a', ('train/a/masks/1.png',))
     """
     found: dict[str, dict[str, list[str]]] = defaultdict(lambda: {"images": [], "masks": [], "labels": []})
     loose: list[PurePosixPath] = []
     among_masks: list[PurePosixPath] = []
-    for path in filter(is_picture, map(PurePosixPath, sorted(names))):
+    for path in filter(is_image, map(PurePosixPath, sorted(names))):
         if len(path.parts) >= 3 and path.parts[-2] in ("images", "masks", "labels"):
             found[str(path.parents[1])][path.parts[-2]].append(str(path))
         else:
             (loose if {"masks", "labels"}.isdisjoint(path.parts) else among_masks).append(path)
     for folder in [folder for folder, files in found.items() if not (masks or files["images"])]:
-        files = found.pop(folder)  # masks beside pictures of one's own
+        files = found.pop(folder)  # masks beside images of one's own
         among_masks += map(PurePosixPath, files["masks"] + files["labels"])
     if all(len(files["images"]) > 1 and not (files["masks"] or files["labels"]) for files in found.values()):
         loose += [PurePosixPath(name) for files in found.values() for name in files["images"]]
         found.clear()  # folders of one's own that are called images
     if among_masks:
         report(
-            f"{source}: left out {len(among_masks)} pictures below folders called masks or labels that are nobody's: "
+            f"{source}: left out {len(among_masks)} images below folders called masks or labels that are nobody's: "
             f"{among_masks[0]}"
         )
-    pictures = [_picture_files(folder, files, source) for folder, files in found.items()]
+    images = [_image_files(folder, files, source) for folder, files in found.items()]
     if not found:
-        pictures = _loose_pictures(loose)
+        images = _loose_images(loose)
     elif loose:
-        report(f"{source}: left out {len(loose)} pictures that are in no <id>/images folder as others are: {loose[0]}")
+        report(f"{source}: left out {len(loose)} images that are in no <id>/images folder as others are: {loose[0]}")
     if not masks:
-        pictures = [PictureFiles(picture.image_id, picture.image_name) for picture in pictures]
-    if not pictures:
+        images = [ImageFiles(image.image_id, image.image_name) for image in images]
+    if not images:
         raise InputError(
-            f"{source}: no pictures found; give a folder or archive that holds some, or <id>/images/<id>.png"
+            f"{source}: no images found; give a folder or archive that holds some, or <id>/images/<id>.png"
         )
-    return sorted_by_id(pictures, lambda picture: picture.image_id, lambda picture: picture.image_name, source)
+    return sorted_by_id(images, lambda image: image.image_id, lambda image: image.image_name, source)
 
 
-def _loose_pictures(paths: Sequence[PurePosixPath]) -> list[PictureFiles]:
-    """Call pictures by their names, or where these repeat by their places in the innermost folder that holds all."""
+def _loose_images(paths: Sequence[PurePosixPath]) -> list[ImageFiles]:
+    """Call images by their names, or where these repeat by their places in the innermost folder that holds all."""
     if len({path.stem for path in paths}) == len(paths):
-        return [PictureFiles(path.stem, str(path)) for path in paths]
+        return [ImageFiles(path.stem, str(path)) for path in paths]
     depth = len(PurePosixPath(os.path.commonpath([f"/{path.parent}" for path in paths])).parts) - 1
-    return [PictureFiles("_".join(path.with_suffix("").parts[depth:]), str(path)) for path in paths]
+    return [ImageFiles("_".join(path.with_suffix("").parts[depth:]), str(path)) for path in paths]
 
 
 def is_in_kaggle_layout(image_id: str, image_name: str) -> bool:
-    """Say whether a picture stands in a folder of its own, <id>/images.
+    """Say whether an image stands in a folder of its own, <id>/images.
 
     Example:
         >>> is_in_kaggle_layout("a", "train/a/images/a.png"), is_in_kaggle_layout("a", "images/a.png")
@@ -144,15 +144,15 @@ def is_in_kaggle_layout(image_id: str, image_name: str) -> bool:
     return folder.name == "images" and folder.parent.name == image_id
 
 
-def _picture_files(folder: str, files: Mapping[str, Sequence[str]], source: str) -> PictureFiles:
+def _image_files(folder: str, files: Mapping[str, Sequence[str]], source: str) -> ImageFiles:
     for kind in ("images", "labels"):
         if len(files[kind]) > 1:
             raise InputError(
-                f"{source}: {folder}/{kind} holds {len(files[kind])} pictures; leave one in each {kind} folder, the "
+                f"{source}: {folder}/{kind} holds {len(files[kind])} images; leave one in each {kind} folder, the "
                 f"layout is <id>/images/<id>.png with <id>/masks/*.png or <id>/labels/<id>.png"
             )
     if files["labels"] and files["masks"]:
         raise InputError(f"{source}: {folder} holds masks and a label image; leave one of both")
     image_id = PurePosixPath(folder).name
     image_name = files["images"][0] if files["images"] else f"{folder}/images/{image_id}.png"
-    return PictureFiles(image_id, image_name, tuple(files["masks"]), "".join(files["labels"]))
+    return ImageFiles(image_id, image_name, tuple(files["masks"]), "".join(files["labels"]))

@@ -1,7 +1,7 @@
 """A trained model for other programs: an ONNX file, a SavedModel, or weights that the Mask R-CNN library reads.
 
 Or for other people: `--half` writes weights of half the size, which the scripts here read, with their config.json and
-the names of the pictures that they were trained on, pictures.txt.
+the names of the images that they were trained on, images.txt.
 
     python dsb/export.py --output model.onnx
     python dsb/export.py --weights logs/003/best.h5 --output saved_model
@@ -9,7 +9,7 @@ the names of the pictures that they were trained on, pictures.txt.
     python dsb/export.py --weights logs/003/last.h5 --output mine/weights.h5 --half
 
 The first two hold the whole way from padded pixels, after --stretch-contrast, to boxes, scores and masks; an ONNX file
-wants pictures more than 64 pixels wide. The third is for the library's `load_weights(path, by_name=True)`, and answers
+wants images more than 64 pixels wide. The third is for the library's `load_weights(path, by_name=True)`, and answers
 there as here if it was trained with `--geometry library`.
 """
 
@@ -38,7 +38,7 @@ def main() -> None:
     add(
         "--half",
         action="store_true",
-        help="an .h5 file in float16 for these scripts, config.json and pictures.txt beside it",
+        help="an .h5 file in float16 for these scripts, config.json and images.txt beside it",
     )
     add("--preset", choices=list(PRESETS), default="published", help="for weights without a config.json beside them")
     add_config_flags(parser, DSBConfig, "figures of the model (default: config.json beside the weights)")
@@ -59,7 +59,7 @@ def main() -> None:
     from common.network.mask_rcnn.export import export_model
     from common.network.mask_rcnn.model import MaskRCNN
     from common.network.weights import load_weights, save_weights
-    from common.runs.start import PICTURES_FILE, seen_pictures
+    from common.runs.start import IMAGES_FILE, seen_images
 
     model = MaskRCNN(replace(config, bfloat16=False))  # ONNX files with bfloat16 do not load, and few programs know it
     load_weights(model, weights)
@@ -70,8 +70,8 @@ def main() -> None:
     if flags.half:
         with written_aside(beside) as aside:
             config.save(aside)
-        if seen := seen_pictures(weights.parent):
-            with written_aside(flags.output.parent / PICTURES_FILE) as aside:
+        if seen := seen_images(weights.parent):
+            with written_aside(flags.output.parent / IMAGES_FILE) as aside:
                 aside.write_text("".join(f"{name}\n" for name in seen), encoding="utf-8")
     print(f"wrote {flags.output}")
 

@@ -5,8 +5,8 @@
 Writes into the output folder, for as long as it is empty or missing:
     stage1_train/<id>/images/<id>.png and stage1_train/<id>/masks/*.png
     stage1_test/<id>/images/<id>.png
-    stage1_solution.csv           the test pictures' nuclei: ImageId,EncodedPixels,Height,Width,Usage
-    stage1_sample_submission.csv  a row for each test picture
+    stage1_solution.csv           the test images' nuclei: ImageId,EncodedPixels,Height,Width,Usage
+    stage1_sample_submission.csv  a row for each test image
     generated.json                the arguments; the same ones again change nothing
 """
 
@@ -39,15 +39,15 @@ def main() -> None:
     write_set(aside, flags)
     (aside / "generated.json").write_text(record, encoding="utf-8")
     aside.replace(flags.output)
-    print(f"{flags.output}: {flags.images} training and {flags.test_images} test pictures")
+    print(f"{flags.output}: {flags.images} training and {flags.test_images} test images")
 
 
 def parse_flags() -> Namespace:
     """Read the command line."""
     parser = OneLineParser(__doc__)
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
-    parser.add_argument("--images", type=int, default=60, help="training pictures")
-    parser.add_argument("--test-images", type=int, default=10, help="test pictures")
+    parser.add_argument("--images", type=int, default=60, help="training images")
+    parser.add_argument("--test-images", type=int, default=10, help="test images")
     parser.add_argument("--seed", type=int, default=1, help="names the set")
     parser.add_argument("--sizes", type=parse_sizes, metavar="HxW,...", help="sizes to choose from; the real set's")
     flags = parser.parse_args()
@@ -82,7 +82,7 @@ def is_complete(folder: Path, record: str) -> bool:
 
 
 def write_set(folder: Path, flags: Namespace) -> None:
-    """Write the pictures and both CSV files."""
+    """Write the images and both CSV files."""
     from common.images.synthetic import REAL_SIZES, generate_indexed, write_dataset, write_image
     from common.masks.rle import encode_instances
 

@@ -22,10 +22,10 @@ from dsb.config import DEMO, GPU, PUBLISHED, SMALL, DSBConfig
 if TYPE_CHECKING:
     import pandas as pd
 
-    from common.images.image_set import PictureSet
+    from common.images.image_set import ImageSet
     from common.scoring.dsb import SubmissionScore
 
-Truth: TypeAlias = Mapping[str, tuple[Instances, tuple[int, int]]]  # each picture's objects and (height, width)
+Truth: TypeAlias = Mapping[str, tuple[Instances, tuple[int, int]]]  # each image's objects and (height, width)
 
 PRESETS = {"published": PUBLISHED, "small": SMALL, "gpu": GPU, "demo": DEMO}
 SHIPPED = Path(__file__).parent / "weights"
@@ -45,13 +45,13 @@ def parse_flags(parser: OneLineParser, output: str) -> argparse.Namespace:
     add = parser.add_argument
     help = "write label images, 16-bit TIFF files in which each object has its number"
     add("--labels", type=Path, metavar="DIR", help=help)
-    help = "no label images and drawn pictures, which pictures of one's own, not in Kaggle's layout, get beside the CSV"
+    help = "no label images and drawn images, which images of one's own, not in Kaggle's layout, get beside the CSV"
     add("--csv-only", action="store_true", help=help)
     flags = parse_inference_flags(
         PRESETS, dataset="data/stage1_test", output=output, shipped=SHIPPED, folders=FOLDERS, parser=parser
     )
-    if flags.csv_only and (flags.labels or flags.picture):
-        raise InputError("--csv-only: goes with neither --labels nor --picture")
+    if flags.csv_only and (flags.labels or flags.overlays):
+        raise InputError("--csv-only: goes with neither --labels nor --overlays")
     return flags
 
 
@@ -71,34 +71,34 @@ def infer(
     if check:
         check(config)
     print(f"weights {weights}")
-    pictures, image_ids = choose_pictures(flags)
-    notes = name_folders(flags, pictures)
+    images, image_ids = choose_images(flags)
+    notes = name_folders(flags, images)
     truth, unscored = load_truth(flags.score, image_ids, skip_bad=flags.skip_bad) if flags.score else ({}, set())
-    prepare_outputs(flags, pictures.tree.path, pictures.image_names, folders=FOLDERS, anywhere=True)
+    prepare_outputs(flags, images.tree.path, images.image_names, folders=FOLDERS, anywhere=True)
     for note in notes:
         print(note)
 
     from common.output.submission import check_submission
 
-    run = (config, weights, pictures, image_ids, flags.output, prepare)
+    run = (config, weights, images, image_ids, flags.output, prepare)
     predict(*run, options=options, num_workers=flags.workers)
-    problems = check_submission(flags.output, image_ids, dict(zip(pictures.image_ids, _shapes(pictures), strict=True)))
+    problems = check_submission(flags.output, image_ids, dict(zip(images.image_ids, _shapes(images), strict=True)))
     if problems:
         raise InputError(f"{flags.output}: {problems[0]} ({len(problems)} problems)")
-    print(f"wrote {flags.output}: {len(image_ids)} pictures, checked")
+    print(f"wrote {flags.output}: {len(image_ids)} images, checked")
     if flags.labels:
-        write_label_images(flags.output, pictures, flags.labels)
-        print(f"wrote {flags.labels}: a label image of each picture")
-    if flags.picture:
-        overview = draw(flags.output, pictures, truth, flags.picture)
-        print(f"wrote {flags.picture}: {overview}, and each picture with its objects")
+        write_label_images(flags.output, images, flags.labels)
+        print(f"wrote {flags.labels}: a label image of each image")
+    if flags.overlays:
+        overview = draw(flags.output, images, truth, flags.overlays)
+        print(f"wrote {flags.overlays}: {overview}, and each image with its objects")
     if flags.score:
-        result = report_score(flags.output, truth, unscored, pictures)
-        print(f"score {result.mean:.4f} over {len(result.pictures)} pictures")
+        result = report_score(flags.output, truth, unscored, images)
+        print(f"score {result.mean:.4f} over {len(result.images)} images")
 
 
-def name_folders(flags: argparse.Namespace, pictures: "PictureSet") -> list[str]:
-    """Give pictures of one's own label images and drawn pictures beside the CSV, unless flags say otherwise.
+def name_folders(flags: argparse.Namespace, images: "ImageSet") -> list[str]:
+    """Give images of one's own label images and drawn images beside the CSV, unless flags say otherwise.
 
     Returns:
         Lines for the user, of what is not written.
@@ -108,19 +108,19 @@ def name_folders(flags: argparse.Namespace, pictures: "PictureSet") -> list[str]
     """
     from dsb.dataset import is_in_kaggle_layout
 
-    if flags.csv_only or any(map(is_in_kaggle_layout, pictures.image_ids, pictures.image_names)):
+    if flags.csv_only or any(map(is_in_kaggle_layout, images.image_ids, images.image_names)):
         return []
     notes = []
-    for name, kind, suffix in (("labels", "labels", ".tif"), ("picture", "pictures", ".png")):
+    for name, kind, suffix in (("labels", "labels", ".tif"), ("overlays", "overlays", ".png")):
         folder = flags.output.with_name(f"{flags.output.stem}_{kind}")
         if getattr(flags, name):
             continue
-        if pictures.tree.path.resolve() in (folder.resolve(), *folder.resolve().parents):
-            notes.append(f"{folder}: not written, as it lies among the pictures; give another place with --{name}")
+        if images.tree.path.resolve() in (folder.resolve(), *folder.resolve().parents):
+            notes.append(f"{folder}: not written, as it lies among the images; give another place with --{name}")
             continue
-        _refuse_files_of_others(folder, flags.output, {f"{image_id}{suffix}" for image_id in pictures.image_ids})
+        _refuse_files_of_others(folder, flags.output, {f"{image_id}{suffix}" for image_id in images.image_ids})
         setattr(flags, name, folder)
-    check_outputs(flags, ["picture", *FOLDERS])
+    check_outputs(flags, ["overlays", *FOLDERS])
     return notes
 
 
@@ -132,30 +132,30 @@ def _refuse_files_of_others(folder: Path, submission: Path, own: set[str]) -> No
         raise InputError(f"{folder}: holds other files, such as {min(others)}; choose another --output, or --csv-only")
 
 
-def choose_pictures(flags: argparse.Namespace) -> "tuple[PictureSet, list[str]]":
+def choose_images(flags: argparse.Namespace) -> "tuple[ImageSet, list[str]]":
     """Return the set to predict, and the ids of the submission in its order."""
     from common.output.submission import read_image_ids
     from common.output.writer import choose_image_ids
     from dsb.dataset import load_dataset
 
     fold = getattr(flags, "fold", "all")
-    # Folds are dealt over the pictures that training found usable, so their masks are looked at, too.
-    pictures = load_dataset(flags.dataset, masks=fold != "all", skip_bad=flags.skip_bad)
+    # Folds are dealt over the images that training found usable, so their masks are looked at, too.
+    images = load_dataset(flags.dataset, masks=fold != "all", skip_bad=flags.skip_bad)
     if fold != "all":
-        pictures = pictures.select(in_fold(pictures.sizes, fold))
-    if not len(pictures):
-        raise InputError(f"--fold {fold}: holds none of the pictures of {flags.dataset}; leave --fold out")
+        images = images.select(in_fold(images.sizes, fold))
+    if not len(images):
+        raise InputError(f"--fold {fold}: holds none of the images of {flags.dataset}; leave --fold out")
     sample_ids = read_image_ids(flags.sample_submission) if flags.sample_submission else None
-    return pictures, choose_image_ids(pictures, sample_ids, skip_bad=flags.skip_bad)[: flags.limit]
+    return images, choose_image_ids(images, sample_ids, skip_bad=flags.skip_bad)[: flags.limit]
 
 
 def load_truth(solution: Path, image_ids: Sequence[str] | None, *, skip_bad: bool = False) -> tuple[Truth, set[str]]:
-    """Return the true objects and the (height, width) of pictures, and the ids of those that are not scored.
+    """Return the true objects and the (height, width) of images, and the ids of those that are not scored.
 
     Args:
         solution: CSV in Kaggle's columns, or a folder or zip with masks.
-        image_ids: the pictures that are to be scored; None: all.
-        skip_bad: report unusable pictures of a folder or zip, and leave them out.
+        image_ids: the images that are to be scored; None: all.
+        skip_bad: report unusable images of a folder or zip, and leave them out.
 
     Raises:
         InputError: the solution lacks some of them.
@@ -168,7 +168,7 @@ def load_truth(solution: Path, image_ids: Sequence[str] | None, *, skip_bad: boo
             return truth, unscored
         _refuse_unknown(solution, set(image_ids) - truth.keys() - unscored)
         if more := len(truth.keys() - set(image_ids)):
-            print(f"{solution}: {more} of its {len(truth)} pictures are not among those to predict, and are not scored")
+            print(f"{solution}: {more} of its {len(truth)} images are not among those to predict, and are not scored")
         return {image_id: truth[image_id] for image_id in image_ids if image_id in truth}, unscored
     from dsb.dataset import load_dataset
 
@@ -186,48 +186,46 @@ def load_truth(solution: Path, image_ids: Sequence[str] | None, *, skip_bad: boo
 
 def _refuse_unknown(solution: Path, image_ids: set[str]) -> None:
     if image_ids:
-        raise InputError(
-            f"{solution}: lacks {len(image_ids)} of the pictures, such as {min(image_ids)}; give this set's"
-        )
+        raise InputError(f"{solution}: lacks {len(image_ids)} of the images, such as {min(image_ids)}; give this set's")
 
 
 def report_score(
-    submission: Path, truth: Truth, unscored: Collection[str] = (), pictures: "PictureSet | None" = None
+    submission: Path, truth: Truth, unscored: Collection[str] = (), images: "ImageSet | None" = None
 ) -> "SubmissionScore":
-    """Print a submission's score by kind, size and threshold and its worst pictures, and return it.
+    """Print a submission's score by kind, size and threshold and its worst images, and return it.
 
     Args:
         submission: the CSV.
-        truth: each picture's objects and (height, width).
-        unscored: ids of pictures that the submission may have and that do not count.
-        pictures: the set, to tell the kinds; without it there is no such table.
+        truth: each image's objects and (height, width).
+        unscored: ids of images that the submission may have and that do not count.
+        images: the set, to tell the kinds; without it there is no such table.
     """
     from common.scoring.dsb import score_submission
 
     result = score_submission(submission, truth, unscored)
-    worst = result.pictures.nsmallest(NUM_WORST, "score")
-    kinds = {"kinds": _by_modality(result, pictures)} if pictures is not None else {}
-    tables = kinds | {"sizes": result.by_size, "IoU": result.by_threshold, "worst pictures": worst}
+    worst = result.images.nsmallest(NUM_WORST, "score")
+    kinds = {"kinds": _by_modality(result, images)} if images is not None else {}
+    tables = kinds | {"sizes": result.by_size, "IoU": result.by_threshold, "worst images": worst}
     for title, table in tables.items():
         print(f"{title}:\n{table.to_string(index=False, float_format='%.3f')}")
     if result.missing:
-        print(f"{len(result.missing)} pictures are missing and count as 0: {result.missing[0]} ...")
+        print(f"{len(result.missing)} images are missing and count as 0: {result.missing[0]} ...")
     return result
 
 
-def _by_modality(result: "SubmissionScore", pictures: "PictureSet") -> "pd.DataFrame":
-    """Return the number and the mean score of the pictures of each kind."""
+def _by_modality(result: "SubmissionScore", images: "ImageSet") -> "pd.DataFrame":
+    """Return the number and the mean score of the images of each kind."""
     from dsb.modality import find_modality
 
-    rows = {image_id: row for row, image_id in enumerate(pictures.image_ids)}
-    scored = result.pictures[result.pictures["image_id"].isin(rows.keys())]
-    kinds = [find_modality(pictures.load_image(rows[image_id])) for image_id in scored["image_id"]]
+    rows = {image_id: row for row, image_id in enumerate(images.image_ids)}
+    scored = result.images[result.images["image_id"].isin(rows.keys())]
+    kinds = [find_modality(images.load_image(rows[image_id])) for image_id in scored["image_id"]]
     by_kind = scored.assign(kind=kinds).groupby("kind")["score"]
-    return by_kind.agg(pictures="size", score="mean").reset_index()
+    return by_kind.agg(images="size", score="mean").reset_index()
 
 
-def draw(submission: Path, pictures: "PictureSet", true: Truth, folder: Path) -> str:
-    """Write each picture with its objects, beside the truth where it is known; see `save_gallery`."""
+def draw(submission: Path, images: "ImageSet", true: Truth, folder: Path) -> str:
+    """Write each image with its objects, beside the truth where it is known; see `save_gallery`."""
     from common.drawing.gallery import save_gallery
     from common.images.colours import stretch_contrast
     from common.masks.rle import decode_instances
@@ -236,8 +234,8 @@ def draw(submission: Path, pictures: "PictureSet", true: Truth, folder: Path) ->
     return save_gallery(
         folder,
         (
-            (image_id, stretch_contrast(pictures.load_image(row)))
-            for row, image_id in enumerate(pictures.image_ids)
+            (image_id, stretch_contrast(images.load_image(row)))
+            for row, image_id in enumerate(images.image_ids)
             if image_id in texts
         ),
         lambda image_id, shape: decode_instances(texts[image_id], shape),
@@ -245,20 +243,20 @@ def draw(submission: Path, pictures: "PictureSet", true: Truth, folder: Path) ->
     )
 
 
-def write_label_images(submission: Path, pictures: "PictureSet", folder: Path) -> None:
-    """Write the objects of each picture as `<id>.tif`, (H, W) uint16: 0 is background, the objects are 1, 2, ..."""
-    from common.images.decoding import labels_in_16_bits, save_picture
+def write_label_images(submission: Path, images: "ImageSet", folder: Path) -> None:
+    """Write the objects of each image as `<id>.tif`, (H, W) uint16: 0 is background, the objects are 1, 2, ..."""
+    from common.images.decoding import labels_in_16_bits, save_image
     from common.masks.rle import decode_instances
 
     texts = _read_texts(submission)
-    for image_id, shape in zip(pictures.image_ids, _shapes(pictures), strict=True):
+    for image_id, shape in zip(images.image_ids, _shapes(images), strict=True):
         if image_id in texts:
             label_image = decode_instances(texts[image_id], shape).to_label_image(shape)
-            save_picture(folder / f"{image_id}.tif", labels_in_16_bits(label_image, image_id))
+            save_image(folder / f"{image_id}.tif", labels_in_16_bits(label_image, image_id))
 
 
 def _read_texts(submission: Path) -> dict[str, list[str]]:
-    """Return the run lengths of each picture's objects."""
+    """Return the run lengths of each image's objects."""
     from common.output.submission import COLUMNS, read_rows
 
     rows = read_rows(submission, COLUMNS).groupby("ImageId")["EncodedPixels"]
@@ -270,5 +268,5 @@ def is_csv(solution: Path) -> bool:
     return solution.suffix == ".csv"
 
 
-def _shapes(pictures: "PictureSet") -> list[tuple[int, int]]:
-    return [(int(height), int(width)) for height, width in pictures.sizes]
+def _shapes(images: "ImageSet") -> list[tuple[int, int]]:
+    return [(int(height), int(width)) for height, width in images.sizes]

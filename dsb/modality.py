@@ -1,15 +1,15 @@
-"""What a picture of cells is: fluorescence, brightfield or stained tissue, told by its colours."""
+"""What an image of cells is: fluorescence, brightfield or stained tissue, told by its colours."""
 
 import numpy as np
 
-COLOURED = 5  # mean spread of a pixel's channels from which on a picture is stained, 0-255; grey ones have 0
-BRIGHT = 128  # median value from which on a grey picture has a bright background
+COLOURED = 5  # mean spread of a pixel's channels from which on an image is stained, 0-255; grey ones have 0
+BRIGHT = 128  # median value from which on a grey image has a bright background
 
 
 def find_modality(image: np.ndarray) -> str:
-    """Return "stained" for a picture with colours, else "brightfield" or "fluorescence" by its background.
+    """Return "stained" for an image with colours, else "brightfield" or "fluorescence" by its background.
 
-    In stage1_train that are 107, 16 and 541 pictures, all far from the limits.
+    In stage1_train that are 107, 16 and 541 images, all far from the limits.
 
     Args:
         image: (H, W, 3) uint8, RGB.

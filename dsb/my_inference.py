@@ -1,11 +1,11 @@
-"""Single prediction: one look at each picture; masks are separated, with `--dilation` grown before.
+"""Single prediction: one look at each image; masks are separated, with `--dilation` grown before.
 
     python dsb/my_inference.py --dataset stage1_test.zip --sample-submission stage1_sample_submission.csv
     python dsb/my_inference.py --dataset stage1_train.zip --fold 0 --logs logs/small --score stage1_train.zip
-    python dsb/my_inference.py --dataset my_pictures --weights small
+    python dsb/my_inference.py --dataset my_images --weights small
 
-Writes a checked CSV, `ImageId,EncodedPixels`; of pictures of one's own, not in Kaggle's layout, label images and drawn
-pictures, too. Killed and started again, it finishes the same file.
+Writes a checked CSV, `ImageId,EncodedPixels`; of images of one's own, not in Kaggle's layout, label images and drawn
+images, too. Killed and started again, it finishes the same file.
 """
 
 import sys

@@ -1,9 +1,9 @@
-"""Test-time augmentation: each picture is seen in 15 views, whose masks vote; `--tta majority` has its own views.
+"""Test-time augmentation: each image is seen in 15 views, whose masks vote; `--tta majority` has its own views.
 
     python dsb/my_inference_tta.py --dataset stage1_test.zip --sample-submission stage1_sample_submission.csv
     python dsb/my_inference_tta.py --dataset stage1_train.zip --fold 0 --logs logs/small --score stage1_train.zip
 
-Writes a checked CSV, `ImageId,EncodedPixels`. Views that show the same picture are predicted once and counted as
+Writes a checked CSV, `ImageId,EncodedPixels`. Views that show the same image are predicted once and counted as
 often as they occur. Killed and started again, it finishes the same file.
 """
 
@@ -15,7 +15,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 from common.config import flag_name
 from common.errors import InputError, run_main
 from common.flags import OneLineParser
-from common.output.writer import picture_rng
+from common.output.writer import image_rng
 from dsb.config import masking_of
 from dsb.inference import infer, parse_flags
 
@@ -46,7 +46,7 @@ def main() -> None:
 
         def predict(image_id, image):
             shape = image.shape[:2]
-            rng = picture_rng(config.seed, image_id)
+            rng = image_rng(config.seed, image_id)
             detect = choose_detector(detector, shape, config)
             found = detect_views(detect, image, views, config.min_dim, rng, channel_shift=flags.channel_shift)
             return found, shape, masking

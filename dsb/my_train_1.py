@@ -1,4 +1,4 @@
-"""Step 1 of 3: every picture as often as any other, flips and rotations on.
+"""Step 1 of 3: every image as often as any other, flips and rotations on.
 
     python dsb/my_train_1.py --dataset stage1_train.zip --weights coco --logs logs/published       # as published
     python dsb/my_train_1.py --dataset stage1_train.zip --preset small --fold 0 --logs logs/small  # from nothing

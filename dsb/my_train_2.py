@@ -1,4 +1,4 @@
-"""Step 2 of 3: from step 1's last weights, pictures of rare sizes repeated.
+"""Step 2 of 3: from step 1's last weights, images of rare sizes repeated.
 
     python dsb/my_train_2.py --dataset stage1_train.zip --logs logs/published
     python dsb/my_train_2.py --dataset stage1_train.zip --preset small --fold 0 --logs logs/small

@@ -1,9 +1,9 @@
-"""Pack a set of pictures and masks into one small zip archive, to carry it to another machine.
+"""Pack a set of images and masks into one small zip archive, to carry it to another machine.
 
     python dsb/pack.py --dataset stage1_train.zip --output packed.zip
 
-Pictures become PNG files of three channels, or of one where all are equal; the masks of each become one label image,
-`<id>/labels/<id>.png`. Every script takes the archive as its --dataset, and reads the same pictures and nuclei from it.
+Images become PNG files of three channels, or of one where all are equal; the masks of each become one label image,
+`<id>/labels/<id>.png`. Every script takes the archive as its --dataset, and reads the same images and nuclei from it.
 """
 
 import sys
@@ -20,7 +20,7 @@ def main() -> None:
     parser = OneLineParser(__doc__)
     parser.add_argument("--dataset", type=Path, required=True, metavar="PATH", help="folder or zip")
     parser.add_argument("--output", type=Path, required=True, metavar="ZIP", help="the archive to write")
-    parser.add_argument("--skip-bad", action="store_true", help="report unusable pictures and go on")
+    parser.add_argument("--skip-bad", action="store_true", help="report unusable images and go on")
     flags = parser.parse_args()
     if flags.output.suffix != ".zip":
         raise InputError(f"--output {flags.output}: give a name that ends in .zip")
@@ -29,11 +29,11 @@ def main() -> None:
 
     from dsb.dataset import load_dataset, pack_dataset
 
-    pictures = load_dataset(flags.dataset, skip_bad=flags.skip_bad)
-    if not pictures.has_masks:
-        raise InputError(f"{flags.dataset}: has no masks; pictures alone are packed by any program")
-    pack_dataset(pictures, flags.output)
-    print(f"wrote {flags.output}: {len(pictures)} pictures, {flags.output.stat().st_size / 1e6:.1f} MB")
+    images = load_dataset(flags.dataset, skip_bad=flags.skip_bad)
+    if not images.has_masks:
+        raise InputError(f"{flags.dataset}: has no masks; images alone are packed by any program")
+    pack_dataset(images, flags.output)
+    print(f"wrote {flags.output}: {len(images)} images, {flags.output.stat().st_size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Check a submission, then score it: the mean over pictures of the competition's precision, per size and IoU threshold.
+"""Check a submission, then score it: the mean over images of the competition's precision, per size and IoU threshold.
 
     python dsb/score.py submissions/dsb_tta.csv --solution stage1_solution.csv
     python dsb/score.py submissions/dsb_tta.csv --solution stage1_train.zip --only-submitted --table scores.csv
 
-A solution is a CSV in Kaggle's columns, or a folder or zip with masks. Pictures that the submission lacks count as 0;
+A solution is a CSV in Kaggle's columns, or a folder or zip with masks. Images that the submission lacks count as 0;
 for a fold, which has but some of a folder's or zip's, `--only-submitted` leaves them out. `--table` writes a row a
-picture.
+image.
 """
 
 import sys
@@ -25,9 +25,9 @@ def main() -> None:
     parser = OneLineParser(__doc__, "%(prog)s CSV --solution CSV|PATH [flags]")
     parser.add_argument("submission", type=Path, metavar="CSV")
     parser.add_argument("--solution", type=Path, required=True, metavar="CSV|PATH")
-    parser.add_argument("--only-submitted", action="store_true", help="leave out pictures that the submission lacks")
-    parser.add_argument("--table", type=output_file, metavar="CSV", help="write each picture's score")
-    parser.add_argument("--skip-bad", action="store_true", help="report unusable pictures, and do not score them")
+    parser.add_argument("--only-submitted", action="store_true", help="leave out images that the submission lacks")
+    parser.add_argument("--table", type=output_file, metavar="CSV", help="write each image's score")
+    parser.add_argument("--skip-bad", action="store_true", help="report unusable images, and do not score them")
     flags = parser.parse_args()
     if flags.only_submitted and is_csv(flags.solution):
         raise InputError(f"--only-submitted: {flags.solution} says itself what counts; give the set with its masks")
@@ -41,9 +41,9 @@ def main() -> None:
     result = report_score(flags.submission, truth, unscored)
     if flags.table:
         with written_aside(flags.table) as aside:
-            result.pictures.to_csv(aside, index=False)
+            result.images.to_csv(aside, index=False)
         print(f"wrote {flags.table}")
-    print(f"score {result.mean:.4f} over {len(result.pictures)} pictures")
+    print(f"score {result.mean:.4f} over {len(result.images)} images")
 
 
 def check(submission: Path, image_shapes: dict[str, tuple[int, int]]) -> None:

@@ -46,5 +46,5 @@ def train_step(description: str | None, presets: Mapping[str, DSBConfig], previo
 
 
 def split(dataset, fold: str, limit: int | None):
-    """Return the pictures to train on and those held back, of every size its share; `limit` keeps the first ones."""
+    """Return the images to train on and those held back, of every size its share; `limit` keeps the first ones."""
     return folds.split(dataset, dataset.sizes, fold, limit)

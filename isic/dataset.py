@@ -1,4 +1,4 @@
-"""Lesions: pictures in <subset>/*.jpg, in a folder or zip archive, and their labels in one JSON file."""
+"""Lesions: images in <subset>/*.jpg, in a folder or zip archive, and their labels in one JSON file."""
 
 import dataclasses
 import os
@@ -12,12 +12,12 @@ import numpy as np
 from common.batches import folds
 from common.errors import InputError
 from common.files import FileTree, normal_name, open_tree
-from common.images.decoding import decode_picture, is_picture
+from common.images.decoding import decode_image, is_image
 from common.images.usable import read_usable, sorted_by_id
 from common.masks.instances import Instances, as_indices
 from common.masks.layers import pack_layers
 from common.masks.polygons import polygon_instances
-from isic.labels import LabelledPicture, Lesion, parse_labels
+from isic.labels import LabelledImage, Lesion, parse_labels
 
 SUBSETS = ("train", "test")
 LABELS = {"train": "labels.json", "test": "labels_test.json"}  # in the set, or beside the archive
@@ -25,13 +25,13 @@ LABELS = {"train": "labels.json", "test": "labels_test.json"}  # in the set, or 
 
 @dataclass(frozen=True, eq=False)
 class LesionSet:
-    """N pictures, with their lesions where there are labels. May be pickled and used from any thread or process.
+    """N images, with their lesions where there are labels. May be pickled and used from any thread or process.
 
     Attributes:
-        tree: where the pictures are.
-        image_names: each picture's name in the tree.
+        tree: where the images are.
+        image_names: each image's name in the tree.
         sizes: (N, 2) int, height and width, pixels.
-        lesions: of each picture; none where there are no labels.
+        lesions: of each image; none where there are no labels.
     """
 
     tree: FileTree
@@ -40,39 +40,39 @@ class LesionSet:
     lesions: Sequence[Sequence[Lesion]]
 
     def __len__(self) -> int:
-        """Return the number of pictures."""
+        """Return the number of images."""
         return len(self.image_names)
 
     @cached_property
     def image_ids(self) -> list[str]:
-        """The pictures' file names without their endings."""
+        """The images' file names without their endings."""
         return [PurePosixPath(name).stem for name in self.image_names]
 
     def signature(self) -> str:
-        """Return a text that changes when the pictures change."""
+        """Return a text that changes when the images change."""
         return self.tree.signature(self.image_names)
 
     def load_image(self, index: int) -> np.ndarray:
-        """Return a picture, (H, W, 3) uint8."""
+        """Return an image, (H, W, 3) uint8."""
         return _load_image(self.tree, self.image_names[index])
 
     def load_instances(self, index: int) -> Instances:
-        """Return the lesions of a picture; one of several polygons is their union."""
+        """Return the lesions of an image; one of several polygons is their union."""
         height, width = self.sizes[index].tolist()
         outlines = [lesion.polygons for lesion in self.lesions[index]]
         return polygon_instances(outlines, (height, width), self.load_class_ids(index))
 
     def load_label_layers(self, index: int) -> list[np.ndarray]:
-        """Return the lesions of a picture as label images, (H, W) int32, as few as their overlaps need."""
+        """Return the lesions of an image as label images, (H, W) int32, as few as their overlaps need."""
         height, width = self.sizes[index].tolist()
         return pack_layers(self.load_instances(index), (height, width))
 
     def load_class_ids(self, index: int) -> np.ndarray:
-        """Return the classes of a picture's lesions, (count,) int32."""
+        """Return the classes of an image's lesions, (count,) int32."""
         return np.array([lesion.class_id for lesion in self.lesions[index]], np.int32)
 
     def select(self, indices: Sequence[int] | np.ndarray) -> "LesionSet":
-        """Return the set of the pictures at `indices`, (K,) int or (N,) bool, in that order."""
+        """Return the set of the images at `indices`, (K,) int or (N,) bool, in that order."""
         order = as_indices(indices)
         names, lesions = [self.image_names[i] for i in order], [self.lesions[i] for i in order]
         return dataclasses.replace(self, image_names=names, sizes=self.sizes[order], lesions=lesions)
@@ -87,32 +87,32 @@ def load_labelled(
     skip_bad: bool = False,
     report: Callable[[str], object] = print,
 ) -> LesionSet:
-    """Open the pictures of a subset that the labels have lesions of, sorted by id, and look through all of them.
+    """Open the images of a subset that the labels have lesions of, sorted by id, and look through all of them.
 
     Args:
-        path: folder or zip archive of the pictures.
+        path: folder or zip archive of the images.
         subset: "train" or "test".
         class_names: of the labels' categories, that of class 1 first.
         labels: their file; by default `LABELS` in the set or beside the archive.
-        skip_bad: report unusable pictures and leave them out.
+        skip_bad: report unusable images and leave them out.
         report: takes a line for the user.
 
     Raises:
-        InputError: no pictures or labels; an unusable picture, and `skip_bad` is off.
+        InputError: no images or labels; an unusable image, and `skip_bad` is off.
     """
     tree = open_tree(path)
-    names = {PurePosixPath(name).name: name for name in find_pictures(tree, subset)}
+    names = {PurePosixPath(name).name: name for name in find_images(tree, subset)}
     data, source = _read_labels(tree, labels, subset)
     labelled = parse_labels(data, source, class_names, report)
 
-    def read(picture: LabelledPicture) -> tuple[str, tuple[int, int]]:
-        file_name = normal_name(picture.file_name)
+    def read(image: LabelledImage) -> tuple[str, tuple[int, int]]:
+        file_name = normal_name(image.file_name)
         if file_name not in names:
-            raise InputError(f"{source}: {picture.file_name} is not among the pictures of {tree.path}; add it")
+            raise InputError(f"{source}: {image.file_name} is not among the images of {tree.path}; add it")
         name = names[file_name]
         height, width = _load_image(tree, name).shape[:2]
-        if (height, width) != picture.image_shape:
-            labelled_size, size = (" x ".join(map(str, shape)) for shape in (picture.image_shape, (height, width)))
+        if (height, width) != image.image_shape:
+            labelled_size, size = (" x ".join(map(str, shape)) for shape in (image.image_shape, (height, width)))
             raise InputError(f"{tree.path}/{name}: {size} pixels, but labelled with {labelled_size}; label it anew")
         return name, (height, width)
 
@@ -122,14 +122,14 @@ def load_labelled(
     return LesionSet(tree, list(image_names), np.array(sizes), list(lesions))
 
 
-def load_pictures(
+def load_images(
     path: str | os.PathLike[str],
     subset: str,
     *,
     skip_bad: bool = False,
     report: Callable[[str], object] = print,
 ) -> LesionSet:
-    """Open all pictures of a subset without labels, sorted by id, and look through them.
+    """Open all images of a subset without labels, sorted by id, and look through them.
 
     Args:
         path: see `load_labelled`.
@@ -138,12 +138,12 @@ def load_pictures(
         report: see `load_labelled`.
 
     Raises:
-        InputError: no pictures; an unusable one, and `skip_bad` is off.
+        InputError: no images; an unusable one, and `skip_bad` is off.
     """
     tree = open_tree(path)
     usable = read_usable(
         lambda name: _load_image(tree, name).shape[:2],
-        find_pictures(tree, subset),
+        find_images(tree, subset),
         source=f"{tree.path.name}/{subset}",
         skip_bad=skip_bad,
         report=report,
@@ -151,26 +151,26 @@ def load_pictures(
     return LesionSet(tree, [name for name, _ in usable], np.array([size for _, size in usable]), [()] * len(usable))
 
 
-def find_pictures(tree: FileTree, subset: str) -> list[str]:
-    """Return the names of the pictures in a folder named as the subset, or of all where there is no subset's folder.
+def find_images(tree: FileTree, subset: str) -> list[str]:
+    """Return the names of the images in a folder named as the subset, or of all where there is no subset's folder.
 
     Raises:
-        InputError: no pictures, or two of one name.
+        InputError: no images, or two of one name.
     """
-    paths = [path for path in map(PurePosixPath, tree.names()) if is_picture(path)]
+    paths = [path for path in map(PurePosixPath, tree.names()) if is_image(path)]
     if any(path.parent.name in SUBSETS for path in paths):
         paths = [path for path in paths if path.parent.name == subset]
     if not paths:
-        raise InputError(f"{tree.path}: no pictures in {subset}; give the folder or archive that holds {subset}/*.jpg")
+        raise InputError(f"{tree.path}: no images in {subset}; give the folder or archive that holds {subset}/*.jpg")
     return [str(path) for path in sorted_by_id(paths, lambda path: path.stem, str, str(tree.path))]
 
 
-def split(pictures: LesionSet, fold: str, seed: int, limit: int | None = None) -> tuple[LesionSet, LesionSet]:
-    """Return the pictures to train on and those to watch.
+def split(images: LesionSet, fold: str, seed: int, limit: int | None = None) -> tuple[LesionSet, LesionSet]:
+    """Return the images to train on and those to watch.
 
     Args:
-        pictures: N pictures.
-        fold: "0" to "4" holds a fifth back; "same" watches the pictures that are trained on, "all" none.
+        images: N images.
+        fold: "0" to "4" holds a fifth back; "same" watches the images that are trained on, "all" none.
         seed: of the dealing to folds.
         limit: keeps the first of those to train on.
 
@@ -178,9 +178,9 @@ def split(pictures: LesionSet, fold: str, seed: int, limit: int | None = None) -
         InputError: nothing is left to train on.
     """
     if fold == "same":
-        training = pictures.select(range(len(pictures))[:limit])
+        training = images.select(range(len(images))[:limit])
         return training, training
-    return folds.split(pictures, np.zeros(len(pictures)), fold, limit, seed=seed)
+    return folds.split(images, np.zeros(len(images)), fold, limit, seed=seed)
 
 
 def _read_labels(tree: FileTree, labels: Path | None, subset: str) -> tuple[bytes, str]:
@@ -197,4 +197,4 @@ def _read_labels(tree: FileTree, labels: Path | None, subset: str) -> tuple[byte
 
 
 def _load_image(tree: FileTree, name: str) -> np.ndarray:
-    return decode_picture(tree.read(name), f"{tree.path}/{name}")
+    return decode_image(tree.read(name), f"{tree.path}/{name}")

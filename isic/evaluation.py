@@ -1,4 +1,4 @@
-"""How well lesions were found: as objects, and by the ISIC challenge's scores of one mask a picture."""
+"""How well lesions were found: as objects, and by the ISIC challenge's scores of one mask an image."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.masks.instances import Instances
-from common.scoring.average_precision import average_precision, picture_average_precision
+from common.scoring.average_precision import average_precision, image_average_precision
 from common.scoring.comparison import compare_masks
 
 JACCARD_THRESHOLD = 0.65  # below it, the challenge of 2018 counts a lesion as not found
@@ -14,7 +14,7 @@ JACCARD_THRESHOLD = 0.65  # below it, the challenge of 2018 counts a lesion as n
 
 @dataclass(frozen=True)
 class LesionScore:
-    """How well the masks of one picture or more agree, each in [0, 1].
+    """How well the masks of one image or more agree, each in [0, 1].
 
     Attributes:
         jaccard: intersection over union.
@@ -29,7 +29,7 @@ class LesionScore:
 
 @dataclass(frozen=True, eq=False)
 class LabelledResult:
-    """A picture's true and predicted lesions, and its (height, width)."""
+    """An image's true and predicted lesions, and its (height, width)."""
 
     true: Instances
     predicted: Instances
@@ -37,10 +37,10 @@ class LabelledResult:
 
 
 def paint_lesion(instances: Instances, image_shape: tuple[int, int], choice: str) -> np.ndarray:
-    """Return the one mask of a picture.
+    """Return the one mask of an image.
 
     Args:
-        instances: N lesions inside the picture.
+        instances: N lesions inside the image.
         image_shape: (height, width), pixels.
         choice: "best" for the lesion of the best score, and of equals the first, or "union" for all.
 
@@ -77,13 +77,13 @@ def score_lesion(true: np.ndarray, predicted: np.ndarray) -> LesionScore:
 
 
 def score_result(result: LabelledResult, choice: str) -> LesionScore:
-    """Return `score_lesion` of a picture, whose true mask is all its true lesions; `choice`: see `paint_lesion`."""
+    """Return `score_lesion` of an image, whose true mask is all its true lesions; `choice`: see `paint_lesion`."""
     true = paint_lesion(result.true, result.image_shape, "union")
     return score_lesion(true, paint_lesion(result.predicted, result.image_shape, choice))
 
 
 def mean_score(scores: Sequence[LesionScore]) -> LesionScore:
-    """Return the means over pictures, one at least."""
+    """Return the means over images, one at least."""
     jaccard, thresholded, dice = (
         float(np.mean([getattr(score, name) for score in scores])) for name in ("jaccard", "thresholded", "dice")
     )
@@ -98,9 +98,9 @@ def report(results: Iterable[LabelledResult], class_names: Sequence[str], choice
         scores.append(score_result(one, choice))
     result = average_precision(comparisons, range(1, len(class_names) + 1))
     print(result.table(class_names))
-    by_picture = float(np.mean([picture_average_precision(comparison) for comparison in comparisons]))
-    print(f"mean of the pictures' own average precisions at IoU 0.5: {by_picture:.4f}")
-    print(f"mAP at IoU 0.5: {result.at(0.5).mean:.4f} over {len(scores)} pictures")
+    by_image = float(np.mean([image_average_precision(comparison) for comparison in comparisons]))
+    print(f"mean of the images' own average precisions at IoU 0.5: {by_image:.4f}")
+    print(f"mAP at IoU 0.5: {result.at(0.5).mean:.4f} over {len(scores)} images")
     score = mean_score(scores)
     print(f"Dice {score.dice:.4f}, Jaccard from {JACCARD_THRESHOLD} on {score.thresholded:.4f}")
-    print(f"mean Jaccard {score.jaccard:.4f} over {len(scores)} pictures")
+    print(f"mean Jaccard {score.jaccard:.4f} over {len(scores)} images")

@@ -27,8 +27,8 @@ class Lesion:
 
 
 @dataclass(frozen=True)
-class LabelledPicture:
-    """A picture, as the labels list it.
+class LabelledImage:
+    """An image, as the labels list it.
 
     Attributes:
         file_name: as the labels have it.
@@ -41,11 +41,11 @@ class LabelledPicture:
     lesions: list[Lesion] = field(default_factory=list)
 
 
-def parse_labels(data: bytes, name: str, class_names: Sequence[str], report: Report = print) -> list[LabelledPicture]:
-    """Read the pictures that have annotations.
+def parse_labels(data: bytes, name: str, class_names: Sequence[str], report: Report = print) -> list[LabelledImage]:
+    """Read the images that have annotations.
 
-    Left out, with a line: a picture without annotations, which may only not have been looked at yet; one whose id comes
-    a second time; pictures, annotations and polygons that lack something. Crowds are left out in silence.
+    Left out, with a line: an image without annotations, which may only not have been looked at yet; one whose id comes
+    a second time; images, annotations and polygons that lack something. Crowds are left out in silence.
 
     Args:
         data: the file's content.
@@ -54,7 +54,7 @@ def parse_labels(data: bytes, name: str, class_names: Sequence[str], report: Rep
         report: takes a line for the user.
 
     Raises:
-        InputError: no such file, a category of an id below 1 or of another name, or no picture is left.
+        InputError: no such file, a category of an id below 1 or of another name, or no image is left.
     """
     try:
         root = json.loads(data)
@@ -65,15 +65,15 @@ def parse_labels(data: bytes, name: str, class_names: Sequence[str], report: Rep
     if lacking:
         raise InputError(f"{name}: has no list of {lacking[0]}; export the labels in COCO's format")
     class_ids = _read_categories(parts["categories"], name, class_names)
-    pictures = _read_pictures(parts["images"], name, report)
+    images = _read_images(parts["images"], name, report)
     for annotation in parts["annotations"]:
-        _add_lesion(annotation, pictures, class_ids, name, report)
-    bare = [picture.file_name for picture in pictures.values() if not picture.lesions]
+        _add_lesion(annotation, images, class_ids, name, report)
+    bare = [image.file_name for image in images.values() if not image.lesions]
     if bare:
-        report(f"{name}: left out {len(bare)} pictures without annotations, such as {bare[0]}")
-    labelled = [picture for picture in pictures.values() if picture.lesions]
+        report(f"{name}: left out {len(bare)} images without annotations, such as {bare[0]}")
+    labelled = [image for image in images.values() if image.lesions]
     if not labelled:
-        raise InputError(f"{name}: none of its {len(parts['images'])} pictures has annotations; draw some")
+        raise InputError(f"{name}: none of its {len(parts['images'])} images has annotations; draw some")
     return labelled
 
 
@@ -94,32 +94,32 @@ def _read_categories(categories: Sequence[Any], name: str, class_names: Sequence
     return class_ids
 
 
-def _read_pictures(images: Sequence[Any], name: str, report: Report) -> dict[Any, LabelledPicture]:
-    """Return the usable pictures by their ids, without lesions."""
-    pictures: dict[Any, LabelledPicture] = {}
+def _read_images(images: Sequence[Any], name: str, report: Report) -> dict[Any, LabelledImage]:
+    """Return the usable images by their ids, without lesions."""
+    by_id: dict[Any, LabelledImage] = {}
     listed = set()
     for image in images:
         problem = _find_problem(image, {"id": (int, str), "file_name": str, "width": int, "height": int})
-        if not problem and image["id"] in pictures:
-            problem = f"id {image['id']} is that of {pictures[image['id']].file_name}"
+        if not problem and image["id"] in by_id:
+            problem = f"id {image['id']} is that of {by_id[image['id']].file_name}"
         if not problem and image["file_name"] in listed:
             problem = "it is listed before"
         if problem:
-            report(f"{name}: left out picture {_name_of(image, 'file_name')}: {problem}")
+            report(f"{name}: left out image {_name_of(image, 'file_name')}: {problem}")
         else:
             listed.add(image["file_name"])
-            pictures[image["id"]] = LabelledPicture(image["file_name"], (image["height"], image["width"]))
-    return pictures
+            by_id[image["id"]] = LabelledImage(image["file_name"], (image["height"], image["width"]))
+    return by_id
 
 
 def _add_lesion(
     annotation: Any,
-    pictures: Mapping[Any, LabelledPicture],
+    images: Mapping[Any, LabelledImage],
     class_ids: Mapping[Any, int],
     name: str,
     report: Report,
 ) -> None:
-    """Add an annotation to its picture, or report why not."""
+    """Add an annotation to its image, or report why not."""
     kinds = {"image_id": (int, str), "category_id": (int, str), "segmentation": list}
     problem, polygons = _find_problem(annotation, kinds), []
     if not problem and annotation.get("iscrowd"):
@@ -128,15 +128,15 @@ def _add_lesion(
         polygons = [polygon for polygon in map(_read_polygon, annotation["segmentation"]) if polygon is not None]
         if len(polygons) < len(annotation["segmentation"]) or not polygons:
             problem = "a polygon is no list of x, y pairs of three corners or more"
-        elif annotation["image_id"] not in pictures:
-            problem = f"image_id {annotation['image_id']} is no picture's"
+        elif annotation["image_id"] not in images:
+            problem = f"image_id {annotation['image_id']} is no image's"
         elif annotation["category_id"] not in class_ids:
             problem = f"category_id {annotation['category_id']} is no category's"
     if problem:
         report(f"{name}: left out annotation {_name_of(annotation, 'id')}: {problem}")
     else:
         lesion = Lesion(class_ids[annotation["category_id"]], polygons)
-        pictures[annotation["image_id"]].lesions.append(lesion)
+        images[annotation["image_id"]].lesions.append(lesion)
 
 
 def _find_problem(values: Any, kinds: Mapping[str, Any]) -> str:

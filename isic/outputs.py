@@ -1,4 +1,4 @@
-"""What is made of the lesions found: a mask a picture, and a table of boxes."""
+"""What is made of the lesions found: a mask an image, and a table of boxes."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from common.files import written_aside
-from common.images.decoding import save_picture
+from common.images.decoding import save_image
 from common.masks.instances import Instances
 from isic.evaluation import paint_lesion
 
@@ -16,17 +16,17 @@ BOX_COLUMNS = ("ImageId", "ClassId", "Score", "X", "Y", "Width", "Height")
 def save_masks(
     folder: Path, found: Mapping[str, Instances], image_shapes: Mapping[str, tuple[int, int]], choice: str
 ) -> None:
-    """Write the mask of each picture as `<id>_segmentation.png`, of the picture's size, 255 on the lesion and 0 beside.
+    """Write the mask of each image as `<id>_segmentation.png`, of the image's size, 255 on the lesion and 0 beside.
 
     Args:
         folder: is made where it is missing.
-        found: lesions by the pictures' ids.
+        found: lesions by the images' ids.
         image_shapes: (height, width), pixels, likewise.
         choice: see `paint_lesion`.
     """
     for image_id, lesions in found.items():
         mask = paint_lesion(lesions, image_shapes[image_id], choice)
-        save_picture(folder / f"{image_id}_segmentation.png", mask.view(np.uint8) * np.uint8(255))
+        save_image(folder / f"{image_id}_segmentation.png", mask.view(np.uint8) * np.uint8(255))
 
 
 def save_boxes(path: Path, found: Mapping[str, Instances]) -> None:
@@ -34,7 +34,7 @@ def save_boxes(path: Path, found: Mapping[str, Instances]) -> None:
 
     Args:
         path: the CSV.
-        found: lesions by the pictures' ids; one without any has no row.
+        found: lesions by the images' ids; one without any has no row.
     """
     lines = [",".join(BOX_COLUMNS)]
     for image_id, lesions in found.items():

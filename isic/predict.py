@@ -1,11 +1,11 @@
-"""Find skin lesions: a mask of every picture at its own size, boxes, overlays, and scores.
+"""Find skin lesions: a mask of every image at its own size, boxes, overlays, and scores.
 
-    python isic/predict.py --dataset isic.zip --logs logs/small --picture pictures              # the pictures of test/
+    python isic/predict.py --dataset isic.zip --logs logs/small --overlays overlays              # the images of test/
     python isic/predict.py --dataset isic.zip --logs logs/small --labels labels_test.json --score
     python isic/predict.py --dataset isic.zip --logs logs/small --subset train --fold 0 --score    # what was held back
-    python isic/predict.py --dataset folder_of_pictures --logs logs/small --masks masks
+    python isic/predict.py --dataset folder_of_images --logs logs/small --masks masks
 
-Writes a CSV of all lesions with their masks and scores, one of their boxes, and a folder of masks, one a picture.
+Writes a CSV of all lesions with their masks and scores, one of their boxes, and a folder of masks, one an image.
 Killed and started again, it finishes the same files.
 """
 
@@ -32,55 +32,55 @@ def main() -> None:
     """Predict, write masks and boxes, and draw and score where asked."""
     flags = _parse()
     config, weights = choose_model(flags, PRESETS, "isic/train.py")
-    pictures = choose_pictures(flags, config)
-    prepare_outputs(flags, pictures.tree.path, pictures.image_names, folders=FOLDERS, anywhere=True)
+    images = choose_images(flags, config)
+    prepare_outputs(flags, images.tree.path, images.image_names, folders=FOLDERS, anywhere=True)
 
     from isic.evaluation import LabelledResult, report
     from isic.outputs import save_boxes, save_masks
 
-    found = engine.predict_results(config, weights, pictures, flags.output, num_workers=flags.workers)
-    ids = pictures.image_ids
-    shapes = {image_id: (height, width) for image_id, (height, width) in zip(ids, pictures.sizes.tolist(), strict=True)}
+    found = engine.predict_results(config, weights, images, flags.output, num_workers=flags.workers)
+    ids = images.image_ids
+    shapes = {image_id: (height, width) for image_id, (height, width) in zip(ids, images.sizes.tolist(), strict=True)}
     boxes = flags.output.with_name(f"{flags.output.stem}_boxes.csv")
     save_boxes(boxes, found)
     save_masks(flags.masks, found, shapes, config.lesion)
     print(f"wrote {boxes}; {flags.masks}: {len(ids)} masks")
-    if flags.picture:
+    if flags.overlays:
         from common.drawing.gallery import draw_results
 
-        draw_results(flags.picture, pictures, found, truth=flags.score, kind="lesions", lowest_score=0)
+        draw_results(flags.overlays, images, found, truth=flags.score, kind="lesions", lowest_score=0)
     if flags.score:
-        true = map(pictures.load_instances, range(len(ids)))
+        true = map(images.load_instances, range(len(ids)))
         results = (LabelledResult(one, found[name], shapes[name]) for name, one in zip(ids, true, strict=True))
         report(results, config.class_names, config.lesion)
 
 
-def choose_pictures(flags: argparse.Namespace, config: LesionConfig) -> "LesionSet":
-    """Return the pictures to predict, with their lesions where they are scored."""
-    from isic.dataset import load_labelled, load_pictures, split
+def choose_images(flags: argparse.Namespace, config: LesionConfig) -> "LesionSet":
+    """Return the images to predict, with their lesions where they are scored."""
+    from isic.dataset import load_images, load_labelled, split
 
     fold = getattr(flags, "fold", "all")
     in_fold = fold not in ("same", "all")
     if in_fold and flags.subset != "train":
-        raise InputError(f"--fold {fold}: the pictures of train are dealt to folds; give --subset train, too")
+        raise InputError(f"--fold {fold}: the images of train are dealt to folds; give --subset train, too")
     if not flags.score and not in_fold:
-        pictures = load_pictures(flags.dataset, flags.subset, skip_bad=flags.skip_bad)
+        images = load_images(flags.dataset, flags.subset, skip_bad=flags.skip_bad)
     else:
         names = config.class_names
-        pictures = load_labelled(flags.dataset, flags.subset, names, labels=flags.labels, skip_bad=flags.skip_bad)
+        images = load_labelled(flags.dataset, flags.subset, names, labels=flags.labels, skip_bad=flags.skip_bad)
     if in_fold:
-        _, pictures = split(pictures, fold, config.fold_seed)
-    if not len(pictures):
-        raise InputError(f"--fold {fold}: holds none of the pictures of {flags.dataset}; leave --fold out")
-    return pictures.select(range(len(pictures))[: flags.limit])
+        _, images = split(images, fold, config.fold_seed)
+    if not len(images):
+        raise InputError(f"--fold {fold}: holds none of the images of {flags.dataset}; leave --fold out")
+    return images.select(range(len(images))[: flags.limit])
 
 
 def _parse() -> argparse.Namespace:
     parser = OneLineParser(__doc__)
     add = parser.add_argument
-    add("--subset", choices=["train", "test"], default="test", help="folder of the pictures (default: test)")
+    add("--subset", choices=["train", "test"], default="test", help="folder of the images (default: test)")
     add("--labels", type=Path, metavar="JSON", help=f"to score against, and for folds (default: {LABELS_HELP})")
-    add("--score", action="store_true", help="score against the labels; other pictures are left out")
+    add("--score", action="store_true", help="score against the labels; other images are left out")
     add(
         "--masks",
         type=Path,

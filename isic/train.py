@@ -19,7 +19,7 @@ from isic.config import DATASET, LABELS_HELP, PRESETS
 
 
 def main() -> None:
-    """Train, and score the pictures of a fold from time to time."""
+    """Train, and score the images of a fold from time to time."""
     parser = OneLineParser(__doc__)
     parser.add_argument("--labels", type=Path, metavar="JSON", help=f"the labels (default: {LABELS_HELP})")
     config, flags = parse_training_flags(__doc__, PRESETS, dataset=DATASET, parser=parser)
@@ -28,8 +28,8 @@ def main() -> None:
     from isic.evaluation import LabelledResult, mean_score, score_result
 
     names = config.class_names
-    pictures = load_labelled(flags.dataset, "train", names, labels=flags.labels, skip_bad=flags.skip_bad)
-    training, held_out = split(pictures, config.fold, config.fold_seed, flags.limit)
+    images = load_labelled(flags.dataset, "train", names, labels=flags.labels, skip_bad=flags.skip_bad)
+    training, held_out = split(images, config.fold, config.fold_seed, flags.limit)
 
     def rate(found: engine.Found) -> float:
         results = (

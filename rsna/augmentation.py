@@ -1,4 +1,4 @@
-"""What the known runs did to their training pictures, by our own code or by imgaug."""
+"""What the known runs did to their training images, by our own code or by imgaug."""
 
 from collections.abc import Callable
 from functools import partial

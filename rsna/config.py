@@ -18,7 +18,7 @@ class RSNAConfig(Config):
         "all", "patients without a box: all train; even: those with boxes repeated to as many; none: left out"
     )
 
-    min_dim: int = option(256, "shorter side to which the pictures are shrunk, pixels", minimum=64, maximum=1024)
+    min_dim: int = option(256, "shorter side to which the images are shrunk, pixels", minimum=64, maximum=1024)
     crop_size: int = option(256, "side of a training crop, pixels, a multiple of 64", minimum=64, maximum=1024)
     aspect_ratio: float = 1.0
     min_enlarge: float = 1.0
@@ -27,13 +27,13 @@ class RSNAConfig(Config):
         "transfer", "what --augment does: the flip left-right of 'lungfish', or that of the runs of these names"
     )
     train_rois: int = 32
-    max_instances: int = option(4, "boxes of a training picture; a random choice where there are more", minimum=1)
+    max_instances: int = option(4, "boxes of a training image; a random choice where there are more", minimum=1)
     validation_steps: int = 50
 
     confidence: float = 0.78
     detection_nms_threshold: float = 0.01
-    max_whole_side: int = option(65536, "no picture is cut into tiles", minimum=65536, maximum=65536)
-    max_detections: int = option(3, "detections of a picture", minimum=1)
+    max_whole_side: int = option(65536, "no image is cut into tiles", minimum=65536, maximum=65536)
+    max_detections: int = option(3, "detections of an image", minimum=1)
     fuse_views: bool = option(False, "predict four views, mirrored and enlarged, and fuse their boxes")
     fusion_iou: float = option(0.4, "boxes of several views or weights that overlap more are one", minimum=0, maximum=1)
     fused_confidence: float = option(0.3, "lowest score of a fused box", minimum=0, maximum=1)
@@ -54,13 +54,13 @@ LUNGFISH = RSNAConfig(
     schedule=(Stage(2, 6e-3, "heads"), Stage(10, 1e-3, "heads"), Stage(20, 1e-3, "4+"), Stage(30, 1e-3)),
 )
 
-# 1,000 pictures. It trained its batch norm, too, which this network keeps as it comes.
+# 1,000 images. It trained its batch norm, too, which this network keeps as it comes.
 LUNGFISH_SMALL = replace(LUNGFISH, steps_per_epoch=500, schedule=(Stage(5, 6e-3, "heads"),), confidence=0.7)
 
-# All pictures, in four trainings of five epochs; flips from the second on.
+# All images, in four trainings of five epochs; flips from the second on.
 LUNGFISH_BIG = replace(LUNGFISH, backbone="resnet101", augment=True, schedule=(Stage(15, 3e-3), Stage(20, 1e-3)))
 
-# The annotation service's starter, on 1,000 pictures.
+# The annotation service's starter, on 1,000 images.
 MDAI = replace(
     LUNGFISH,
     augment=True,

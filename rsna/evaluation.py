@@ -28,27 +28,27 @@ def describe_patients(parts: Mapping[str, RadiographSet]) -> str:
     return table.rename_axis("patients").to_string()
 
 
-def rate_detections(found: Found, pictures: RadiographSet, shrink: float) -> float:
-    """Return the competition's score of what was found in some pictures of a set; 0 where nobody counts."""
+def rate_detections(found: Found, images: RadiographSet, shrink: float) -> float:
+    """Return the competition's score of what was found in some images of a set; 0 where nobody counts."""
     true, predicted = {}, {}
     for index, seen in found:
         detections = cast(Detections, seen)
-        height, width = pictures.stored_sizes[index].tolist()
+        height, width = images.stored_sizes[index].tolist()
         boxes = scale_boxes(detections.boxes, detections.image_shape, (height, width))
         boxes = clip_boxes(shrink_boxes(boxes, shrink), (height, width))
-        patient = pictures.image_ids[index]
-        true[patient], predicted[patient] = pictures.boxes[index], Predictions(boxes, detections.scores)
+        patient = images.image_ids[index]
+        true[patient], predicted[patient] = images.boxes[index], Predictions(boxes, detections.scores)
     mean = score_predictions(true, predicted).mean
     return mean if mean == mean else 0.0
 
 
-def report_score(path: Path, pictures: RadiographSet, patients: Sequence[str]) -> str:
+def report_score(path: Path, images: RadiographSet, patients: Sequence[str]) -> str:
     """Return the score of a CSV by class of patients and by threshold, its worst patients, and the score itself.
 
     Args:
         path: the CSV.
-        pictures: labelled.
-        patients: those of `pictures` that the CSV must have, and nobody else.
+        images: labelled.
+        patients: those of `images` that the CSV must have, and nobody else.
 
     Raises:
         InputError: the CSV fails its check.
@@ -57,9 +57,9 @@ def report_score(path: Path, pictures: RadiographSet, patients: Sequence[str]) -
     if problems:
         raise InputError(f"{path}: {problems[0]} ({len(problems)} problems); --fold and --limit choose the patients")
     wanted = set(patients)
-    chosen = {patient: row for row, patient in enumerate(pictures.image_ids) if patient in wanted}
-    score = score_predictions({patient: pictures.boxes[row] for patient, row in chosen.items()}, read_predictions(path))
-    return _format(score, {patient: pictures.classes[row] for patient, row in chosen.items()})
+    chosen = {patient: row for row, patient in enumerate(images.image_ids) if patient in wanted}
+    score = score_predictions({patient: images.boxes[row] for patient, row in chosen.items()}, read_predictions(path))
+    return _format(score, {patient: images.classes[row] for patient, row in chosen.items()})
 
 
 def _format(score: Score, classes: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""From pictures to boxes: one view or several, one file of weights or several."""
+"""From images to boxes: one view or several, one file of weights or several."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -12,34 +12,34 @@ from common.drawing.gallery import save_gallery
 from common.errors import InputError
 from common.masks.boxes import clip_boxes
 from common.masks.instances import Instances
-from common.output.writer import detect_views, fingerprint, picture_rng
+from common.output.writer import detect_views, fingerprint, image_rng
 from common.prediction.box_fusion import fuse_boxes, import_fusion, shrink_boxes
 from common.prediction.detections import Detections
 from common.prediction.tiles import choose_detector
 from common.prediction.views import View, invert_boxes
-from common.runs.start import warn_of_trained_pictures
+from common.runs.start import warn_of_trained_images
 from rsna.config import RSNAConfig
-from rsna.dataset import RadiographSet, filled_boxes, shrink_picture
+from rsna.dataset import RadiographSet, filled_boxes, shrink_image
 from rsna.submission import COLUMNS, Predictions, check_predictions, format_predictions
 
 if TYPE_CHECKING:
     from common.network.mask_rcnn.detector import Detector
 
 VIEWS = (View(), View(flip_lr=True), View(scale_y=1.25, scale_x=1.25), View(flip_lr=True, scale_y=1.25, scale_x=1.25))
-DRAWN_SIDE = 512  # pixels, of the pictures in a gallery
+DRAWN_SIDE = 512  # pixels, of the images in a gallery
 
-Found = tuple[np.ndarray, np.ndarray]  # boxes (N, 4) in the stored picture's pixels, and scores (N,)
+Found = tuple[np.ndarray, np.ndarray]  # boxes (N, 4) in the stored image's pixels, and scores (N,)
 Model = tuple[RSNAConfig, Path]  # a config and its weights
 
 
 def predict_set(
-    models: Sequence[Model], pictures: RadiographSet, patients: Sequence[str], output: Path, num_workers: int
+    models: Sequence[Model], images: RadiographSet, patients: Sequence[str], output: Path, num_workers: int
 ) -> None:
     """Predict patients into a CSV and check it; killed and started again, it finishes the same file.
 
     Args:
         models: the first one's config says what becomes of the boxes.
-        pictures: as they are stored.
+        images: as they are stored.
         patients: every one that is to have a row, in their order.
         output: the CSV.
         num_workers: processes beside this one.
@@ -61,11 +61,11 @@ def predict_set(
         return predict, prediction_rows
 
     for _, path in others:
-        warn_of_trained_pictures(path, patients)
-    options = [fingerprint(other, path, pictures) for other, path in others]
-    run = (config, weights, pictures, patients, output, prepare)
+        warn_of_trained_images(path, patients)
+    options = [fingerprint(other, path, images) for other, path in others]
+    run = (config, weights, images, patients, output, prepare)
     engine.predict(*run, options=options, num_workers=num_workers, columns=COLUMNS)
-    shapes = {patient: (int(h), int(w)) for patient, (h, w) in zip(pictures.image_ids, pictures.sizes, strict=True)}
+    shapes = {patient: (int(h), int(w)) for patient, (h, w) in zip(images.image_ids, images.sizes, strict=True)}
     problems = check_predictions(output, patients, shapes)
     if problems:
         raise InputError(f"{output}: {problems[0]} ({len(problems)} problems)")
@@ -83,11 +83,11 @@ def load_detector(config: RSNAConfig, weights: Path) -> "Detector":
 
 
 def find_boxes(detector: "Detector", config: RSNAConfig, image_id: str, image: np.ndarray) -> list[Found]:
-    """Return what is found in each view of a picture, (H, W, 3) uint8."""
-    small = shrink_picture(image, config.min_dim)
+    """Return what is found in each view of an image, (H, W, 3) uint8."""
+    small = shrink_image(image, config.min_dim)
     shape, stored_shape = (small.shape[0], small.shape[1]), (image.shape[0], image.shape[1])
     detect = choose_detector(detector, shape, config)
-    views, rng = VIEWS if config.fuse_views else VIEWS[:1], picture_rng(config.seed, image_id)
+    views, rng = VIEWS if config.fuse_views else VIEWS[:1], image_rng(config.seed, image_id)
     found = []
     for view, _, seen in detect_views(detect, small, views, config.min_dim, rng):
         part = cast(Detections, seen)  # in one piece, see `RSNAConfig.max_whole_side`
@@ -97,14 +97,14 @@ def find_boxes(detector: "Detector", config: RSNAConfig, image_id: str, image: n
 
 
 def scale_boxes(boxes: np.ndarray, shape: tuple[int, int], other_shape: tuple[int, int]) -> np.ndarray:
-    """Bring boxes (N, 4) from a picture of one shape, (height, width), to the same picture in another one."""
+    """Bring boxes (N, 4) from an image of one shape, (height, width), to the same image in another one."""
     return boxes * np.tile(np.array(other_shape) / shape, 2)
 
 
 def join_boxes(
     found: Sequence[Found], image_shape: tuple[int, int], iou_threshold: float, least: float, shrink: float
 ) -> Predictions:
-    """Make the boxes of all views and models one set, shrunken and cut at the picture's border.
+    """Make the boxes of all views and models one set, shrunken and cut at the image's border.
 
     Args:
         found: of each view and model; a single one is not fused.
@@ -130,16 +130,16 @@ def prediction_rows(
     return [format_predictions(joined.boxes, joined.scores)]
 
 
-def draw_boxes(folder: Path, pictures: RadiographSet, predicted: Mapping[str, Predictions]) -> str:
-    """Write each predicted picture with its boxes, beside the true ones where any are known; see `save_gallery`."""
-    small = replace(pictures, side=DRAWN_SIDE)
-    rows = {patient: row for row, patient in enumerate(pictures.image_ids) if patient in predicted}
+def draw_boxes(folder: Path, image_set: RadiographSet, predicted: Mapping[str, Predictions]) -> str:
+    """Write each predicted image with its boxes, beside the true ones where any are known; see `save_gallery`."""
+    small = replace(image_set, side=DRAWN_SIDE)
+    rows = {patient: row for row, patient in enumerate(image_set.image_ids) if patient in predicted}
 
     def found(patient: str, shape: tuple[int, int]) -> Instances:
-        stored_shape = tuple(pictures.stored_sizes[rows[patient]].tolist())
+        stored_shape = tuple(image_set.stored_sizes[rows[patient]].tolist())
         boxes = scale_boxes(predicted[patient].boxes, stored_shape, shape)
         return filled_boxes(boxes, shape, predicted[patient].scores)
 
     images = ((patient, small.load_image(row)) for patient, row in rows.items())
-    true = (lambda patient, _: small.load_instances(rows[patient])) if pictures.positive.any() else None
+    true = (lambda patient, _: small.load_instances(rows[patient])) if image_set.positive.any() else None
     return save_gallery(folder, images, found, true)

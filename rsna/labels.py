@@ -21,7 +21,7 @@ def read_labels(path: Path) -> dict[str, np.ndarray]:
         path: CSV with `LABEL_COLUMNS`: a row a box, Target 1; one with empty cells and Target 0 for a patient without.
 
     Returns:
-        (N, 4) float64 of each patient, y1, x1, y2, x2, the picture's pixels.
+        (N, 4) float64 of each patient, y1, x1, y2, x2, the image's pixels.
 
     Raises:
         InputError: no such file, or a row that is not as it should be.

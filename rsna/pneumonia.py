@@ -2,7 +2,7 @@
 
     python rsna/pneumonia.py train --dataset datasets --preset lungfish --weights coco       # or last, none, a file
     python rsna/pneumonia.py predict --dataset datasets --fuse-views --shrink 0.875       # the test part
-    python rsna/pneumonia.py evaluate --dataset datasets --picture pictures        # the patients that were held back
+    python rsna/pneumonia.py evaluate --dataset datasets --overlays overlays        # the patients that were held back
     python rsna/pneumonia.py evaluate --dataset datasets --csv submissions/rsna_held_back.csv --fold 0
 
 Training writes config.json, log.csv, TensorBoard events and weights to <logs>/pneumonia; prediction a checked CSV,
@@ -45,8 +45,8 @@ def train(arguments: Sequence[str]) -> None:
     from rsna.dataset import load_labelled
     from rsna.evaluation import describe_patients, rate_detections
 
-    pictures = load_labelled(flags.dataset, skip_bad=flags.skip_bad, side=config.min_dim)
-    training, held_out = folds.split(pictures, pictures.positive, config.fold, None)
+    images = load_labelled(flags.dataset, skip_bad=flags.skip_bad, side=config.min_dim)
+    training, held_out = folds.split(images, images.positive, config.fold, None)
     print(describe_patients({"to train on": training, "held back": held_out}))
     engine.train(
         config,
@@ -71,12 +71,12 @@ def predict(arguments: Sequence[str]) -> None:
     from rsna.dataset import load_unlabelled
 
     if "fold" in flags:
-        pictures = _held_back(flags, flags.fold)
+        images = _held_back(flags, flags.fold)
     else:
-        pictures = load_unlabelled(flags.dataset, skip_bad=flags.skip_bad)
+        images = load_unlabelled(flags.dataset, skip_bad=flags.skip_bad)
     wanted = read_image_ids(flags.sample_submission, ["patientId"]) if flags.sample_submission else None
-    patients = choose_image_ids(pictures.pictures, wanted, skip_bad=flags.skip_bad)[: flags.limit]
-    _predict(flags, models, pictures, patients)
+    patients = choose_image_ids(images.images, wanted, skip_bad=flags.skip_bad)[: flags.limit]
+    _predict(flags, models, images, patients)
 
 
 def evaluate(arguments: Sequence[str]) -> None:
@@ -84,18 +84,18 @@ def evaluate(arguments: Sequence[str]) -> None:
     parser = _parser()
     parser.add_argument("--csv", type=Path, help="score this one; its patients are those of --fold (default: all)")
     flags = _parse(parser, "submissions/rsna_held_back.csv", arguments)
-    if flags.csv and flags.picture:
-        raise InputError(f"--picture {flags.picture}: draws what is predicted, --csv predicts nothing; leave one out")
+    if flags.csv and flags.overlays:
+        raise InputError(f"--overlays {flags.overlays}: draws what is predicted, --csv predicts nothing; leave one out")
     models = [] if flags.csv else _find_models(flags)
     fold = getattr(flags, "fold", "all" if flags.csv else models[0][0].fold)
-    pictures = _held_back(flags, fold)
-    patients = list(pictures.image_ids)[: flags.limit]
+    images = _held_back(flags, fold)
+    patients = list(images.image_ids)[: flags.limit]
     if models:
-        _predict(flags, models, pictures, patients)
+        _predict(flags, models, images, patients)
 
     from rsna.evaluation import report_score
 
-    print(report_score(flags.csv or flags.output, pictures, patients))
+    print(report_score(flags.csv or flags.output, images, patients))
 
 
 def _parser() -> OneLineParser:
@@ -121,31 +121,31 @@ def _held_back(flags: argparse.Namespace, fold: str) -> "RadiographSet":
     from common.batches.folds import in_fold
     from rsna.dataset import load_labelled
 
-    pictures = load_labelled(flags.dataset, skip_bad=flags.skip_bad)
+    images = load_labelled(flags.dataset, skip_bad=flags.skip_bad)
     if fold == "all":
-        return pictures
-    chosen = pictures.select(in_fold(pictures.positive, fold))
+        return images
+    chosen = images.select(in_fold(images.positive, fold))
     if not len(chosen):
-        raise InputError(f"--fold {fold}: holds none of the {len(pictures)} patients of {flags.dataset}; choose all")
+        raise InputError(f"--fold {fold}: holds none of the {len(images)} patients of {flags.dataset}; choose all")
     return chosen
 
 
 def _predict(
     flags: argparse.Namespace,
     models: Sequence[tuple[RSNAConfig, Path]],
-    pictures: "RadiographSet",
+    images: "RadiographSet",
     patients: Sequence[str],
 ) -> None:
-    """Write the checked CSV and, where asked, the pictures."""
+    """Write the checked CSV and, where asked, the images."""
     from rsna.inference import draw_boxes, predict_set
     from rsna.submission import read_predictions
 
-    prepare_outputs(flags, pictures.pictures.tree.path, pictures.image_names)
-    predict_set(models, pictures, patients, flags.output, flags.workers)
+    prepare_outputs(flags, images.images.tree.path, images.image_names)
+    predict_set(models, images, patients, flags.output, flags.workers)
     print(f"wrote {flags.output}: {len(patients)} patients, checked")
-    if flags.picture:
-        overview = draw_boxes(flags.picture, pictures, read_predictions(flags.output))
-        print(f"wrote {flags.picture}: {overview}, and each picture with its boxes")
+    if flags.overlays:
+        overview = draw_boxes(flags.overlays, images, read_predictions(flags.output))
+        print(f"wrote {flags.overlays}: {overview}, and each image with its boxes")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The competition's CSV: a row a patient, and in it groups of `confidence x y width height` in the picture's pixels."""
+"""The competition's CSV: a row a patient, and in it groups of `confidence x y width height` in the image's pixels."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -96,7 +96,7 @@ def check_predictions(
     Args:
         path: the CSV.
         patients: everyone who must have a row, and nobody else.
-        image_shapes: (height, width) of pictures, for boxes that leave them; unchecked by default.
+        image_shapes: (height, width) of images, for boxes that leave them; unchecked by default.
 
     Returns:
         One problem an entry, with its line number, in the order of the lines; nothing where all is well.
@@ -140,4 +140,4 @@ def _line_problems(line: str, left: dict[str, bool], image_shapes: Mapping[str, 
     if patient in image_shapes:
         height, width = image_shapes[patient]
         if (boxes[:, :2] < -_ROUNDING).any() or (boxes[:, 2:] > np.array([height, width]) + _ROUNDING).any():
-            yield f"{patient}: a box leaves the picture of {height} x {width} pixels"
+            yield f"{patient}: a box leaves the image of {height} x {width} pixels"

@@ -7,7 +7,7 @@ SHAPE = (57, 72)
 
 
 def write_pair(root, subset, class_name, name, mask, *, border=0):
-    """Write a picture with dark cells where the mask is set, and the mask, without a border of its own if asked."""
+    """Write an image with dark cells where the mask is set, and the mask, without a border of its own if asked."""
     image = np.full((*mask.shape, 3), 200, np.uint8)
     image[mask] = (150, 60, 110)
     inner = mask[border : mask.shape[0] - border, border : mask.shape[1] - border]
@@ -23,7 +23,7 @@ def disc(y, x, radius):
 
 
 def write_set(root):
-    """Write six pictures with masks and two without into `root`, and return it."""
+    """Write six images with masks and two without into `root`, and return it."""
     nothing = np.zeros(SHAPE, bool)
     write_pair(root, "train", "Monocyte", "Monocyte_01", disc(28, 36, 15), border=4)
     write_pair(root, "train", "Neutrophil", "Neutrophil_01", disc(2, 3, 12) | disc(36, 50, 14))

@@ -5,7 +5,7 @@ import json
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from common.images.decoding import save_picture
+from common.images.decoding import save_image
 
 SHAPE = (40, 60)
 CATEGORIES = [{"id": 90, "name": "kite"}, {"id": 3, "name": "boat"}, {"id": 17, "name": "goat"}]  # not in order
@@ -33,7 +33,7 @@ def compressed(mask):
     return {"size": runs["size"], "counts": runs["counts"].decode()}
 
 
-# By picture: category, boxes of the mask, form, crowd.
+# By image: category, boxes of the mask, form, crowd.
 OBJECTS = {
     7: [
         (90, [(0, 0, 12, 20)], "polygons", 0),
@@ -52,7 +52,7 @@ FORMS = {
 
 
 def annotation_file(objects=OBJECTS):
-    """What a file holds; pictures are called <id>.png."""
+    """What a file holds; images are called <id>.png."""
     annotations = []
     for image_id, drawn in objects.items():
         for category_id, boxes, form, crowd in drawn:
@@ -62,8 +62,8 @@ def annotation_file(objects=OBJECTS):
     return {"images": names, "annotations": annotations, "categories": [dict(category) for category in CATEGORIES]}
 
 
-def write_subset(folder, name, year="2017", *, pictures=None, content=None, objects=OBJECTS):
-    """Write a subset's annotations and pictures, which show the objects brighter than the background."""
+def write_subset(folder, name, year="2017", *, images=None, content=None, objects=OBJECTS):
+    """Write a subset's annotations and images, which show the objects brighter than the background."""
     content = annotation_file(objects) if content is None else content
     (folder / "annotations").mkdir(parents=True, exist_ok=True)
     (folder / "annotations" / f"instances_{name}{year}.json").write_text(json.dumps(content))
@@ -71,4 +71,4 @@ def write_subset(folder, name, year="2017", *, pictures=None, content=None, obje
         image = np.full((*SHAPE, 3), 60, np.uint8)
         for category_id, boxes, _, _ in drawn:
             image[filled(*boxes)] = (200, 2 * category_id, 90)
-        save_picture(folder / (pictures or f"{name}{year}") / f"{image_id}.png", image)
+        save_image(folder / (images or f"{name}{year}") / f"{image_id}.png", image)

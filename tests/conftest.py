@@ -34,7 +34,7 @@ def data_folder():
 
 @pytest.fixture(scope="session")
 def generated_set(tmp_path_factory):
-    """A folder whose stage1_train holds six small generated pictures; not to be changed."""
+    """A folder whose stage1_train holds six small generated images; not to be changed."""
     folder = tmp_path_factory.mktemp("generated")
     write_dataset(folder / "stage1_train", 6, 1, sizes=[(64, 64), (64, 96)])
     return folder

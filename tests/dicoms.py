@@ -11,7 +11,7 @@ from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian,
 
 
 def encode_dicom(pixels: np.ndarray | None, *, jpeg: bool = False, **fields) -> bytes:
-    """Return a DICOM file with a picture (H, W) or (H, W, 3), or (F, H, W) with `NumberOfFrames`; None: without any."""
+    """Return a DICOM file with an image (H, W) or (H, W, 3), or (F, H, W) with `NumberOfFrames`; None: without any."""
     content = Dataset()
     content.file_meta = FileMetaDataset()
     content.file_meta.TransferSyntaxUID = JPEGBaseline8Bit if jpeg else ExplicitVRLittleEndian

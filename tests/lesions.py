@@ -10,7 +10,7 @@ SQUARES = {  # left, top, side of each lesion, a polygon each
     "ISIC_1": [[(10, 8, 20)]],
     "ISIC_2": [[(0, 0, 16)]],
     "ISIC_3": [[(30, 20, 24)], [(4, 4, 10), (20, 30, 8)]],
-    "ISIC_4": [[(36, 28, 40)]],  # leaves the picture
+    "ISIC_4": [[(36, 28, 40)]],  # leaves the image
     "ISIC_5": [[(20, 12, 22)]],
     "ISIC_6": [],
 }
@@ -22,7 +22,7 @@ def corners(left, top, side):
 
 
 def make_labels(image_ids):
-    """Return the labels of some pictures; annotations are numbered from 0, pictures from 1."""
+    """Return the labels of some images; annotations are numbered from 0, images from 1."""
     images, annotations = [], []
     for number, image_id in enumerate(image_ids, start=1):
         images.append({"id": number, "width": WIDTH, "height": HEIGHT, "file_name": f"{image_id}.jpg"})
@@ -39,7 +39,7 @@ def make_labels(image_ids):
 
 
 def write_set(root):
-    """Write pictures and labels into `root`, and return it."""
+    """Write images and labels into `root`, and return it."""
     for image_id, lesions in SQUARES.items():
         image = np.full((HEIGHT, WIDTH, 3), (150, 180, 220), np.uint8)
         for left, top, side in (square for lesion in lesions for square in lesion):

@@ -19,7 +19,7 @@ TEST = ("test-a", "test-b", "test-c")
 
 
 def radiograph(boxes: list[tuple[float, ...]], size: int = SIZE) -> np.ndarray:
-    """Return a picture, (size, size) uint8."""
+    """Return an image, (size, size) uint8."""
     image = np.full((size, size), 60, np.uint8)
     for x, y, width, height in boxes:
         image[int(y) : int(y + height), int(x) : int(x + width)] = 190
@@ -27,7 +27,7 @@ def radiograph(boxes: list[tuple[float, ...]], size: int = SIZE) -> np.ndarray:
 
 
 def write_set(folder: Path) -> Path:
-    """Write pictures, labels and classes; patient-1's picture is JPEG Baseline."""
+    """Write images, labels and classes; patient-1's image is JPEG Baseline."""
     for part, patients in (("train", BOXES), ("test", {name: [] for name in TEST})):
         images = folder / f"stage_2_{part}_images"
         images.mkdir(parents=True)

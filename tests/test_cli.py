@@ -16,7 +16,7 @@ from common.cli import (
 from common.config import Config, Stage, option
 from common.errors import InputError
 from common.flags import OneLineParser
-from common.runs.start import PICTURES_FILE, warn_of_trained_pictures
+from common.runs.start import IMAGES_FILE, warn_of_trained_images
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ def test_help_of_training_shows_every_flag(capsys):
 def test_help_of_inference_shows_every_flag(capsys):
     text = shown_flags(inference, capsys)
     wanted = ["dataset PATH", "weights last|PATH", "logs DIR", "preset", "fold", "limit N", "seed N", "skip-bad"]
-    wanted += ["output CSV", "sample-submission CSV", "workers N", "confidence X", "score CSV|PATH", "picture DIR"]
+    wanted += ["output CSV", "sample-submission CSV", "workers N", "confidence X", "score CSV|PATH", "image DIR"]
     assert [flag for flag in wanted if f"--{flag}" not in text] == []
 
 
@@ -194,37 +194,37 @@ def test_weights_that_came_with_the_project(tmp_path, capsys):
     assert "last|large|small|PATH" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["output", "picture", "masks"])
-def test_nothing_is_written_among_the_pictures(tmp_path, monkeypatch, name):
+@pytest.mark.parametrize("name", ["output", "overlays", "masks"])
+def test_nothing_is_written_among_the_images(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     Path("set/test").mkdir(parents=True)
-    usual = {"dataset": Path("set"), "output": Path("s.csv"), "picture": None, "masks": None}
+    usual = {"dataset": Path("set"), "output": Path("s.csv"), "overlays": None, "masks": None}
     for place in ("set/test", "set/test/new", tmp_path / "set" / ".." / "set" / "test"):
         flags = SimpleNamespace(**usual | {name: Path(place)})
-        with pytest.raises(InputError, match=rf"--{name} .*test.*: lies among the pictures of set; choose another pl"):
+        with pytest.raises(InputError, match=rf"--{name} .*test.*: lies among the images of set; choose another pl"):
             prepare_outputs(flags, Path("set"), ["test/a.png"], folders=["masks"])
     for place in ("beside", "sets/test", "set/drawn"):
         flags = SimpleNamespace(**usual | {name: Path(place)})
         prepare_outputs(flags, Path("set"), ["test/a.png"], folders=["masks"])
 
 
-@pytest.mark.parametrize("name", ["picture", "masks"])
-def test_no_pictures_are_written_below_a_set_that_is_read_with_all_its_folders(tmp_path, monkeypatch, name):
+@pytest.mark.parametrize("name", ["overlays", "masks"])
+def test_no_images_are_written_below_a_set_that_is_read_with_all_its_folders(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     Path("set").mkdir()
-    flags = SimpleNamespace(output=Path("s.csv"), picture=None, masks=None)
+    flags = SimpleNamespace(output=Path("s.csv"), image=None, masks=None)
     setattr(flags, name, Path("set/drawn"))
-    with pytest.raises(InputError, match=f"--{name} set/drawn: lies among the pictures of set; choose another"):
+    with pytest.raises(InputError, match=f"--{name} set/drawn: lies among the images of set; choose another"):
         prepare_outputs(flags, Path("set"), ["test/a.png"], folders=["masks"], anywhere=True)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--picture", "out", "--masks", "{}/out"], r"--masks .*out: that is the place of --picture; choose another"),
+        (["--overlays", "out", "--masks", "{}/out"], r"--masks .*out: that is the place of --overlays; choose another"),
         (["--score", "{}/s.csv"], r"--output s\.csv: that is the place of --score; choose another one"),
         (["--sample-submission", "s.csv"], r"--output s\.csv: that is the place of --sample-submission;"),
-        (["--picture", "{}/set"], r"--picture .*set: that is the place of --dataset;"),
+        (["--overlays", "{}/set"], r"--overlays .*set: that is the place of --dataset;"),
     ],
 )
 def test_outputs_replace_neither_each_other_nor_what_is_read(tmp_path, monkeypatch, arguments, message):
@@ -242,13 +242,13 @@ def test_a_set_is_predicted_and_scored(tmp_path):
     assert flags.score == flags.dataset == Path("set")
 
 
-def test_pictures_that_weights_were_trained_on(tmp_path, capsys):
-    warn_of_trained_pictures(tmp_path / "weights.h5", "abc")
-    (tmp_path / PICTURES_FILE).write_text("c\nb\nx\n")
-    warn_of_trained_pictures(tmp_path / "weights.h5", "a")
+def test_images_that_weights_were_trained_on(tmp_path, capsys):
+    warn_of_trained_images(tmp_path / "weights.h5", "abc")
+    (tmp_path / IMAGES_FILE).write_text("c\nb\nx\n")
+    warn_of_trained_images(tmp_path / "weights.h5", "a")
     assert capsys.readouterr().out == ""
-    warn_of_trained_pictures(tmp_path / "weights.h5", "abc")
-    assert capsys.readouterr().out == f"careful: {tmp_path}/weights.h5 was trained on 2 of these pictures, such as b\n"
+    warn_of_trained_images(tmp_path / "weights.h5", "abc")
+    assert capsys.readouterr().out == f"careful: {tmp_path}/weights.h5 was trained on 2 of these images, such as b\n"
 
 
 @pytest.mark.parametrize("output", [".", "set"])

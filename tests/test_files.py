@@ -16,7 +16,7 @@ import pytest
 from common.errors import InputError
 from common.files import FileTree, cache_folder, hdf5_written_aside, open_tree, remove_asides, written_aside
 
-CONTENT = {"b/images/x.png": b"picture", "a.csv": b"text", "b/masks/1.png": b"", "b/images/z.png": b"\0" * 5000}
+CONTENT = {"b/images/x.png": b"image", "a.csv": b"text", "b/masks/1.png": b"", "b/images/z.png": b"\0" * 5000}
 HIDDEN = {"__MACOSX/b/images/._x.png": b"fork", ".DS_Store": b"", "b/.cache/y": b""}
 
 

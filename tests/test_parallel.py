@@ -80,13 +80,13 @@ def test_a_failure_names_its_job():
 
 def test_an_error_of_the_disk_stays_one():
     with pytest.raises(PermissionError) as caught:
-        list(map_in_order(fail, [("a picture", (PermissionError(13, "no"),))], InlineExecutor(), ahead=1))
-    assert caught.value.__notes__ == ["in job a picture"]
+        list(map_in_order(fail, [("an image", (PermissionError(13, "no"),))], InlineExecutor(), ahead=1))
+    assert caught.value.__notes__ == ["in job an image"]
 
 
 def test_bad_input_stays_bad_input():
-    with pytest.raises(InputError, match="a picture: no masks"):
-        list(map_in_order(fail, [("a picture", (InputError("no masks"),))], InlineExecutor(), ahead=1))
+    with pytest.raises(InputError, match="an image: no masks"):
+        list(map_in_order(fail, [("an image", (InputError("no masks"),))], InlineExecutor(), ahead=1))
 
 
 def test_what_is_under_way_is_cancelled_when_nobody_wants_it():

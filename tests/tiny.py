@@ -36,7 +36,7 @@ TINY = Config(
 
 
 def empty_batch(config: Config, batch_size: int, side: int | None = None) -> dict[str, np.ndarray]:
-    """Return a training batch of black pictures without objects."""
+    """Return a training batch of black images without objects."""
     side, count, size = side or config.crop_size, config.max_instances, config.mini_mask_size
     return {
         "images": np.zeros((batch_size, side, side, 3), np.uint8),
@@ -47,7 +47,7 @@ def empty_batch(config: Config, batch_size: int, side: int | None = None) -> dic
 
 
 def label_batch(config: Config, label_images: list[np.ndarray]) -> dict[str, np.ndarray]:
-    """Return a training batch of pictures whose objects, of class 1, are brighter than the background."""
+    """Return a training batch of images whose objects, of class 1, are brighter than the background."""
     batch = empty_batch(config, len(label_images), len(label_images[0]))
     for row, label_image in enumerate(label_images):
         labels, boxes = label_boxes(label_image)

@@ -1,17 +1,17 @@
-"""From the mask of a picture to its cells: one threshold, the missing border, and connected components."""
+"""From the mask of an image to its cells: one threshold, the missing border, and connected components."""
 
 import cv2
 import numpy as np
 
 from common.errors import InputError
-from common.images.decoding import decode_picture
+from common.images.decoding import decode_image
 
 MASK_THRESHOLD = 10  # grey, 0-255: only what is brighter is cell
-LARGEST_DIFFERENCE = 8  # pixels, of a mask's height or width from its picture's: LISC's masks are so much smaller
+LARGEST_DIFFERENCE = 8  # pixels, of a mask's height or width from its image's: LISC's masks are so much smaller
 
 
 def decode_cell_mask(data: bytes, name: str) -> np.ndarray:
-    """Decode the mask of all cells of a picture, white on black.
+    """Decode the mask of all cells of an image, white on black.
 
     Args:
         data: the file's content.
@@ -21,9 +21,9 @@ def decode_cell_mask(data: bytes, name: str) -> np.ndarray:
         (H, W) bool.
 
     Raises:
-        InputError: no picture, or one that is not black but too dark to have cells.
+        InputError: no image, or one that is not black but too dark to have cells.
     """
-    grey = cv2.cvtColor(decode_picture(data, name), cv2.COLOR_RGB2GRAY)
+    grey = cv2.cvtColor(decode_image(data, name), cv2.COLOR_RGB2GRAY)
     brightest = int(grey.max())
     if 0 < brightest <= MASK_THRESHOLD:
         raise InputError(f"{name}: nothing is brighter than {brightest} of 255; masks are white on black")
@@ -31,13 +31,13 @@ def decode_cell_mask(data: bytes, name: str) -> np.ndarray:
 
 
 def fit_mask(mask: np.ndarray, image_shape: tuple[int, int]) -> np.ndarray:
-    """Bring a mask to its picture's size: evenly padded where it is smaller, cut where it is larger.
+    """Bring a mask to its image's size: evenly padded where it is smaller, cut where it is larger.
 
     Where the difference is odd, the bottom or right has the larger share.
 
     Args:
-        mask: (h, w) bool, whose centre is the picture's.
-        image_shape: (height, width) of the picture, pixels.
+        mask: (h, w) bool, whose centre is the image's.
+        image_shape: (height, width) of the image, pixels.
 
     Returns:
         (height, width) bool.
@@ -52,7 +52,7 @@ def fit_mask(mask: np.ndarray, image_shape: tuple[int, int]) -> np.ndarray:
     differences = [side - own for side, own in zip(image_shape, mask.shape, strict=True)]
     if max(map(abs, differences)) > LARGEST_DIFFERENCE:
         raise ValueError(
-            f"a mask of {mask.shape[0]} x {mask.shape[1]} pixels for a picture of {image_shape[0]} x {image_shape[1]}"
+            f"a mask of {mask.shape[0]} x {mask.shape[1]} pixels for an image of {image_shape[0]} x {image_shape[1]}"
         )
     pads = [(max(d, 0) // 2, max(d, 0) - max(d, 0) // 2) for d in differences]
     tops = [max(-d, 0) // 2 for d in differences]

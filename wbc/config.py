@@ -34,7 +34,7 @@ PUBLISHED = WBCConfig(
     confidence=0.8,
 )
 
-# From nothing, on a CPU: pictures of one cell each, all brought to one size, in which a cell is 50 to 120 pixels wide.
+# From nothing, on a CPU: images of one cell each, all brought to one size, in which a cell is 50 to 120 pixels wide.
 SMALL = from_nothing(
     WBCConfig(),
     min_dim=128,

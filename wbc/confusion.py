@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from common.files import written_aside
-from common.images.decoding import save_picture
+from common.images.decoding import save_image
 from common.scoring.comparison import Comparison
 
 FIRST_COLUMN, LINE, CELL_WIDTH = 130, 34, 96  # pixels of the drawn table
@@ -23,7 +23,7 @@ def confusion_matrix(
     and whose IoU reaches the threshold.
 
     Args:
-        comparisons: a picture each.
+        comparisons: an image each.
         num_classes: K, background included.
         threshold: IoU.
         lowest_score: worse predictions do not count.
@@ -48,7 +48,7 @@ def confusion_matrix(
 
 
 def save_confusion(path: Path, matrix: np.ndarray, class_names: Sequence[str]) -> None:
-    """Write the counts as a CSV, and as a picture of the same name.
+    """Write the counts as a CSV, and as an image of the same name.
 
     Args:
         path: the CSV.
@@ -60,7 +60,7 @@ def save_confusion(path: Path, matrix: np.ndarray, class_names: Sequence[str]) -
     lines += [",".join((name, *map(str, counts))) for name, counts in zip(rows, matrix.tolist(), strict=True)]
     with written_aside(path) as aside:
         aside.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    save_picture(path.with_suffix(".png"), draw_confusion(matrix, class_names))
+    save_image(path.with_suffix(".png"), draw_confusion(matrix, class_names))
 
 
 def draw_confusion(matrix: np.ndarray, class_names: Sequence[str]) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 
 from common.errors import InputError
 from common.files import FileTree, open_tree
-from common.images.decoding import decode_picture, is_picture
+from common.images.decoding import decode_image, is_image
 from common.images.usable import read_usable, sorted_by_id
 from common.masks.instances import Instances, as_indices
 from wbc.cells import decode_cell_mask, fit_mask, label_cells
@@ -22,10 +22,10 @@ SUBSETS = ("train", "val", "detect")  # the last has no masks and no class folde
 
 @dataclass(frozen=True)
 class CellFiles:
-    """The files of a picture.
+    """The files of an image.
 
     Attributes:
-        image_id: the picture's file name without its ending.
+        image_id: the image's file name without its ending.
         image_name: in the tree.
         mask_name: in the tree; empty where there is none.
         class_id: of all its cells, 1-based; 0 where it is not known.
@@ -39,13 +39,13 @@ class CellFiles:
 
 @dataclass(frozen=True, eq=False)
 class CellSet:
-    """N pictures with cells of one class each. May be pickled and used from any thread or process.
+    """N images with cells of one class each. May be pickled and used from any thread or process.
 
     Attributes:
         tree: where the files are.
-        files: of each picture.
+        files: of each image.
         sizes: (N, 2) int, height and width, pixels.
-        counts: (N,) int, cells of each picture.
+        counts: (N,) int, cells of each image.
     """
 
     tree: FileTree
@@ -54,42 +54,42 @@ class CellSet:
     counts: np.ndarray
 
     def __len__(self) -> int:
-        """Return the number of pictures."""
+        """Return the number of images."""
         return len(self.files)
 
     @cached_property
     def image_ids(self) -> list[str]:
-        """The pictures' names."""
+        """The images' names."""
         return [files.image_id for files in self.files]
 
     @property
     def image_names(self) -> list[str]:
-        """The pictures' names in the tree."""
+        """The images' names in the tree."""
         return [files.image_name for files in self.files]
 
     def signature(self) -> str:
-        """Return a text that changes when the pictures change."""
+        """Return a text that changes when the images change."""
         return self.tree.signature(self.image_names)
 
     def load_image(self, index: int) -> np.ndarray:
-        """Return a picture, (H, W, 3) uint8."""
+        """Return an image, (H, W, 3) uint8."""
         return _load_image(self.tree, self.files[index])
 
     def load_label_layers(self, index: int) -> list[np.ndarray]:
-        """Return the cells of a picture as one label image, (H, W) int32."""
+        """Return the cells of an image as one label image, (H, W) int32."""
         height, width = self.sizes[index].tolist()
         return [label_cells(_load_mask(self.tree, self.files[index], (height, width)))]
 
     def load_class_ids(self, index: int) -> np.ndarray:
-        """Return the classes of a picture's cells, (count,) int32, all equal."""
+        """Return the classes of an image's cells, (count,) int32, all equal."""
         return np.full(self.counts[index], self.files[index].class_id, np.int32)
 
     def load_instances(self, index: int) -> Instances:
-        """Return the cells of a picture."""
+        """Return the cells of an image."""
         return Instances.from_label_image(self.load_label_layers(index)[0], self.load_class_ids(index))
 
     def select(self, indices: Sequence[int] | np.ndarray) -> "CellSet":
-        """Return the set of the pictures at `indices`, (K,) int or (N,) bool, in that order."""
+        """Return the set of the images at `indices`, (K,) int or (N,) bool, in that order."""
         order = as_indices(indices)
         files = [self.files[i] for i in order.tolist()]
         return dataclasses.replace(self, files=files, sizes=self.sizes[order], counts=self.counts[order])
@@ -103,17 +103,17 @@ def load_cells(
     skip_bad: bool = False,
     report: Callable[[str], object] = print,
 ) -> CellSet:
-    """Open a subset, sorted by id, and look through all of its pictures and masks.
+    """Open a subset, sorted by id, and look through all of its images and masks.
 
     Args:
         path: a folder or zip archive; the subsets stand in it or in a folder of it.
         subset: "train", "val" or "detect".
         class_names: of the class folders, that of class 1 first.
-        skip_bad: report unusable pictures and leave them out.
+        skip_bad: report unusable images and leave them out.
         report: takes a line for the user.
 
     Raises:
-        InputError: not such a folder or archive; a class folder of another name; an unusable picture, and `skip_bad`
+        InputError: not such a folder or archive; a class folder of another name; an unusable image, and `skip_bad`
             is off.
     """
     tree = open_tree(path)
@@ -130,7 +130,7 @@ def load_cells(
 
 
 def find_files(names: Sequence[str], subset: str, class_names: Sequence[str], source: str) -> list[CellFiles]:
-    """Find the pictures of a subset, and their masks, among file names.
+    """Find the images of a subset, and their masks, among file names.
 
     Args:
         names: relative names with forward slashes; what does not fit the layout is ignored.
@@ -139,17 +139,17 @@ def find_files(names: Sequence[str], subset: str, class_names: Sequence[str], so
         source: where the names are from, for messages.
 
     Returns:
-        The files of each picture, sorted by id.
+        The files of each image, sorted by id.
 
     Raises:
-        InputError: no pictures, a class folder of another name, or two pictures or masks of one name.
+        InputError: no images, a class folder of another name, or two images or masks of one name.
 
     Example:
         >>> find_files(["WBC/val/image/Monocyte/1.png", "WBC/val/mask/Monocyte/1.png"], "val", ["Monocyte"], "WBC")
         [CellFiles(image_id='1', image_name='WBC/val/image/Monocyte/1.png', mask_name='WBC/val/mask/Monocyte/1.png', \
 class_id=1)]
     """
-    paths = [path for path in map(PurePosixPath, names) if is_picture(path)]
+    paths = [path for path in map(PurePosixPath, names) if is_image(path)]
     if subset == "detect":
         found = [CellFiles(path.stem, str(path)) for path in paths if path.parts[-3:-1] == (subset, "image")]
     else:
@@ -158,7 +158,7 @@ class_id=1)]
             if path.parts[-4:-2] == (subset, "mask"):
                 other = masks.setdefault(path.with_suffix(""), str(path))
                 if other != str(path):
-                    raise InputError(f"{source}: {other} and {path} are masks of one picture; remove one of them")
+                    raise InputError(f"{source}: {other} and {path} are masks of one image; remove one of them")
         found = [
             CellFiles(
                 path.stem,
@@ -171,12 +171,12 @@ class_id=1)]
         ]
     if not found:
         layout = f"{subset}/image" if subset == "detect" else f"{subset}/image/<Class>"
-        raise InputError(f"{source}: no pictures in {layout}; give the folder or archive that holds {subset}")
+        raise InputError(f"{source}: no images in {layout}; give the folder or archive that holds {subset}")
     return sorted_by_id(found, lambda files: files.image_id, lambda files: files.image_name, source)
 
 
-def count_pictures(path: str | os.PathLike[str], subset: str, class_names: Sequence[str]) -> dict[int, int]:
-    """Return how many pictures of each class a subset has by its file names; none where there is no such subset.
+def count_images(path: str | os.PathLike[str], subset: str, class_names: Sequence[str]) -> dict[int, int]:
+    """Return how many images of each class a subset has by its file names; none where there is no such subset.
 
     Args:
         path: see `load_cells`.
@@ -196,13 +196,13 @@ def _class_id(folder: PurePosixPath, class_names: Sequence[str], source: str) ->
 
 
 def _load_image(tree: FileTree, files: CellFiles) -> np.ndarray:
-    return decode_picture(tree.read(files.image_name), f"{tree.path}/{files.image_name}")
+    return decode_image(tree.read(files.image_name), f"{tree.path}/{files.image_name}")
 
 
 def _load_mask(tree: FileTree, files: CellFiles, image_shape: tuple[int, int]) -> np.ndarray:
     """Return the mask of all cells, (*image_shape) bool."""
     if not files.mask_name:
-        raise InputError(f"{tree.path}/{files.image_name}: has no mask; add it under mask/, or remove the picture")
+        raise InputError(f"{tree.path}/{files.image_name}: has no mask; add it under mask/, or remove the image")
     name = f"{tree.path}/{files.mask_name}"
     try:
         return fit_mask(decode_cell_mask(tree.read(files.mask_name), name), image_shape)

@@ -1,4 +1,4 @@
-"""From raw pictures and masks, a folder a class, to the class-folder layout."""
+"""From raw images and masks, a folder a class, to the class-folder layout."""
 
 import shutil
 import tempfile
@@ -14,7 +14,7 @@ from common.batches.folds import NUM_FOLDS
 from common.batches.sampler import split_folds
 from common.errors import InputError
 from common.files import FileTree, written_aside
-from common.images.decoding import decode_picture, is_picture, save_picture
+from common.images.decoding import decode_image, is_image, save_image
 from wbc.cells import decode_cell_mask, fit_mask
 
 TABLE = "source_files.csv"
@@ -22,11 +22,11 @@ SHORTEST_NAME = 4  # letters of an abbreviated class, as LISC's "Baso"
 
 
 @dataclass(frozen=True)
-class RawPicture:
-    """A raw picture, and where it goes.
+class RawImage:
+    """A raw image, and where it goes.
 
     Attributes:
-        image_name: in the tree of pictures.
+        image_name: in the tree of images.
         mask_name: in the tree of masks; empty where there is none.
         class_name: of its cells; empty where there is no mask.
         subset: "train", "val" or "detect".
@@ -40,10 +40,10 @@ class RawPicture:
     name: str = ""
 
 
-def plan(images: FileTree, masks: FileTree, class_names: Sequence[str], seed: int) -> list[RawPicture]:
-    """Find each picture's mask, and deal the pictures of every class: four fifths to train, one to val.
+def plan(images: FileTree, masks: FileTree, class_names: Sequence[str], seed: int) -> list[RawImage]:
+    """Find each image's mask, and deal the images of every class: four fifths to train, one to val.
 
-    A mask has its picture's name, whatever the ending, in a folder of the same class. Pictures without one go to
+    A mask has its image's name, whatever the ending, in a folder of the same class. Images without one go to
     detect.
 
     Args:
@@ -53,37 +53,35 @@ def plan(images: FileTree, masks: FileTree, class_names: Sequence[str], seed: in
         seed: of the dealing.
 
     Raises:
-        InputError: a mask whose folder is no class's, or without a picture; two masks, or pictures with a mask, of one
+        InputError: a mask whose folder is no class's, or without an image; two masks, or images with a mask, of one
             name and class; nothing to train on.
     """
     mask_names: dict[tuple[str, str], str] = {}
-    for name in _picture_names(masks):
+    for name in _image_names(masks):
         class_name = find_class(name.parent.name, class_names)
         if not class_name:
             raise InputError(f"{masks.path}/{name.parent}: no class of {', '.join(class_names)}; rename the folder")
         _add_once(mask_names, (class_name, name.stem), str(name), masks.path)
-    pictures = [_raw_picture(name, mask_names, class_names) for name in _picture_names(images)]
+    raw_images = [_raw_image(name, mask_names, class_names) for name in _image_names(images)]
     owners: dict[tuple[str, str], str] = {}
-    for picture in pictures:
-        if picture.mask_name:
-            key = picture.class_name, PurePosixPath(picture.image_name).stem
-            _add_once(owners, key, picture.image_name, images.path)
-    lonely = sorted(set(mask_names.values()) - {picture.mask_name for picture in pictures})
+    for image in raw_images:
+        if image.mask_name:
+            key = image.class_name, PurePosixPath(image.image_name).stem
+            _add_once(owners, key, image.image_name, images.path)
+    lonely = sorted(set(mask_names.values()) - {image.mask_name for image in raw_images})
     if lonely:
-        raise InputError(
-            f"{masks.path}/{lonely[0]}: no picture of this name in {images.path}; add it or remove the mask"
-        )
-    groups = np.array([picture.class_name for picture in pictures])
+        raise InputError(f"{masks.path}/{lonely[0]}: no image of this name in {images.path}; add it or remove the mask")
+    groups = np.array([image.class_name for image in raw_images])
     held_out = split_folds(groups, NUM_FOLDS, seed=seed) == 0
     numbers: dict[str, int] = defaultdict(int)
     planned = []
-    for picture, holds in zip(pictures, held_out.tolist(), strict=True):
-        prefix = picture.class_name or "Unlabelled"
+    for image, holds in zip(raw_images, held_out.tolist(), strict=True):
+        prefix = image.class_name or "Unlabelled"
         numbers[prefix] += 1
-        subset = ("val" if holds else "train") if picture.class_name else "detect"
-        planned.append(replace(picture, subset=subset, name=f"{prefix}_{numbers[prefix]:02}"))
-    if not any(picture.subset == "train" for picture in planned):
-        raise InputError(f"{images.path}: no picture has a mask in {masks.path}; give folders of the same class names")
+        subset = ("val" if holds else "train") if image.class_name else "detect"
+        planned.append(replace(image, subset=subset, name=f"{prefix}_{numbers[prefix]:02}"))
+    if not any(image.subset == "train" for image in planned):
+        raise InputError(f"{images.path}: no image has a mask in {masks.path}; give folders of the same class names")
     return planned
 
 
@@ -98,13 +96,13 @@ def find_class(folder: str, class_names: Sequence[str]) -> str:
     return found[0] if len(found) == 1 and len(folder) >= SHORTEST_NAME else ""
 
 
-def write_layout(images: FileTree, masks: FileTree, pictures: Sequence[RawPicture], output: Path) -> None:
-    """Write pictures and masks as PNG files, masks in their pictures' sizes, and a table of where each is from.
+def write_layout(images: FileTree, masks: FileTree, planned: Sequence[RawImage], output: Path) -> None:
+    """Write images and masks as PNG files, masks in their images' sizes, and a table of where each is from.
 
     Args:
         images: see `plan`.
         masks: see `plan`.
-        pictures: from `plan`.
+        planned: from `plan`.
         output: a folder that does not exist yet; appears when all is written.
 
     Raises:
@@ -115,9 +113,9 @@ def write_layout(images: FileTree, masks: FileTree, pictures: Sequence[RawPictur
     output.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
     try:
-        for picture in tqdm(pictures, output.name, unit="picture"):
-            _write_picture(images, masks, picture, aside)
-        rows = [f"{one.name}.png,{one.class_name},{one.subset},{one.image_name}" for one in pictures]
+        for image in tqdm(planned, output.name, unit="image"):
+            _write_image(images, masks, image, aside)
+        rows = [f"{one.name}.png,{one.class_name},{one.subset},{one.image_name}" for one in planned]
         with written_aside(aside / TABLE) as table:
             table.write_text("\n".join(["name,class,subset,source_file", *rows]) + "\n", encoding="utf-8")
         aside.chmod(0o755)  # a temporary folder is its maker's alone
@@ -131,24 +129,24 @@ def _add_once(names: dict[tuple[str, str], str], key: tuple[str, str], name: str
         raise InputError(f"{folder}: {names[key]} and {name} are of one class and one name; rename one, and its pair")
 
 
-def _picture_names(tree: FileTree) -> list[PurePosixPath]:
-    return [path for path in map(PurePosixPath, tree.names()) if is_picture(path)]
+def _image_names(tree: FileTree) -> list[PurePosixPath]:
+    return [path for path in map(PurePosixPath, tree.names()) if is_image(path)]
 
 
-def _raw_picture(name: PurePosixPath, mask_names: dict[tuple[str, str], str], class_names: Sequence[str]) -> RawPicture:
+def _raw_image(name: PurePosixPath, mask_names: dict[tuple[str, str], str], class_names: Sequence[str]) -> RawImage:
     class_name = find_class(name.parent.name, class_names)
     mask_name = mask_names.get((class_name, name.stem), "")
-    return RawPicture(str(name), mask_name, class_name if mask_name else "")
+    return RawImage(str(name), mask_name, class_name if mask_name else "")
 
 
-def _write_picture(images: FileTree, masks: FileTree, picture: RawPicture, folder: Path) -> None:
-    image = decode_picture(images.read(picture.image_name), f"{images.path}/{picture.image_name}")
-    save_picture(folder / picture.subset / "image" / picture.class_name / f"{picture.name}.png", image)
-    if picture.mask_name:
-        name = f"{masks.path}/{picture.mask_name}"
+def _write_image(images: FileTree, masks: FileTree, raw: RawImage, folder: Path) -> None:
+    image = decode_image(images.read(raw.image_name), f"{images.path}/{raw.image_name}")
+    save_image(folder / raw.subset / "image" / raw.class_name / f"{raw.name}.png", image)
+    if raw.mask_name:
+        name = f"{masks.path}/{raw.mask_name}"
         try:
-            mask = fit_mask(decode_cell_mask(masks.read(picture.mask_name), name), (image.shape[0], image.shape[1]))
+            mask = fit_mask(decode_cell_mask(masks.read(raw.mask_name), name), (image.shape[0], image.shape[1]))
         except ValueError as error:
             raise InputError(f"{name}: {error}; replace it") from None
-        target = folder / picture.subset / "mask" / picture.class_name / f"{picture.name}.png"
-        save_picture(target, mask.view(np.uint8) * np.uint8(255))
+        target = folder / raw.subset / "mask" / raw.class_name / f"{raw.name}.png"
+        save_image(target, mask.view(np.uint8) * np.uint8(255))

@@ -1,9 +1,9 @@
-"""White blood cells of five classes: train on the class-folder layout, evaluate, predict, and prepare raw pictures.
+"""White blood cells of five classes: train on the class-folder layout, evaluate, predict, and prepare raw images.
 
     python wbc/wbc.py prepare --images raw/images --masks raw/masks --dataset WBC
     python wbc/wbc.py train --dataset WBC --weights coco --logs logs/published   # as published
     python wbc/wbc.py train --dataset WBC --preset small --logs logs/small       # from nothing, on a CPU
-    python wbc/wbc.py evaluate --dataset WBC --logs logs/small                   # the pictures of val, scored
+    python wbc/wbc.py evaluate --dataset WBC --logs logs/small                   # the images of val, scored
     python wbc/wbc.py predict --dataset WBC --logs logs/small --subset detect --splash splashes
 
 Training writes config.json, log.csv, TensorBoard events and weights to <logs>/wbc; prediction a CSV of masks with
@@ -40,7 +40,7 @@ FOLDERS = ("splash",)  # flags that name one to write to
 
 
 def train(arguments: Sequence[str]) -> None:
-    """Train on the pictures of train, and watch and score those of val."""
+    """Train on the images of train, and watch and score those of val."""
     config, flags = parse_training_flags(__doc__, PRESETS, dataset=DATASET, arguments=arguments)
 
     from wbc.dataset import load_cells
@@ -65,19 +65,19 @@ def predict(arguments: Sequence[str]) -> None:
 
 def evaluate(arguments: Sequence[str]) -> None:
     """Predict a subset with masks, score the masks, and count which classes were mistaken for which."""
-    config, flags, pictures, found = _predict(arguments, "evaluate")
+    config, flags, images, found = _predict(arguments, "evaluate")
 
     from wbc.evaluation import report
 
-    true = map(pictures.load_instances, range(len(pictures)))
+    true = map(images.load_instances, range(len(images)))
     report(zip(true, found.values(), strict=True), flags.dataset, config.class_names, flags.output)
 
 
 def prepare(arguments: Sequence[str]) -> None:
-    """Split raw pictures and masks, a folder a class, into train and val."""
+    """Split raw images and masks, a folder a class, into train and val."""
     parser = OneLineParser(__doc__)
     add = parser.add_argument
-    add("--images", type=Path, required=True, metavar="PATH", help="folder or zip of the pictures, a folder a class")
+    add("--images", type=Path, required=True, metavar="PATH", help="folder or zip of the images, a folder a class")
     add("--masks", type=Path, required=True, metavar="PATH", help="folder or zip of the masks, of the same names")
     add("--dataset", type=Path, default=Path(DATASET), metavar="DIR", help=f"folder to write (default: {DATASET})")
     add("--seed", type=int, default=PUBLISHED.seed, metavar="N", help="seed of the split (default: %(default)s)")
@@ -89,34 +89,34 @@ def prepare(arguments: Sequence[str]) -> None:
     if flags.seed < 0:
         raise InputError(f"--seed {flags.seed}: must be at least 0")
     images, masks = open_tree(flags.images), open_tree(flags.masks)
-    pictures = plan(images, masks, CLASS_NAMES, flags.seed)
-    write_layout(images, masks, pictures, flags.dataset)
-    counts = {name: sum(one.subset == name for one in pictures) for name in ("train", "val", "detect")}
+    planned = plan(images, masks, CLASS_NAMES, flags.seed)
+    write_layout(images, masks, planned, flags.dataset)
+    counts = {name: sum(one.subset == name for one in planned) for name in ("train", "val", "detect")}
     print(f"wrote {flags.dataset}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
 
 
 def _predict(
     arguments: Sequence[str], command: str
 ) -> tuple[WBCConfig, argparse.Namespace, "CellSet", Mapping[str, "Instances"]]:
-    """Write the CSV and what else is asked for; return the pictures, and the objects of each in their order."""
+    """Write the CSV and what else is asked for; return the images, and the objects of each in their order."""
     flags = _parse(arguments, command)
     config, weights = choose_model(flags, PRESETS, "wbc/wbc.py train")
 
     from wbc.dataset import load_cells
 
-    pictures = load_cells(flags.dataset, flags.subset, config.class_names, skip_bad=flags.skip_bad)
-    pictures = pictures.select(range(len(pictures))[: flags.limit])
-    prepare_outputs(flags, pictures.tree.path, pictures.image_names, folders=FOLDERS)
-    found = engine.predict_results(config, weights, pictures, flags.output, num_workers=flags.workers)
-    _draw(flags, pictures, found)
-    return config, flags, pictures, found
+    images = load_cells(flags.dataset, flags.subset, config.class_names, skip_bad=flags.skip_bad)
+    images = images.select(range(len(images))[: flags.limit])
+    prepare_outputs(flags, images.tree.path, images.image_names, folders=FOLDERS)
+    found = engine.predict_results(config, weights, images, flags.output, num_workers=flags.workers)
+    _draw(flags, images, found)
+    return config, flags, images, found
 
 
 def _parse(arguments: Sequence[str], command: str) -> argparse.Namespace:
     parser = OneLineParser(__doc__)
     subsets = ["train", "val", *(["detect"] if command == "predict" else [])]
-    parser.add_argument("--subset", choices=subsets, default="val", help="of the pictures (default: val)")
-    parser.add_argument("--splash", type=Path, metavar="DIR", help="write grey pictures with the cells in colour")
+    parser.add_argument("--subset", choices=subsets, default="val", help="of the images (default: val)")
+    parser.add_argument("--splash", type=Path, metavar="DIR", help="write grey images with the cells in colour")
     return parse_inference_flags(
         PRESETS,
         dataset=DATASET,
@@ -128,19 +128,19 @@ def _parse(arguments: Sequence[str], command: str) -> argparse.Namespace:
     )
 
 
-def _draw(flags: argparse.Namespace, pictures: "CellSet", found: Mapping[str, "Instances"]) -> None:
+def _draw(flags: argparse.Namespace, images: "CellSet", found: Mapping[str, "Instances"]) -> None:
     from common.drawing.gallery import DRAWN_SCORE, draw_results
     from common.drawing.splash import colour_splash
-    from common.images.decoding import save_picture
+    from common.images.decoding import save_image
 
-    if flags.picture:
-        draw_results(flags.picture, pictures, found, truth=flags.subset != "detect", kind="cells")
+    if flags.overlays:
+        draw_results(flags.overlays, images, found, truth=flags.subset != "detect", kind="cells")
     if flags.splash:
-        for row, image_id in enumerate(pictures.image_ids):
+        for row, image_id in enumerate(images.image_ids):
             seen = found[image_id].select(found[image_id].scores >= DRAWN_SCORE)
-            splashed = colour_splash(pictures.load_image(row), seen)
-            save_picture(flags.splash / f"{image_id}.png", splashed)
-        print(f"wrote {flags.splash}: each picture in grey with its cells in colour")
+            splashed = colour_splash(images.load_image(row), seen)
+            save_image(flags.splash / f"{image_id}.png", splashed)
+        print(f"wrote {flags.splash}: each image in grey with its cells in colour")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Training augmentation on a picture and its label layers: rescale, crop, flip, turn, rotate, shift the channels."""
+"""Training augmentation on an image and its label layers: rescale, crop, flip, turn, rotate, shift the channels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _TURNS = (None, cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CL
 
 @dataclass(frozen=True, kw_only=True)
 class Rescaling:
-    """By how much training pictures are rescaled.
+    """By how much training images are rescaled.
 
     Attributes:
         min_dim: shorter side at the usual scale, pixels; detection enlarges to it, too, but never shrinks to it.
@@ -33,7 +33,7 @@ class Rescaling:
     min_zoom: float = 1.0
 
     def draw_shape(self, image_shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, int]:
-        """Draw the shape to which a picture is rescaled.
+        """Draw the shape to which an image is rescaled.
 
         Args:
             image_shape: (height, width), pixels.
@@ -77,7 +77,7 @@ def rescale_and_crop(
 
     Returns:
         The crops: (crop_size, crop_size, 3) uint8, and (crop_size, crop_size) int32 of each layer. Where the rescaled
-        picture is smaller than the crop, zeros fill up the bottom and the right.
+        image is smaller than the crop, zeros fill up the bottom and the right.
 
     Source:
         Third-place solution of the Data Science Bowl 2018; `crop_at_origin` is what it submitted.
@@ -134,7 +134,7 @@ def flip_rotate_shift(
 
 
 def rescale(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Resize a picture bilinearly; a pixel's centre is at a half, and the border is repeated.
+    """Resize an image bilinearly; a pixel's centre is at a half, and the border is repeated.
 
     Args:
         image: (H, W, 3) uint8.
@@ -147,7 +147,7 @@ def rescale(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def crop(image: np.ndarray, top: int, left: int, size: int) -> np.ndarray:
-    """Cut a square; zeros fill up the bottom and the right where the picture ends.
+    """Cut a square; zeros fill up the bottom and the right where the image ends.
 
     Args:
         image: (H, W, ...) of any dtype.

@@ -21,7 +21,7 @@ def augment_imgaug(
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Flip at random, turn by quarters, rotate by a small angle in half of the cases, and shift each channel.
 
-    Unlike `flip_rotate_shift`, it turns and rotates on the same canvas, interpolates the picture bilinearly, shifts by
+    Unlike `flip_rotate_shift`, it turns and rotates on the same canvas, interpolates the image bilinearly, shifts by
     whole numbers, and clips to 0 and 255.
 
     Args:
@@ -60,7 +60,7 @@ def augment_imgaug(
 def apply_imgaug(
     build: Callable[[ModuleType], Any], image: np.ndarray, layers: Sequence[np.ndarray], rng: np.random.Generator
 ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Change a picture and its label layers alike by a pipeline of imgaug's.
+    """Change an image and its label layers alike by a pipeline of imgaug's.
 
     Args:
         build: from the module `imgaug.augmenters` to the pipeline.

@@ -1,7 +1,7 @@
-"""Random changes of training pictures that know up from down, each a small part that can be combined with others.
+"""Random changes of training images that know up from down, each a small part that can be combined with others.
 
-A change takes a picture, (H, W, 3) uint8, its label layers, (H, W) int32 each, and a generator, and returns new ones of
-the same shapes and dtypes. Pictures are interpolated bilinearly, labels not at all; what comes in from outside is 0.
+A change takes an image, (H, W, 3) uint8, its label layers, (H, W) int32 each, and a generator, and returns new ones of
+the same shapes and dtypes. Images are interpolated bilinearly, labels not at all; what comes in from outside is 0.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Which pictures are trained on, and which are held back."""
+"""Which images are trained on, and which are held back."""
 
 from collections.abc import Sequence
 from typing import Protocol, Self, TypeVar
@@ -13,24 +13,24 @@ FOLD_SEED = 2018  # the folds do not change with --seed
 
 
 class Selectable(Protocol):
-    """A set of N pictures of which some can be chosen."""
+    """A set of N images of which some can be chosen."""
 
     def __len__(self) -> int:
         """Return N."""
 
     def select(self, indices: Sequence[int] | np.ndarray) -> Self:
-        """Return the set of the pictures at `indices`, (K,) int or (N,) bool."""
+        """Return the set of the images at `indices`, (K,) int or (N,) bool."""
 
 
 S = TypeVar("S", bound=Selectable)
 
 
 def in_fold(groups: np.ndarray, fold: str, *, seed: int = FOLD_SEED) -> np.ndarray:
-    """Return which pictures a fold holds back; "all" trains on everything and holds back none.
+    """Return which images a fold holds back; "all" trains on everything and holds back none.
 
     Args:
-        groups: (N,) or (N, K), what every fold gets its share of: picture sizes, or a class.
-        fold: "0" to "4"; "all"; or a size, such as "256x320", of which it holds back every picture.
+        groups: (N,) or (N, K), what every fold gets its share of: image sizes, or a class.
+        fold: "0" to "4"; "all"; or a size, such as "256x320", of which it holds back every image.
         seed: of the dealing to folds.
 
     Returns:
@@ -43,11 +43,11 @@ def in_fold(groups: np.ndarray, fold: str, *, seed: int = FOLD_SEED) -> np.ndarr
     return split_folds(groups, NUM_FOLDS, seed=seed) == int(fold)
 
 
-def split(pictures: S, groups: np.ndarray, fold: str, limit: int | None, *, seed: int = FOLD_SEED) -> tuple[S, S]:
-    """Return the pictures to train on and those held back.
+def split(images: S, groups: np.ndarray, fold: str, limit: int | None, *, seed: int = FOLD_SEED) -> tuple[S, S]:
+    """Return the images to train on and those held back.
 
     Args:
-        pictures: N pictures.
+        images: N images.
         groups: see `in_fold`.
         fold: see `in_fold`.
         limit: keeps the first of the former.
@@ -58,8 +58,8 @@ def split(pictures: S, groups: np.ndarray, fold: str, limit: int | None, *, seed
     """
     held_out = in_fold(groups, fold, seed=seed)
     if "x" in fold and not held_out.any():
-        raise InputError(f"--fold {fold}: no picture has this size")
-    training = pictures.select(np.flatnonzero(~held_out)[:limit])
+        raise InputError(f"--fold {fold}: no image has this size")
+    training = images.select(np.flatnonzero(~held_out)[:limit])
     if not len(training):
-        raise InputError(f"--fold {fold}: no pictures are left to train on; the set has {len(pictures)}")
-    return training, pictures.select(held_out)
+        raise InputError(f"--fold {fold}: no images are left to train on; the set has {len(images)}")
+    return training, images.select(held_out)

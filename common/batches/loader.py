@@ -1,4 +1,4 @@
-"""Training batches: from pictures and label layers to the arrays that the network learns from."""
+"""Training batches: from images and label layers to the arrays that the network learns from."""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -19,18 +19,18 @@ from common.masks.layers import layer_boxes
 
 
 class TrainingSet(Protocol):
-    """What a competition's data set offers to training; the pictures are numbered 0 to N - 1."""
+    """What a competition's data set offers to training; the images are numbered 0 to N - 1."""
 
     @property
     def image_ids(self) -> Sequence[str]:
-        """The pictures' names."""
+        """The images' names."""
 
     @property
     def sizes(self) -> np.ndarray:
         """(N, 2) int, height and width."""
 
     def load_image(self, index: int) -> np.ndarray:
-        """Return a picture, (H, W, 3) uint8."""
+        """Return an image, (H, W, 3) uint8."""
 
     def load_label_layers(self, index: int) -> Sequence[np.ndarray]:
         """Return its objects as label images, (H, W) int32; object k has the label k + 1 in one of them.
@@ -46,9 +46,9 @@ class BatchLoader:
     """Batches by step number: the same step always gives the same batch, so resuming needs the number only.
 
     Args:
-        dataset: where pictures come from.
+        dataset: where images come from.
         config: crop, augmentation and batch sizes, seed.
-        training: rebalance, choose crops and augment as the config says; otherwise pictures are only rescaled and
+        training: rebalance, choose crops and augment as the config says; otherwise images are only rescaled and
             cropped.
         change: what `config.augment` does after the crop; flips, rotations and channel shifts by default.
     """
@@ -68,11 +68,11 @@ class BatchLoader:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches an epoch: as the config says, else as many as take every picture once, remainder dropped."""
+        """Batches an epoch: as the config says, else as many as take every image once, remainder dropped."""
         return self.config.steps_per_epoch or max(1, len(self.dataset.image_ids) // self.config.batch_size)
 
     def image_ids_at(self, step: int) -> list[str]:
-        """Return the pictures of a batch."""
+        """Return the images of a batch."""
         return [self.dataset.image_ids[index] for index in self._indices_at(step)]
 
     def batch_at(self, step: int) -> dict[str, np.ndarray]:
@@ -86,7 +86,7 @@ class BatchLoader:
             "mini_masks": np.zeros((batch_size, count, config.mini_mask_size, config.mini_mask_size), np.uint8),
         }
         for row, index in enumerate(self._indices_at(step)):
-            # Each place in the stream has its own generator: a picture's crop depends on nothing before it.
+            # Each place in the stream has its own generator: an image's crop depends on nothing before it.
             rng = np.random.default_rng([config.seed, int(self.training), step * batch_size + row])
             image, labels, boxes, masks = self._load_crop(index, rng)
             class_ids = self.dataset.load_class_ids(index)[labels - 1]

@@ -1,4 +1,4 @@
-"""The order in which training sees the pictures: balanced groups, endless shuffled passes, folds."""
+"""The order in which training sees the images: balanced groups, endless shuffled passes, folds."""
 
 from collections.abc import Sequence
 
@@ -6,13 +6,13 @@ import numpy as np
 
 
 def size_balanced_indices(sizes: np.ndarray) -> np.ndarray:
-    """Repeat the pictures of rare sizes: `most // n` copies of each picture of a group of n.
+    """Repeat the images of rare sizes: `most // n` copies of each image of a group of n.
 
     Args:
-        sizes: (N,) or (N, K), what groups the pictures: (height, width), or a class.
+        sizes: (N,) or (N, K), what groups the images: (height, width), or a class.
 
     Returns:
-        (M,) int64, picture indices, ascending; `most` is the size of the largest group.
+        (M,) int64, image indices, ascending; `most` is the size of the largest group.
 
     Example:
         >>> size_balanced_indices(np.array([[9, 9], [9, 9], [9, 9], [4, 5]])).tolist()
@@ -24,13 +24,13 @@ def size_balanced_indices(sizes: np.ndarray) -> np.ndarray:
 
 
 def class_balanced_indices(class_ids: Sequence[np.ndarray]) -> np.ndarray:
-    """Repeat the pictures of rare classes: `most // n` copies of a picture whose rarest class is in n pictures.
+    """Repeat the images of rare classes: `most // n` copies of an image whose rarest class is in n images.
 
     Args:
-        class_ids: (K,) int of each of N pictures, the classes of its objects; a picture without objects stands once.
+        class_ids: (K,) int of each of N images, the classes of its objects; an image without objects stands once.
 
     Returns:
-        (M,) int64, picture indices, ascending; `most` is how many pictures the commonest class is in.
+        (M,) int64, image indices, ascending; `most` is how many images the commonest class is in.
 
     Source: Gupta et al.: LVIS, 2019, repeat factor sampling, with the rule of `size_balanced_indices` for the factor.
 
@@ -39,26 +39,26 @@ def class_balanced_indices(class_ids: Sequence[np.ndarray]) -> np.ndarray:
         [0, 1, 2, 2, 2, 3]
     """
     present = [np.unique(ids) for ids in class_ids]
-    names, in_pictures = np.unique(np.concatenate([np.zeros(0, int), *present]), return_counts=True)
-    counts = dict(zip(names.tolist(), in_pictures.tolist(), strict=True))
+    names, in_images = np.unique(np.concatenate([np.zeros(0, int), *present]), return_counts=True)
+    counts = dict(zip(names.tolist(), in_images.tolist(), strict=True))
     most = max(counts.values(), default=1)
     rarest = [min((counts[name] for name in ids.tolist()), default=most) for ids in present]
     return np.repeat(np.arange(len(present)), most // np.array(rarest, int))
 
 
 def split_folds(sizes: np.ndarray, num_folds: int = 5, *, seed: int) -> np.ndarray:
-    """Deal the pictures to folds at random, every group as evenly as possible.
+    """Deal the images to folds at random, every group as evenly as possible.
 
     The dealing goes on from group to group where the last one ended, so that small groups spread over
     the folds and all folds have the same length, give or take one.
 
     Args:
-        sizes: (N,) or (N, K), what groups the pictures: (height, width), or a class.
+        sizes: (N,) or (N, K), what groups the images: (height, width), or a class.
         num_folds: folds.
         seed: of the random order within each group.
 
     Returns:
-        (N,) int64, each picture's fold, 0 to num_folds - 1.
+        (N,) int64, each image's fold, 0 to num_folds - 1.
 
     Example:
         >>> sorted(split_folds(np.zeros(6), 3, seed=1).tolist())
@@ -72,13 +72,13 @@ def split_folds(sizes: np.ndarray, num_folds: int = 5, *, seed: int) -> np.ndarr
 
 
 class Sampler:
-    """An endless stream of picture indices: pass after pass, each a permutation of its own.
+    """An endless stream of image indices: pass after pass, each a permutation of its own.
 
     It has no state: what stands at a position depends on the seed and the position alone, so that a
     run goes on where it stopped, and a worker can start anywhere.
 
     Args:
-        indices: (M,) int, picture indices; a picture may occur more than once.
+        indices: (M,) int, image indices; an image may occur more than once.
         seed: of all permutations.
     """
 
@@ -86,21 +86,21 @@ class Sampler:
         self.indices = np.asarray(indices)
         self.seed = seed
         if not len(self.indices):
-            raise ValueError("a sampler needs at least one picture")
+            raise ValueError("a sampler needs at least one image")
 
     def __len__(self) -> int:
         """Return the length of a pass."""
         return len(self.indices)
 
     def indices_at(self, position: int, count: int) -> np.ndarray:
-        """Return the picture indices at the stream's positions `position` to `position + count - 1`.
+        """Return the image indices at the stream's positions `position` to `position + count - 1`.
 
         Args:
             position: first position, 0 or more.
             count: positions.
 
         Returns:
-            (count,) int, picture indices.
+            (count,) int, image indices.
 
         Example:
             >>> sorted(Sampler(np.array([4, 5, 6]), seed=1).indices_at(3, 3).tolist())

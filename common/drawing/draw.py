@@ -1,4 +1,4 @@
-"""Pictures for the eye: objects drawn over an image, truth beside prediction, sheets of rows."""
+"""Images for the eye: objects drawn over an image, truth beside prediction, sheets of rows."""
 
 import colorsys
 from collections.abc import Iterable, Sequence
@@ -12,14 +12,14 @@ from common.scoring.comparison import compare_masks
 GREEN, YELLOW, RED, WHITE = (0, 220, 0), (255, 220, 0), (255, 40, 40), (255, 255, 255)
 CAPTION_HEIGHT = 18  # pixels
 GAP = 4  # between tiles, pixels
-MOST_WIDTHS = 8  # of a tile: so many times as wide as high, and flatter pictures are squeezed
+MOST_WIDTHS = 8  # of a tile: so many times as wide as high, and flatter images are squeezed
 _GOLDEN = 0.618034  # turns of the hue between neighbours: no two near indices look alike
 
 
 def draw_instances(
     image: np.ndarray, instances: Instances, *, boxes: bool = False, scores: bool = False, alpha: float = 0.4
 ) -> np.ndarray:
-    """Draw objects over a picture: a coloured fill and a contour one pixel wide.
+    """Draw objects over an image: a coloured fill and a contour one pixel wide.
 
     Args:
         image: (H, W, 3) uint8, RGB; stays as it is.
@@ -76,12 +76,12 @@ def draw_comparison(image: np.ndarray, true: Instances, predicted: Instances, *,
 def make_overview(
     rows: Iterable[Sequence[np.ndarray]], captions: Sequence[str], *, tile_height: int = 256
 ) -> np.ndarray:
-    """Lay rows of pictures out on one sheet, a caption above each column.
+    """Lay rows of images out on one sheet, a caption above each column.
 
     Args:
-        rows: pictures (H, W, 3) uint8, as many a row as there are captions.
+        rows: images (H, W, 3) uint8, as many a row as there are captions.
         captions: of the columns.
-        tile_height: height of every picture on the sheet, pixels; they keep their proportions.
+        tile_height: height of every image on the sheet, pixels; they keep their proportions.
 
     Returns:
         (H, W, 3) uint8.
@@ -90,13 +90,13 @@ def make_overview(
         ValueError: a row whose length is not that of the captions.
 
     Example:
-        >>> picture = np.zeros((10, 20, 3), np.uint8)
-        >>> make_overview([(picture, picture)], ("input", "truth"), tile_height=50).shape
+        >>> image = np.zeros((10, 20, 3), np.uint8)
+        >>> make_overview([(image, image)], ("input", "truth"), tile_height=50).shape
         (72, 208, 3)
     """
-    tiles = [[_scale(picture, tile_height) for picture in row] for row in rows]
+    tiles = [[_scale(image, tile_height) for image in row] for row in rows]
     if any(len(row) != len(captions) for row in tiles):
-        raise ValueError(f"every row must hold {len(captions)} pictures, one a caption")
+        raise ValueError(f"every row must hold {len(captions)} images, one a caption")
     widths = [max((row[j].shape[1] for row in tiles), default=tile_height) for j in range(len(captions))]
     lefts = np.cumsum([0, *(width + GAP for width in widths)]).tolist()
     step = tile_height + GAP
@@ -140,7 +140,7 @@ def _draw_contours(drawn: np.ndarray, instances: Instances, colours: Sequence[tu
         drawn[y1:y2, x1:x2][inner_contour(mask)] = colour
 
 
-def _scale(picture: np.ndarray, height: int) -> np.ndarray:
-    width = min(max(1, round(picture.shape[1] * height / picture.shape[0])), MOST_WIDTHS * height)
-    shrinks = height < picture.shape[0]
-    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+def _scale(image: np.ndarray, height: int) -> np.ndarray:
+    width = min(max(1, round(image.shape[1] * height / image.shape[0])), MOST_WIDTHS * height)
+    shrinks = height < image.shape[0]
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)

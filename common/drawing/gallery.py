@@ -1,4 +1,4 @@
-"""Pictures with their objects drawn in, as files, and an overview of the first ones."""
+"""Images with their objects drawn in, as files, and an overview of the first ones."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -7,22 +7,22 @@ from typing import Protocol
 import numpy as np
 
 from common.drawing.draw import draw_comparison, draw_instances, make_overview
-from common.images.decoding import save_picture
+from common.images.decoding import save_image
 from common.masks.instances import Instances
 
 NUM_OVERVIEW = 6
 DRAWN_SCORE = 0.5  # lowest one for the eye, where the average precision wants unsure objects, too
 
 
-class DrawnPictures(Protocol):
-    """A set of pictures whose objects may be known, numbered 0 to N - 1."""
+class DrawnImages(Protocol):
+    """A set of images whose objects may be known, numbered 0 to N - 1."""
 
     @property
     def image_ids(self) -> Sequence[str]:
-        """The pictures' names."""
+        """The images' names."""
 
     def load_image(self, index: int) -> np.ndarray:
-        """Return a picture, (H, W, 3) uint8."""
+        """Return an image, (H, W, 3) uint8."""
 
     def load_instances(self, index: int) -> Instances:
         """Return its true objects."""
@@ -30,58 +30,58 @@ class DrawnPictures(Protocol):
 
 def draw_results(
     folder: Path,
-    pictures: DrawnPictures,
+    images: DrawnImages,
     found: Mapping[str, Instances],
     *,
     truth: bool = True,
     kind: str = "objects",
     lowest_score: float = DRAWN_SCORE,
 ) -> None:
-    """Write the pictures of a set with what was found in them, see `save_gallery`, and say so.
+    """Write the images of a set with what was found in them, see `save_gallery`, and say so.
 
     Args:
         folder: is made where it is missing.
-        pictures: the set.
-        found: the objects of each picture by its id.
+        images: the set.
+        found: the objects of each image by its id.
         truth: the set's own objects are known.
         kind: what the objects are, for the message.
         lowest_score: of an object that is drawn.
     """
-    rows = {image_id: row for row, image_id in enumerate(pictures.image_ids)}
+    rows = {image_id: row for row, image_id in enumerate(images.image_ids)}
     overview = save_gallery(
         folder,
-        ((image_id, pictures.load_image(row)) for image_id, row in rows.items()),
+        ((image_id, images.load_image(row)) for image_id, row in rows.items()),
         lambda image_id, _: found[image_id],
-        (lambda image_id, _: pictures.load_instances(rows[image_id])) if truth else None,
+        (lambda image_id, _: images.load_instances(rows[image_id])) if truth else None,
         lowest_score=lowest_score,
     )
     of_score = f" of score {lowest_score:g} and more" if lowest_score else ""
-    print(f"wrote {folder}: {overview}, and each picture with its {kind}{of_score}")
+    print(f"wrote {folder}: {overview}, and each image with its {kind}{of_score}")
 
 
 def save_gallery(
     folder: Path,
-    pictures: Iterable[tuple[str, np.ndarray]],
+    images: Iterable[tuple[str, np.ndarray]],
     predicted: Callable[[str, tuple[int, int]], Instances],
     true: Callable[[str, tuple[int, int]], Instances] | None = None,
     *,
     lowest_score: float = 0.0,
 ) -> str:
-    """Write each picture with its objects as `<id>.png`, beside the truth where it is known, and an overview.
+    """Write each image with its objects as `<id>.png`, beside the truth where it is known, and an overview.
 
     Args:
         folder: is made where it is missing.
-        pictures: ids and pictures, (H, W, 3) uint8; taken one at a time.
-        predicted: from an id and (height, width) to the picture's objects.
+        images: ids and images, (H, W, 3) uint8; taken one at a time.
+        predicted: from an id and (height, width) to the image's objects.
         true: likewise.
         lowest_score: of a predicted object that is drawn.
 
     Returns:
-        The overview's name, `overview.png` unless a picture is called so.
+        The overview's name, `overview.png` unless an image is called so.
     """
     overview: list[list[np.ndarray]] = []
     name = "overview.png"
-    for image_id, image in pictures:
+    for image_id, image in images:
         shape = (image.shape[0], image.shape[1])
         found = predicted(image_id, shape)
         found = found.select(found.scores >= lowest_score)
@@ -89,11 +89,11 @@ def save_gallery(
         if true:
             objects = true(image_id, shape)
             drawn = [image, draw_instances(image, objects), draw_comparison(image, objects, found)]
-        save_picture(folder / f"{image_id}.png", np.hstack(drawn))
+        save_image(folder / f"{image_id}.png", np.hstack(drawn))
         if f"{image_id}.png" == name:
             name = f"all_{name}"
         if len(overview) < NUM_OVERVIEW:
             overview.append(drawn)
     captions = ("input", "truth", "prediction: green truth, yellow hit, red miss") if true else ("input", "prediction")
-    save_picture(folder / name, make_overview(overview, captions))
+    save_image(folder / name, make_overview(overview, captions))
     return name

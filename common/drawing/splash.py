@@ -1,4 +1,4 @@
-"""Colour splash: a grey picture in which only the objects keep their colours."""
+"""Colour splash: a grey image in which only the objects keep their colours."""
 
 import cv2
 import numpy as np
@@ -7,11 +7,11 @@ from common.masks.instances import Instances
 
 
 def colour_splash(image: np.ndarray, instances: Instances) -> np.ndarray:
-    """Return a grey copy of a picture with the objects in its own colours.
+    """Return a grey copy of an image with the objects in its own colours.
 
     Args:
         image: (H, W, 3) uint8, RGB; stays as it is.
-        instances: N objects inside the picture.
+        instances: N objects inside the image.
 
     Returns:
         (H, W, 3) uint8; all grey where there are no objects.

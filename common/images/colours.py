@@ -1,4 +1,4 @@
-"""Colours and contrast: the same for all pictures before the network sees them, or changed at random in training."""
+"""Colours and contrast: the same for all images before the network sees them, or changed at random in training."""
 
 import cv2
 import numpy as np
@@ -8,7 +8,7 @@ _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and bl
 _GREY_MATRIX = np.tile(_LUMINANCE, (3, 1))
 
 TINTED, GREY, INVERTED, BLURRED, NOISY = 0.4, 0.2, 0.15, 0.15, 0.15  # chances of each change of `recolour`
-LEAST_CONTRAST = 50.0  # luminance, of the two colours that a picture is tinted with
+LEAST_CONTRAST = 50.0  # luminance, of the two colours that an image is tinted with
 
 
 def stretch_contrast(
@@ -20,7 +20,7 @@ def stretch_contrast(
         image: (H, W, 3) uint8.
         lowest: share of the values that become 0.
         highest: share of the values up to the one that becomes 255.
-        largest_gain: contrast grows by this factor at most, so that the noise of an empty picture stays low.
+        largest_gain: contrast grows by this factor at most, so that the noise of an empty image stays low.
 
     Returns:
         (H, W, 3) uint8.
@@ -40,7 +40,7 @@ def stretch_contrast(
 def recolour(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Tint, or change saturation, hue, contrast and brightness and now and then invert; seldom blur or add noise.
 
-    Tinted, inverted and grey pictures let one kind of microscope teach another: a picture of fluorescence that runs
+    Tinted, inverted and grey images let one kind of microscope teach another: an image of fluorescence that runs
     from one random colour to another might as well be stained tissue.
 
     Args:
@@ -63,7 +63,7 @@ def recolour(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def shift_channels(image: np.ndarray, shifts: np.ndarray) -> np.ndarray:
-    """Add an amount to each channel, and clip to the picture's own minimum and maximum.
+    """Add an amount to each channel, and clip to the image's own minimum and maximum.
 
     Args:
         image: (H, W, 3) uint8.

@@ -1,4 +1,4 @@
-"""Pictures and masks from files of any usual kind, as RGB with 8 bits and as bool; pictures to files."""
+"""Images and masks from files of any usual kind, as RGB with 8 bits and as bool; images to files."""
 
 import io
 from pathlib import Path, PurePosixPath
@@ -12,20 +12,20 @@ from common.errors import InputError
 from common.files import written_aside
 from common.images.dicom import decode_dicom, is_dicom
 
-MOST_SPECKS = 0.01  # of a picture's values; what is more is no fault of the camera
+MOST_SPECKS = 0.01  # of an image's values; what is more is no fault of the camera
 
 
-def is_picture(path: PurePosixPath) -> bool:
-    """Say whether a file's name ends as that of a picture.
+def is_image(path: PurePosixPath) -> bool:
+    """Say whether a file's name ends as that of an image.
 
     Example:
-        >>> is_picture(PurePosixPath("a/B.TIF")), is_picture(PurePosixPath("a/b.csv"))
+        >>> is_image(PurePosixPath("a/B.TIF")), is_image(PurePosixPath("a/b.csv"))
         (True, False)
     """
     return path.suffix.lower() in {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"}
 
 
-def decode_picture(data: bytes, name: str) -> np.ndarray:
+def decode_image(data: bytes, name: str) -> np.ndarray:
     """Decode a PNG, JPEG, TIFF, BMP, GIF or DICOM file to RGB with 8 bits.
 
     Alpha is dropped, a single channel is repeated, `scale_to_8_bits` tells what happens to more bits. The
@@ -39,7 +39,7 @@ def decode_picture(data: bytes, name: str) -> np.ndarray:
         (H, W, 3) uint8, RGB.
 
     Raises:
-        InputError: no picture, or a damaged one.
+        InputError: no image, or a damaged one.
     """
     image = _decode(data, name)
     if image.dtype != np.uint8:
@@ -50,7 +50,7 @@ def decode_picture(data: bytes, name: str) -> np.ndarray:
 
 
 def decode_mask(data: bytes, name: str) -> np.ndarray:
-    """Decode a picture to a mask: a pixel is set where any colour channel is not 0; alpha does not count.
+    """Decode an image to a mask: a pixel is set where any colour channel is not 0; alpha does not count.
 
     Args:
         data: the file's content.
@@ -60,7 +60,7 @@ def decode_mask(data: bytes, name: str) -> np.ndarray:
         (H, W) bool.
 
     Raises:
-        InputError: no picture, or a damaged one.
+        InputError: no image, or a damaged one.
     """
     image = _decode(data, name)
     return image != 0 if image.ndim == 2 else (image != 0).any(axis=2)
@@ -77,7 +77,7 @@ def decode_labels(data: bytes, name: str) -> np.ndarray:
         (H, W) int32, the objects numbered from 1 in the order of their values, without gaps.
 
     Raises:
-        InputError: no picture, a damaged one, one of colours or fractions, or a negative label.
+        InputError: no image, a damaged one, one of colours or fractions, or a negative label.
     """
     image = _decode(data, name)
     if image.ndim == 3 or image.dtype.kind not in "iu":
@@ -89,9 +89,9 @@ def decode_labels(data: bytes, name: str) -> np.ndarray:
 
 
 def scale_to_8_bits(image: np.ndarray) -> np.ndarray:
-    """Bring a picture to 8 bits.
+    """Bring an image to 8 bits.
 
-    A 16-bit picture that reaches the upper half of its range is divided by 257, so that 65535 becomes 255. Any
+    A 16-bit image that reaches the upper half of its range is divided by 257, so that 65535 becomes 255. Any
     other one (12 bits in 16, float) is stretched from its own minimum and maximum, over all channels together,
     to 0 and 255; a constant one becomes 0. Where a few specks of a pixel or two, as a camera's hot and dead ones, more
     than double that range, it is the range without them: that of the medians of 3x3 pixels.
@@ -126,11 +126,11 @@ def scale_to_8_bits(image: np.ndarray) -> np.ndarray:
 
 
 def encode_png(image: np.ndarray, *, noisy: bool = False) -> bytes:
-    """Encode a picture as a small PNG file, without loss; of three equal channels one is kept.
+    """Encode an image as a small PNG file, without loss; of three equal channels one is kept.
 
     Args:
         image: (H, W, 3) uint8, RGB, or (H, W) uint8 or uint16.
-        noisy: as a camera's picture, in which nothing repeats itself: only how often values occur is made use of, which
+        noisy: as a camera's image, in which nothing repeats itself: only how often values occur is made use of, which
             gives smaller files, in a thirtieth of the time.
     """
     if image.ndim == 3 and (image == image[..., :1]).all():
@@ -141,23 +141,23 @@ def encode_png(image: np.ndarray, *, noisy: bool = False) -> bytes:
 
 
 def labels_in_16_bits(label_image: np.ndarray, name: str) -> np.ndarray:
-    """Return a label image (H, W) int32 as picture files can hold it, (H, W) uint16.
+    """Return a label image (H, W) int32 as image files can hold it, (H, W) uint16.
 
     Args:
         label_image: 0 = background.
-        name: the picture's, for the message.
+        name: the image's, for the message.
 
     Raises:
         InputError: more objects than that.
     """
     highest = int(label_image.max())
     if highest > np.iinfo(np.uint16).max:
-        raise InputError(f"{name}: {highest} objects are more than 16 bits can number; cut the picture into parts")
+        raise InputError(f"{name}: {highest} objects are more than 16 bits can number; cut the image into parts")
     return label_image.astype(np.uint16)
 
 
-def save_picture(path: Path, image: np.ndarray) -> None:
-    """Write a picture, whole or not at all; its folder is created.
+def save_image(path: Path, image: np.ndarray) -> None:
+    """Write an image, whole or not at all; its folder is created.
 
     Args:
         path: the file; its suffix chooses the format.
@@ -167,7 +167,7 @@ def save_picture(path: Path, image: np.ndarray) -> None:
         InputError: a suffix that names no format.
     """
     if not cv2.haveImageWriter(path.name):
-        raise InputError(f"{path}: unknown kind of picture; choose a name that ends in .png, .jpg or .tif")
+        raise InputError(f"{path}: unknown kind of image; choose a name that ends in .png, .jpg or .tif")
     fine, encoded = cv2.imencode(path.suffix, image[..., ::-1] if image.ndim == 3 else image)
     if not fine:
         raise InputError(f"{path}: {image.shape[0]} x {image.shape[1]} pixels are too many for such a file")
@@ -207,16 +207,16 @@ def _decode_strictly(data: bytes, name: str) -> np.ndarray:
     Of such colours Pillow gives the upper eight bits, if any: next to nothing of a camera's twelve.
     """
     try:
-        with Image.open(io.BytesIO(data)) as picture:
-            count = getattr(picture, "n_frames", 1)
+        with Image.open(io.BytesIO(data)) as opened:
+            count = getattr(opened, "n_frames", 1)
             if count > 1:
-                raise InputError(f"{name}: holds {count} pictures; give a file for each")
-            if picture.mode in ("1", "LA", "La"):
-                return np.asarray(picture.convert("L"))
-            if picture.mode in ("L", "F") or picture.mode.startswith("I"):
-                return np.asarray(picture)
-            colours = np.asarray(picture.convert("RGB"))  # reads all of it
-            if not isinstance(picture, TiffImageFile) or max(picture.tag_v2.get(BITSPERSAMPLE, (8,))) <= 8:
+                raise InputError(f"{name}: holds {count} images; give a file for each")
+            if opened.mode in ("1", "LA", "La"):
+                return np.asarray(opened.convert("L"))
+            if opened.mode in ("L", "F") or opened.mode.startswith("I"):
+                return np.asarray(opened)
+            colours = np.asarray(opened.convert("RGB"))  # reads all of it
+            if not isinstance(opened, TiffImageFile) or max(opened.tag_v2.get(BITSPERSAMPLE, (8,))) <= 8:
                 return colours
             image = _decode_fast(data)
             if image is None:
@@ -225,6 +225,6 @@ def _decode_strictly(data: bytes, name: str) -> np.ndarray:
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         image = _decode_fast(data) if data[:4] in (b"II*\0", b"MM\0*") else None
         if image is None:
-            problem = "not a picture" if isinstance(error, UnidentifiedImageError) else f"a damaged picture: {error}"
+            problem = "not an image" if isinstance(error, UnidentifiedImageError) else f"a damaged image: {error}"
             raise InputError(f"{name}: {problem}; replace or remove it") from None
         return image

@@ -1,4 +1,4 @@
-"""An index of a set of pictures: sizes, counts and problems of all, and the masks of each as one label image.
+"""An index of a set of images: sizes, counts and problems of all, and the masks of each as one label image.
 
 Masks come as one file an object, thousands of them; reading them takes a while. It is done once, and the index is kept
 as an HDF5 file: `sizes` (N, 2), `counts` (N,), `contested` (N,), `dropped` (N,), `problems` (N,), `labels/<image id>`.
@@ -19,15 +19,15 @@ from tqdm import tqdm
 
 from common.errors import InputError
 from common.files import FileTree, cache_folder, hdf5_written_aside
-from common.images.decoding import decode_labels, decode_mask, decode_picture
+from common.images.decoding import decode_image, decode_labels, decode_mask
 from common.parallel import map_in_order
 
 FORMAT = 1  # to be raised where the same files become other label images
 
 
 @dataclass(frozen=True)
-class PictureFiles:
-    """Names, in a file tree, of a picture and of the masks of its objects, or else of their label image."""
+class ImageFiles:
+    """Names, in a file tree, of an image and of the masks of its objects, or else of their label image."""
 
     image_id: str
     image_name: str
@@ -42,7 +42,7 @@ class PictureFiles:
 
 @dataclass(frozen=True)
 class LabelIndex:
-    """What the index knows of N pictures, in the order in which they were handed to `open_index`.
+    """What the index knows of N images, in the order in which they were handed to `open_index`.
 
     Attributes:
         path: the HDF5 file.
@@ -50,7 +50,7 @@ class LabelIndex:
         counts: (N,) int32, objects.
         contested: (N,) int32, pixels that more than one mask claimed.
         dropped: (N,) int32, masks without a pixel of their own.
-        problems: why a picture is unusable; empty for a good one.
+        problems: why an image is unusable; empty for a good one.
     """
 
     path: Path
@@ -61,20 +61,20 @@ class LabelIndex:
     problems: list[str]
 
     def load_label_image(self, image_id: str) -> np.ndarray:
-        """Return the objects of a picture: (H, W) int32, labels 1 to its count."""
+        """Return the objects of an image: (H, W) int32, labels 1 to its count."""
         # Opened anew each time, which takes a third of a millisecond: an open file does not survive a fork.
         with h5py.File(self.path, "r", locking=False) as file:
             return file[f"labels/{image_id}"][()].astype(np.int32)
 
 
 def open_index(
-    tree: FileTree, pictures: Sequence[PictureFiles], cache: Path | None, report: Callable[[str], object]
+    tree: FileTree, images: Sequence[ImageFiles], cache: Path | None, report: Callable[[str], object]
 ) -> LabelIndex:
-    """Read the index of a set of pictures; build it where there is none, or where the files have changed since.
+    """Read the index of a set of images; build it where there is none, or where the files have changed since.
 
     Args:
         tree: holds the files.
-        pictures: N pictures; if one has masks, each must have some.
+        images: N images; if one has masks, each must have some.
         cache: folder that keeps the index; by default `kaggle-segmentation` in the user's cache folder. Where it cannot
             be written to, the index goes to the folder for temporary files.
         report: takes a line for the user.
@@ -84,17 +84,17 @@ def open_index(
     """
     folders = [cache or cache_folder(), Path(tempfile.gettempdir()) / cache_folder().name]
     # After a change of the files the older index stays: whoever opened the set before may still read from it.
-    name = f"{tree.path.stem}-{_digest(tree, pictures)}.h5"
+    name = f"{tree.path.stem}-{_digest(tree, images)}.h5"
     for folder in folders:
         if (folder / name).is_file():
             index = _read_index(folder / name)
-            if not _is_outdated(index, tree, pictures):
+            if not _is_outdated(index, tree, images):
                 return index
     if not _is_writable(folders[0]):
         report(f"{folders[0]}: cannot be written to; {folders[1]} keeps the masks instead")
         folders = folders[1:]
     with hdf5_written_aside(folders[0] / name) as file:
-        _write_index(file, tree, pictures)
+        _write_index(file, tree, images)
     return _read_index(folders[0] / name)
 
 
@@ -134,7 +134,7 @@ def stack_masks(masks: Iterable[np.ndarray], image_shape: tuple[int, int]) -> tu
 
 @dataclass(frozen=True)
 class _Facts:
-    """What reading the files of one picture found."""
+    """What reading the files of one image found."""
 
     size: tuple[int, int] = (0, 0)
     count: int = 0
@@ -144,14 +144,14 @@ class _Facts:
     label_image: np.ndarray | None = None
 
 
-def _write_index(file: h5py.File, tree: FileTree, pictures: Sequence[PictureFiles]) -> None:
-    needs_masks = any(picture.has_masks for picture in pictures)
-    jobs = ((picture.image_id, (tree, picture, needs_masks)) for picture in pictures)
+def _write_index(file: h5py.File, tree: FileTree, images: Sequence[ImageFiles]) -> None:
+    needs_masks = any(image.has_masks for image in images)
+    jobs = ((image.image_id, (tree, image, needs_masks)) for image in images)
     num_threads = min(os.cpu_count() or 1, 8)
     rows = []
     with ThreadPoolExecutor(num_threads) as threads:
         found = map_in_order(_examine, jobs, threads, ahead=2 * num_threads)
-        for image_id, facts in tqdm(found, f"reading {tree.path.name}", len(pictures), unit="picture"):
+        for image_id, facts in tqdm(found, f"reading {tree.path.name}", len(images), unit="image"):
             rows.append((facts.size, facts.count, facts.contested, facts.dropped, facts.problem))
             if facts.label_image is not None:
                 labels = facts.label_image.astype(np.min_scalar_type(facts.count))
@@ -164,25 +164,25 @@ def _write_index(file: h5py.File, tree: FileTree, pictures: Sequence[PictureFile
         file.create_dataset("problems", data=problems, dtype=h5py.string_dtype())
 
 
-def _is_outdated(index: LabelIndex, tree: FileTree, pictures: Sequence[PictureFiles]) -> bool:
+def _is_outdated(index: LabelIndex, tree: FileTree, images: Sequence[ImageFiles]) -> bool:
     """Tell whether a problem is gone though the files are the same: a decoder was missing, or memory."""
-    needs_masks = any(picture.has_masks for picture in pictures)
-    bad = [(picture, problem) for picture, problem in zip(pictures, index.problems, strict=True) if problem]
-    return any(_examine(tree, picture, needs_masks).problem != problem for picture, problem in bad)
+    needs_masks = any(image.has_masks for image in images)
+    bad = [(image, problem) for image, problem in zip(images, index.problems, strict=True) if problem]
+    return any(_examine(tree, image, needs_masks).problem != problem for image, problem in bad)
 
 
-def _examine(tree: FileTree, picture: PictureFiles, needs_masks: bool) -> _Facts:
-    """Read a picture and its masks; what is wrong with them becomes a fact."""
+def _examine(tree: FileTree, image: ImageFiles, needs_masks: bool) -> _Facts:
+    """Read an image and its masks; what is wrong with them becomes a fact."""
     try:
-        height, width = _decoded(decode_picture, tree, picture.image_name).shape[:2]
+        height, width = _decoded(decode_image, tree, image.image_name).shape[:2]
         if not needs_masks:
             return _Facts((height, width))
-        if picture.label_name:
-            label_image = _decoded_truth(decode_labels, tree, picture.label_name, (height, width))
+        if image.label_name:
+            label_image = _decoded_truth(decode_labels, tree, image.label_name, (height, width))
             return _Facts((height, width), int(label_image.max()), label_image=label_image)
-        if not picture.mask_names:
-            raise InputError(f"{tree.path}/{picture.image_name}: has no masks, others have; add them or remove it")
-        masks = (_decoded_truth(decode_mask, tree, name, (height, width)) for name in picture.mask_names)
+        if not image.mask_names:
+            raise InputError(f"{tree.path}/{image.image_name}: has no masks, others have; add them or remove it")
+        masks = (_decoded_truth(decode_mask, tree, name, (height, width)) for name in image.mask_names)
         label_image, contested, dropped = stack_masks(masks, (height, width))
     except InputError as error:
         return _Facts(problem=str(error))
@@ -199,7 +199,7 @@ def _decoded_truth(
     mask = _decoded(decode, tree, name)
     if mask.shape != image_shape:
         sizes = " x ".join(map(str, mask.shape)), " x ".join(map(str, image_shape))
-        raise InputError(f"{tree.path}/{name}: a mask of {sizes[0]} pixels for a picture of {sizes[1]}; replace it")
+        raise InputError(f"{tree.path}/{name}: a mask of {sizes[0]} pixels for an image of {sizes[1]}; replace it")
     return mask
 
 
@@ -212,10 +212,10 @@ def _read_index(path: Path) -> LabelIndex:
         raise InputError(f"{path}: a damaged index; remove the file, and it is made anew") from None
 
 
-def _digest(tree: FileTree, pictures: Sequence[PictureFiles]) -> str:
+def _digest(tree: FileTree, images: Sequence[ImageFiles]) -> str:
     """Name a state of the files and a choice of them."""
-    names = (name for one in pictures for name in (one.image_name, *one.mask_names, one.label_name))
-    content = repr((FORMAT, str(tree.path), tree.signature(names), *pictures))
+    names = (name for one in images for name in (one.image_name, *one.mask_names, one.label_name))
+    content = repr((FORMAT, str(tree.path), tree.signature(names), *images))
     return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 

@@ -17,7 +17,7 @@ from common.images.synthetic_render import (
 )
 from common.masks.instances import Instances, Sample
 
-# (height, width): pictures of that size in the competition's training set.
+# (height, width): images of that size in the competition's training set.
 REAL_SIZES = {
     (256, 256): 334,
     (256, 320): 111,
@@ -29,8 +29,8 @@ REAL_SIZES = {
     (260, 347): 3,
     (1040, 1388): 1,
 }
-MAX_NUCLEI = 375  # the real set's fullest picture
-MIN_SIDE = 32  # of a picture, pixels
+MAX_NUCLEI = 375  # the real set's fullest image
+MIN_SIDE = 32  # of an image, pixels
 _KINDS = {
     "fluorescence": (Habit(size=1.0, elongation=1.8, wobble=0.06, clustering=0.35), render_fluorescence),
     "purple_tissue": (Habit(size=1.4, elongation=3.5, wobble=0.10, clustering=0.55), render_purple_tissue),
@@ -46,20 +46,20 @@ _USUAL_SHARES = (0.85, 0.05, 0.05, 0.05)
 def generate_sample(
     rng: np.random.Generator, modality: str, image_shape: tuple[int, int], num_nuclei: int, image_id: str = "generated"
 ) -> Sample:
-    """Draw a picture of nuclei that touch, cluster and are cut by the border, but never overlap.
+    """Draw an image of nuclei that touch, cluster and are cut by the border, but never overlap.
 
     Args:
         rng: the only source of chance.
         modality: one of `MODALITIES`.
         image_shape: (height, width), pixels, each at least 32.
-        num_nuclei: nuclei wanted, at least 0; there are fewer only where the picture has no room left.
+        num_nuclei: nuclei wanted, at least 0; there are fewer only where the image has no room left.
         image_id: the sample's name.
 
     Returns:
-        Picture (H, W, 3) uint8 and its nuclei, each one connected piece of at least 12 pixels.
+        Image (H, W, 3) uint8 and its nuclei, each one connected piece of at least 12 pixels.
 
     Raises:
-        InputError: an unknown modality, a picture too small or a negative number.
+        InputError: an unknown modality, an image too small or a negative number.
 
     Example:
         >>> sample = generate_sample(np.random.default_rng(0), "fluorescence", (64, 96), 5)
@@ -69,7 +69,7 @@ def generate_sample(
     if modality not in _KINDS:
         raise InputError(f"modality {modality!r}: choose one of {', '.join(MODALITIES)}")
     if min(image_shape) < MIN_SIDE or num_nuclei < 0:
-        raise InputError(f"a picture of {image_shape} with {num_nuclei} nuclei: sides from {MIN_SIDE}, nuclei from 0")
+        raise InputError(f"an image of {image_shape} with {num_nuclei} nuclei: sides from {MIN_SIDE}, nuclei from 0")
     habit, render = _KINDS[modality]
     diameter = draw_diameter(rng, habit.size, image_shape, num_nuclei)
     labels, nuclei = place_nuclei(rng, habit, image_shape, num_nuclei, diameter)
@@ -81,15 +81,15 @@ def generate_sample(
 
 
 def generate_indexed(seed: int, index: int, sizes: Sequence[tuple[int, int]] = tuple(REAL_SIZES)) -> Sample:
-    """Draw picture `index` of the endless set with this seed; it depends on nothing else.
+    """Draw image `index` of the endless set with this seed; it depends on nothing else.
 
     Args:
         seed: names the set, at least 0.
-        index: the picture's place in it, at least 0.
+        index: the image's place in it, at least 0.
         sizes: (height, width) to choose from, those of the real set as often as there.
 
     Returns:
-        Picture and nuclei; the id is 64 hexadecimal characters, as Kaggle's.
+        Image and nuclei; the id is 64 hexadecimal characters, as Kaggle's.
     """
     rng = np.random.default_rng([seed, index])
     weights = np.array([REAL_SIZES.get(size, 50) for size in sizes], dtype=np.float64)
@@ -109,14 +109,14 @@ def write_dataset(
     sizes: Sequence[tuple[int, int]] = tuple(REAL_SIZES),
     first: int = 0,
 ) -> None:
-    """Write pictures `first` to `first + num_images - 1` of a generated set with their masks, as Kaggle lays them out.
+    """Write images `first` to `first + num_images - 1` of a generated set with their masks, as Kaggle lays them out.
 
     Args:
         folder: gets `<id>/images/<id>.png` and `<id>/masks/<mask>.png`.
-        num_images: pictures to write, at least 0.
+        num_images: images to write, at least 0.
         seed: names the set, at least 0.
         sizes: (height, width) to choose from.
-        first: index of the first picture.
+        first: index of the first image.
     """
     for index in range(first, first + num_images):
         sample = generate_indexed(seed, index, sizes)
@@ -125,14 +125,14 @@ def write_dataset(
 
 
 def write_image(folder: Path, sample: Sample) -> None:
-    """Write a sample's picture, 8-bit RGBA, to `<folder>/<id>/images/<id>.png`."""
+    """Write a sample's image, 8-bit RGBA, to `<folder>/<id>/images/<id>.png`."""
     path = folder / sample.image_id / "images" / f"{sample.image_id}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     _write_png(path, cv2.cvtColor(sample.image, cv2.COLOR_RGB2BGRA))
 
 
 def write_masks(folder: Path, sample: Sample) -> None:
-    """Write a sample's nuclei, one 0/255 picture each, to `<folder>/<id>/masks/`."""
+    """Write a sample's nuclei, one 0/255 image each, to `<folder>/<id>/masks/`."""
     masks = folder / sample.image_id / "masks"
     masks.mkdir(parents=True, exist_ok=True)
     whole = np.zeros(sample.image.shape[:2], dtype=np.uint8)

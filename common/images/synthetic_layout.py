@@ -11,10 +11,10 @@ TRIES = 24  # to find room for a nucleus, each a little smaller than the one bef
 
 @dataclass(frozen=True)
 class Habit:
-    """How the nuclei of one kind of picture lie.
+    """How the nuclei of one kind of image lie.
 
     Attributes:
-        size: of the nuclei, 1 for those of the fluorescence pictures.
+        size: of the nuclei, 1 for those of the fluorescence images.
         elongation: largest ratio of a nucleus' axes.
         wobble: how far outlines stray from an ellipse, a fraction of the radius.
         clustering: probability that a nucleus is put beside an earlier one.
@@ -42,7 +42,7 @@ class Layout:
 
 
 def draw_diameter(rng: np.random.Generator, size: float, image_shape: tuple[int, int], num_nuclei: int) -> float:
-    """Return the picture's usual nucleus diameter, pixels: nuclei cover at most about a third of the picture."""
+    """Return the image's usual nucleus diameter, pixels: nuclei cover at most about a third of the image."""
     pixels = image_shape[0] * image_shape[1]
     wanted = size * np.exp(rng.uniform(np.log(10), np.log(30))) * (pixels / 65536) ** 0.2
     return float(min(wanted, np.sqrt(0.35 * pixels / max(num_nuclei, 1) * 4 / np.pi)))
@@ -98,7 +98,7 @@ def draw_outline(rng: np.random.Generator, nucleus: np.ndarray, wobble: float) -
 
 
 def fill_outline(corners: np.ndarray, image_shape: tuple[int, int]) -> tuple[tuple[slice, slice], np.ndarray]:
-    """Return the window of the picture that a polygon touches, and the polygon's pixels in it, uint8 0 or 1."""
+    """Return the window of the image that a polygon touches, and the polygon's pixels in it, uint8 0 or 1."""
     x1, y1 = np.maximum(np.floor(corners.min(axis=0)).astype(int), 0)
     x2, y2 = np.minimum(np.ceil(corners.max(axis=0)).astype(int) + 1, image_shape[::-1])
     filled = np.zeros((max(y2 - y1, 0), max(x2 - x1, 0)), dtype=np.uint8)

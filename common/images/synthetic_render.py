@@ -1,4 +1,4 @@
-"""How generated nuclei look: the pictures of four microscopes, from where the nuclei lie."""
+"""How generated nuclei look: the images of four microscopes, from where the nuclei lie."""
 
 from collections.abc import Sequence
 

@@ -20,9 +20,9 @@ def sorted_by_id(
     """Sort the items of a set by id.
 
     Args:
-        items: such as the names of the files of a picture.
+        items: such as the names of the files of an image.
         image_id: returns an item's id.
-        name: returns an item's picture, for messages.
+        name: returns an item's image, for messages.
         source: the set, for messages.
 
     Raises:
@@ -48,7 +48,7 @@ def read_usable(
 
     Args:
         read: raises InputError for an item that cannot be used.
-        items: such as the names of the files of a picture.
+        items: such as the names of the files of an image.
         source: the set, for messages.
         skip_bad: report unusable items and leave them out.
         report: takes a line for the user.
@@ -70,7 +70,7 @@ def read_usable(
     num_threads = min(os.cpu_count() or 1, 8)
     with ThreadPoolExecutor(num_threads) as threads:
         found = map_in_order(examine, ((source, (item,)) for item in items), threads, ahead=2 * num_threads)
-        results = [result for _, result in tqdm(found, f"reading {source}", len(items), unit="picture")]
+        results = [result for _, result in tqdm(found, f"reading {source}", len(items), unit="image")]
     refuse_or_report([problem for _, problem in results], source, skip_bad=skip_bad, report=report)
     return [(item, facts) for item, (facts, problem) in zip(items, results, strict=True) if not problem]
 
@@ -78,16 +78,16 @@ def read_usable(
 def refuse_or_report(
     problems: Sequence[str], source: str, *, skip_bad: bool, report: Callable[[str], object] = print
 ) -> None:
-    """Refuse a set with unusable pictures, or report them.
+    """Refuse a set with unusable images, or report them.
 
     Args:
-        problems: of each picture what is wrong with it, "" where nothing is.
+        problems: of each image what is wrong with it, "" where nothing is.
         source: the set, for messages.
-        skip_bad: report, and go on as long as a picture is left.
+        skip_bad: report, and go on as long as an image is left.
         report: takes a line for the user.
 
     Raises:
-        InputError: an unusable picture, and `skip_bad` is off; nothing but unusable pictures, or none at all.
+        InputError: an unusable image, and `skip_bad` is off; nothing but unusable images, or none at all.
     """
     bad = [problem for problem in problems if problem]
     if bad and not skip_bad:
@@ -95,7 +95,7 @@ def refuse_or_report(
         raise InputError(f"{bad[0]}{more}, or leave out what is unusable with --skip-bad")
     if len(bad) == len(problems):
         raise InputError(
-            f"{source}: none of its {len(problems)} pictures can be used{''.join(f'; {one}' for one in bad[:1])}"
+            f"{source}: none of its {len(problems)} images can be used{''.join(f'; {one}' for one in bad[:1])}"
         )
     for problem in bad:
         report(f"left out: {problem}")

@@ -15,7 +15,7 @@ _CORNER = [0, 1, 0, 1]  # a box's upper left corner, once for either corner
 
 @dataclass(eq=False)
 class BitMasks:
-    """N masks of one picture.
+    """N masks of one image.
 
     The pixel y, x is the bit y * stride + x, counted from that of the upper left corner of the mask's box. The stride
     is at least twice as wide as the box, so that masks with the same stride whose boxes touch are laid on each other by

@@ -99,7 +99,7 @@ def shared_boxes(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def clip_boxes(boxes: np.ndarray, image_shape: tuple[int, int]) -> np.ndarray:
-    """Cut boxes at the picture's border.
+    """Cut boxes at the image's border.
 
     Args:
         boxes: (N, 4), pixels.

@@ -20,12 +20,12 @@ def paint_masks(
     class_ids: np.ndarray | None = None,
     scores: np.ndarray | None = None,
 ) -> Instances:
-    """Resize each box's probabilities to the picture's pixels bilinearly, and cut them at a threshold.
+    """Resize each box's probabilities to the image's pixels bilinearly, and cut them at a threshold.
 
     The pixel centre y + 0.5 has the coordinate (y + 0.5 - y1) / (y2 - y1) * h - 0.5 in the small mask.
 
     Args:
-        boxes: (N, 4) float, y1, x1, y2, x2, pixels, also fractions of them and outside of the picture.
+        boxes: (N, 4) float, y1, x1, y2, x2, pixels, also fractions of them and outside of the image.
         probs: (N, h, w) float in [0, 1], spread over the boxes.
         image_shape: (height, width).
         threshold: a pixel belongs to the mask from this probability on.
@@ -50,7 +50,7 @@ def paint_masks(
 def paint_probs(
     boxes: np.ndarray, probs: np.ndarray, image_shape: tuple[int, int], *, zero_border: bool = False
 ) -> tuple[np.ndarray, Iterator[np.ndarray]]:
-    """Resize each box's probabilities to the picture's pixels bilinearly; arguments as of `paint_masks`.
+    """Resize each box's probabilities to the image's pixels bilinearly; arguments as of `paint_masks`.
 
     Returns:
         The pixels that the boxes touch, (N, 4) int64, zeros for a box without area; the probabilities of each, float32
@@ -108,10 +108,10 @@ def drop_empty(instances: Instances) -> Instances:
 
 
 def dilate(instances: Instances, image_shape: tuple[int, int]) -> Instances:
-    """Grow each object by one step of binary dilation with the 3x3 cross, cut at the picture's border.
+    """Grow each object by one step of binary dilation with the 3x3 cross, cut at the image's border.
 
     Args:
-        instances: N objects inside the picture; they may overlap, before and after.
+        instances: N objects inside the image; they may overlap, before and after.
         image_shape: (height, width).
 
     Returns:
@@ -200,7 +200,7 @@ def _grown(mask: np.ndarray) -> np.ndarray:
 
 
 def _pixel_boxes(boxes: np.ndarray, image_shape: tuple[int, int]) -> np.ndarray:
-    """Return the pixels that boxes touch, (N, 4) int64, inside the picture; zeros for a box without area."""
+    """Return the pixels that boxes touch, (N, 4) int64, inside the image; zeros for a box without area."""
     sides = np.nan_to_num(np.asarray(boxes, dtype=np.float64), nan=0.0)
     outer = np.concatenate([np.floor(sides[:, :2]), np.ceil(sides[:, 2:])], axis=1)
     limits = np.array([*image_shape, *image_shape])

@@ -1,4 +1,4 @@
-"""The exchange types: `Sample`, a picture with its objects, and `Instances`, objects as crops; soft ones, too."""
+"""The exchange types: `Sample`, an image with its objects, and `Instances`, objects as crops; soft ones, too."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ def as_indices(indices: np.ndarray | Sequence[int]) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Instances:
-    """The objects of one picture; every field has N entries, and N = 0 is an ordinary value.
+    """The objects of one image; every field has N entries, and N = 0 is an ordinary value.
 
     An object without pixels has the box (0, 0, 0, 0) and a crop of shape (0, 0). The class methods check that the
     fields agree; the bare constructor is for fields that are known to. No array is changed once it is in.
@@ -107,7 +107,7 @@ class Instances:
         return cls.from_crops(np.array(boxes), crops, class_ids, scores)
 
     def to_masks(self, image_shape: tuple[int, int]) -> np.ndarray:
-        """Return whole masks, (N, H, W) bool. For tests and small pictures: memory is N x H x W."""
+        """Return whole masks, (N, H, W) bool. For tests and small images: memory is N x H x W."""
         masks = np.zeros((len(self), *image_shape), dtype=bool)
         for mask, (y1, x1, y2, x2), crop in zip(masks, self.boxes.tolist(), self.masks, strict=True):
             mask[y1:y2, x1:x2] = crop
@@ -132,7 +132,7 @@ class Instances:
         return cls.from_crops(boxes, crops, class_ids, scores)
 
     def transpose(self) -> "Instances":
-        """Return the objects of the picture whose rows are this one's columns.
+        """Return the objects of the image whose rows are this one's columns.
 
         Example:
             >>> Instances.from_masks(np.array([[[0, 1, 1]]])).transpose().boxes.tolist()
@@ -153,7 +153,7 @@ class Instances:
 
 @dataclass(frozen=True, eq=False)
 class SoftInstances:
-    """The objects of one picture, of one class, with a probability for each pixel.
+    """The objects of one image, of one class, with a probability for each pixel.
 
     Attributes:
         boxes: (N, 4) int, y1, x1, y2, x2, pixels, half-open; not the smallest ones.
@@ -176,10 +176,10 @@ class SoftInstances:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """A picture with its objects.
+    """An image with its objects.
 
     Attributes:
-        image_id: the competition's name for the picture.
+        image_id: the competition's name for the image.
         image: (H, W, 3) uint8, RGB.
         instances: the objects.
     """

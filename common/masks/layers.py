@@ -14,7 +14,7 @@ def pack_layers(instances: Instances, image_shape: tuple[int, int]) -> list[np.n
     """Spread objects over label images so that no two that share a pixel are in one.
 
     Args:
-        instances: N objects inside the picture.
+        instances: N objects inside the image.
         image_shape: (height, width), pixels.
 
     Returns:

@@ -43,7 +43,7 @@ def fill_polygon(polygon: np.ndarray, image_shape: tuple[int, ...]) -> np.ndarra
     """Return which pixels have their centre inside of a polygon, by the even-odd rule.
 
     Args:
-        polygon: (K, 2) float, y and x of its corners, also outside of the picture; a pixel's centre is at a half.
+        polygon: (K, 2) float, y and x of its corners, also outside of the image; a pixel's centre is at a half.
         image_shape: (height, width), pixels.
 
     Returns:
@@ -70,7 +70,7 @@ def fill_polygon(polygon: np.ndarray, image_shape: tuple[int, ...]) -> np.ndarra
 
 
 def _outer_box(polygons: Sequence[np.ndarray], image_shape: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Return the box of whole pixels around polygons, inside the picture."""
+    """Return the box of whole pixels around polygons, inside the image."""
     corners = np.concatenate([np.zeros((0, 2)), *polygons])
     if not len(corners):
         return 0, 0, 0, 0

@@ -39,7 +39,7 @@ def decode_rle(text: str, image_shape: tuple[int, int]) -> np.ndarray:
         (H, W) bool.
 
     Raises:
-        ValueError: the text is not a list of sorted, disjoint runs inside the picture.
+        ValueError: the text is not a list of sorted, disjoint runs inside the image.
 
     Example:
         >>> decode_rle("2 3", (2, 2)).astype(int).tolist()
@@ -49,7 +49,7 @@ def decode_rle(text: str, image_shape: tuple[int, int]) -> np.ndarray:
 
 
 def encode_label_image(label_image: np.ndarray) -> list[str]:
-    """Write the objects of a label image as run lengths, column by column, in one pass over the picture.
+    """Write the objects of a label image as run lengths, column by column, in one pass over the image.
 
     Args:
         label_image: (H, W) int or bool, 0 = background.
@@ -75,7 +75,7 @@ def encode_instances(instances: Instances, image_shape: tuple[int, int], *, by_r
     """Write objects, which may overlap, as run lengths.
 
     Args:
-        instances: N objects inside the picture.
+        instances: N objects inside the image.
         image_shape: (height, width).
         by_rows: count the pixels row by row instead of column by column.
 
@@ -104,7 +104,7 @@ def decode_instances(texts: Sequence[str], image_shape: tuple[int, int], *, by_r
         N objects in their smallest boxes.
 
     Raises:
-        ValueError: a text is not a list of sorted, disjoint runs inside the picture.
+        ValueError: a text is not a list of sorted, disjoint runs inside the image.
 
     Example:
         >>> decode_instances(["3 2", ""], (2, 2)).boxes.tolist()
@@ -122,14 +122,14 @@ def parse_runs(texts: Sequence[str], num_pixels: int) -> Runs:
 
     Args:
         texts: `start length` pairs, one text a mask.
-        num_pixels: of the picture.
+        num_pixels: of the image.
 
     Returns:
         The runs, mask after mask.
 
     Raises:
         ValueError: odd count, something that is not a number, a zero or negative number, runs that are not
-            sorted or overlap, a run past the picture's end. The message says which mask and run.
+            sorted or overlap, a run past the image's end. The message says which mask and run.
 
     Example:
         >>> parse_runs(["1 2 7 1"], 9).stops.tolist()
@@ -164,7 +164,7 @@ def _parse_numbers(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     except (ValueError, OverflowError) as error:
         raise ValueError(f"runs are whole numbers: {error}") from None
     if numbers.max(initial=0) > _LARGEST:
-        raise ValueError(f"{numbers.max()} is past the end of any picture")
+        raise ValueError(f"{numbers.max()} is past the end of any image")
     return numbers, counts
 
 
@@ -175,7 +175,7 @@ def _check_runs(runs: Runs, num_pixels: int) -> None:
     problems = {
         "starts are 1 or more": runs.starts < 0,
         "lengths are 1 or more": runs.stops <= runs.starts,
-        f"the run ends past the picture's {num_pixels} pixels": runs.stops > num_pixels,
+        f"the run ends past the image's {num_pixels} pixels": runs.stops > num_pixels,
         "the run starts before the one in front of it ends; runs are sorted and never overlap": too_early,
     }
     for problem, where in problems.items():

@@ -1,4 +1,4 @@
-"""Runs of pixels, down each column of a picture: found in crops, joined, cut, and where those of two sets meet."""
+"""Runs of pixels, down each column of an image: found in crops, joined, cut, and where those of two sets meet."""
 
 from dataclasses import dataclass
 
@@ -33,7 +33,7 @@ def find_runs(instances: Instances, image_height: int) -> Runs:
     """Return the runs of objects, not yet joined where one goes on in the next column.
 
     Args:
-        instances: N objects inside the picture.
+        instances: N objects inside the image.
         image_height: pixels.
     """
     boxes = instances.boxes.astype(np.int64)
@@ -91,7 +91,7 @@ def shared_run_pixels(runs: Runs, others: Runs) -> tuple[np.ndarray, np.ndarray,
 
     Args:
         runs: of N masks, which may overlap.
-        others: of M masks of the same picture, likewise.
+        others: of M masks of the same image, likewise.
 
     Returns:
         Indices of masks and of others, and how many pixels they share, (K,) int64 each: every pair that shares
@@ -123,7 +123,7 @@ def shared_run_pixels(runs: Runs, others: Runs) -> tuple[np.ndarray, np.ndarray,
 
 
 def _split_at_columns(runs: Runs, image_height: int) -> Runs:
-    """Cut runs into parts that each lie within one column of the picture."""
+    """Cut runs into parts that each lie within one column of the image."""
     first = runs.starts // image_height
     num_parts = (runs.stops - 1) // image_height - first + 1
     whole, part = _count_up(num_parts)

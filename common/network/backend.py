@@ -66,13 +66,13 @@ def non_max_suppression(boxes, scores, *, max_output: int, iou_threshold: float,
     Args:
         boxes: (B, N, 4) float32, pixels.
         scores: (B, N, K) float32, one column a class; only scores above `score_threshold` count, and of a box only one.
-        max_output: D, boxes kept of a picture, the best over all classes.
+        max_output: D, boxes kept of an image, the best over all classes.
         iou_threshold: a box that overlaps a kept one by more is dropped.
         score_threshold: see `scores`.
 
     Returns:
         boxes (B, D, 4), scores (B, D) in falling order, columns (B, D) int32 and counts (B,) int32;
-        rows from a picture's count on are zero.
+        rows from an image's count on are zero.
     """
     options: Any = {"max_output": max_output, "iou_threshold": iou_threshold, "score_threshold": score_threshold}
     if keras.backend.backend() == "tensorflow":
@@ -87,7 +87,7 @@ def crop_and_resize(features, boxes, box_indices, size: int):
         features: (B, H, W, C).
         boxes: (R, 4) float32, corner positions in cells: 0 is the centre of the first, H - 1 of the last;
             points outside [0, H - 1] are not allowed.
-        box_indices: (R,) int32, the picture of each box.
+        box_indices: (R,) int32, the image of each box.
         size: points a side, at least 2.
 
     Returns:

@@ -23,7 +23,7 @@ from common.network.optimizer import build_optimizer, learning_rate_at, set_trai
 from common.network.weights import load_weights, save_weights
 from common.parallel import map_in_order
 from common.runs.log import EventLog, append_epoch, drop_epochs_after, read_epochs
-from common.runs.start import seen_pictures
+from common.runs.start import seen_images
 from common.runs.weights_file import is_ours
 
 LOADING = min(8, max(1, (os.cpu_count() or 1) // 2))  # threads that prepare batches; one feeds a CPU
@@ -54,27 +54,27 @@ def fit(
         validation: batches to watch, if any.
         folder: of this run.
         resume: go on from the folder's last state.
-        seen: names of the pictures that the weights to start from were trained on.
+        seen: names of the images that the weights to start from were trained on.
         score: rates the current weights, higher is better; called every `config.score_every` epochs.
 
     Raises:
-        InputError: nothing to resume, a run of another architecture, pictures to watch that were trained on before, or
+        InputError: nothing to resume, a run of another architecture, images to watch that were trained on before, or
             a loss that is no number any more.
     """
-    seen = {*seen, *(seen_pictures(folder) if resume else ())}
-    pictures = set(training.dataset.image_ids)
-    held_back = set(validation.dataset.image_ids) - pictures if validation else set()
+    seen = {*seen, *(seen_images(folder) if resume else ())}
+    images = set(training.dataset.image_ids)
+    held_back = set(validation.dataset.image_ids) - images if validation else set()
     if leaked := sorted(held_back & seen):
         raise InputError(
-            f"{folder}: {len(leaked)} of the pictures to hold back, such as {leaked[0]}, were trained on before, so "
-            "their score would say nothing; choose another --logs, or hold back the same pictures as before"
+            f"{folder}: {len(leaked)} of the images to hold back, such as {leaked[0]}, were trained on before, so "
+            "their score would say nothing; choose another --logs, or hold back the same images as before"
         )
     folder.mkdir(parents=True, exist_ok=True)
     remove_asides(folder)
-    run = _Run(model, config, training, validation, folder, score, sorted(seen | pictures))
+    run = _Run(model, config, training, validation, folder, score, sorted(seen | images))
     if resume:
-        if new := pictures - seen:
-            print(f"going on with {len(new)} pictures that were not trained on before")
+        if new := images - seen:
+            print(f"going on with {len(new)} images that were not trained on before")
         run.restore()
         _report_changes(type(config).load(folder / CONFIG_FILE), config)
     else:
@@ -197,7 +197,7 @@ class _Run:
             losses = _as_floats(self.model.train_on_batch(batch, return_dict=True))
             if not math.isfinite(losses["loss"]):
                 text = ", ".join(f"{key} {value:g}" for key, value in losses.items())
-                raise InputError(f"the loss is no number any more ({text}) at {name}; look at these pictures' masks")
+                raise InputError(f"the loss is no number any more ({text}) at {name}; look at these images' masks")
             sums.update(losses)
             means = {key: value / done for key, value in sums.items()}
             bar.set_postfix_str(_short(means, self.epoch + 1, self.config.epochs), refresh=False)
@@ -255,7 +255,7 @@ class _Run:
             optimizer.build(self.model.trainable_variables)
 
     def _batch_name(self, step: int) -> str:
-        return f"step {step} (pictures {', '.join(self.training.image_ids_at(step))})"
+        return f"step {step} (images {', '.join(self.training.image_ids_at(step))})"
 
     def _variables(self) -> list[Any]:
         model = self.model
@@ -265,7 +265,7 @@ class _Run:
     def _save_state(self) -> None:
         arrays = {f"variable_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(self._variables())}
         with written_aside(self.folder / STATE_FILE) as aside:
-            np.savez(aside, allow_pickle=False, epoch=self.epoch, best=self.best, pictures=self.seen, **arrays)
+            np.savez(aside, allow_pickle=False, epoch=self.epoch, best=self.best, images=self.seen, **arrays)
 
 
 def _report_changes(before: Config, now: Config) -> None:

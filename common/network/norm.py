@@ -7,7 +7,7 @@ from keras import ops
 class FrozenBatchNorm(keras.layers.BatchNormalization):
     """Batch normalisation that always uses its stored statistics; gamma and beta may still train.
 
-    Two pictures a step are too few to estimate statistics from (the Mask R-CNN library does the same).
+    Two images a step are too few to estimate statistics from (the Mask R-CNN library does the same).
     """
 
     def call(self, inputs, training=None, mask=None):
@@ -27,7 +27,7 @@ class GroupNorm(keras.layers.GroupNormalization):
     """
 
     def call(self, inputs):
-        """Normalise each group of channels of each picture."""
+        """Normalise each group of channels of each image."""
         return _group_normalise(inputs, self.gamma, self.beta, self.groups, self.epsilon)
 
 

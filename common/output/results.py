@@ -17,10 +17,10 @@ RESULT_COLUMNS = ("ImageId", "ClassId", "Score", "EncodedPixels")
 
 
 def result_rows(detections: Paintable, mask_threshold: float) -> list[str]:
-    """Return a row an object without its picture's id; objects may overlap, those without pixels are left out.
+    """Return a row an object without its image's id; objects may overlap, those without pixels are left out.
 
     Args:
-        detections: of the picture.
+        detections: of the image.
         mask_threshold: a pixel belongs to the mask from this probability on.
     """
     objects = drop_empty(detections.paint(mask_threshold))
@@ -30,12 +30,12 @@ def result_rows(detections: Paintable, mask_threshold: float) -> list[str]:
 
 
 class Results(Mapping[str, Instances]):
-    """The objects of each picture by its id, whose masks are decoded anew whenever they are asked for.
+    """The objects of each image by its id, whose masks are decoded anew whenever they are asked for.
 
     Args:
         path: where they are from, for messages.
-        rows: of each picture, with `RESULT_COLUMNS`.
-        image_shapes: (height, width) of each picture.
+        rows: of each image, with `RESULT_COLUMNS`.
+        image_shapes: (height, width) of each image.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Results(Mapping[str, Instances]):
         return len(self._rows)
 
     def __getitem__(self, image_id: str) -> Instances:
-        """Return a picture's objects in the order of their rows.
+        """Return an image's objects in the order of their rows.
 
         Raises:
             InputError: malformed rows.
@@ -68,17 +68,17 @@ class Results(Mapping[str, Instances]):
 
 
 def read_results(path: Path, image_shapes: Mapping[str, tuple[int, int]]) -> Results:
-    """Read the objects of each picture, the pictures in the order of their rows.
+    """Read the objects of each image, the images in the order of their rows.
 
     Args:
-        path: CSV with `RESULT_COLUMNS`; empty cells where a picture has no objects.
-        image_shapes: (height, width) of every picture that may occur.
+        path: CSV with `RESULT_COLUMNS`; empty cells where an image has no objects.
+        image_shapes: (height, width) of every image that may occur.
 
     Raises:
-        InputError: no such file, or an unknown picture.
+        InputError: no such file, or an unknown image.
     """
     rows = {str(image_id): rows for image_id, rows in read_rows(path, RESULT_COLUMNS).groupby("ImageId", sort=False)}
     for image_id in rows:
         if image_id not in image_shapes:
-            raise InputError(f"{path}: {image_id} is no picture of this set; choose the set that was predicted")
+            raise InputError(f"{path}: {image_id} is no image of this set; choose the set that was predicted")
     return Results(path, rows, image_shapes)

@@ -1,4 +1,4 @@
-"""Leaderboard CSVs: written picture by picture, resumed after an interruption, checked before they are sent."""
+"""Leaderboard CSVs: written image by image, resumed after an interruption, checked before they are sent."""
 
 import lzma
 import os
@@ -20,16 +20,16 @@ COLUMNS = ("ImageId", "EncodedPixels")
 
 
 class SubmissionWriter:
-    """Writes a submission picture by picture; a killed run goes on where it stopped.
+    """Writes a submission image by image; a killed run goes on where it stopped.
 
-    Rows go to `<path>.partial`, where a line without a comma closes each picture, so that a torn end is recognised
+    Rows go to `<path>.partial`, where a line without a comma closes each image, so that a torn end is recognised
     and cut. `finish` moves the rows into place.
 
     Args:
         path: the CSV to write.
-        image_ids: every picture, in the order of the rows.
-        fingerprint: whatever the rows depend on (weights, settings, pictures), as one line.
-        columns: of the CSV; the first is the picture's id.
+        image_ids: every image, in the order of the rows.
+        fingerprint: whatever the rows depend on (weights, settings, images), as one line.
+        columns: of the CSV; the first is the image's id.
 
     Raises:
         InputError: an unfinished file of another run or a folder is in the way, or an id cannot stand in a CSV.
@@ -70,18 +70,18 @@ class SubmissionWriter:
         self._file.close()
 
     def write(self, image_id: str, rows: Iterable[str]) -> None:
-        """Write one picture's rows; a picture without objects gets one row of empty cells.
+        """Write one image's rows; an image without objects gets one row of empty cells.
 
         Args:
-            image_id: the next of the pictures.
+            image_id: the next of the images.
             rows: what follows the id, one text an object, such as its run lengths; empty ones are left out.
 
         Raises:
-            ValueError: it is another picture's turn.
+            ValueError: it is another image's turn.
         """
         expected = self.image_ids[len(self.done)] if len(self.done) < len(self.image_ids) else None
         if image_id != expected:
-            raise ValueError(f"picture {image_id} where {expected} is due")
+            raise ValueError(f"image {image_id} where {expected} is due")
         blank = "," * (len(self.columns) - 2)
         lines = [f"{image_id},{text}\n" for text in rows if text] or [f"{image_id},{blank}\n"]
         self._append("".join(lines) + f"{image_id}\n")
@@ -91,10 +91,10 @@ class SubmissionWriter:
         """Move the finished file into place, whole or not at all.
 
         Raises:
-            ValueError: pictures are missing.
+            ValueError: images are missing.
         """
         if len(self.done) < len(self.image_ids):
-            raise ValueError(f"{self.path}: {len(self.image_ids) - len(self.done)} pictures are missing")
+            raise ValueError(f"{self.path}: {len(self.image_ids) - len(self.done)} images are missing")
         with written_aside(self.path) as aside, self.partial.open("rb") as rows, aside.open("wb") as file:
             rows.readline()
             file.write(f"{','.join(self.columns)}\n".encode())
@@ -115,7 +115,7 @@ class SubmissionWriter:
             if not first_line.endswith(b"\n"):
                 return 0
             if first_line != self._first_line.encode():
-                raise self._other_run("another run with other weights, settings or pictures")
+                raise self._other_run("another run with other weights, settings or images")
             position = whole = len(first_line)
             for line in file:
                 position += len(line)
@@ -123,7 +123,7 @@ class SubmissionWriter:
                     self.done.append(line[:-1].decode())
                     whole = position
         if self.done != self.image_ids[: len(self.done)]:
-            raise self._other_run("a run on other pictures")
+            raise self._other_run("a run on other images")
         return whole
 
     def _other_run(self, whose: str) -> InputError:
@@ -131,11 +131,11 @@ class SubmissionWriter:
 
 
 def read_image_ids(sample_submission: Path, columns: Sequence[str] = COLUMNS) -> list[str]:
-    """Return the pictures' ids of a sample submission, in the order of first appearance.
+    """Return the images' ids of a sample submission, in the order of first appearance.
 
     Args:
         sample_submission: the CSV.
-        columns: that it must have, the pictures' first.
+        columns: that it must have, the images' first.
 
     Raises:
         InputError: no such file, other columns, or no rows.
@@ -184,9 +184,9 @@ def check_submission(
 
     Args:
         path: the CSV.
-        image_ids: every picture that must be there, and no other; unchecked by default.
-        image_shapes: (height, width) of pictures, for runs that leave them.
-        columns: names of the two, the picture's and the run lengths'.
+        image_ids: every image that must be there, and no other; unchecked by default.
+        image_shapes: (height, width) of images, for runs that leave them.
+        columns: names of the two, the image's and the run lengths'.
 
     Returns:
         One problem an entry, with its line number, in the order of the lines; nothing where all is well.
@@ -201,45 +201,45 @@ def check_submission(
     if lines[0] != ",".join(columns):
         return [f"line 1: the header is {lines[0]!r} where {','.join(columns)!r} is due"]
     problems: list[tuple[int, str]] = []
-    pictures: dict[str, list[tuple[int, str]]] = {}
+    images: dict[str, list[tuple[int, str]]] = {}
     for number, line in enumerate(lines[1:], start=2):
         image_id, comma, text = line.partition(",")
         if not comma or not image_id or "," in text:
             problems.append((number, f"{line[:60]!r} is not an id, a comma and runs"))
         else:
-            pictures.setdefault(image_id, []).append((number, text))
-    for image_id, rows in pictures.items():
+            images.setdefault(image_id, []).append((number, text))
+    for image_id, rows in images.items():
         height, width = (image_shapes or {}).get(image_id, (_ANY_SIDE, _ANY_SIDE))
-        problems += [(number, f"{image_id}: {problem}") for number, problem in _picture_problems(rows, height * width)]
+        problems += [(number, f"{image_id}: {problem}") for number, problem in _image_problems(rows, height * width)]
     if image_ids is not None:
-        problems += _id_problems({image_id: rows[0][0] for image_id, rows in pictures.items()}, image_ids, len(lines))
+        problems += _id_problems({image_id: rows[0][0] for image_id, rows in images.items()}, image_ids, len(lines))
     return [f"line {number}: {problem}" for number, problem in sorted(problems, key=lambda problem: problem[0])]
 
 
-_ANY_SIDE = 2**30  # of a picture whose size nobody knows
+_ANY_SIDE = 2**30  # of an image whose size nobody knows
 
 
 def _check_ids(path: Path, image_ids: list[str]) -> None:
     if len(set(image_ids)) < len(image_ids):
-        raise InputError(f"{path}: the list of pictures names one twice; remove it there")
+        raise InputError(f"{path}: the list of images names one twice; remove it there")
     for image_id in image_ids:
         is_text = not any("\ud800" <= character <= "\udfff" for character in image_id)  # a name in another encoding
         if not image_id or not is_text or any(character in image_id for character in ',"\r\n'):
-            raise InputError(f"{path}: the id {image_id!r} cannot stand in a CSV; rename the picture")
+            raise InputError(f"{path}: the id {image_id!r} cannot stand in a CSV; rename the image")
 
 
 def _id_problems(first_lines: dict[str, int], image_ids: Iterable[str], num_lines: int) -> Iterator[tuple[int, str]]:
     expected = dict.fromkeys(image_ids)
     for image_id, number in first_lines.items():
         if image_id not in expected:
-            yield number, f"{image_id}: no picture of this competition"
+            yield number, f"{image_id}: no image of this competition"
     for image_id in expected:
         if image_id not in first_lines:
-            yield num_lines + 1, f"{image_id}: has no row; a picture without objects needs one with an empty cell"
+            yield num_lines + 1, f"{image_id}: has no row; an image without objects needs one with an empty cell"
 
 
-def _picture_problems(rows: list[tuple[int, str]], num_pixels: int) -> Iterator[tuple[int, str]]:
-    """Yield line numbers and problems of one picture's rows."""
+def _image_problems(rows: list[tuple[int, str]], num_pixels: int) -> Iterator[tuple[int, str]]:
+    """Yield line numbers and problems of one image's rows."""
     empty = [number for number, text in rows if not text.strip()]
     if len(rows) > 1:
         yield from ((number, "an empty row beside others") for number in empty)

@@ -1,4 +1,4 @@
-"""Boxes of one picture, found in several views or by several models, made one set of boxes."""
+"""Boxes of one image, found in several views or by several models, made one set of boxes."""
 
 import importlib
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ def fuse_boxes(
     The score is the mean over all views: a box that only some of them have loses as much as those that lack it.
 
     Args:
-        boxes: V times (N, 4) float, y1, x1, y2, x2, the picture's pixels; what leaves the picture is cut off.
+        boxes: V times (N, 4) float, y1, x1, y2, x2, the image's pixels; what leaves the image is cut off.
         scores: V times (N,) float in [0, 1].
         class_ids: V times (N,) int, 1-based.
         image_shape: (height, width), pixels.

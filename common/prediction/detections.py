@@ -1,4 +1,4 @@
-"""What the network says of a picture, and the padded frame in which it sees the picture."""
+"""What the network says of an image, and the padded frame in which it sees the image."""
 
 import math
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from common.masks.crops import paint_masks, paint_probs
 from common.masks.instances import Instances, SoftInstances
 
 MULTIPLE = 64  # the coarsest level of the pyramid has stride 64
-MOST_PIXELS = 1 << 23  # of an enlarged picture: a strip, a pixel high, would fill the memory
+MOST_PIXELS = 1 << 23  # of an enlarged image: a strip, a pixel high, would fill the memory
 
 
 class Paintable(Protocol):
-    """What was found in a picture, in one piece or in tiles, before its masks are painted."""
+    """What was found in an image, in one piece or in tiles, before its masks are painted."""
 
     @property
     def image_shape(self) -> tuple[int, int]:
-        """(height, width) of the picture."""
+        """(height, width) of the image."""
 
     def paint(self, threshold: float) -> Instances:
         """Return the objects with masks of full resolution, cut at a probability."""
@@ -30,16 +30,16 @@ class Paintable(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """The objects found in one picture, before their masks are painted; small enough to send to another process.
+    """The objects found in one image, before their masks are painted; small enough to send to another process.
 
     Attributes:
-        boxes: (N, 4) float32, y1, x1, y2, x2, pixels of the picture.
+        boxes: (N, 4) float32, y1, x1, y2, x2, pixels of the image.
         scores: (N,) float32, falling.
         class_ids: (N,) int32, 1-based.
         mask_probs: (N, h, w) float16, spread over `mask_boxes`.
-        image_shape: (height, width) of the picture.
+        image_shape: (height, width) of the image.
         zero_border: see `paint_masks`.
-        mask_boxes: (N, 4) float32, the boxes by default; they may leave the picture.
+        mask_boxes: (N, 4) float32, the boxes by default; they may leave the image.
     """
 
     boxes: np.ndarray
@@ -75,10 +75,10 @@ class Detections:
 
 @dataclass(frozen=True)
 class Frame:
-    """Where a picture lies in the array that the network sees: scaled, then padded evenly.
+    """Where an image lies in the array that the network sees: scaled, then padded evenly.
 
     Attributes:
-        image_shape: (height, width) of the picture.
+        image_shape: (height, width) of the image.
         scaled_shape: after scaling.
         padded_shape: after padding, multiples of 64.
 
@@ -90,53 +90,53 @@ class Frame:
     padded_shape: tuple[int, int]
 
     @classmethod
-    def for_picture(cls, image_shape: tuple[int, int], min_dim: int, max_dim: int = 0) -> "Frame":
+    def for_image(cls, image_shape: tuple[int, int], min_dim: int, max_dim: int = 0) -> "Frame":
         """Scale so that the shorter side is at least `min_dim`, and pad to multiples of 64.
 
         A strip is enlarged to `MOST_PIXELS` only. Where there is a `max_dim`, a multiple of 64, the longer side is no
-        longer than that, whatever becomes of the shorter one, and all pictures are padded to the square of that side.
+        longer than that, whatever becomes of the shorter one, and all images are padded to the square of that side.
 
         Example:
-            >>> Frame.for_picture((256, 320), 512)
+            >>> Frame.for_image((256, 320), 512)
             Frame(image_shape=(256, 320), scaled_shape=(512, 640), padded_shape=(512, 640))
-            >>> Frame.for_picture((480, 640), 800, 1024)
+            >>> Frame.for_image((480, 640), 800, 1024)
             Frame(image_shape=(480, 640), scaled_shape=(768, 1024), padded_shape=(1024, 1024))
         """
         scale = max(1.0, min_dim / min(image_shape))
         if max_dim:
             scale = min(scale, max_dim / max(image_shape))
         scale = min(scale, max(1.0, math.sqrt(MOST_PIXELS / math.prod(image_shape))))
-        # First and last pixel of a side must not be one: `corners_to_picture` measures in their distance.
+        # First and last pixel of a side must not be one: `corners_to_image` measures in their distance.
         height, width = (max(round(side * scale), 2) for side in image_shape)
         padded = (max_dim, max_dim) if max_dim else (-height % MULTIPLE + height, -width % MULTIPLE + width)
         return cls(image_shape, (height, width), padded)
 
     @property
     def window(self) -> tuple[int, int, int, int]:
-        """The picture's box in the padded array."""
+        """The image's box in the padded array."""
         top, left = (
             (padded - scaled) // 2 for padded, scaled in zip(self.padded_shape, self.scaled_shape, strict=True)
         )
         return top, left, top + self.scaled_shape[0], left + self.scaled_shape[1]
 
     def place(self, image: np.ndarray) -> np.ndarray:
-        """Return the padded array (*padded_shape, 3) uint8 of a picture (*image_shape, 3) uint8."""
+        """Return the padded array (*padded_shape, 3) uint8 of an image (*image_shape, 3) uint8."""
         top, left, bottom, right = self.window
         padded = np.zeros((*self.padded_shape, 3), np.uint8)
         size = (self.scaled_shape[1], self.scaled_shape[0])
         padded[top:bottom, left:right] = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
         return padded
 
-    def to_picture(self, boxes: np.ndarray) -> np.ndarray:
-        """Map boxes (N, 4) float32 from the padded array to the picture's pixels."""
+    def to_image(self, boxes: np.ndarray) -> np.ndarray:
+        """Map boxes (N, 4) float32 from the padded array to the image's pixels."""
         scale = np.array(self.image_shape, np.float32) / np.array(self.scaled_shape, np.float32)
         origin = np.array(self.window[:2], np.float32)
         return (boxes - np.tile(origin, 2)) * np.tile(scale, 2)
 
-    def corners_to_picture(self, boxes: np.ndarray) -> np.ndarray:
-        """Map boxes (N, 4) float32 that end on their last pixel to the picture's pixels, whole and half-open.
+    def corners_to_image(self, boxes: np.ndarray) -> np.ndarray:
+        """Map boxes (N, 4) float32 that end on their last pixel to the image's pixels, whole and half-open.
 
-        Source: the Mask R-CNN library: the window's first and last pixel stand on those of the picture.
+        Source: the Mask R-CNN library: the window's first and last pixel stand on those of the image.
         """
         ends = np.array([0, 0, 1, 1], np.float32)
         window = np.array(self.window, np.float32) - ends

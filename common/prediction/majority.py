@@ -80,14 +80,14 @@ def _sorted_pairs(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np
 def elect_instances(
     predictions: Iterable[SoftInstances], threshold: float, *, iou_threshold: float = 0.5, share: float = 0.5
 ) -> Instances:
-    """Let several predictions of one picture vote on which objects there are, and take the mean of their masks.
+    """Let several predictions of one image vote on which objects there are, and take the mean of their masks.
 
     The predictions are taken in turn. Objects found so far and new ones are paired, the best pairs first; what has no
     partner is one more object. Other than in `merge_views`, a pixel counts by its mean probability over those
     predictions that have the object, however many these are: objects that some views miss do not shrink.
 
     Args:
-        predictions: one a view, in the picture's own pixels; taken one at a time.
+        predictions: one a view, in the image's own pixels; taken one at a time.
         threshold: a pixel belongs to the mask from this probability on.
         iou_threshold: lowest intersection over union of a pair.
         share: an object needs so many of the predictions.

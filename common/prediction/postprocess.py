@@ -36,7 +36,7 @@ def separate(detections: Paintable, masking: Masking) -> Instances:
     """Turn a single prediction into objects without common pixels; a contested pixel goes to the higher score.
 
     Args:
-        detections: of the whole picture.
+        detections: of the whole image.
         masking: how.
 
     Source: the 2018 Data Science Bowl's third place, its single prediction.
@@ -50,11 +50,11 @@ def separate(detections: Paintable, masking: Masking) -> Instances:
 def merge(
     predictions: Sequence[tuple[View, Sequence[int], Paintable]], image_shape: tuple[int, int], masking: Masking
 ) -> Instances:
-    """Merge what was found in the distinct views of a picture.
+    """Merge what was found in the distinct views of an image.
 
     Args:
         predictions: a view, the places at which it stands among all views, and what was found in it.
-        image_shape: (height, width) of the picture.
+        image_shape: (height, width) of the image.
         masking: how.
     """
     if masking.majority:
@@ -77,7 +77,7 @@ def _merge_by_majority(
 def _soft_views(
     predictions: Sequence[tuple[View, Sequence[int], Paintable]], image_shape: tuple[int, int], masking: Masking
 ) -> Iterator[SoftInstances]:
-    """Yield what was found, place by place, in the picture's own pixels; painted one view at a time."""
+    """Yield what was found, place by place, in the image's own pixels; painted one view at a time."""
     by_place = {place: prediction for prediction in predictions for place in prediction[1]}
     painted: dict[int, SoftInstances] = {}  # by a view's first place, up to its last
     for place in sorted(by_place):

@@ -1,4 +1,4 @@
-"""Large pictures are detected in overlapping tiles; what several tiles saw of one object becomes one object."""
+"""Large images are detected in overlapping tiles; what several tiles saw of one object becomes one object."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ Detector = Callable[[Iterable[np.ndarray]], Sequence[Detections]]
 
 @dataclass(frozen=True, eq=False)
 class TiledDetections:
-    """What was found in the tiles of a picture; small enough to send to another process.
+    """What was found in the tiles of an image; small enough to send to another process.
 
     Attributes:
-        tiles: (T, 4) int, the tiles' boxes in the picture.
+        tiles: (T, 4) int, the tiles' boxes in the image.
         found: T detections, in the tiles' own pixels.
-        image_shape: (height, width) of the picture.
+        image_shape: (height, width) of the image.
     """
 
     tiles: np.ndarray
@@ -36,7 +36,7 @@ class TiledDetections:
     image_shape: tuple[int, int]
 
     def paint(self, threshold: float) -> Instances:
-        """Return the objects of the picture with masks of full resolution, cut at a probability."""
+        """Return the objects of the image with masks of full resolution, cut at a probability."""
         return join_tiles([detections.paint(threshold) for detections in self.found], self.tiles, self.image_shape)
 
     def paint_soft(self, threshold: float) -> SoftInstances:
@@ -48,14 +48,14 @@ class TiledDetections:
 def choose_detector(
     detector: Detector, image_shape: tuple[int, int], config: Config
 ) -> Callable[[Iterable[np.ndarray]], Sequence[Paintable]]:
-    """Return a detector for a picture in one piece where it fits, else one that works in tiles.
+    """Return a detector for an image in one piece where it fits, else one that works in tiles.
 
-    All views of a picture go through the same one: an enlarged view of a picture that fits is not cut. Contrast is
-    stretched here where the config says so: tiles are parts of one picture.
+    All views of an image go through the same one: an enlarged view of an image that fits is not cut. Contrast is
+    stretched here where the config says so: tiles are parts of one image.
 
     Args:
-        detector: from pictures (H, W, 3) uint8 to their detections.
-        image_shape: (height, width) of the picture.
+        detector: from images (H, W, 3) uint8 to their detections.
+        image_shape: (height, width) of the image.
         config: says what fits, which is everything where it has a `max_dim`, and how large the tiles are.
     """
     prepare = stretch_contrast if config.stretch_contrast else np.asarray
@@ -69,7 +69,7 @@ def detect_in_tiles(detector: Detector, image: np.ndarray, tile_size: int, overl
     """Detect tile by tile: memory is that of one tile, and all have one shape.
 
     Args:
-        detector: from pictures to their detections.
+        detector: from images to their detections.
         image: (H, W, 3) uint8.
         tile_size: side of a tile, pixels.
         overlap: shared by neighbours at least, pixels.
@@ -81,11 +81,11 @@ def detect_in_tiles(detector: Detector, image: np.ndarray, tile_size: int, overl
 
 
 def tile_boxes(image_shape: tuple[int, int], tile_size: int, overlap: int) -> np.ndarray:
-    """Cover a picture with as few tiles of one shape as the overlap allows, evenly spread.
+    """Cover an image with as few tiles of one shape as the overlap allows, evenly spread.
 
     Args:
         image_shape: (height, width).
-        tile_size: side of a tile, pixels; a shorter side of the picture is not cut.
+        tile_size: side of a tile, pixels; a shorter side of the image is not cut.
         overlap: shared by neighbours at least, pixels, below `tile_size`.
 
     Returns:
@@ -114,10 +114,10 @@ def join_tiles(found: Sequence[Instances], tiles: np.ndarray, image_shape: tuple
     Args:
         found: T times the objects of a tile, in the tile's own pixels.
         tiles: (T, 4) int, the tiles' boxes.
-        image_shape: (height, width) of the picture.
+        image_shape: (height, width) of the image.
 
     Returns:
-        The objects in the picture's pixels, scores falling; none is empty.
+        The objects in the image's pixels, scores falling; none is empty.
     """
     sights, owners = _gather(found, tiles)
     within = _within(sights.boxes, tiles, image_shape)  # (N, T)
@@ -134,7 +134,7 @@ def join_tiles(found: Sequence[Instances], tiles: np.ndarray, image_shape: tuple
 
 
 def _gather(found: Sequence[Instances], tiles: np.ndarray) -> tuple[Instances, np.ndarray]:
-    """Return all objects in the picture's pixels, and the tile of each, (N,) int."""
+    """Return all objects in the image's pixels, and the tile of each, (N,) int."""
     found = [drop_empty(instances) for instances in found]
     owners = np.repeat(np.arange(len(tiles)), [len(instances) for instances in found])
     sights = _concatenate(found)
@@ -143,7 +143,7 @@ def _gather(found: Sequence[Instances], tiles: np.ndarray) -> tuple[Instances, n
 
 
 def _within(boxes: np.ndarray, tiles: np.ndarray, image_shape: tuple[int, int]) -> np.ndarray:
-    """Return which boxes lie in which tiles without coming near a border behind which the picture goes on, (N, T)."""
+    """Return which boxes lie in which tiles without coming near a border behind which the image goes on, (N, T)."""
     lows = np.where(tiles[:, :2] > 0, tiles[:, :2] + BORDER, 0)
     highs = np.where(tiles[:, 2:] < image_shape, tiles[:, 2:] - BORDER, image_shape)
     return np.all((boxes[:, None, :2] >= lows) & (boxes[:, None, 2:] <= highs), axis=2)

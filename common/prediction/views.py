@@ -1,4 +1,4 @@
-"""Test-time augmentation: the 15 views of the third-place run, applied to pictures and undone on objects."""
+"""Test-time augmentation: the 15 views of the third-place run, applied to images and undone on objects."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -11,20 +11,20 @@ from common.images.colours import shift_channels
 from common.masks.crops import tight_instances
 from common.masks.instances import Instances
 
-MIN_SHRINKABLE_SIDE = 512  # pixels; a picture with a shorter side is never made smaller
+MIN_SHRINKABLE_SIDE = 512  # pixels; an image with a shorter side is never made smaller
 
 
 @dataclass(frozen=True)
 class View:
-    """One way to look at a picture. The changes are applied in the order of the fields.
+    """One way to look at an image. The changes are applied in the order of the fields.
 
     Attributes:
         flip_ud: flip up-down.
         flip_lr: flip left-right.
         turns: quarter turns, counter-clockwise.
         shift: largest shift of a channel either way, 0-255.
-        scale_y: factor on the turned picture's height.
-        scale_x: factor on the turned picture's width.
+        scale_y: factor on the turned image's height.
+        scale_x: factor on the turned image's width.
     """
 
     flip_ud: bool = False
@@ -72,13 +72,13 @@ TURNED_VIEWS = (
 
 
 def apply_view(image: np.ndarray, view: View, rng: np.random.Generator, *, channel_shift: bool = False) -> np.ndarray:
-    """Flip, turn, shift the channels and scale a picture.
+    """Flip, turn, shift the channels and scale an image.
 
     Args:
         image: (H, W, 3) uint8, RGB.
         view: what to change.
         rng: source of the channel shifts; untouched where none is drawn.
-        channel_shift: draw each channel's shift, clipped to the picture's own minimum and maximum; published: off.
+        channel_shift: draw each channel's shift, clipped to the image's own minimum and maximum; published: off.
 
     Returns:
         (h, w, 3) uint8, contiguous, of the size that `scaled_shape` gives.
@@ -97,15 +97,15 @@ def apply_view(image: np.ndarray, view: View, rng: np.random.Generator, *, chann
 
 
 def invert_view(instances: Instances, view: View, image_shape: tuple[int, int]) -> Instances:
-    """Bring objects found in a view back to the picture's own pixels.
+    """Bring objects found in a view back to the image's own pixels.
 
-    Scaling is undone with the nearest neighbour: pixel i of the turned picture is pixel
+    Scaling is undone with the nearest neighbour: pixel i of the turned image is pixel
     floor((i + 0.5) * scaled / turned) of the scaled one.
 
     Args:
         instances: N objects in the view's pixels.
         view: what was changed.
-        image_shape: (height, width) of the picture, before the view.
+        image_shape: (height, width) of the image, before the view.
 
     Returns:
         N objects in their smallest boxes; one that the nearest neighbour misses is empty.
@@ -117,13 +117,13 @@ def invert_view(instances: Instances, view: View, image_shape: tuple[int, int]) 
 def invert_crops(
     boxes: np.ndarray, crops: Sequence[np.ndarray], view: View, image_shape: tuple[int, int]
 ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Bring crops of any dtype back to the picture's own pixels, as `invert_view`; the boxes need not be tight.
+    """Bring crops of any dtype back to the image's own pixels, as `invert_view`; the boxes need not be tight.
 
     Args:
         boxes: (N, 4) int, y1, x1, y2, x2, in the view's pixels.
         crops: N arrays of the boxes' sizes.
         view: what was changed.
-        image_shape: (height, width) of the picture, before the view.
+        image_shape: (height, width) of the image, before the view.
 
     Returns:
         (N, 4) int32 and N contiguous arrays; one that the nearest neighbour misses has no pixels.
@@ -136,12 +136,12 @@ def invert_crops(
 
 
 def invert_boxes(boxes: np.ndarray, view: View, image_shape: tuple[int, int]) -> np.ndarray:
-    """Bring boxes found in a view back to the picture's own pixels.
+    """Bring boxes found in a view back to the image's own pixels.
 
     Args:
         boxes: (N, 4) float, y1, x1, y2, x2, in the view's pixels.
         view: what was changed.
-        image_shape: (height, width) of the picture, before the view.
+        image_shape: (height, width) of the image, before the view.
 
     Returns:
         (N, 4) float.
@@ -155,13 +155,13 @@ def invert_boxes(boxes: np.ndarray, view: View, image_shape: tuple[int, int]) ->
 
 
 def scaled_shape(view: View, image_shape: tuple[int, int]) -> tuple[int, int]:
-    """Return the size of a picture after the view.
+    """Return the size of an image after the view.
 
-    A scaling below 1 is left out altogether where the turned picture's height or width is under 512.
+    A scaling below 1 is left out altogether where the turned image's height or width is under 512.
 
     Args:
         view: what to change.
-        image_shape: (height, width) of the picture.
+        image_shape: (height, width) of the image.
 
     Returns:
         (height, width).
@@ -179,7 +179,7 @@ def scaled_shape(view: View, image_shape: tuple[int, int]) -> tuple[int, int]:
 def distinct_views(
     views: Sequence[View], image_shape: tuple[int, int], min_dim: int = 1, *, channel_shift: bool = False
 ) -> list[tuple[View, list[int]]]:
-    """Group the views that show the same picture, so that each is predicted once.
+    """Group the views that show the same image, so that each is predicted once.
 
     Flips and turns are compared by what they do together, scales by the size that comes out. With the channel shift,
     a view that draws one is like no other. An enlargement that detection goes beyond is left out: 256 pixels by way
@@ -187,8 +187,8 @@ def distinct_views(
 
     Args:
         views: the views.
-        image_shape: (height, width) of the picture.
-        min_dim: the shorter side that detection enlarges a picture to, see `Config`.
+        image_shape: (height, width) of the image.
+        min_dim: the shorter side that detection enlarges an image to, see `Config`.
         channel_shift: channel shifts are drawn.
 
     Returns:
@@ -221,7 +221,7 @@ def _steps_back(view: View) -> tuple[bool, bool, bool]:
 
 
 def _turn_back(boxes: np.ndarray, view: View, image_shape: tuple[int, int]) -> np.ndarray:
-    """Undo a view's flips and turns on boxes (N, 4) of the turned picture."""
+    """Undo a view's flips and turns on boxes (N, 4) of the turned image."""
     transposed, flip_ud, flip_lr = _steps_back(view)
     height, width = image_shape
     if transposed:
@@ -241,7 +241,7 @@ def _turned_shape(view: View, image_shape: tuple[int, int]) -> tuple[int, int]:
 def _resize_nearest(
     boxes: np.ndarray, crops: Sequence[np.ndarray], source: tuple[int, int], target: tuple[int, int]
 ) -> tuple[np.ndarray, Sequence[np.ndarray]]:
-    """Resize crops of a picture of size `source` to one of size `target`."""
+    """Resize crops of an image of size `source` to one of size `target`."""
     if source == target:
         return boxes, crops
     rows, columns = (

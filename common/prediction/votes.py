@@ -1,4 +1,4 @@
-"""Merge the predictions of several views of one picture by voting, with a few bits a pixel of each object."""
+"""Merge the predictions of several views of one image by voting, with a few bits a pixel of each object."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ def merge_views(
     more_than: int = 4,
     published: bool = False,
 ) -> Instances:
-    """Let several predictions of one picture vote on each object's pixels.
+    """Let several predictions of one image vote on each object's pixels.
 
     The first prediction with objects starts the votes. For each further one, overlaps are removed within the votes'
     support and within the prediction. Every object so far is matched with its best new mask: at `iou_threshold` or
     more that mask adds one vote to its pixels, and new masks that matched nothing become new objects.
 
     Args:
-        predictions: one a view, in the picture's own pixels; a view that counts twice appears twice.
+        predictions: one a view, in the image's own pixels; a view that counts twice appears twice.
         iou_threshold: lowest intersection over union of a match.
         loss_threshold: an object that loses more than this share of its area to overlaps is dropped.
         more_than: a pixel stays in an object that has more votes than this for it.

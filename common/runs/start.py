@@ -15,7 +15,7 @@ from common.files import cache_folder
 from common.runs.published_weights import find_published_weights
 from common.runs.weights_file import read_geometry
 
-PICTURES_FILE = "pictures.txt"
+IMAGES_FILE = "images.txt"
 
 C = TypeVar("C", bound=Config)
 
@@ -47,27 +47,27 @@ def find_start(weights: str | None, logs: Path, config: Config, *, previous: str
     return logs / str(previous) / LAST_WEIGHTS if weights == "last" else Path(weights)
 
 
-def seen_pictures(folder: Path) -> list[str]:
-    """Return the names of the pictures that weights were trained on, and those that they started from; none if unknown.
+def seen_images(folder: Path) -> list[str]:
+    """Return the names of the images that weights were trained on, and those that they started from; none if unknown.
 
     Args:
-        folder: of the weights: a run's, or one with a list in `PICTURES_FILE`, a line a picture.
+        folder: of the weights: a run's, or one with a list in `IMAGES_FILE`, a line an image.
     """
     try:
         with np.load(folder / STATE_FILE, allow_pickle=False) as state:
-            return np.atleast_1d(state["pictures"]).tolist()
+            return np.atleast_1d(state["images"]).tolist()
     except FileNotFoundError:
-        listed = folder / PICTURES_FILE
+        listed = folder / IMAGES_FILE
         return listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile):
         return []  # whoever goes on with a damaged state says so
 
 
-def warn_of_trained_pictures(weights: Path, image_ids: Iterable[str]) -> None:
-    """Say so where weights were trained on pictures of these names."""
-    both = set(seen_pictures(weights.parent)).intersection(image_ids)
+def warn_of_trained_images(weights: Path, image_ids: Iterable[str]) -> None:
+    """Say so where weights were trained on images of these names."""
+    both = set(seen_images(weights.parent)).intersection(image_ids)
     if both:
-        print(f"careful: {weights} was trained on {len(both)} of these pictures, such as {min(both)}")
+        print(f"careful: {weights} was trained on {len(both)} of these images, such as {min(both)}")
 
 
 def adopt_geometry(config: C, weights: Path | None, flags: argparse.Namespace) -> C:

@@ -1,4 +1,4 @@
-"""Average precision: of a set by COCO's rules, of one picture by the Mask R-CNN library's."""
+"""Average precision: of a set by COCO's rules, of one image by the Mask R-CNN library's."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -67,18 +67,18 @@ def average_precision(
     max_detections: int = 100,
     area_range: tuple[float, float] = ANY_AREA,
 ) -> AveragePrecision:
-    """Return the average precision of a set of pictures, by COCO's rules.
+    """Return the average precision of a set of images, by COCO's rules.
 
     A prediction, the best first, takes the true object of its class that it overlaps most, of those that are left and
     whose IoU reaches the threshold. One that takes a crowd, or an object outside of `area_range`, counts neither as hit
     nor as miss; nor does one that takes nothing and lies itself outside of the range. Precision, made to fall with
-    recall, is averaged over 101 recalls. Predictions of equal scores keep their order, pictures as well.
+    recall, is averaged over 101 recalls. Predictions of equal scores keep their order, images as well.
 
     Args:
-        comparisons: a picture each; taken one at a time.
+        comparisons: an image each; taken one at a time.
         class_ids: K classes.
         thresholds: (T,) IoU.
-        max_detections: of a class in a picture; the best count.
+        max_detections: of a class in an image; the best count.
         area_range: of true objects that count, pixels, both ends included.
 
     Source: Lin et al.: Microsoft COCO, 2014; pycocotools' `COCOeval`, with which it agrees.
@@ -107,13 +107,13 @@ def average_precision(
     )
 
 
-def picture_average_precision(comparison: Comparison, threshold: float = 0.5) -> float:
-    """Return one picture's average precision over all classes together, as the Mask R-CNN library's `compute_ap`.
+def image_average_precision(comparison: Comparison, threshold: float = 0.5) -> float:
+    """Return one image's average precision over all classes together, as the Mask R-CNN library's `compute_ap`.
 
     The area under precision, made to fall, over recall; crowds are not known to it.
 
     Args:
-        comparison: of the picture.
+        comparison: of the image.
         threshold: IoU from which a prediction may take an object of its class.
 
     Returns:
@@ -135,7 +135,7 @@ def picture_average_precision(comparison: Comparison, threshold: float = 0.5) ->
 
 @dataclass(frozen=True, eq=False)
 class _Hits:
-    """What became of the predictions (M,) of a class in a picture, at T thresholds."""
+    """What became of the predictions (M,) of a class in an image, at T thresholds."""
 
     scores: np.ndarray
     hit: np.ndarray  # (T, M) bool
@@ -151,7 +151,7 @@ def _line(name: str, count: int, figures: Sequence[np.ndarray]) -> str:
 def _match(
     comparison: Comparison, thresholds: np.ndarray, max_detections: int, area_range: tuple[float, float]
 ) -> _Hits:
-    """Match the objects of one class in one picture."""
+    """Match the objects of one class in one image."""
     order = np.argsort(-comparison.scores, kind="stable")[:max_detections]
     low, high = area_range
     ignored = comparison.crowd | (comparison.true_areas < low) | (comparison.true_areas > high)
@@ -190,14 +190,14 @@ def _take_greedily(ious: np.ndarray, thresholds: np.ndarray, ignored: np.ndarray
     return taken
 
 
-def _precision_and_recall(pictures: Sequence[_Hits], num_thresholds: int) -> tuple[np.ndarray, np.ndarray, int]:
+def _precision_and_recall(images: Sequence[_Hits], num_thresholds: int) -> tuple[np.ndarray, np.ndarray, int]:
     """Return average precision and recall at each threshold, (T,) each, and the number of true objects."""
-    num_true = sum(hits.num_true for hits in pictures)
+    num_true = sum(hits.num_true for hits in images)
     if not num_true:
         return np.full(num_thresholds, np.nan), np.full(num_thresholds, np.nan), 0
-    order = np.argsort(-np.concatenate([hits.scores for hits in pictures]), kind="stable")
+    order = np.argsort(-np.concatenate([hits.scores for hits in images]), kind="stable")
     hit, counts = (
-        np.concatenate([getattr(hits, name) for hits in pictures], axis=1)[:, order] for name in ("hit", "counts")
+        np.concatenate([getattr(hits, name) for hits in images], axis=1)[:, order] for name in ("hit", "counts")
     )
     tp, fp = np.cumsum(hit & counts, axis=1), np.cumsum(~hit & counts, axis=1)
     recall = tp / num_true

@@ -1,4 +1,4 @@
-"""A picture's true and predicted objects, masks or boxes, side by side: what average precision is made of."""
+"""An image's true and predicted objects, masks or boxes, side by side: what average precision is made of."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from common.masks.runs import find_runs, shared_run_pixels
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """A picture's N true and M predicted objects, as far as scores depend on them.
+    """An image's N true and M predicted objects, as far as scores depend on them.
 
     Attributes:
         ious: (N, M) float64, intersection over union; over the prediction's area where the truth is a crowd.
@@ -46,7 +46,7 @@ class Comparison:
 
 
 def compare_masks(true: Instances, predicted: Instances, crowd: np.ndarray | None = None) -> Comparison:
-    """Compare the masks of a picture's objects.
+    """Compare the masks of an image's objects.
 
     Args:
         true: N objects.
@@ -70,7 +70,7 @@ def compare_boxes(
     scores: np.ndarray,
     crowd: np.ndarray | None = None,
 ) -> Comparison:
-    """Compare the boxes of a picture's objects.
+    """Compare the boxes of an image's objects.
 
     Args:
         true_boxes: (N, 4), y1, x1, y2, x2, pixels, also fractions of them.

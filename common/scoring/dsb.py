@@ -18,8 +18,8 @@ DSB_THRESHOLDS = np.arange(10) * 0.05 + 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class PictureScore:
-    """How well one picture's objects were found.
+class ImageScore:
+    """How well one image's objects were found.
 
     Attributes:
         score: mean over the thresholds of tp / (tp + fp + fn), in [0, 1].
@@ -43,23 +43,23 @@ class SubmissionScore:
     """How well a submission did.
 
     Attributes:
-        mean: of all pictures' scores, in [0, 1].
-        pictures: a row a picture with the columns image_id, height, width, objects, predicted, score.
-        by_size: a row a picture size with the columns height, width, pictures, score.
+        mean: of all images' scores, in [0, 1].
+        images: a row an image with the columns image_id, height, width, objects, predicted, score.
+        by_size: a row an image size with the columns height, width, images, score.
         by_threshold: a row an IoU threshold with the columns iou, tp, fp, fn, precision, recall: the counts of
-            `PictureScore` summed over the pictures, and the rates of these sums.
-        missing: ids of pictures that the submission lacks; each scores 0, its objects are not found.
+            `ImageScore` summed over the images, and the rates of these sums.
+        missing: ids of images that the submission lacks; each scores 0, its objects are not found.
     """
 
     mean: float
-    pictures: pd.DataFrame
+    images: pd.DataFrame
     by_size: pd.DataFrame
     by_threshold: pd.DataFrame
     missing: tuple[str, ...]
 
 
-def score_picture(true: Instances, predicted: Instances, image_shape: tuple[int, int]) -> PictureScore:
-    """Score one picture as the 2018 Data Science Bowl does, with what the score is made of.
+def score_image(true: Instances, predicted: Instances, image_shape: tuple[int, int]) -> ImageScore:
+    """Score one image as the 2018 Data Science Bowl does, with what the score is made of.
 
     A true object counts as hit at a threshold when any prediction's IoU with it is above the threshold.
 
@@ -69,17 +69,17 @@ def score_picture(true: Instances, predicted: Instances, image_shape: tuple[int,
         image_shape: (height, width), in whose pixels both are.
 
     Raises:
-        ValueError: an object lies outside of the picture, as one in the pixels of a scaled view does.
+        ValueError: an object lies outside of the image, as one in the pixels of a scaled view does.
 
     Source: the 2018 Data Science Bowl's evaluation page.
     """
     tp = _count_hits(_find_checked_runs(true, image_shape), _find_checked_runs(predicted, image_shape))
     fp, fn = len(predicted) - tp, len(true) - tp
-    return PictureScore(float(_scores(tp, len(true), len(predicted))), tp, fp, fn, *_rates(tp, fp, fn))
+    return ImageScore(float(_scores(tp, len(true), len(predicted))), tp, fp, fn, *_rates(tp, fp, fn))
 
 
 def dsb_score(true: Instances, predicted: Instances, image_shape: tuple[int, int]) -> float:
-    """Return one picture's score as the 2018 Data Science Bowl computes it.
+    """Return one image's score as the 2018 Data Science Bowl computes it.
 
     Args:
         true: N objects.
@@ -91,7 +91,7 @@ def dsb_score(true: Instances, predicted: Instances, image_shape: tuple[int, int
         nothing predicted scores 1.
 
     Raises:
-        ValueError: an object lies outside of the picture.
+        ValueError: an object lies outside of the image.
 
     Source: the 2018 Data Science Bowl's evaluation page.
 
@@ -100,7 +100,7 @@ def dsb_score(true: Instances, predicted: Instances, image_shape: tuple[int, int
         >>> dsb_score(pixel, pixel, (1, 1)), dsb_score(pixel, Instances.empty(), (1, 1))
         (1.0, 0.0)
     """
-    return score_picture(true, predicted, image_shape).score
+    return score_image(true, predicted, image_shape).score
 
 
 def score_submission(
@@ -110,45 +110,45 @@ def score_submission(
 
     Args:
         submission: CSV with the columns ImageId, EncodedPixels.
-        solution: CSV with the columns ImageId, EncodedPixels, Height, Width, Usage, whose pictures with the usage
-            'Ignored' don't count; or each picture's objects and (height, width).
-        left_out: pictures that don't count, either.
+        solution: CSV with the columns ImageId, EncodedPixels, Height, Width, Usage, whose images with the usage
+            'Ignored' don't count; or each image's objects and (height, width).
+        left_out: images that don't count, either.
 
     Raises:
-        InputError: a file or a column is missing, a picture is unknown, runs are malformed.
+        InputError: a file or a column is missing, an image is unknown, runs are malformed.
     """
     known, ignored = _find_solution_runs(solution) if isinstance(solution, Mapping) else _read_solution_runs(solution)
     ignored |= set(left_out)
     known = {image_id: true for image_id, true in known.items() if image_id not in ignored}
-    texts = _texts_by_picture(read_rows(submission, COLUMNS))
+    texts = _texts_by_image(read_rows(submission, COLUMNS))
     unknown = [image_id for image_id in texts if image_id not in known and image_id not in ignored]
     if unknown:
         raise InputError(f"{submission}: {unknown[0]} is not in the solution; choose the solution of the same stage")
-    pictures, by_threshold = _score_pictures(submission, texts, known)
-    scores = pictures.groupby(["height", "width"])["score"]
-    by_size = pd.DataFrame({"pictures": scores.size(), "score": scores.mean()}).reset_index()
+    images, by_threshold = _score_images(submission, texts, known)
+    scores = images.groupby(["height", "width"])["score"]
+    by_size = pd.DataFrame({"images": scores.size(), "score": scores.mean()}).reset_index()
     missing = tuple(image_id for image_id in known if image_id not in texts)
-    return SubmissionScore(float(pictures["score"].mean()), pictures, by_size, by_threshold, missing)
+    return SubmissionScore(float(images["score"].mean()), images, by_size, by_threshold, missing)
 
 
-def _score_pictures(
+def _score_images(
     submission: Path, texts: dict[str, list[str]], known: dict[str, tuple[Runs, tuple[int, int]]]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return a row a picture and a row a threshold; a picture that the submission lacks scores 0."""
+    """Return a row an image and a row a threshold; an image that the submission lacks scores 0."""
     hits, rows = [], []
     for image_id, (true, shape) in known.items():
         predicted = _parse(submission, image_id, texts.get(image_id, []), shape)
         hits.append(_count_hits(true, predicted))
         rows.append((image_id, *shape, true.num_masks, predicted.num_masks))
-    pictures = pd.DataFrame(rows, columns=["image_id", "height", "width", "objects", "predicted"])
+    images = pd.DataFrame(rows, columns=["image_id", "height", "width", "objects", "predicted"])
     tp = np.reshape(hits, (-1, len(DSB_THRESHOLDS)))
-    count, num_predicted = pictures[["objects", "predicted"]].to_numpy(np.int64).T[:, :, None]
+    count, num_predicted = images[["objects", "predicted"]].to_numpy(np.int64).T[:, :, None]
     submitted = [image_id in texts for image_id in known]
-    pictures["score"] = np.where(submitted, _scores(tp, count, num_predicted), 0.0)
+    images["score"] = np.where(submitted, _scores(tp, count, num_predicted), 0.0)
     tp, fp, fn = (part.sum(axis=0) for part in (tp, num_predicted - tp, count - tp))
     precision, recall = _rates(tp, fp, fn)
     by_threshold = {"iou": DSB_THRESHOLDS, "tp": tp, "fp": fp, "fn": fn, "precision": precision, "recall": recall}
-    return pictures, pd.DataFrame(by_threshold)
+    return images, pd.DataFrame(by_threshold)
 
 
 def _count_hits(true: Runs, predicted: Runs) -> np.ndarray:
@@ -164,7 +164,7 @@ def _count_hits(true: Runs, predicted: Runs) -> np.ndarray:
 
 
 def _scores(tp: np.ndarray, count: np.ndarray | int, num_predicted: np.ndarray | int) -> np.ndarray:
-    """Return the scores (...) of pictures with true and predicted objects, (..., 1), and hits, (..., 10)."""
+    """Return the scores (...) of images with true and predicted objects, (..., 1), and hits, (..., 10)."""
     either = count + num_predicted - tp
     return np.divide(tp, either, out=np.ones(tp.shape), where=either > 0).mean(axis=-1)
 
@@ -186,10 +186,10 @@ def _find_checked_runs(instances: Instances, image_shape: tuple[int, int]) -> Ru
     """Return the runs of objects.
 
     Raises:
-        ValueError: one lies outside of the picture.
+        ValueError: one lies outside of the image.
     """
     if not np.array_equal(instances.boxes, clip_boxes(instances.boxes, image_shape)):
-        raise ValueError(f"an object lies outside of the picture of {image_shape[0]}x{image_shape[1]} pixels")
+        raise ValueError(f"an object lies outside of the image of {image_shape[0]}x{image_shape[1]} pixels")
     return find_runs(instances, image_shape[0])
 
 
@@ -200,10 +200,10 @@ def read_solution(path: Path) -> tuple[dict[str, tuple[Instances, tuple[int, int
         path: CSV with the columns ImageId, EncodedPixels, Height, Width, Usage.
 
     Returns:
-        Each scored picture's objects and (height, width); the ids of the pictures with the usage 'Ignored'.
+        Each scored image's objects and (height, width); the ids of the images with the usage 'Ignored'.
 
     Raises:
-        InputError: a file or a column is missing, runs are malformed, or no picture counts.
+        InputError: a file or a column is missing, runs are malformed, or no image counts.
     """
     known, ignored = _read_solution_runs(path)
     return {image_id: (fill_runs(runs, shape[0]), shape) for image_id, (runs, shape) in known.items()}, ignored
@@ -212,33 +212,33 @@ def read_solution(path: Path) -> tuple[dict[str, tuple[Instances, tuple[int, int
 def _find_solution_runs(
     solution: Mapping[str, tuple[Instances, tuple[int, int]]],
 ) -> tuple[dict[str, tuple[Runs, tuple[int, int]]], set[str]]:
-    """Return each picture's runs and (height, width), and that no picture is ignored."""
+    """Return each image's runs and (height, width), and that no image is ignored."""
     return {name: (_find_checked_runs(objects, shape), shape) for name, (objects, shape) in solution.items()}, set()
 
 
 def _read_solution_runs(path: Path) -> tuple[dict[str, tuple[Runs, tuple[int, int]]], set[str]]:
-    """Return the runs and (height, width) of each picture that counts, and the ids of the others."""
+    """Return the runs and (height, width) of each image that counts, and the ids of the others."""
     table = read_rows(path, ("ImageId", "EncodedPixels", "Height", "Width", "Usage"))
     counted = table[table["Usage"] != "Ignored"]
-    texts = _texts_by_picture(counted)
+    texts = _texts_by_image(counted)
     sizes = dict.fromkeys(zip(*(counted[column].tolist() for column in ("ImageId", "Height", "Width")), strict=True))
     try:
         shapes = {image_id: (int(height), int(width)) for image_id, height, width in sizes}
     except ValueError as error:
         raise InputError(f"{path}: heights and widths are whole numbers: {error}") from None
     if not shapes:
-        raise InputError(f"{path}: no picture counts; choose a solution with pictures that are not ignored")
+        raise InputError(f"{path}: no image counts; choose a solution with images that are not ignored")
     known = {image_id: (_parse(path, image_id, texts[image_id], shape), shape) for image_id, shape in shapes.items()}
     return known, set(table["ImageId"].tolist()) - set(known)
 
 
-def _texts_by_picture(table: pd.DataFrame) -> dict[str, list[str]]:
-    """Return the runs of each picture's objects; a row without runs is no object."""
+def _texts_by_image(table: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the runs of each image's objects; a row without runs is no object."""
     texts: dict[str, list[str]] = {}
     for image_id, text in zip(table["ImageId"].tolist(), table["EncodedPixels"].tolist(), strict=True):
-        of_picture = texts.setdefault(image_id, [])
+        of_image = texts.setdefault(image_id, [])
         if text and not text.isspace():
-            of_picture.append(text)
+            of_image.append(text)
     return texts
 
 

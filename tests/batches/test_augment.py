@@ -1,4 +1,4 @@
-"""Rescale, crop and the rest: against plain ways, on hand-drawn and seeded pictures."""
+"""Rescale, crop and the rest: against plain ways, on hand-drawn and seeded images."""
 
 import math
 from dataclasses import replace
@@ -23,7 +23,7 @@ RESCALING = Rescaling(min_dim=64, aspect_ratio=1.5, min_enlarge=1.5, zoom=1.7)
 
 
 def random_pair(shape: tuple[int, int], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Return a random picture and labels of 5 x 5 squares; the border squares hold objects as well."""
+    """Return a random image and labels of 5 x 5 squares; the border squares hold objects as well."""
     rng = np.random.default_rng(seed)
     image = rng.integers(0, 256, (*shape, 3), dtype=np.uint8)
     squares = rng.integers(0, 400, (shape[0] // 5 + 1, shape[1] // 5 + 1))
@@ -73,7 +73,7 @@ def test_rescale_and_crop_equals_the_plain_way(shape, at_origin):
         assert shown.dtype == np.uint8 and labels.dtype == np.int32
 
 
-def test_a_crop_larger_than_the_picture_is_filled_up_with_zeros():
+def test_a_crop_larger_than_the_image_is_filled_up_with_zeros():
     image, label_image = np.full((30, 40, 3), 7, np.uint8), np.full((30, 40), 9, np.int32)
     rng, rescaling = np.random.default_rng(0), Rescaling(min_dim=30)
     image, (label_image,) = rescale_and_crop(image, [label_image], rng, rescaling, crop_size=64)
@@ -102,16 +102,16 @@ def test_scales_stay_in_their_range_and_stretch_either_axis():
 
 
 @pytest.mark.parametrize("axis", [0, 1])
-def test_picture_and_labels_share_one_geometry(axis):
+def test_image_and_labels_share_one_geometry(axis):
     label_image = np.zeros((97, 101), np.int32)
     label_image.swapaxes(0, axis)[np.r_[:20, 40:70, 96:97]] = 1
     image = np.repeat(label_image[..., None].astype(np.uint8) * 255, 3, axis=2)
     for shape in [(200, 300), (97, 150), (61, 55), (500, 101)]:
         size = max(shape)
-        picture = crop(rescale(image, shape), 0, 0, size)[..., 0]
+        moved_image = crop(rescale(image, shape), 0, 0, size)[..., 0]
         labels = crop_rescaled_labels(label_image, shape, 0, 0, size)
-        clear = np.abs(picture.astype(int) - 127.5) > 2
-        np.testing.assert_array_equal((picture > 127)[clear], (labels > 0)[clear])
+        clear = np.abs(moved_image.astype(int) - 127.5) > 2
+        np.testing.assert_array_equal((moved_image > 127)[clear], (labels > 0)[clear])
 
 
 def test_labels_agree_with_the_exact_nearest_neighbour_of_opencv():
@@ -131,7 +131,7 @@ def test_rotation_keeps_the_centre_and_turns_by_quarters_exactly(shape):
     assert rotate(label_image, 10).dtype == np.int32 and not rotate(label_image + 1, 45)[0, 0]
 
 
-def test_rotation_moves_picture_and_labels_alike():
+def test_rotation_moves_image_and_labels_alike():
     label_image = random_pair((80, 80))[1] % 256
     image = np.repeat(label_image[..., None].astype(np.uint8), 3, axis=2)
     for degrees in (-22.5, -3.3, 0.7, 10):
@@ -152,7 +152,7 @@ def test_rotation_finds_the_nearest_pixel():
         np.testing.assert_array_equal(rotate(label_image, degrees)[clear], expected[clear])
 
 
-def test_channels_are_clipped_to_the_pictures_own_range():
+def test_channels_are_clipped_to_the_images_own_range():
     image = random_pair((20, 30))[0] // 2 + 40
     shifts = np.array([-30.3, 0.0, 44.6])
     expected = np.rint(np.clip(image + shifts, image.min(), image.max()))
@@ -219,7 +219,7 @@ def test_no_side_exceeds_the_longest_at_the_scale_of_detection():
     assert 1024 <= min(widths) < 1040 and 1510 < max(widths) <= 1536
 
 
-def test_upright_pictures_are_flipped_left_right_alone():
+def test_upright_images_are_flipped_left_right_alone():
     image, label_image = random_pair((6, 9))
     rng, flipped = np.random.default_rng(0), 0
     for _ in range(100):

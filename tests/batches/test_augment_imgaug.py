@@ -1,4 +1,4 @@
-"""The imgaug variant: the right poses, picture and labels alike, repeatable."""
+"""The imgaug variant: the right poses, image and labels alike, repeatable."""
 
 import sys
 
@@ -31,7 +31,7 @@ def test_every_flip_and_turn_comes_equally_often(imgaug):
     assert counts.min() > 10
 
 
-def test_upright_pictures_are_flipped_left_right_alone(imgaug):
+def test_upright_images_are_flipped_left_right_alone(imgaug):
     image, label_image = random_pair((6, 6))
     rng, flipped = np.random.default_rng(0), 0
     for _ in range(40):
@@ -43,7 +43,7 @@ def test_upright_pictures_are_flipped_left_right_alone(imgaug):
     assert 8 < flipped < 32
 
 
-def test_picture_and_labels_move_alike(imgaug):
+def test_image_and_labels_move_alike(imgaug):
     label_image = np.zeros((101, 101), np.int32)
     label_image[20:50, 60:], label_image[55:90, 10:45] = 1, 70_000
     image = np.repeat((label_image > 0).astype(np.uint8)[..., None] * 200, 3, axis=2)
@@ -52,7 +52,7 @@ def test_picture_and_labels_move_alike(imgaug):
         shown, (labels,) = augment_imgaug(image, [label_image], rng, channel_shift_range=0)
         assert shown.shape == (101, 101, 3) and shown.dtype == np.uint8
         assert labels.shape == (101, 101) and labels.dtype == np.int32 and set(np.unique(labels)) == {0, 1, 70_000}
-        # The picture is interpolated, the labels are not: they may differ along the border, by a few pixels.
+        # The image is interpolated, the labels are not: they may differ along the border, by a few pixels.
         assert np.count_nonzero((shown[..., 0] > 100) != (labels > 0)) < 30
 
 

@@ -1,4 +1,4 @@
-"""Random changes: picture and labels move alike, within their limits, and the input stays as it is."""
+"""Random changes: image and labels move alike, within their limits, and the input stays as it is."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ CHANGES = [
 
 
 def rectangles() -> tuple[np.ndarray, list[np.ndarray]]:
-    """Return a dark picture with two bright rectangles, one at the border, and a layer for each."""
+    """Return a dark image with two bright rectangles, one at the border, and a layer for each."""
     layers = [np.zeros((96, 128), np.int32) for _ in range(2)]
     layers[0][20:50, 70:], layers[1][55:90, 15:60] = 1, 70_000
     image = np.where(sum(layers) > 0, 200, 20).astype(np.uint8)
@@ -24,7 +24,7 @@ def rectangles() -> tuple[np.ndarray, list[np.ndarray]]:
 
 
 @pytest.mark.parametrize("change", [*CHANGES, SomeOf(CHANGES, 2, 4), AllOf(CHANGES)], ids=repr)
-def test_picture_and_labels_move_alike(change):
+def test_image_and_labels_move_alike(change):
     image, layers = rectangles()
     for seed in range(10):
         shown, changed = change(image, layers, np.random.default_rng(seed))
@@ -33,7 +33,7 @@ def test_picture_and_labels_move_alike(change):
         assert shown.shape == image.shape and shown.dtype == np.uint8
         assert [layer.dtype for layer in changed] == [np.int32, np.int32]
         assert [set(np.unique(layer)) for layer in changed] == [{0, 1}, {0, 70_000}]
-        # The picture is interpolated, the labels are not: they may differ along the border, by a few pixels.
+        # The image is interpolated, the labels are not: they may differ along the border, by a few pixels.
         assert np.count_nonzero((shown[..., 0] > 110) != (sum(changed) > 0)) < 90
         assert change(image, [], np.random.default_rng(seed))[1] == []
     np.testing.assert_array_equal(image, rectangles()[0])
@@ -59,7 +59,7 @@ def test_flip():
     ],
 )
 def test_limits_of_the_matrix(change, start, ends):
-    """In a picture of 11 x 11 pixels, whose centre is (5, 5)."""
+    """In an image of 11 x 11 pixels, whose centre is (5, 5)."""
     rng = np.random.default_rng(0)
     found = np.array([change.draw_matrix((11, 11), rng) @ (*start, 1) for _ in range(400)])
     np.testing.assert_allclose([found.min(axis=0), found.max(axis=0)], ends, atol=0.1)

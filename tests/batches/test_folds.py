@@ -23,7 +23,7 @@ def test_folds_share_groups_out_and_cover_the_set():
 def test_a_whole_size_is_held_back():
     numbers, sizes = Numbers(range(5)), np.array([[256, 320], [256, 256], [256, 320], [320, 256], [9, 9]])
     assert split(numbers, sizes, "256x320", None) == ([1, 3, 4], [0, 2])
-    with pytest.raises(InputError, match="--fold 7x7: no picture has this size"):
+    with pytest.raises(InputError, match="--fold 7x7: no image has this size"):
         split(numbers, sizes, "7x7", None)
 
 
@@ -33,5 +33,5 @@ def test_a_set_is_split():
     assert sorted([*training, *held_out]) == numbers and len(held_out) in (2, 3)
     assert split(numbers, groups, "3", 4) == (training[:4], held_out)
     assert split(numbers, groups, "all", None) == (numbers, [])
-    with pytest.raises(InputError, match="--fold 0: no pictures are left to train on; the set has 1"):
+    with pytest.raises(InputError, match="--fold 0: no images are left to train on; the set has 1"):
         split(Numbers([7]), groups[:1], "0", None)

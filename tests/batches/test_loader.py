@@ -12,8 +12,8 @@ from tests.tiny import TINY, disc_labels
 CONFIG = replace(TINY, augment=True, max_instances=8, balanced=True)
 
 
-class Pictures:
-    """Pictures in memory: of three sizes, the last without objects."""
+class Images:
+    """Images in memory: of three sizes, the last without objects."""
 
     def __init__(self):
         self.label_images = [
@@ -39,17 +39,17 @@ def same(batch, other):
 
 
 def crowd(count):
-    """One picture with many objects of one pixel each, object k of class k + 1."""
-    pictures = Pictures()
+    """One image with many objects of one pixel each, object k of class k + 1."""
+    images = Images()
     label_image = np.zeros((64, 64), np.int32)
     label_image[::4, ::4].flat[:count] = np.arange(1, count + 1)
-    pictures.label_images, pictures.image_ids, pictures.sizes = [label_image], ["crowd"], np.array([[64, 64]])
-    pictures.load_class_ids = lambda index: np.arange(1, count + 1, dtype=np.int32)
-    return pictures
+    images.label_images, images.image_ids, images.sizes = [label_image], ["crowd"], np.array([[64, 64]])
+    images.load_class_ids = lambda index: np.arange(1, count + 1, dtype=np.int32)
+    return images
 
 
 def test_the_arrays_of_a_batch():
-    batch = BatchLoader(Pictures(), CONFIG, training=True).batch_at(0)
+    batch = BatchLoader(Images(), CONFIG, training=True).batch_at(0)
     shapes = {name: (array.shape, str(array.dtype)) for name, array in batch.items()}
     assert shapes == {
         "images": ((2, 64, 64, 3), "uint8"),
@@ -60,15 +60,15 @@ def test_the_arrays_of_a_batch():
 
 
 def test_a_step_always_gives_the_same_batch():
-    loader, other = (BatchLoader(Pictures(), CONFIG, training=True) for _ in range(2))
+    loader, other = (BatchLoader(Images(), CONFIG, training=True) for _ in range(2))
     batches = [loader.batch_at(step) for step in range(6)]
     assert all(same(other.batch_at(step), batches[step]) for step in (5, 0, 3))
     assert not same(batches[0], batches[3])
-    assert not same(BatchLoader(Pictures(), replace(CONFIG, seed=9), training=True).batch_at(0), batches[0])
+    assert not same(BatchLoader(Images(), replace(CONFIG, seed=9), training=True).batch_at(0), batches[0])
 
 
-def test_a_batch_holds_the_pictures_that_it_names():
-    loader = BatchLoader(Pictures(), CONFIG, training=False)
+def test_a_batch_holds_the_images_that_it_names():
+    loader = BatchLoader(Images(), CONFIG, training=False)
     for step in range(6):
         batch = loader.batch_at(step)
         for image_id, class_ids in zip(loader.image_ids_at(step), batch["class_ids"], strict=True):
@@ -77,7 +77,7 @@ def test_a_batch_holds_the_pictures_that_it_names():
 
 
 def test_rows_without_an_object_are_zero_and_come_last():
-    loader = BatchLoader(Pictures(), CONFIG, training=True)
+    loader = BatchLoader(Images(), CONFIG, training=True)
     for step in range(6):
         batch = loader.batch_at(step)
         used = batch["class_ids"] > 0
@@ -86,7 +86,7 @@ def test_rows_without_an_object_are_zero_and_come_last():
         assert (used == batch["mini_masks"].any(axis=(2, 3))).all()
 
 
-class Coloured(Pictures):
+class Coloured(Images):
     """Each object has a grey of its own, so that a crop's pixels say where its box and its mask must be."""
 
     def load_image(self, index):
@@ -94,12 +94,12 @@ class Coloured(Pictures):
 
 
 def test_boxes_and_masks_fit_their_objects():
-    """At the pictures' own size, flipped and turned, not blurred: boxes fit to the pixel."""
+    """At the images' own size, flipped and turned, not blurred: boxes fit to the pixel."""
     plain = {"aspect_ratio": 1, "min_enlarge": 1, "zoom": 1, "rotation_range": 0, "channel_shift_range": 0}
-    pictures = Coloured()
-    pictures.label_images = [disc_labels(64, [(10, 10, 9), (40, 40, 12), (60, 20, 6)]), disc_labels(64, [(9, 30, 15)])]
-    pictures.image_ids, pictures.sizes = ["three", "one"], np.full((2, 2), 64)
-    loader = BatchLoader(pictures, replace(CONFIG, batch_size=1, **plain), training=True)
+    images = Coloured()
+    images.label_images = [disc_labels(64, [(10, 10, 9), (40, 40, 12), (60, 20, 6)]), disc_labels(64, [(9, 30, 15)])]
+    images.image_ids, images.sizes = ["three", "one"], np.full((2, 2), 64)
+    loader = BatchLoader(images, replace(CONFIG, batch_size=1, **plain), training=True)
     for step in range(8):
         batch = loader.batch_at(step)
         grey = batch["images"][0, ..., 0]
@@ -127,8 +127,8 @@ def iou(mask, other):
 
 
 def test_boxes_and_masks_fit_rescaled_and_rotated_objects():
-    """The picture is resized bilinearly, so that an object's rim is uncertain by a pixel or so."""
-    batch = BatchLoader(Pictures(), replace(CONFIG, channel_shift_range=0), training=True).batch_at(1)
+    """The image is resized bilinearly, so that an object's rim is uncertain by a pixel or so."""
+    batch = BatchLoader(Images(), replace(CONFIG, channel_shift_range=0), training=True).batch_at(1)
     assert batch["class_ids"].any()
     for image, *objects in zip(batch["images"], batch["boxes"].astype(int), batch["mini_masks"], strict=True):
         masks = np.array([pasted(mask, box) for box, mask in zip(*objects, strict=True) if box.any()])
@@ -150,50 +150,50 @@ def test_too_many_objects_are_a_random_choice():
 
 def test_the_class_follows_its_object():
     config = replace(CONFIG, max_instances=40, class_names=tuple(f"class {i}" for i in range(40)), augment=False)
-    pictures = crowd(40)
-    pictures.load_class_ids = lambda index: np.arange(40, 0, -1, dtype=np.int32)
-    batch = BatchLoader(pictures, config, training=False).batch_at(0)
+    images = crowd(40)
+    images.load_class_ids = lambda index: np.arange(40, 0, -1, dtype=np.int32)
+    batch = BatchLoader(images, config, training=False).batch_at(0)
     used = batch["class_ids"][0] > 0
     assert used.any()
     assert (np.diff(batch["class_ids"][0][used]) < 0).all()
 
 
 def test_an_impossible_class_is_refused():
-    pictures = Pictures()
-    pictures.load_class_ids = lambda index: np.full(pictures.label_images[index].max(), 2, np.int32)
+    images = Images()
+    images.load_class_ids = lambda index: np.full(images.label_images[index].max(), 2, np.int32)
     with pytest.raises(InputError, match=r"class ids \[2\] are not in 1..1"):
         for step in range(3):
-            BatchLoader(pictures, CONFIG, training=False).batch_at(step)
+            BatchLoader(images, CONFIG, training=False).batch_at(step)
 
 
 def test_of_several_crops_that_with_most_objects_is_taken():
-    """A large picture with one small object: most crops miss it."""
-    pictures = Pictures()
-    pictures.label_images, pictures.image_ids = [disc_labels(256, [(70, 70, 12)])], ["sparse"]
-    pictures.sizes = np.array([[256, 256]])
+    """A large image with one small object: most crops miss it."""
+    images = Images()
+    images.label_images, images.image_ids = [disc_labels(256, [(70, 70, 12)])], ["sparse"]
+    images.sizes = np.array([[256, 256]])
     config = replace(CONFIG, min_dim=256, batch_size=16)
     found = [
-        (BatchLoader(pictures, replace(config, crop_draws=n), training=True).batch_at(0)["class_ids"] > 0).sum()
+        (BatchLoader(images, replace(config, crop_draws=n), training=True).batch_at(0)["class_ids"] > 0).sum()
         for n in (1, 4, 20)
     ]
     assert found[0] < found[1] < found[2]
 
 
 def test_several_classes_balance_by_class_one_by_size():
-    pictures = Pictures()
-    pictures.sizes = np.full((3, 2), 64)
-    pictures.load_class_ids = lambda index: np.full(3 - index, [1, 2, 1][index], np.int32)
+    images = Images()
+    images.sizes = np.full((3, 2), 64)
+    images.load_class_ids = lambda index: np.full(3 - index, [1, 2, 1][index], np.int32)
     config = replace(CONFIG, class_names=("common", "rare"))
-    assert BatchLoader(pictures, config, training=True).sampler.indices.tolist() == [0, 1, 1, 2]
-    assert BatchLoader(pictures, config, training=False).sampler.indices.tolist() == [0, 1, 2]
-    assert BatchLoader(pictures, CONFIG, training=True).sampler.indices.tolist() == [0, 1, 2]
+    assert BatchLoader(images, config, training=True).sampler.indices.tolist() == [0, 1, 1, 2]
+    assert BatchLoader(images, config, training=False).sampler.indices.tolist() == [0, 1, 2]
+    assert BatchLoader(images, CONFIG, training=True).sampler.indices.tolist() == [0, 1, 2]
 
 
 def test_batches_of_an_epoch():
-    assert BatchLoader(Pictures(), CONFIG, training=True).steps_per_epoch == 1
-    assert BatchLoader(Pictures(), replace(CONFIG, batch_size=1), training=True).steps_per_epoch == 3
-    assert BatchLoader(Pictures(), replace(CONFIG, batch_size=9), training=True).steps_per_epoch == 1
-    assert BatchLoader(Pictures(), replace(CONFIG, steps_per_epoch=7), training=True).steps_per_epoch == 7
+    assert BatchLoader(Images(), CONFIG, training=True).steps_per_epoch == 1
+    assert BatchLoader(Images(), replace(CONFIG, batch_size=1), training=True).steps_per_epoch == 3
+    assert BatchLoader(Images(), replace(CONFIG, batch_size=9), training=True).steps_per_epoch == 1
+    assert BatchLoader(Images(), replace(CONFIG, steps_per_epoch=7), training=True).steps_per_epoch == 7
 
 
 def test_mini_masks():

@@ -13,8 +13,8 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 pytestmark = pytest.mark.slow
 
 
-def test_a_large_picture_stays_within_three_gib(tmp_path):
-    command = [sys.executable, str(BENCHMARKS / "large_picture.py")]
+def test_a_large_image_stays_within_three_gib(tmp_path):
+    command = [sys.executable, str(BENCHMARKS / "large_image.py")]
     command += ["--side", "1500", "--nuclei", "300", "--tasks", "single"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
@@ -23,6 +23,6 @@ def test_a_large_picture_stays_within_three_gib(tmp_path):
 
 @pytest.mark.parametrize("preset", list(training_batch.PRESETS))
 def test_the_dense_way_makes_the_same_training_batches(preset, tmp_path):
-    training_batch.write_pictures(tmp_path / "set", None, 4)
-    dataset = training_batch.open_pictures(tmp_path)
+    training_batch.write_images(tmp_path / "set", None, 4)
+    dataset = training_batch.open_images(tmp_path)
     training_batch.check_equal(tmp_path, dataset, training_batch.PRESETS[preset])

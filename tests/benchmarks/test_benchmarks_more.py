@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from benchmarks import gpu
-from benchmarks.flops import picture_flops, training_flops
+from benchmarks.flops import image_flops, training_flops
 from benchmarks.mask_rcnn_sides import Work, make_batch, make_regions
 from benchmarks.stardist_rival import Augmenter, Progress, normalised
 from common.masks.boxes import box_ious
@@ -40,15 +40,15 @@ def test_operations_are_those_of_the_layers(config, monkeypatch):
     monkeypatch.setattr(keras.layers.Conv2D, "convolution_op", counted)
     for level in model.pyramid(np.zeros((1, 64, 64, 3), np.uint8)):
         model.rpn(level)
-    assert picture_flops(config, 64, 0, 0) == 2 * sum(products)
+    assert image_flops(config, 64, 0, 0) == 2 * sum(products)
     kernels = [weight for weight in model.class_head.weights if weight.name == "kernel"]
     region = sum(math.prod(kernel.shape) for kernel in kernels)  # each is one matrix
-    assert picture_flops(config, 64, 3, 0) == 2 * (sum(products) + 3 * region)
+    assert image_flops(config, 64, 3, 0) == 2 * (sum(products) + 3 * region)
     before = sum(products)
     model.mask_head(np.zeros((1, config.mask_pool_size, config.mask_pool_size, config.fpn_channels), np.float32))
     doubled = config.mask_pool_size**2 * math.prod(model.mask_head.get_layer("mrcnn_mask_deconv").kernel.shape)
     mask = sum(products) - before + doubled
-    assert picture_flops(config, 64, 0, 5) == 2 * (before + 5 * mask)
+    assert image_flops(config, 64, 0, 5) == 2 * (before + 5 * mask)
     assert training_flops(config, 64, 3, 5) == 6 * (before + 3 * region + 5 * mask)
 
 
@@ -185,7 +185,7 @@ def test_the_rivals_patches_keep_their_labels():
     assert len({place for _, place in seen}) == 8 and {inverted for inverted, _ in seen} == {True, False}
 
 
-def test_the_rivals_pictures_are_normalised():
+def test_the_rivals_images_are_normalised():
     image = np.arange(30000, dtype=np.uint32).reshape(100, 100, 3) % 251
     values = normalised(image.astype(np.uint8))
     assert values.dtype == np.float32

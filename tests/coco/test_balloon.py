@@ -14,7 +14,7 @@ from coco.via import open_via_set, parse_via
 from coco.video import change_video
 from common.errors import InputError
 from common.files import open_tree
-from common.images.decoding import decode_picture, save_picture
+from common.images.decoding import decode_image, save_image
 from tests.scripts import NARROW_FLAGS, finish, run_here, start
 
 SCRIPT = Path(__file__).resolve().parents[2] / "coco" / "balloon.py"
@@ -40,13 +40,13 @@ def entry(name, regions, as_list=False):
 
 
 def write_part(folder, part, content=None):
-    """Write two pictures with regions, and one that was not annotated."""
+    """Write two images with regions, and one that was not annotated."""
     entries = [entry("a.png", REGIONS), entry("b b.jpg", [POINTS], as_list=True), entry("c.png", [])]
     content = {f"{one['filename']}99": one for one in entries} if content is None else content
     for name in ("a.png", "b b.jpg"):
         image = np.full((48, 64, 3), (90, 120, 160), np.uint8)
         cv2.fillPoly(image, [np.array(POINTS)], (220, 30, 30))
-        save_picture(folder / part / name, image)
+        save_image(folder / part / name, image)
     (folder / part / "via_region_data.json").write_text(json.dumps(content))
 
 
@@ -59,9 +59,9 @@ def drawn(tmp_path_factory):
 
 
 def test_polygons_are_filled_as_the_librarys(drawn):
-    pictures = open_via_set(open_tree(drawn), "train")
-    assert (pictures.image_ids, pictures.sizes.tolist()) == (["a", "b b"], [[48, 64], [48, 64]])
-    objects = pictures.load_instances(0)
+    images = open_via_set(open_tree(drawn), "train")
+    assert (images.image_ids, images.sizes.tolist()) == (["a", "b b"], [[48, 64], [48, 64]])
+    objects = images.load_instances(0)
     assert objects.class_ids.tolist() == [1, 1] and objects.boxes[1].tolist() == [35, 55, 48, 64]
     for mask, points in zip(objects.to_masks((48, 64)), REGIONS, strict=True):
         expected = np.zeros((48, 64), bool)
@@ -69,7 +69,7 @@ def test_polygons_are_filled_as_the_librarys(drawn):
         expected[skimage_polygon(y, x, (48, 64))] = True
         assert np.count_nonzero(mask ^ expected) <= 0.06 * expected.sum()  # it also fills what the outline touches
         assert not (mask & ~expected).any()
-    assert [len(pictures.load_label_layers(index)) for index in range(2)] == [1, 1]
+    assert [len(images.load_label_layers(index)) for index in range(2)] == [1, 1]
 
 
 def test_every_version_of_the_annotator_is_read():
@@ -88,7 +88,7 @@ def test_every_version_of_the_annotator_is_read():
         ({"a": {"filename": "a.png"}}, "a has no filename or no regions"),
         ({"a": {"regions": []}}, "a has no filename or no regions"),
         ({"a": entry("a.png", REGIONS), "b": entry("a.png", REGIONS)}, "a.png is listed twice"),
-        ({"a": entry("a.png", [])}, "no picture has a region"),
+        ({"a": entry("a.png", [])}, "no image has a region"),
         ({"a": entry("z.png", REGIONS)}, "z.png: no such file"),
         ({"a": entry("a.png", [POINTS, POINTS[:2]])}, "a.png, region 2: not a polygon of three points"),
         (
@@ -105,7 +105,7 @@ def test_bad_annotations_are_one_line(tmp_path, content, message):
     assert "\n" not in str(caught.value) and str(tmp_path) in str(caught.value)
 
 
-def test_an_unusable_picture_is_left_out_where_asked(tmp_path):
+def test_an_unusable_image_is_left_out_where_asked(tmp_path):
     write_part(tmp_path, "train", {"a": entry("a.png", REGIONS), "b": entry("b b.jpg", [POINTS[:2]])})
     assert open_via_set(open_tree(tmp_path), "train", skip_bad=True).image_ids == ["a"]
     with pytest.raises(InputError, match=r"holds val/via_region_data\.json 0 times"):
@@ -193,10 +193,10 @@ def test_bad_input_is_one_line(tmp_path, monkeypatch, capsys, arguments, message
 
 def test_the_real_set(data_folder):
     tree = open_tree(data_folder / "balloon" / "balloon.zip")
-    for part, num_pictures, num_balloons in (("train", 24, 101), ("val", 6, 23)):
-        pictures = open_via_set(tree, part)
-        objects = [pictures.load_instances(index) for index in range(len(pictures))]
-        assert (len(pictures), sum(map(len, objects))) == (num_pictures, num_balloons)
+    for part, num_images, num_balloons in (("train", 24, 101), ("val", 6, 23)):
+        images = open_via_set(tree, part)
+        objects = [images.load_instances(index) for index in range(len(images))]
+        assert (len(images), sum(map(len, objects))) == (num_images, num_balloons)
         assert min(some.areas.min() for some in objects) > 50
 
 
@@ -206,7 +206,7 @@ def trained(drawn):
     flags = ["--dataset", ".", *TINY, "--epochs", 1, "--score-every", 1]
     code, output, errors = finish(start(drawn, SCRIPT, "train", *flags))
     assert (code, errors) == (0, [])
-    assert "careful: a few dozen pictures teach little from nothing" in output
+    assert "careful: a few dozen images teach little from nothing" in output
     return drawn
 
 
@@ -215,16 +215,16 @@ def test_balloons_are_trained_scored_and_drawn(trained):
     with (trained / "logs" / "balloon" / "log.csv").open(newline="") as file:
         (row,) = csv.DictReader(file)
     assert 0 <= float(row["score"]) <= 1 and float(row["val_loss"]) > 0
-    flags = ["evaluate", "--dataset", ".", "--picture", "pictures", "--workers", 0]
+    flags = ["evaluate", "--dataset", ".", "--overlays", "overlays", "--workers", 0]
     code, output, errors = finish(start(trained, SCRIPT, *flags))
     assert (code, errors) == (0, [])
-    assert output.splitlines()[-1].startswith("AP at IoU 0.5: ") and output.endswith(" over 2 pictures\n")
-    assert {path.name for path in (trained / "pictures").iterdir()} == {"a.png", "b b.png", "overview.png"}
+    assert output.splitlines()[-1].startswith("AP at IoU 0.5: ") and output.endswith(" over 2 images\n")
+    assert {path.name for path in (trained / "images").iterdir()} == {"a.png", "b b.png", "overview.png"}
 
 
 @pytest.mark.slow
 def test_a_video_is_grey_but_for_the_balloons(trained):
-    image = decode_picture((trained / "train" / "a.png").read_bytes(), "a.png")
+    image = decode_image((trained / "train" / "a.png").read_bytes(), "a.png")
     write_video(trained / "party.avi", [image, image, image[:, ::-1]])
     code, output, errors = finish(start(trained, SCRIPT, "splash", "--video", "party.avi", "--max-detections", 1))
     assert (code, errors, output.splitlines()[-1]) == (0, [], "wrote party_splash.avi: 3 frames")

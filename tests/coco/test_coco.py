@@ -63,14 +63,14 @@ def test_a_step_of_training_is_evaluated(folder):
         (row,) = csv.DictReader(file)
     assert 0 <= float(row["score"]) <= 1 and float(row["val_loss"]) > 0
     assert json.loads((run / "config.json").read_text())["class_names"] == ["boat", "goat", "kite"]
-    flags = ["--dataset", "coco", "--limit", 2, "--picture", "pictures", "--workers", 0]
+    flags = ["--dataset", "coco", "--limit", 2, "--overlays", "overlays", "--workers", 0]
     code, output, errors = finish(start(folder, SCRIPT, "evaluate", *flags))
     assert (code, errors) == (0, [])
-    assert output.splitlines()[-1].startswith("average precision ") and output.endswith(" of masks, 2 pictures\n")
+    assert output.splitlines()[-1].startswith("average precision ") and output.endswith(" of masks, 2 images\n")
     assert output.count("Average Precision") == 12
     results = json.loads((folder / "submissions" / "coco.json").read_text())
     rows = read_rows(folder / "submissions" / "coco.csv", ["ImageId", "Score", "X", "EncodedPixels"])
     assert len(results) == (rows["Score"] != "").sum() > 0
     assert {result["category_id"] for result in results} <= {3, 17, 90}
     assert {result["image_id"] for result in results} <= {7, 11}
-    assert {path.name for path in (folder / "pictures").iterdir()} == {"7.png", "11.png", "overview.png"}
+    assert {path.name for path in (folder / "images").iterdir()} == {"7.png", "11.png", "overview.png"}

@@ -71,22 +71,22 @@ def test_the_truth_is_perfect_and_crowds_forgive(tmp_path, drawn, capsys):
 
 
 def test_what_other_tools_write_scores_alike(tmp_path, drawn):
-    data, file, pictures = drawn
+    data, file, images = drawn
     content = json.loads(data)
     for number, annotation in enumerate(content["annotations"]):
         annotation["id"] = number  # pycocotools takes 0 for nothing
     content["annotations"][1] |= {"area": None, "bbox": []}
     content["annotations"][2] |= {"id": "text", "area": "400"}
-    assert score(tmp_path, (json.dumps(content).encode(), file, pictures), truth_rows(drawn)) == PERFECT
+    assert score(tmp_path, (json.dumps(content).encode(), file, images), truth_rows(drawn)) == PERFECT
 
 
-def test_only_predicted_pictures_and_known_classes_count(tmp_path, drawn):
-    data, file, pictures = drawn
+def test_only_predicted_images_and_known_classes_count(tmp_path, drawn):
+    data, file, images = drawn
     rows = [row for row in truth_rows(drawn) if not row.startswith("7,")]
-    assert score(tmp_path, (data, file, pictures.select([1, 2])), rows) == PERFECT
+    assert score(tmp_path, (data, file, images.select([1, 2])), rows) == PERFECT
     assert score(tmp_path, drawn, rows)["segm"] < 0.9
     renumbered = [row.replace("11,3,", "11,1,") for row in rows if "11,2," not in row]
-    assert score(tmp_path, (data, file, pictures.select([1, 2])), renumbered, ("kite", "moon")) == PERFECT
+    assert score(tmp_path, (data, file, images.select([1, 2])), renumbered, ("kite", "moon")) == PERFECT
 
 
 def test_nothing_found_scores_nothing(tmp_path, drawn):
@@ -128,12 +128,12 @@ def test_the_real_subset_is_scored_alike(tmp_path, data_folder):
     tree = open_tree(data_folder / "coco" / "coco.zip")
     subset = read_subset(tree, "val", "2017")
     data, names = tree.read(subset.file_name), COCO_PUBLISHED.class_names
-    pictures = open_instances_set(tree, [subset], names)
+    images = open_instances_set(tree, [subset], names)
     rng, comparisons, perfect, rows = np.random.default_rng(0), [], [], []
     noted = {one["id"]: one["bbox"] for one in json.loads(data)["annotations"]}
     boxes = {"segm": [], "bbox": []}
-    for index, listed in enumerate(subset.file.pictures):
-        true, image_id, shape = pictures.load_instances(index), pictures.image_ids[index], listed.image_shape
+    for index, listed in enumerate(subset.file.images):
+        true, image_id, shape = images.load_instances(index), images.image_ids[index], listed.image_shape
         true_boxes = np.array([noted[annotation.annotation_id] for annotation in listed.annotations]).reshape(-1, 4)
         perfect += rows_of(image_id, true, shape, true_boxes)
         found = blurred(rng, true, len(names))
@@ -147,10 +147,10 @@ def test_the_real_subset_is_scored_alike(tmp_path, data_folder):
         true_corners, found_corners = corners
         fields = (true_corners, true.class_ids, found_corners, found.class_ids, found.scores)
         boxes["bbox"].append(compare_boxes(*fields))
-    drawn = (data, subset.file, pictures)
+    drawn = (data, subset.file, images)
     assert score(tmp_path, drawn, perfect, names) == PERFECT
     scores = score(tmp_path, drawn, rows, names)
-    ids = [listed.image_id for listed in subset.file.pictures]
+    ids = [listed.image_id for listed in subset.file.images]
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     categories = list(class_ids_by_category(subset.file, names))
     for kind, comparisons in boxes.items():

@@ -12,7 +12,7 @@ from coco.instances_set import open_instances_set, read_subset, training_subsets
 from common.batches.loader import BatchLoader
 from common.errors import InputError
 from common.files import open_tree
-from common.images.decoding import save_picture
+from common.images.decoding import save_image
 from tests.coco_files import OBJECTS, SHAPE, annotation_file, filled, write_subset
 
 NAMES = ("boat", "goat", "kite")  # ids 3, 17, 90
@@ -31,28 +31,28 @@ def drawn(tmp_path_factory):
 
 
 def test_every_form_of_object_is_read(drawn):
-    pictures = open_set(drawn)
-    assert (pictures.image_ids, len(pictures)) == (["7", "11", "12"], 3)
-    assert pictures.sizes.tolist() == [list(SHAPE)] * 3
+    images = open_set(drawn)
+    assert (images.image_ids, len(images)) == (["7", "11", "12"], 3)
+    assert images.sizes.tolist() == [list(SHAPE)] * 3
     ids = {90: 3, 3: 1, 17: 2}
     for index, objects in enumerate(OBJECTS.values()):
-        true, crowd = pictures.load_truth(index)
+        true, crowd = images.load_truth(index)
         assert true.class_ids.tolist() == [ids[category_id] for category_id, *_ in objects]
         assert crowd.tolist() == [bool(crowd) for *_, crowd in objects]
         for mask, (_, boxes, _, _) in zip(true.to_masks(SHAPE), objects, strict=True):
             np.testing.assert_array_equal(mask, filled(*boxes))
-        assert pictures.load_image(index).shape == (*SHAPE, 3)
+        assert images.load_image(index).shape == (*SHAPE, 3)
 
 
 def test_overlapping_objects_stay_whole_and_crowds_are_not_learnt(drawn):
-    pictures = open_set(drawn)
-    layers = pictures.load_label_layers(0)
-    assert len(layers) == 2 and pictures.load_class_ids(0).tolist() == [3, 1, 1]
+    images = open_set(drawn)
+    layers = images.load_label_layers(0)
+    assert len(layers) == 2 and images.load_class_ids(0).tolist() == [3, 1, 1]
     for label, (_, boxes, _, _) in enumerate(OBJECTS[7][:3], start=1):
         np.testing.assert_array_equal(np.any([layer == label for layer in layers], axis=0), filled(*boxes))
     assert max(layer.max() for layer in layers) == 3
-    assert (len(pictures.load_label_layers(1)), pictures.load_label_layers(2)) == (1, [])
-    assert pictures.load_class_ids(2).shape == (0,)
+    assert (len(images.load_label_layers(1)), images.load_label_layers(2)) == (1, [])
+    assert images.load_class_ids(2).shape == (0,)
 
 
 def test_a_batch_holds_the_objects(drawn):
@@ -67,9 +67,9 @@ def test_a_batch_holds_the_objects(drawn):
 
 
 def test_some_classes_alone(drawn):
-    pictures = open_set(drawn, class_names=("kite",))
-    assert [pictures.load_class_ids(index).tolist() for index in range(3)] == [[1], [1], []]
-    assert pictures.select([1]).image_ids == ["11"] and pictures.select(np.zeros(3, bool)).image_ids == []
+    images = open_set(drawn, class_names=("kite",))
+    assert [images.load_class_ids(index).tolist() for index in range(3)] == [[1], [1], []]
+    assert images.select([1]).image_ids == ["11"] and images.select(np.zeros(3, bool)).image_ids == []
     with pytest.raises(InputError, match="none of its categories, boat, goat, kite"):
         open_set(drawn, class_names=("person",))
 
@@ -79,23 +79,23 @@ def test_the_librarys_subsets_of_2014(tmp_path):
     tree = open_tree(tmp_path)
     assert [subset.folder for subset in training_subsets(tree, "2014")] == ["train2014"]
     assert validation_subsets(tree, "2014") == []
-    write_subset(tmp_path, "valminusminival", "2014", pictures="val2014", objects={7: OBJECTS[7]})
-    write_subset(tmp_path, "minival", "2014", pictures="val2014", objects={12: []})
+    write_subset(tmp_path, "valminusminival", "2014", images="val2014", objects={7: OBJECTS[7]})
+    write_subset(tmp_path, "minival", "2014", images="val2014", objects={12: []})
     write_subset(tmp_path, "val", "2014", objects={7: OBJECTS[7], 12: []})
     tree = open_tree(shutil.make_archive(str(tmp_path / "set"), "zip", tmp_path))
-    pictures = open_instances_set(tree, training_subsets(tree, "2014"), NAMES)
-    assert [photo.name for photo in pictures.photos] == ["train2014/1.png", "val2014/7.png"]
+    images = open_instances_set(tree, training_subsets(tree, "2014"), NAMES)
+    assert [photo.name for photo in images.photos] == ["train2014/1.png", "val2014/7.png"]
     (watched,) = validation_subsets(tree, "2014")
     assert open_instances_set(tree, [watched], NAMES).image_ids == ["12"]
     with pytest.raises(InputError, match=r"instances_train2017\.json 0 times; give COCO's folder, and its --year"):
         training_subsets(tree, "2017")
     both = [read_subset(tree, name, "2014") for name in ("val", "minival")]
-    with pytest.raises(InputError, match="two pictures have the id 12"):
+    with pytest.raises(InputError, match="two images have the id 12"):
         open_instances_set(tree, both, NAMES)
 
 
-def test_pictures_may_stand_in_a_folder_called_images(tmp_path):
-    write_subset(tmp_path / "coco", "val", pictures="images/val2017")
+def test_images_may_stand_in_a_folder_called_images(tmp_path):
+    write_subset(tmp_path / "coco", "val", images="images/val2017")
     assert open_set(tmp_path, "val").photos[0].name == "coco/images/val2017/7.png"
 
 
@@ -135,7 +135,7 @@ def test_bad_annotations_are_one_line(tmp_path, change, message):
     assert "\n" not in str(caught.value) and str(tmp_path) in str(caught.value)
 
 
-def test_an_unusable_picture_is_left_out_where_asked(tmp_path, capsys):
+def test_an_unusable_image_is_left_out_where_asked(tmp_path, capsys):
     content = annotation_file()
     content["annotations"][1]["segmentation"] = []
     write_subset(tmp_path, "train", content=content)
@@ -155,18 +155,18 @@ def test_what_is_no_annotation_file_is_one_line(tmp_path, text):
         open_set(tmp_path)
 
 
-def test_damaged_pictures_are_left_out_where_asked(tmp_path, capsys):
+def test_damaged_images_are_left_out_where_asked(tmp_path, capsys):
     write_subset(tmp_path, "train")
-    pictures = open_set(tmp_path)
-    torn, small = (tmp_path / name for name in pictures.image_names[:2])
+    images = open_set(tmp_path)
+    torn, small = (tmp_path / name for name in images.image_names[:2])
     torn.write_bytes(torn.read_bytes()[:50])
-    save_picture(small, np.zeros((4, 5, 3), np.uint8))
-    assert len(open_set(tmp_path)) == len(pictures)  # a large set is not looked through in vain
-    assert open_set(tmp_path, skip_bad=True).image_ids == pictures.image_ids[2:]
+    save_image(small, np.zeros((4, 5, 3), np.uint8))
+    assert len(open_set(tmp_path)) == len(images)  # a large set is not looked through in vain
+    assert open_set(tmp_path, skip_bad=True).image_ids == images.image_ids[2:]
     assert capsys.readouterr().out.count("left out: ") == 2
 
 
-def test_a_picture_of_another_size_is_named(tmp_path):
+def test_a_image_of_another_size_is_named(tmp_path):
     content = annotation_file({12: []})
     content["images"][0]["width"] = 61
     write_subset(tmp_path, "train", content=content)
@@ -186,14 +186,14 @@ def test_the_librarys_figures():
 def test_the_real_subset(data_folder):
     tree = open_tree(data_folder / "coco" / "coco.zip")
     (watched,) = validation_subsets(tree, "2017")
-    pictures = open_instances_set(tree, [watched], COCO_PUBLISHED.class_names)
+    images = open_instances_set(tree, [watched], COCO_PUBLISHED.class_names)
     assert watched.file.class_names == COCO_PUBLISHED.class_names
-    counts = [len(pictures.load_class_ids(index)) for index in range(len(pictures))]
-    assert (len(pictures), sum(counts)) == (40, 292)
+    counts = [len(images.load_class_ids(index)) for index in range(len(images))]
+    assert (len(images), sum(counts)) == (40, 292)
     content = json.loads(tree.read(watched.file_name))
     areas = {annotation["id"]: annotation["area"] for annotation in content["annotations"]}
-    for index, listed in enumerate(watched.file.pictures):
-        objects = pictures.load_instances(index)
+    for index, listed in enumerate(watched.file.images):
+        objects = images.load_instances(index)
         noted = [areas[annotation.annotation_id] for annotation in listed.annotations]
         np.testing.assert_allclose(objects.areas, noted, rtol=0.1, atol=60)
-        assert (pictures.load_image(index).shape[:2] == pictures.sizes[index]).all()
+        assert (images.load_image(index).shape[:2] == images.sizes[index]).all()

@@ -11,7 +11,7 @@ from tests.coco_files import SHAPE, compressed, filled, rectangle, uncompressed
 
 
 def random_masks():
-    """Noise, blobs, nothing, everything, a pixel in each corner; in pictures of several shapes."""
+    """Noise, blobs, nothing, everything, a pixel in each corner; in images of several shapes."""
     rng = np.random.default_rng(0)
     for shape in [(1, 1), (7, 1), (1, 9), (40, 60), (300, 411)]:
         for share in (0, 0.02, 0.5, 0.97, 1):

@@ -17,13 +17,13 @@ from tests.scripts import NARROW_FLAGS, finish, run_here, start
 
 SCRIPT = Path(__file__).resolve().parents[2] / "coco" / "shapes.py"
 SHAPES = ShapesSet(40, 128, 7)
-FLAGS = "weights logs preset epochs steps-per-epoch limit seed skip-bad pictures validation-pictures"
-TINY = ["--min-dim", "96", "--crop-size", "64", "--batch-size", "2", "--steps-per-epoch", "2", "--pictures", "8"]
+FLAGS = "weights logs preset epochs steps-per-epoch limit seed skip-bad images validation-images"
+TINY = ["--min-dim", "96", "--crop-size", "64", "--batch-size", "2", "--steps-per-epoch", "2", "--images", "8"]
 TINY += NARROW_FLAGS
-TINY += ["--train-rois", "8", "--validation-pictures", "5", "--confidence", "0", "--mask-threshold", "0.4"]
+TINY += ["--train-rois", "8", "--validation-images", "5", "--confidence", "0", "--mask-threshold", "0.4"]
 
 
-def test_a_picture_shows_its_shapes_and_nothing_else():
+def test_a_image_shows_its_shapes_and_nothing_else():
     for index in range(len(SHAPES)):
         image, (labels,) = SHAPES.load_image(index), SHAPES.load_label_layers(index)
         class_ids, objects = SHAPES.load_class_ids(index), SHAPES.load_instances(index)
@@ -36,11 +36,11 @@ def test_a_picture_shows_its_shapes_and_nothing_else():
             assert (np.ptp(image[labels == label], axis=0) == 0).all()
 
 
-def test_a_picture_depends_on_seed_part_and_number_alone():
+def test_a_image_depends_on_seed_part_and_number_alone():
     others = [ShapesSet(3, 128, 7), ShapesSet(40, 128, 8), ShapesSet(40, 128, 7, "validation")]
     same, *differ = [[np.array_equal(SHAPES.load_image(i), other.load_image(i)) for i in range(3)] for other in others]
     assert all(same) and not any(map(any, differ))
-    assert len({pictures.signature() for pictures in (SHAPES, *others)}) == 4
+    assert len({images.signature() for images in (SHAPES, *others)}) == 4
     assert len(set(SHAPES.image_ids) | set(others[2].image_ids)) == 80
 
 
@@ -57,7 +57,7 @@ def test_shapes_keep_their_distance():
     assert counts[0] == 0 and (counts[1:] > 5).all()
 
 
-def test_the_smallest_picture_has_room_for_shapes():
+def test_the_smallest_image_has_room_for_shapes():
     assert all(shape.size == MARGIN for seed in range(9) for shape in plan_shapes(np.random.default_rng(seed), 80))
 
 
@@ -96,7 +96,7 @@ def test_the_librarys_figures():
     assert (config.num_classes, config.class_names) == (4, ("square", "circle", "triangle"))
     assert (config.batch_size, config.train_rois, config.steps_per_epoch, config.validation_steps) == (8, 32, 100, 5)
     assert (config.min_dim, config.crop_size, config.anchor_scales) == (128, 128, (8, 16, 32, 64, 128))
-    assert (config.pictures, config.validation_pictures) == (500, 50)
+    assert (config.images, config.validation_images) == (500, 50)
     assert [str(stage) for stage in config.schedule] == ["1:0.001:heads", "2:0.0001:all"]
 
 
@@ -107,7 +107,7 @@ def test_the_librarys_figures():
         (["tram"], "invalid choice: 'tram'"),
         (["train", "--dataset", "shapes.zip"], "unrecognized arguments: --dataset shapes.zip"),
         (["train", "--weights", "nowhere.h5"], "nowhere.h5: no such file"),
-        (["train", "--pictures", "0"], "--pictures 0: must be at least 1"),
+        (["train", "--images", "0"], "--images 0: must be at least 1"),
         (["train", "--min-dim", "79"], "--min-dim 79: must be from 80 to 1024"),
         (["evaluate"], "logs: no trained step there; train with coco/shapes.py train"),
         (["predict", "--limit", "0"], "--limit 0: must be at least 1"),
@@ -120,9 +120,7 @@ def test_bad_input_is_one_line(tmp_path, monkeypatch, capsys, arguments, message
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    ("command", "flags"), [("train", ""), ("predict", " output workers picture"), ("evaluate", "")]
-)
+@pytest.mark.parametrize(("command", "flags"), [("train", ""), ("predict", " output workers image"), ("evaluate", "")])
 def test_help_shows_every_flag(monkeypatch, capsys, command, flags):
     code, text, errors = run_here(monkeypatch, capsys, SCRIPT, command, "--help")
     assert (code, errors) == (0, "")
@@ -150,19 +148,19 @@ def test_training_is_scored_and_goes_on(trained):
 
 
 @pytest.mark.slow
-def test_validation_pictures_are_predicted_scored_and_drawn(trained):
-    code, output, errors = finish(start(trained, SCRIPT, "evaluate", "--picture", "pictures", "--workers", 0))
+def test_validation_images_are_predicted_scored_and_drawn(trained):
+    code, output, errors = finish(start(trained, SCRIPT, "evaluate", "--overlays", "overlays", "--workers", 0))
     assert (code, errors) == (0, [])
     lines = output.splitlines()
     assert [line.split()[0] for line in lines[-6:-2]] == ["square", "circle", "triangle", "all"]
-    assert lines[-1].startswith("mAP at IoU 0.5: ") and lines[-1].endswith(" over 5 pictures")
+    assert lines[-1].startswith("mAP at IoU 0.5: ") and lines[-1].endswith(" over 5 images")
     table = read_rows(trained / "submissions" / "shapes.csv", ["ImageId", "ClassId", "Score", "EncodedPixels"])
-    pictures = ShapesSet(5, 96, SHAPES_SMALL.seed, "validation")
-    assert list(dict.fromkeys(table["ImageId"])) == pictures.image_ids
-    assert {path.stem for path in (trained / "pictures").iterdir()} == {*pictures.image_ids, "overview"}
+    images = ShapesSet(5, 96, SHAPES_SMALL.seed, "validation")
+    assert list(dict.fromkeys(table["ImageId"])) == images.image_ids
+    assert {path.stem for path in (trained / "images").iterdir()} == {*images.image_ids, "overview"}
     code, output, errors = finish(start(trained, SCRIPT, "predict", "--limit", 2, "--output", "two.csv"))
     assert (code, errors) == (0, [])
-    assert output.splitlines()[-1] == "wrote two.csv: 2 pictures"
+    assert output.splitlines()[-1] == "wrote two.csv: 2 images"
     first = [line for line in (trained / "submissions" / "shapes.csv").read_text().splitlines() if "-00002" not in line]
     assert (trained / "two.csv").read_text().splitlines() == first[
         : len((trained / "two.csv").read_text().splitlines())

@@ -23,8 +23,8 @@ def squares(*boxes: tuple[int, int, int, int]) -> Instances:
     return Instances.from_crops(np.array(boxes), crops)
 
 
-def coloured(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
-    return (picture == colour).all(axis=2)
+def coloured(image: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+    return (image == colour).all(axis=2)
 
 
 def test_fill_is_mixed_and_contour_is_pure():
@@ -38,7 +38,7 @@ def test_fill_is_mixed_and_contour_is_pure():
 
 
 @pytest.mark.parametrize("instances", [Instances.empty(), squares((0, 0, 0, 0))])
-def test_nothing_to_draw_leaves_the_picture(instances):
+def test_nothing_to_draw_leaves_the_image(instances):
     assert (draw_instances(GREY, instances, alpha=1, boxes=True, scores=True) == GREY).all()
     assert (draw_comparison(GREY, instances, instances) == GREY).all()
 
@@ -107,7 +107,7 @@ def test_overview_of_no_rows_is_its_captions():
 
 
 def test_overview_refuses_uneven_rows():
-    with pytest.raises(ValueError, match="2 pictures"):
+    with pytest.raises(ValueError, match="2 images"):
         make_overview([(GREY, GREY), (GREY,)], ("a", "b"))
 
 

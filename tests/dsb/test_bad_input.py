@@ -50,7 +50,7 @@ def refused(place, monkeypatch, capsys):
 
 @pytest.fixture
 def a_model(monkeypatch):
-    """Stand in for the Keras part: a model that finds one object in every picture."""
+    """Stand in for the Keras part: a model that finds one object in every image."""
 
     def detect(image):
         height, width = image.shape[:2]
@@ -69,7 +69,7 @@ def a_model(monkeypatch):
 
 @pytest.fixture
 def data(place, generated_set):
-    """A set of its own, to be spoilt; six pictures."""
+    """A set of its own, to be spoilt; six images."""
     shutil.copytree(generated_set / "stage1_train", place / "data")
     return place / "data"
 
@@ -78,7 +78,7 @@ def files_of(folder):
     return {path for path in folder.rglob("*") if "cache" not in path.relative_to(folder).parts}
 
 
-def first_picture(data):
+def first_image(data):
     folder = sorted(data.iterdir())[0]
     return folder / "images" / f"{folder.name}.png", sorted((folder / "masks").iterdir())
 
@@ -96,7 +96,7 @@ def zipped(data, path, *, extra=None):
 def test_datasets_that_are_none(script, refused, place, data):
     (place / "empty").mkdir()
     (place / "notes").mkdir()
-    (place / "notes" / "cat.txt").write_text("no picture")
+    (place / "notes" / "cat.txt").write_text("no image")
     whole = zipped(data, place / "whole.zip").read_bytes()
     (place / "torn.zip").write_bytes(whole[: len(whole) // 2])
     zipped(data, place / "climber.zip", extra="../../etc/passwd")
@@ -104,7 +104,7 @@ def test_datasets_that_are_none(script, refused, place, data):
         ("nowhere", "nowhere: no such folder or zip archive"),
         ("w.h5/x", "w.h5/x: no such folder or zip archive"),
         ("empty", "empty: holds no files"),
-        ("notes", "notes: no pictures found; give a folder or archive that holds some"),
+        ("notes", "notes: no images found; give a folder or archive that holds some"),
         ("torn.zip", "torn.zip: not a zip archive, or cut off; fetch it again"),
         ("climber.zip", "climber.zip: holds the name ../../etc/passwd, which leads out of it"),
         ("w.h5", "w.h5: not a zip archive"),
@@ -126,18 +126,18 @@ def test_flags_are_looked_at_first(script, refused):
 
 
 @pytest.mark.parametrize("script", ALL)
-def test_a_picture_that_is_none(script, refused, data):
-    first_picture(data)[0].write_text("not a picture")
-    assert "not a picture; replace or remove it, or leave out" in refused(script, "--dataset", "data")
+def test_a_image_that_is_none(script, refused, data):
+    first_image(data)[0].write_text("not an image")
+    assert "not an image; replace or remove it, or leave out" in refused(script, "--dataset", "data")
 
 
 def test_a_mask_of_another_size(refused, data):
-    cv2.imwrite(str(first_picture(data)[1][0]), np.full((7, 9), 255, np.uint8))
-    assert "a mask of 7 x 9 pixels for a picture of 64 x" in refused("my_train_1.py", "--dataset", "data")
+    cv2.imwrite(str(first_image(data)[1][0]), np.full((7, 9), 255, np.uint8))
+    assert "a mask of 7 x 9 pixels for an image of 64 x" in refused("my_train_1.py", "--dataset", "data")
 
 
-def test_a_picture_without_masks_folder(refused, data):
-    shutil.rmtree(first_picture(data)[1][0].parent)
+def test_a_image_without_masks_folder(refused, data):
+    shutil.rmtree(first_image(data)[1][0].parent)
     assert "has no masks, others have" in refused("my_train_1.py", "--dataset", "data")
 
 
@@ -147,9 +147,9 @@ def test_training_on_a_set_without_masks(refused, data):
     assert "data: holds no masks; train on a set that has them" in refused("my_train_2.py", "--dataset", "data")
 
 
-def test_bad_pictures_are_left_out_on_request(refused, data, monkeypatch, capsys):
-    picture, _ = first_picture(data)
-    picture.write_text("not a picture")
+def test_bad_images_are_left_out_on_request(refused, data, monkeypatch, capsys):
+    image, _ = first_image(data)
+    image.write_text("not an image")
 
     def stop(config):
         raise InputError("the model's turn")
@@ -159,32 +159,32 @@ def test_bad_pictures_are_left_out_on_request(refused, data, monkeypatch, capsys
     flags = ["--dataset", "data", "--skip-bad", "--weights", "none"]
     code, output, errors = run_here(monkeypatch, capsys, "my_train_1.py", *flags)
     assert (code, errors.split(": ", 1)[1]) == (2, "the model's turn\n")
-    assert f"left out: {picture}: not a picture" in output
+    assert f"left out: {image}: not an image" in output
     for folder in data.iterdir():
-        (folder / "images" / f"{folder.name}.png").write_text("not a picture")
-    assert "none of its 6 pictures can be used" in refused("my_train_1.py", "--dataset", "data", "--skip-bad")
+        (folder / "images" / f"{folder.name}.png").write_text("not an image")
+    assert "none of its 6 images can be used" in refused("my_train_1.py", "--dataset", "data", "--skip-bad")
 
 
-def test_bad_pictures_get_empty_rows_on_request(place, data, a_model, monkeypatch, capsys):
-    first_picture(data)[0].write_text("not a picture")
+def test_bad_images_get_empty_rows_on_request(place, data, a_model, monkeypatch, capsys):
+    first_image(data)[0].write_text("not an image")
     image_ids = sorted((folder.name for folder in data.iterdir()), reverse=True)
     (place / "sample.csv").write_text("ImageId,EncodedPixels\n" + "".join(f"{name},\n" for name in image_ids))
     flags = ["--dataset", "data", "--weights", "w.h5", "--sample-submission", "sample.csv", "--skip-bad"]
     code, output, _ = run_here(monkeypatch, capsys, "my_inference.py", *flags, "--workers", 0, "--output", "s.csv")
     assert code == 0
-    assert f"no picture {image_ids[-1]}: it gets an empty row" in output
+    assert f"no image {image_ids[-1]}: it gets an empty row" in output
     lines = (place / "s.csv").read_text().splitlines()[1:]
     assert [line.partition(",")[0] for line in lines] == image_ids
     assert [line.endswith(",") for line in lines] == [False] * 5 + [True]
 
 
 @pytest.mark.parametrize("kind", ["images", "masks"])
-def test_bad_pictures_and_masks_do_not_count_in_the_score_of_their_set(kind, data, a_model, monkeypatch, capsys):
-    next(iter(data.glob(f"*/{kind}/*"))).write_text("not a picture")
+def test_bad_images_and_masks_do_not_count_in_the_score_of_their_set(kind, data, a_model, monkeypatch, capsys):
+    next(iter(data.glob(f"*/{kind}/*"))).write_text("not an image")
     flags = ["--dataset", "data", "--weights", "w.h5", "--skip-bad", "--score", "data", "--output", "s.csv"]
     code, output, _ = run_here(monkeypatch, capsys, "my_inference.py", *flags, "--workers", 0)
     assert code == 0
-    assert "over 5 pictures" in output
+    assert "over 5 images" in output
 
 
 @pytest.mark.parametrize("script", INFERENCE)
@@ -192,12 +192,12 @@ def test_a_limit_and_a_sample_are_no_contradiction(script, place, data, a_model,
     image_ids = sorted((folder.name for folder in data.iterdir()), reverse=True)
     (place / "sample.csv").write_text("ImageId,EncodedPixels\n" + "".join(f"{name},\n" for name in image_ids))
     flags = ["--dataset", "data", "--weights", "w.h5", "--sample-submission", "sample.csv", "--output", "s.csv"]
-    flags += ["--limit", 2, "--workers", 0, "--score", "data", "--picture", "pictures"]
+    flags += ["--limit", 2, "--workers", 0, "--score", "data", "--overlays", "overlays"]
     code, output, _ = run_here(monkeypatch, capsys, script, *flags)
     assert code == 0
     assert read_image_ids(place / "s.csv") == image_ids[:2]
-    assert " over 2 pictures\n" in output
-    assert {path.stem for path in (place / "pictures").iterdir()} == {*image_ids[:2], "overview"}
+    assert " over 2 images\n" in output
+    assert {path.stem for path in (place / "images").iterdir()} == {*image_ids[:2], "overview"}
 
 
 @pytest.mark.parametrize("script", INFERENCE)
@@ -205,7 +205,7 @@ def test_sample_submissions(script, refused, place, data):
     (place / "sample.csv").write_text("ImageId,EncodedPixels\nnobody,\n")
     (place / "other.csv").write_text("id,label\nnobody,1\n")
     for name, message in (
-        ("sample.csv", "data: has no picture nobody of the sample submission (1 are lacking)"),
+        ("sample.csv", "data: has no image nobody of the sample submission (1 are lacking)"),
         ("other.csv", "other.csv: has the columns id,label but needs ImageId,EncodedPixels"),
         ("none.csv", "none.csv: no such file"),
         ("data", "data: Is a directory; give a file, not a folder"),
@@ -224,21 +224,21 @@ def test_truth_is_looked_at_before_hours_of_prediction(script, refused, place, d
         assert message in refused(script, "--dataset", "data", "--score", name)
     shutil.copytree(data, place / "half")
     shutil.rmtree(sorted((place / "half").iterdir())[0])
-    assert "half: lacks 1 of the pictures" in refused(script, "--dataset", "data", "--score", "half")
+    assert "half: lacks 1 of the images" in refused(script, "--dataset", "data", "--score", "half")
     image_ids = sorted(folder.name for folder in data.iterdir())
     usages = ["Ignored", *["Public"] * 4]
     rows = [f"{image_id},1 1,64,64,{usage}\n" for image_id, usage in zip(image_ids, usages, strict=False)]
     (place / "solution.csv").write_text("ImageId,EncodedPixels,Height,Width,Usage\n" + "".join(rows))
     line = refused(script, "--dataset", "data", "--score", "solution.csv")
-    assert f"solution.csv: lacks 1 of the pictures, such as {image_ids[-1]}; give this set's" in line
+    assert f"solution.csv: lacks 1 of the images, such as {image_ids[-1]}; give this set's" in line
 
 
 @pytest.mark.parametrize("script", INFERENCE)
-def test_outputs_among_the_pictures(script, refused, data):
-    folder = first_picture(data)[0].parent
-    for flag in ("--labels", "--picture"):
+def test_outputs_among_the_images(script, refused, data):
+    folder = first_image(data)[0].parent
+    for flag in ("--labels", "--overlays"):
         line = refused(script, "--dataset", "data", flag, folder)
-        assert f"{flag} {folder}: lies among the pictures of {data}; choose another place" in line
+        assert f"{flag} {folder}: lies among the images of {data}; choose another place" in line
 
 
 @pytest.mark.parametrize("script", INFERENCE)
@@ -254,8 +254,8 @@ def test_a_fold_of_a_set_that_is_too_small(refused, data):
     for folder in sorted(data.iterdir())[1:]:
         shutil.rmtree(folder)
     refusals = [refused("my_inference.py", "--dataset", "data", "--fold", fold) for fold in "1234"]
-    assert all("holds none of the pictures of data; leave --fold out" in line for line in refusals)
-    assert "--fold 0: no pictures are left to train on; the set has 1" in refused(
+    assert all("holds none of the images of data; leave --fold out" in line for line in refusals)
+    assert "--fold 0: no images are left to train on; the set has 1" in refused(
         "my_train_1.py", "--dataset", "data", "--fold", "0"
     )
 
@@ -308,7 +308,7 @@ def test_score_of_something_else(refused, place, data):
 
 def test_every_problem_of_a_submission_is_printed(place, data, monkeypatch, capsys):
     first, second = sorted(folder.name for folder in data.iterdir())[:2]
-    wrong = [f"line 2: {first}: ", f"line 3: {second}: run '1 99999': the run ends past the picture's "]
+    wrong = [f"line 2: {first}: ", f"line 3: {second}: run '1 99999': the run ends past the image's "]
     many = [f"line {number}: " for number in range(2, 52)] + ["and 10 more"]
     for rows, problems, count in (
         (f"{first},1 2 3\n{second},1 99999\n", wrong, 2),
@@ -322,63 +322,63 @@ def test_every_problem_of_a_submission_is_printed(place, data, monkeypatch, caps
             assert line.startswith(problem)
 
 
-def test_pictures_that_a_submission_lacks(place, data, monkeypatch, capsys):
+def test_images_that_a_submission_lacks(place, data, monkeypatch, capsys):
     image_ids = sorted(folder.name for folder in data.iterdir())
     (place / "s.csv").write_text("ImageId,EncodedPixels\n" + "".join(f"{name},\n" for name in image_ids[:2]))
     code, output, _ = run_here(monkeypatch, capsys, "score.py", "s.csv", "--solution", "data")
     assert code == 0
-    assert "4 pictures are missing and count as 0" in output and "over 6 pictures" in output
+    assert "4 images are missing and count as 0" in output and "over 6 images" in output
     flags = ["--solution", "data", "--only-submitted", "--table", "t.csv"]
     code, output, _ = run_here(monkeypatch, capsys, "score.py", "s.csv", *flags)
     assert code == 0
-    assert "missing" not in output and "over 2 pictures" in output
+    assert "missing" not in output and "over 2 images" in output
     assert len((place / "t.csv").read_text().splitlines()) == 3
 
 
-def test_a_limited_prediction_is_scored_on_its_own_pictures(place, data, a_model, monkeypatch, capsys):
+def test_a_limited_prediction_is_scored_on_its_own_images(place, data, a_model, monkeypatch, capsys):
     image_ids = sorted(folder.name for folder in data.iterdir())
     rows = [f"{image_id},1 1,64,64,Public\n" for image_id in image_ids]
     (place / "solution.csv").write_text("ImageId,EncodedPixels,Height,Width,Usage\n" + "".join(rows))
     for score in ("solution.csv", "data"):
         flags = ["--dataset", "data", "--weights", "w.h5", "--workers", 0, "--limit", 2, "--score", score]
         code, output, _ = run_here(monkeypatch, capsys, "my_inference.py", *flags)
-        assert code == 0 and "over 2 pictures" in output
-        assert ("solution.csv: 4 of its 6 pictures are not among those to predict" in output) == (score != "data")
+        assert code == 0 and "over 2 images" in output
+        assert ("solution.csv: 4 of its 6 images are not among those to predict" in output) == (score != "data")
 
 
-def test_unusable_pictures_of_a_solution_can_be_left_out(place, data, monkeypatch, capsys):
-    picture, _ = first_picture(data)
+def test_unusable_images_of_a_solution_can_be_left_out(place, data, monkeypatch, capsys):
+    image, _ = first_image(data)
     (place / "s.csv").write_text(
         "ImageId,EncodedPixels\n" + "".join(f"{folder.name},\n" for folder in sorted(data.iterdir()))
     )
-    picture.write_bytes(b"torn")
+    image.write_bytes(b"torn")
     flags = ["s.csv", "--solution", "data"]
     assert run_here(monkeypatch, capsys, "score.py", *flags)[0] == 2
     code, output, _ = run_here(monkeypatch, capsys, "score.py", *flags, "--skip-bad")
-    assert code == 0 and "left out: " in output and "over 5 pictures" in output
+    assert code == 0 and "left out: " in output and "over 5 images" in output
 
 
-def test_ignored_pictures_may_be_submitted(place, monkeypatch, capsys):
+def test_ignored_images_may_be_submitted(place, monkeypatch, capsys):
     rows = "a,1 4,4,4,Public\nb,1 1,8,8,Ignored\n"
     (place / "solution.csv").write_text("ImageId,EncodedPixels,Height,Width,Usage\n" + rows)
     (place / "s.csv").write_text("ImageId,EncodedPixels\na,1 4\nb,5 500\n")
     code, output, _ = run_here(monkeypatch, capsys, "score.py", "s.csv", "--solution", "solution.csv")
     assert code == 0
-    assert "score 1.0000 over 1 pictures" in output
+    assert "score 1.0000 over 1 images" in output
 
 
 def test_overlapping_and_empty_masks_are_reported_and_handled(place, data, monkeypatch, capsys):
-    picture, masks = first_picture(data)
+    image, masks = first_image(data)
     mask = cv2.imread(str(masks[0]), cv2.IMREAD_GRAYSCALE)
     cv2.imwrite(str(masks[0].with_name("~empty.png")), np.zeros_like(mask))
     cv2.imwrite(str(masks[0].with_name("~second.png")), np.where(np.arange(len(mask))[:, None] == 0, 255, mask))
-    (place / "s.csv").write_text(f"ImageId,EncodedPixels\n{picture.stem},\n")
+    (place / "s.csv").write_text(f"ImageId,EncodedPixels\n{image.stem},\n")
     code, output, _ = run_here(monkeypatch, capsys, "score.py", "s.csv", "--solution", "data")
     assert code == 0
-    assert "data: masks overlap in 1 pictures by " in output
+    assert "data: masks overlap in 1 images by " in output
     assert "the first by file name has them" in output
-    assert "data: left out 1 masks without pixels of their own in 1 pictures" in output
-    row = next(line for line in output.splitlines() if line.startswith(picture.stem))
+    assert "data: left out 1 masks without pixels of their own in 1 images" in output
+    row = next(line for line in output.splitlines() if line.startswith(image.stem))
     assert row.split()[3] == str(len(masks) + 1)
 
 

@@ -87,7 +87,7 @@ STEPS = {
         "zoom": 1.5,
         "rotation_range": 10,
         "channel_shift_range": 15,
-        "steps_per_epoch": 0,  # every picture once, which is 332, too
+        "steps_per_epoch": 0,  # every image once, which is 332, too
         "schedule": (Stage(30, 1e-3, "all"), Stage(50, 1e-4, "all"), Stage(75, 1e-3 / 30, "all")),
     },
     "my_train_2.py": {

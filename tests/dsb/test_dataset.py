@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from common.errors import InputError
-from common.images.decoding import decode_mask, decode_picture, save_picture
-from common.images.image_set import PictureSet
+from common.images.decoding import decode_image, decode_mask, save_image
+from common.images.image_set import ImageSet
 from common.images.synthetic import REAL_SIZES
-from dsb.dataset import find_pictures, load_dataset, pack_dataset
+from dsb.dataset import find_images, load_dataset, pack_dataset
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def train(generated_set, tmp_path) -> Path:
 def load(tmp_path):
     """Return `load_dataset` with a cache of its own, and with its lines in `load.lines`."""
 
-    def loader(path: Path, **options) -> PictureSet:
+    def loader(path: Path, **options) -> ImageSet:
         return load_dataset(path, cache=tmp_path / "cache", report=loader.lines.append, **options)
 
     loader.lines = []
@@ -41,7 +41,7 @@ def zipped(folder: Path, path: Path) -> Path:
     return path
 
 
-def picture_path(folder: Path, image_id: str) -> Path:
+def image_path(folder: Path, image_id: str) -> Path:
     return folder / image_id / "images" / f"{image_id}.png"
 
 
@@ -49,12 +49,12 @@ def mask_paths(folder: Path, image_id: str) -> list[Path]:
     return sorted((folder / image_id / "masks").iterdir())
 
 
-def test_every_picture_and_mask_is_found(train, load):
+def test_every_image_and_mask_is_found(train, load):
     dataset = load(train)
     assert dataset.image_ids == sorted(folder.name for folder in train.iterdir()) and len(dataset) == 6
     for index, image_id in enumerate(dataset.image_ids):
-        path = picture_path(train, image_id)
-        np.testing.assert_array_equal(dataset.load_image(index), decode_picture(path.read_bytes(), ""))
+        path = image_path(train, image_id)
+        np.testing.assert_array_equal(dataset.load_image(index), decode_image(path.read_bytes(), ""))
         masks = [decode_mask(path.read_bytes(), "") for path in mask_paths(train, image_id)]
         expected = sum(number * mask for number, mask in enumerate(masks, start=1))
         np.testing.assert_array_equal(dataset.load_label_image(index), expected)
@@ -93,7 +93,7 @@ def test_label_images_stand_for_masks(train, load):
     shutil.rmtree(train / image_id / "masks")
     labels = np.zeros(shape, np.uint16)
     labels[1:5, 2:9], labels[7:9, 2:9] = 700, 3
-    save_picture(train / image_id / "labels" / "nuclei.tif", labels)
+    save_image(train / image_id / "labels" / "nuclei.tif", labels)
     dataset = load(train)
     np.testing.assert_array_equal(dataset.load_label_image(2), np.searchsorted([0, 3, 700], labels))
     assert dataset.counts[2] == 2
@@ -105,11 +105,11 @@ def test_label_images_stand_for_masks(train, load):
         Image.fromarray(array).save(train / image_id / "labels" / "nuclei.tif")
         with pytest.raises(InputError, match=rf"labels/nuclei\.tif: {problem}"):
             load(train)
-    save_picture(train / image_id / "labels" / "more.tif", labels)
-    with pytest.raises(InputError, match=f"{image_id}/labels holds 2 pictures"):
+    save_image(train / image_id / "labels" / "more.tif", labels)
+    with pytest.raises(InputError, match=f"{image_id}/labels holds 2 images"):
         load(train)
     (train / image_id / "labels" / "more.tif").unlink()
-    save_picture(train / image_id / "masks" / "1.png", (labels > 0).astype(np.uint8))
+    save_image(train / image_id / "masks" / "1.png", (labels > 0).astype(np.uint8))
     with pytest.raises(InputError, match=f"{image_id} holds masks and a label image"):
         load(train)
 
@@ -150,47 +150,47 @@ def test_overlapping_and_empty_masks_are_reported(train, load):
     image_id = load(train).image_ids[3]
     paths = mask_paths(train, image_id)
     mask = decode_mask(paths[0].read_bytes(), "")
-    save_picture(paths[0].with_name("zz.png"), mask.astype(np.uint8) * 255)
-    save_picture(paths[0].with_name("zzz.png"), np.zeros(mask.shape, np.uint8))
+    save_image(paths[0].with_name("zz.png"), mask.astype(np.uint8) * 255)
+    save_image(paths[0].with_name("zzz.png"), np.zeros(mask.shape, np.uint8))
     for _ in range(2):  # built, and read again
         load.lines.clear()
         dataset = load(train)
         assert dataset.counts[3] == len(paths)
         assert load.lines == [
-            f"{train}: masks overlap in 1 pictures by {mask.sum()} pixels; the first by file name has them",
-            f"{train}: left out 2 masks without pixels of their own in 1 pictures",
+            f"{train}: masks overlap in 1 images by {mask.sum()} pixels; the first by file name has them",
+            f"{train}: left out 2 masks without pixels of their own in 1 images",
         ]
 
 
-def spoil_picture(train: Path, image_id: str) -> str:
-    picture_path(train, image_id).write_bytes(b"hello")
-    return f"{picture_path(train, image_id)}: not a picture"
+def spoil_image(train: Path, image_id: str) -> str:
+    image_path(train, image_id).write_bytes(b"hello")
+    return f"{image_path(train, image_id)}: not an image"
 
 
 def spoil_mask(train: Path, image_id: str) -> str:
     path = mask_paths(train, image_id)[0]
     path.write_bytes(path.read_bytes()[:50])
-    return f"{path}: a damaged picture"
+    return f"{path}: a damaged image"
 
 
 def shrink_mask(train: Path, image_id: str) -> str:
     path = mask_paths(train, image_id)[0]
-    save_picture(path, np.ones((9, 8), np.uint8))
-    return f"{path}: a mask of 9 x 8 pixels for a picture of 64 x "
+    save_image(path, np.ones((9, 8), np.uint8))
+    return f"{path}: a mask of 9 x 8 pixels for an image of 64 x "
 
 
 def remove_masks(train: Path, image_id: str) -> str:
     shutil.rmtree(train / image_id / "masks")
-    return f"{picture_path(train, image_id)}: has no masks, others have"
+    return f"{image_path(train, image_id)}: has no masks, others have"
 
 
-def remove_picture(train: Path, image_id: str) -> str:
-    picture_path(train, image_id).unlink()
-    return f"{picture_path(train, image_id)}: no such file"
+def remove_image(train: Path, image_id: str) -> str:
+    image_path(train, image_id).unlink()
+    return f"{image_path(train, image_id)}: no such file"
 
 
-@pytest.mark.parametrize("spoil", [spoil_picture, spoil_mask, shrink_mask, remove_masks, remove_picture])
-def test_unusable_pictures_are_named_and_can_be_left_out(train, load, spoil):
+@pytest.mark.parametrize("spoil", [spoil_image, spoil_mask, shrink_mask, remove_masks, remove_image])
+def test_unusable_images_are_named_and_can_be_left_out(train, load, spoil):
     whole = load(train)
     message = spoil(train, whole.image_ids[2])
     with pytest.raises(InputError) as raised:
@@ -203,15 +203,15 @@ def test_unusable_pictures_are_named_and_can_be_left_out(train, load, spoil):
     np.testing.assert_array_equal(dataset.load_label_image(2), whole.load_label_image(3))
 
 
-def test_several_unusable_pictures_are_counted(train, load):
+def test_several_unusable_images_are_counted(train, load):
     image_ids = load(train).image_ids
     for image_id in image_ids[:3]:
-        spoil_picture(train, image_id)
-    with pytest.raises(InputError, match=r"not a picture; .* \(2 more are unusable\)"):
+        spoil_image(train, image_id)
+    with pytest.raises(InputError, match=r"not an image; .* \(2 more are unusable\)"):
         load(train)
     for image_id in image_ids[3:]:
-        spoil_picture(train, image_id)
-    with pytest.raises(InputError, match="none of its 6 pictures can be used"):
+        spoil_image(train, image_id)
+    with pytest.raises(InputError, match="none of its 6 images can be used"):
         load(train, skip_bad=True)
 
 
@@ -219,51 +219,51 @@ def test_other_folders_are_refused(tmp_path, load):
     with pytest.raises(InputError, match="nowhere: no such folder"):
         load(tmp_path / "nowhere")
     (tmp_path / "notes").mkdir()
-    (tmp_path / "notes" / "x.txt").write_text("no picture")
-    with pytest.raises(InputError, match=r"notes: no pictures found; .*<id>/images/<id>\.png"):
+    (tmp_path / "notes" / "x.txt").write_text("no image")
+    with pytest.raises(InputError, match=r"notes: no images found; .*<id>/images/<id>\.png"):
         load(tmp_path / "notes")
 
 
-def test_pictures_of_any_kind_need_no_layout(tmp_path, load):
+def test_images_of_any_kind_need_no_layout(tmp_path, load):
     rng = np.random.default_rng(0)
     colour = rng.integers(0, 256, (20, 30, 3)).astype(np.uint8)
-    save_picture(tmp_path / "mine" / "a.b.png", colour)
-    save_picture(tmp_path / "mine" / "deeper" / "c.TIF", (colour[..., 0].astype(np.uint16) << 8) + 7)
-    save_picture(tmp_path / "mine" / "d.bmp", colour[:5])
-    save_picture(tmp_path / "mine" / "e.jpeg", colour)
-    (tmp_path / "mine" / "readme.txt").write_text("not a picture")
-    pictures = load(tmp_path / "mine")
-    assert pictures.image_ids == ["a.b", "c", "d", "e"]
-    assert not pictures.has_masks
-    assert pictures.sizes.tolist() == [[20, 30], [20, 30], [5, 30], [20, 30]]
-    np.testing.assert_array_equal(pictures.load_image(0), colour)
-    assert pictures.load_image(1).shape == (20, 30, 3)
+    save_image(tmp_path / "mine" / "a.b.png", colour)
+    save_image(tmp_path / "mine" / "deeper" / "c.TIF", (colour[..., 0].astype(np.uint16) << 8) + 7)
+    save_image(tmp_path / "mine" / "d.bmp", colour[:5])
+    save_image(tmp_path / "mine" / "e.jpeg", colour)
+    (tmp_path / "mine" / "readme.txt").write_text("not an image")
+    images = load(tmp_path / "mine")
+    assert images.image_ids == ["a.b", "c", "d", "e"]
+    assert not images.has_masks
+    assert images.sizes.tolist() == [[20, 30], [20, 30], [5, 30], [20, 30]]
+    np.testing.assert_array_equal(images.load_image(0), colour)
+    assert images.load_image(1).shape == (20, 30, 3)
 
 
-def test_one_picture_of_kaggle_s_is_not_taken_for_its_masks():
+def test_one_image_of_kaggle_s_is_not_taken_for_its_masks():
     names = ["images/a.png", "masks/1.png", "masks/2.png"]
-    assert [picture.image_id for picture in find_pictures(names, "a")] == ["a"]
+    assert [image.image_id for image in find_images(names, "a")] == ["a"]
 
 
-def test_pictures_beside_kaggle_s_layout_are_reported():
+def test_images_beside_kaggle_s_layout_are_reported():
     names = ["a.png", "plate/b.tif", "plate/c/images/c.png", "plate/c/masks/1.png", "notes.txt"]
     lines = []
-    assert [picture.image_id for picture in find_pictures(names, "set", report=lines.append)] == ["c"]
-    assert lines == ["set: left out 2 pictures that are in no <id>/images folder as others are: a.png"]
+    assert [image.image_id for image in find_images(names, "set", report=lines.append)] == ["c"]
+    assert lines == ["set: left out 2 images that are in no <id>/images folder as others are: a.png"]
 
 
-def test_a_folder_of_pictures_may_be_called_images():
+def test_a_folder_of_images_may_be_called_images():
     names = ["mine/images/a.png", "mine/images/b.png"]
-    assert [picture.image_id for picture in find_pictures(names, "mine.zip")] == ["a", "b"]
+    assert [image.image_id for image in find_images(names, "mine.zip")] == ["a", "b"]
 
 
-def test_loose_pictures_of_one_name_are_told_apart_by_their_folders():
-    found = find_pictures(["plate_1/a.png", "plate_2/a.tif", "b.png"], "mine")
-    assert [picture.image_id for picture in found] == ["b", "plate_1_a", "plate_2_a"]
-    found = find_pictures(["set/x/1/a.png", "set/x/2/a.tif"], "mine.zip")
-    assert [picture.image_id for picture in found] == ["1_a", "2_a"]
+def test_loose_images_of_one_name_are_told_apart_by_their_folders():
+    found = find_images(["plate_1/a.png", "plate_2/a.tif", "b.png"], "mine")
+    assert [image.image_id for image in found] == ["b", "plate_1_a", "plate_2_a"]
+    found = find_images(["set/x/1/a.png", "set/x/2/a.tif"], "mine.zip")
+    assert [image.image_id for image in found] == ["1_a", "2_a"]
     with pytest.raises(InputError, match=r"mine: a\.png and a\.tif have one name; rename or remove one"):
-        find_pictures(["a.tif", "a.png"], "mine")
+        find_images(["a.tif", "a.png"], "mine")
 
 
 @pytest.mark.parametrize(
@@ -276,17 +276,17 @@ def test_loose_pictures_of_one_name_are_told_apart_by_their_folders():
 )
 def test_masks_that_are_nobody_s_are_reported(names, masks, expected, first):
     lines = []
-    found = find_pictures(names, "mine", masks=masks, report=lines.append)
-    assert {picture.image_id: picture.mask_names for picture in found} == expected
+    found = find_images(names, "mine", masks=masks, report=lines.append)
+    assert {image.image_id: image.mask_names for image in found} == expected
     (line,) = lines
     assert line.startswith("mine: left out ") and line.endswith(f"called masks or labels that are nobody's: {first}")
 
 
-def test_an_id_in_two_places_or_with_two_pictures_is_refused():
+def test_an_id_in_two_places_or_with_two_images_is_refused():
     with pytest.raises(InputError, match=r"set: test/a/images/a\.png and train/a/images/a\.png have one name"):
-        find_pictures(["train/a/images/a.png", "test/a/images/a.png"], "set")
-    with pytest.raises(InputError, match="set: a/images holds 2 pictures"):
-        find_pictures(["a/images/a.png", "a/images/b.png", "c/images/c.png"], "set")
+        find_images(["train/a/images/a.png", "test/a/images/a.png"], "set")
+    with pytest.raises(InputError, match="set: a/images holds 2 images"):
+        find_images(["a/images/a.png", "a/images/b.png", "c/images/c.png"], "set")
 
 
 @pytest.mark.slow

@@ -2,11 +2,11 @@ import shutil
 from argparse import Namespace
 
 from dsb.dataset import load_dataset
-from dsb.inference import choose_pictures
+from dsb.inference import choose_images
 from dsb.training import split
 
 
-def test_inference_deals_the_folds_of_training_when_pictures_are_left_out(generated_set, tmp_path):
+def test_inference_deals_the_folds_of_training_when_images_are_left_out(generated_set, tmp_path):
     shutil.copytree(generated_set, tmp_path / "set")
     spoilt = sorted((tmp_path / "set" / "stage1_train").iterdir())[0]
     shutil.rmtree(spoilt / "masks")
@@ -17,16 +17,16 @@ def test_inference_deals_the_folds_of_training_when_pictures_are_left_out(genera
         flags = Namespace(dataset=tmp_path / "set", fold=fold, skip_bad=True, sample_submission=None, limit=None)
         held_out = split(dataset, fold, None)[1].image_ids
         if held_out:
-            assert choose_pictures(flags)[1] == held_out
+            assert choose_images(flags)[1] == held_out
         seen += held_out
     assert sorted(seen) == dataset.image_ids
 
 
-def test_a_picture_that_cannot_be_used_keeps_an_empty_row(generated_set, tmp_path):
+def test_a_image_that_cannot_be_used_keeps_an_empty_row(generated_set, tmp_path):
     shutil.copytree(generated_set, tmp_path / "set")
     spoilt = sorted((tmp_path / "set" / "stage1_train").iterdir())[0]
-    (spoilt / "images" / f"{spoilt.name}.png").write_bytes(b"no picture")
+    (spoilt / "images" / f"{spoilt.name}.png").write_bytes(b"no image")
     flags = Namespace(dataset=tmp_path / "set", skip_bad=True, sample_submission=None, limit=None)
-    pictures, image_ids = choose_pictures(flags)
+    images, image_ids = choose_images(flags)
     assert image_ids[0] == spoilt.name
-    assert spoilt.name not in pictures.image_ids
+    assert spoilt.name not in images.image_ids

@@ -23,7 +23,7 @@ def stamps(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
 
 
-def test_solution_describes_the_test_pictures(tmp_path):
+def test_solution_describes_the_test_images(tmp_path):
     assert generate(tmp_path, "--sizes", "48x64").returncode == 0
     data = tmp_path / "data"
     test_ids = {path.name for path in (data / "stage1_test").iterdir()}

@@ -5,7 +5,7 @@ from dsb.dataset import load_dataset
 from dsb.modality import find_modality
 
 
-def test_kinds_of_generated_pictures():
+def test_kinds_of_generated_images():
     rng = np.random.default_rng(0)
     dark = rng.integers(0, 40, (20, 30, 1)).astype(np.uint8).repeat(3, axis=2)
     dark[5:9, 5:9] = 250

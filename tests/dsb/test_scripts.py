@@ -17,7 +17,7 @@ from tests.scripts import INFERENCE, TINY, TRAINING, finish, run_here, start
 TEST = ["--dataset", "data/stage1_test", "--sample-submission", "data/stage1_sample_submission.csv"]
 TRAINING_FLAGS = "dataset weights logs preset fold epochs steps-per-epoch limit seed skip-bad"
 INFERENCE_FLAGS = "dataset weights logs preset fold limit seed skip-bad output sample-submission workers confidence"
-INFERENCE_FLAGS += " score picture labels"
+INFERENCE_FLAGS += " score image labels"
 
 pytestmark = pytest.mark.slow
 
@@ -68,7 +68,7 @@ def trained(folder, interrupted):
 @pytest.fixture(scope="module")
 def single(folder, trained):
     """The single prediction of the test set, undisturbed."""
-    flags = ["--score", "data/stage1_solution.csv", "--picture", "pictures", "--labels", "labels", "--workers", 0]
+    flags = ["--score", "data/stage1_solution.csv", "--overlays", "overlays", "--labels", "labels", "--workers", 0]
     return finish(start(folder, "my_inference.py", *TEST, *flags))
 
 
@@ -97,15 +97,15 @@ def test_three_steps_follow_each_other(trained, folder):
 
 def test_a_packed_set_trains_the_recipe_for_a_gpu(folder):
     code, output, errors = finish(start(folder, "pack.py", "--dataset", "data/stage1_train", "--output", "packed.zip"))
-    assert (code, errors) == (0, []) and "wrote packed.zip: 8 pictures, 0.0 MB" in output
+    assert (code, errors) == (0, []) and "wrote packed.zip: 8 images, 0.0 MB" in output
     flags = [*TINY, "--preset", "gpu", "--dataset", "packed.zip", "--epochs", 1, "--logs", "gpu"]
     code, _, errors = finish(start(folder, "my_train_1.py", *flags))
     assert (code, errors) == (0, [])
     assert json.loads((folder / "gpu" / "001" / "config.json").read_text())["backbone"] == "resnet50"
     flags = ["--dataset", "packed.zip", "--logs", "gpu", "--limit", 3, "--output", "gpu.csv"]
     code, output, errors = finish(start(folder, "my_inference.py", *flags))
-    assert (code, errors) == (0, []) and "was trained on 3 of these pictures" in output
-    assert output.endswith("wrote gpu.csv: 3 pictures, checked\n")
+    assert (code, errors) == (0, []) and "was trained on 3 of these images" in output
+    assert output.endswith("wrote gpu.csv: 3 images, checked\n")
 
 
 def test_single_prediction_of_a_test_set(single, folder):
@@ -116,8 +116,8 @@ def test_single_prediction_of_a_test_set(single, folder):
     assert check_submission(submission, image_ids) == []
     assert read_image_ids(submission) == image_ids
     assert (read_rows(submission, ["EncodedPixels"])["EncodedPixels"] != "").any()
-    assert f" over {len(image_ids)} pictures\n" in output
-    assert {path.stem for path in (folder / "pictures").iterdir()} == {*image_ids, "overview"}
+    assert f" over {len(image_ids)} images\n" in output
+    assert {path.stem for path in (folder / "images").iterdir()} == {*image_ids, "overview"}
 
 
 def test_label_images_are_those_of_the_submission(single, folder):
@@ -204,7 +204,7 @@ def test_the_published_fifteen_views_and_what_belongs_to_them(folder):
 
 
 @pytest.mark.parametrize("script", INFERENCE)
-def test_large_pictures_go_through_tiles(script, trained, folder):
+def test_large_images_go_through_tiles(script, trained, folder):
     image_ids = read_image_ids(folder / "data" / "stage1_sample_submission.csv")[:4]
     flags = ["--tile-size", 64, "--tile-overlap", 32, "--max-whole-side", 64, "--limit", 4, "--output", "tiled.csv"]
     code, _, errors = finish(start(folder, script, *TEST, *flags))

@@ -1,4 +1,4 @@
-"""The weights that come along: what they are, and that they find nuclei in pictures of many kinds."""
+"""The weights that come along: what they are, and that they find nuclei in images of many kinds."""
 
 import argparse
 from dataclasses import replace
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from common.errors import InputError
-from common.images.decoding import save_picture
+from common.images.decoding import save_image
 from common.images.synthetic import generate_sample
 from common.masks.instances import Instances
 from common.masks.rle import decode_instances
@@ -29,15 +29,15 @@ def test_their_config_is_the_presets(monkeypatch):
     assert DSBConfig.load(WEIGHTS / "config.json") == replace(preset, fold="0", score_every=0)
 
 
-def test_they_bring_the_names_of_their_pictures_and_are_small():
-    names = (WEIGHTS / "pictures.txt").read_text().split()
+def test_they_bring_the_names_of_their_images_and_are_small():
+    names = (WEIGHTS / "images.txt").read_text().split()
     assert len(names) == len(set(names)) == 531
     assert (WEIGHTS / "weights.h5").stat().st_size < 25e6
 
 
 @pytest.fixture(scope="module")
 def kinds():
-    """Pictures by file name, as their users may have them, and their true label images."""
+    """Images by file name, as their users may have them, and their true label images."""
     fluorescence, stained = (
         generate_sample(np.random.default_rng(seed), kind, SHAPE, 25)
         for seed, kind in ((1, "fluorescence"), (2, "purple_tissue"))
@@ -59,15 +59,15 @@ def kinds():
 
 
 @pytest.mark.slow
-def test_they_find_nuclei_in_any_folder_of_pictures(kinds, tmp_path):
-    for name, (picture, _) in kinds.items():
-        save_picture(tmp_path / "mine" / name, picture)
+def test_they_find_nuclei_in_any_folder_of_images(kinds, tmp_path):
+    for name, (image, _) in kinds.items():
+        save_image(tmp_path / "mine" / name, image)
     code, output, errors = finish(start(tmp_path, "my_inference.py", "--dataset", "mine/", "--weights", "small"))
     assert (code, errors) == (0, [])
-    assert "dsb_single.csv: 7 pictures, checked" in output
+    assert "dsb_single.csv: 7 images, checked" in output
     written = tmp_path / "submissions"
     names = {name.rsplit(".", 1)[0] for name in kinds}
-    assert {path.stem for path in (written / "dsb_single_pictures").iterdir()} == names | {"overview"}
+    assert {path.stem for path in (written / "dsb_single_overlays").iterdir()} == names | {"overview"}
     rows = read_rows(written / "dsb_single.csv", ["ImageId", "EncodedPixels"]).groupby("ImageId")["EncodedPixels"]
     scores = {}
     for name, (_, label_image) in kinds.items():
@@ -83,29 +83,29 @@ def test_they_find_nuclei_in_any_folder_of_pictures(kinds, tmp_path):
 def named(tmp_path, monkeypatch):
     """Return a function from flags that differ to what becomes of the folders, and the lines for the user."""
     monkeypatch.chdir(tmp_path)
-    usual = {"output": Path("out/n.csv"), "labels": None, "picture": None, "csv_only": False, "score": None}
+    usual = {"output": Path("out/n.csv"), "labels": None, "image": None, "csv_only": False, "score": None}
 
     def name(image_names=("a.png",), **given):
         flags = argparse.Namespace(dataset=Path("mine"), **usual | given)
         tree = SimpleNamespace(path=tmp_path / "mine")
         lines = name_folders(flags, SimpleNamespace(tree=tree, image_ids=["a"], image_names=image_names))
-        return *(str(flags.labels), str(flags.picture)), lines
+        return *(str(flags.labels), str(flags.overlays)), lines
 
     return name
 
 
-def test_label_images_and_drawn_pictures_go_beside_the_csv(named):
-    assert named() == ("out/n_labels", "out/n_pictures", [])
-    assert named(labels=Path("mine_too")) == ("mine_too", "out/n_pictures", [])
+def test_label_images_and_drawn_overlays_go_beside_the_csv(named):
+    assert named() == ("out/n_labels", "out/n_overlays", [])
+    assert named(labels=Path("mine_too")) == ("mine_too", "out/n_overlays", [])
     assert named(csv_only=True) == named(image_names=["a/images/a.png"]) == ("None", "None", [])
 
 
-def test_what_would_lie_among_the_pictures_is_not_written(named):
+def test_what_would_lie_among_the_images_is_not_written(named):
     labels, drawn, lines = named(output=Path("mine/n.csv"))
     assert (labels, drawn) == ("None", "None")
-    assert lines[0] == "mine/n_labels: not written, as it lies among the pictures; give another place with --labels"
+    assert lines[0] == "mine/n_labels: not written, as it lies among the images; give another place with --labels"
     assert len(lines) == 2
-    assert named(output=Path("mine.csv"))[:2] == ("mine_labels", "mine_pictures")
+    assert named(output=Path("mine.csv"))[:2] == ("mine_labels", "mine_overlays")
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_what_would_lie_among_the_pictures_is_not_written(named):
     [
         (["out/n_labels/a.tif"], r"out/n_labels: holds other files, such as a\.tif; choose another --output"),
         (["out/n.csv", "out/n_labels/b.tif", "out/n_labels/a.tif"], r"out/n_labels: holds other files, such as b\.tif"),
-        (["out/n.csv", "out/n_pictures/notes.txt"], r"out/n_pictures: holds other files, such as notes\.txt"),
+        (["out/n.csv", "out/n_overlays/notes.txt"], r"out/n_overlays: holds other files, such as notes\.txt"),
     ],
 )
 def test_folders_of_others_are_left_alone(named, there, message):
@@ -125,14 +125,14 @@ def test_folders_of_others_are_left_alone(named, there, message):
 
 
 def test_an_earlier_runs_folders_are_written_anew(named):
-    for name in ("out/n.csv", "out/n_labels/a.tif", "out/n_pictures/a.png", "out/n_pictures/overview.png"):
+    for name in ("out/n.csv", "out/n_labels/a.tif", "out/n_overlays/a.png", "out/n_overlays/overview.png"):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).touch()
-    assert named() == ("out/n_labels", "out/n_pictures", [])
+    assert named() == ("out/n_labels", "out/n_overlays", [])
 
 
 def test_the_folders_are_nobody_elses_place(named):
-    with pytest.raises(InputError, match=r"--labels out/n_pictures: that is the place of --picture"):
-        named(labels=Path("out/n_pictures"))
+    with pytest.raises(InputError, match=r"--labels out/n_overlays: that is the place of --overlays"):
+        named(labels=Path("out/n_overlays"))
     with pytest.raises(InputError, match=r"--labels out/n_labels: that is the place of --score"):
         named(score=Path("out/n_labels"))

@@ -27,11 +27,11 @@ def test_stretch_keeps_the_order_of_values_and_the_balance_of_channels(rng):
 
 
 @pytest.mark.parametrize("value", [0, 77, 255])
-def test_stretch_of_a_constant_picture_is_constant(value):
+def test_stretch_of_a_constant_image_is_constant(value):
     assert np.ptp(stretch_contrast(np.full((9, 9, 3), value, np.uint8))) == 0
 
 
-def test_noise_of_an_empty_picture_stays_low(rng):
+def test_noise_of_an_empty_image_stays_low(rng):
     image = rng.integers(3, 6, (64, 64, 3)).astype(np.uint8)
     assert np.ptp(stretch_contrast(image)) == 2 * 8
 
@@ -42,7 +42,7 @@ def test_hot_pixels_do_not_keep_the_rest_dark(rng):
     assert stretch_contrast(image)[1:].max() > 240
 
 
-def test_stretching_a_large_picture_takes_little_more_memory_than_the_picture(rng):
+def test_stretching_a_large_image_takes_little_more_memory_than_the_image(rng):
     image = rng.integers(0, 256, (1000, 1000, 3)).astype(np.uint8)
     tracemalloc.start()
     stretch_contrast(image)
@@ -60,7 +60,7 @@ def test_recolour_keeps_shape_and_depends_on_the_generator_alone(rng):
     assert not np.array_equal(first, recolour(image, np.random.default_rng(8)))
 
 
-def test_recolour_leaves_grey_pictures_grey_or_tints_them_and_inverts_some():
+def test_recolour_leaves_grey_images_grey_or_tints_them_and_inverts_some():
     ramp = np.linspace(40, 220, 64).astype(np.uint8)[None, :, None].repeat(64, 0).repeat(3, 2)
     rises: dict[bool, list[bool]] = {True: [], False: []}
     for seed in range(200):
@@ -74,18 +74,18 @@ def test_recolour_leaves_grey_pictures_grey_or_tints_them_and_inverts_some():
     assert 0.75 < np.mean(rises[False]) < 0.95
 
 
-def test_a_grey_picture_runs_from_one_colour_to_another():
+def test_a_grey_image_runs_from_one_colour_to_another():
     ramp = np.arange(256, dtype=np.uint8)[None, :, None].repeat(8, 0).repeat(3, 2)
-    pictures = [recolour(ramp, np.random.default_rng(seed)).astype(float) for seed in range(40)]
-    without_noise = [picture for picture in pictures if np.array_equal(picture[0], picture[-1])]
+    images = [recolour(ramp, np.random.default_rng(seed)).astype(float) for seed in range(40)]
+    without_noise = [image for image in images if np.array_equal(image[0], image[-1])]
     assert len(without_noise) > 20
-    for picture in without_noise:
-        colours = picture[0] - picture[0, 0]
+    for image in without_noise:
+        colours = image[0] - image[0, 0]
         along = colours[-1] / np.linalg.norm(colours[-1])
         assert abs(colours - np.outer(colours @ along, along)).max() < 2
 
 
-def test_recolour_makes_some_colour_pictures_grey(rng):
+def test_recolour_makes_some_colour_images_grey(rng):
     image = np.zeros((16, 16, 3), np.uint8) + np.array([200, 60, 120], np.uint8)
     spreads = [np.ptp(recolour(image, np.random.default_rng(seed))[4, 4].astype(int)) for seed in range(100)]
     assert 5 < sum(spread < 40 for spread in spreads) < 60

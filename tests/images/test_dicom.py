@@ -1,10 +1,10 @@
-"""The picture in a DICOM file comes out as it is stored; what holds none is refused in one line."""
+"""The image in a DICOM file comes out as it is stored; what holds none is refused in one line."""
 
 import numpy as np
 import pytest
 
 from common.errors import InputError
-from common.images.decoding import decode_picture
+from common.images.decoding import decode_image
 from common.images.dicom import decode_dicom
 from tests.dicoms import encode_dicom
 
@@ -13,9 +13,9 @@ SMOOTH = np.add.outer(np.arange(32, dtype=np.uint8) * 4, np.arange(24, dtype=np.
 JPEG = encode_dicom(SMOOTH, jpeg=True)
 
 
-def test_a_plain_picture():
+def test_a_plain_image():
     np.testing.assert_array_equal(decode_dicom(encode_dicom(GREY), "x"), GREY)
-    decoded = decode_picture(encode_dicom(GREY), "x")
+    decoded = decode_image(encode_dicom(GREY), "x")
     np.testing.assert_array_equal(decoded, np.repeat(GREY[..., None], 3, axis=2))
 
 
@@ -27,13 +27,13 @@ def test_jpeg_baseline():
 
 def test_colour():
     colours = np.random.default_rng(1).integers(0, 256, (6, 8, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(decode_picture(encode_dicom(colours), "x"), colours)
+    np.testing.assert_array_equal(decode_image(encode_dicom(colours), "x"), colours)
 
 
 def test_twelve_bits_become_eight():
     values = np.array([[0, 1000], [2000, 4095]], np.uint16)
     data = encode_dicom(values, BitsStored=12, HighBit=11)
-    assert decode_picture(data, "x")[..., 0].tolist() == [[0, 62], [125, 255]]
+    assert decode_image(data, "x")[..., 0].tolist() == [[0, 62], [125, 255]]
 
 
 @pytest.mark.parametrize(("dtype", "bits", "expected"), [("u1", 8, [255, 155]), ("u2", 12, [4095, 3995])])
@@ -50,19 +50,19 @@ def test_lowest_is_white_with_signs():
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (encode_dicom(None), "x.dcm: a DICOM file without a picture, or cut off"),
+        (encode_dicom(None), "x.dcm: a DICOM file without an image, or cut off"),
         (JPEG[:-40], "x.dcm: a DICOM file"),
         (JPEG[:300], "x.dcm: a DICOM file"),
         (encode_dicom(GREY)[:-40], "x.dcm: a DICOM file"),
-        (encode_dicom(np.stack([GREY, GREY]), NumberOfFrames=2), "x.dcm: a DICOM file with 2 pictures"),
+        (encode_dicom(np.stack([GREY, GREY]), NumberOfFrames=2), "x.dcm: a DICOM file with 2 images"),
         (encode_dicom(SMOOTH, jpeg=True, Rows=16), "x.dcm: a DICOM file that cannot be read"),
         (JPEG.replace(b"\xff\xd8\xff\xe0", b"\xff\xd9\xff\xe0"), "x.dcm: a DICOM file that cannot be read"),
-        (bytes(200), "x.dcm: not a picture"),
-        (b"", "x.dcm: not a picture"),
+        (bytes(200), "x.dcm: not an image"),
+        (b"", "x.dcm: not an image"),
     ],
     ids=["none", "cut", "header", "cut-plain", "frames", "shape", "jpeg", "zeros", "nothing"],
 )
-def test_what_is_no_picture(data, message):
+def test_what_is_no_image(data, message):
     with pytest.raises(InputError) as raised:
-        decode_picture(data, "x.dcm")
+        decode_image(data, "x.dcm")
     assert str(raised.value).startswith(message)

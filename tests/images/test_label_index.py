@@ -9,20 +9,20 @@ import pytest
 
 from common.errors import InputError
 from common.files import open_tree
-from common.images.decoding import save_picture
-from common.images.label_index import PictureFiles, open_index, stack_masks
+from common.images.decoding import save_image
+from common.images.label_index import ImageFiles, open_index, stack_masks
 
 MASKS = np.zeros((3, 9, 7), bool)
 MASKS[0, :4, :5], MASKS[1, 2:9, 3:7], MASKS[2, 3, 4] = True, True, True
-PICTURES = [PictureFiles("a", "a.png", ("1.png", "2.png", "3.png"))]
+IMAGES = [ImageFiles("a", "a.png", ("1.png", "2.png", "3.png"))]
 
 
 @pytest.fixture
 def tree(tmp_path):
     folder = tmp_path / "set"
-    save_picture(folder / "a.png", np.full((9, 7, 3), 5, np.uint8))
+    save_image(folder / "a.png", np.full((9, 7, 3), 5, np.uint8))
     for number, mask in enumerate(MASKS, start=1):
-        save_picture(folder / f"{number}.png", mask.astype(np.uint8) * 255)
+        save_image(folder / f"{number}.png", mask.astype(np.uint8) * 255)
     return open_tree(folder)
 
 
@@ -64,14 +64,14 @@ def test_random_masks_against_painting_backwards():
 
 def test_an_index_is_built_once_and_again_after_a_change(tree, tmp_path):
     lines: list[str] = []
-    first = open_index(tree, PICTURES, tmp_path / "cache", lines.append)
+    first = open_index(tree, IMAGES, tmp_path / "cache", lines.append)
     changed = first.path.stat().st_mtime_ns
-    again = open_index(open_tree(tree.path), PICTURES, tmp_path / "cache", lines.append)
+    again = open_index(open_tree(tree.path), IMAGES, tmp_path / "cache", lines.append)
     assert again.path == first.path and first.path.stat().st_mtime_ns == changed
     np.testing.assert_array_equal(again.load_label_image("a"), stack_masks(MASKS, (9, 7))[0])
     assert again.sizes.tolist() == [[9, 7]] and again.counts.tolist() == [2] and again.problems == [""]
-    save_picture(tree.path / "1.png", np.zeros((9, 7), np.uint8))
-    renewed = open_index(open_tree(tree.path), PICTURES, tmp_path / "cache", lines.append)
+    save_image(tree.path / "1.png", np.zeros((9, 7), np.uint8))
+    renewed = open_index(open_tree(tree.path), IMAGES, tmp_path / "cache", lines.append)
     assert renewed.path != first.path and renewed.load_label_image("a").max() == 1
     assert first.load_label_image("a").max() == 2
     assert lines == []
@@ -82,22 +82,22 @@ def test_a_problem_that_is_gone_is_forgotten(tree, tmp_path, monkeypatch):
         raise InputError(f"{name}: no decoder installed")
 
     with monkeypatch.context() as context:
-        context.setattr("common.images.label_index.decode_picture", lack_a_decoder)
+        context.setattr("common.images.label_index.decode_image", lack_a_decoder)
         for _ in range(2):
-            index = open_index(tree, PICTURES, tmp_path / "cache", print)
+            index = open_index(tree, IMAGES, tmp_path / "cache", print)
             assert "no decoder installed" in index.problems[0]
-    assert open_index(tree, PICTURES, tmp_path / "cache", print).problems == [""]
+    assert open_index(tree, IMAGES, tmp_path / "cache", print).problems == [""]
 
 
 def test_labels_beyond_8_bits_survive(tmp_path):
     folder = tmp_path / "set"
-    save_picture(folder / "a.png", np.zeros((20, 20, 3), np.uint8))
+    save_image(folder / "a.png", np.zeros((20, 20, 3), np.uint8))
     for number in range(300):
         mask = np.zeros(400, np.uint8)
         mask[number] = 255
-        save_picture(folder / f"{number:03}.png", mask.reshape(20, 20))
-    pictures = [PictureFiles("a", "a.png", tuple(f"{number:03}.png" for number in range(300)))]
-    label_image = open_index(open_tree(folder), pictures, tmp_path / "cache", print).load_label_image("a")
+        save_image(folder / f"{number:03}.png", mask.reshape(20, 20))
+    images = [ImageFiles("a", "a.png", tuple(f"{number:03}.png" for number in range(300)))]
+    label_image = open_index(open_tree(folder), images, tmp_path / "cache", print).load_label_image("a")
     np.testing.assert_array_equal(label_image.ravel(), np.r_[1:301, np.zeros(100)])
 
 
@@ -106,23 +106,23 @@ def test_a_folder_that_cannot_be_written_to_is_replaced(tree, tmp_path, monkeypa
     (tmp_path / "temporary").mkdir()
     (tmp_path / "file").write_text("no folder")
     lines: list[str] = []
-    index = open_index(tree, PICTURES, tmp_path / "file", lines.append)
+    index = open_index(tree, IMAGES, tmp_path / "file", lines.append)
     assert index.path.parent == tmp_path / "temporary" / "kaggle-segmentation"
     assert len(lines) == 1 and "file: cannot be written to" in lines[0]
-    assert open_index(tree, PICTURES, tmp_path / "file", lines.append).path == index.path
+    assert open_index(tree, IMAGES, tmp_path / "file", lines.append).path == index.path
 
 
 def test_the_default_folder_is_the_users_cache(tree, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
-    assert open_index(tree, PICTURES, None, print).path.parent == tmp_path / "home" / "kaggle-segmentation"
+    assert open_index(tree, IMAGES, None, print).path.parent == tmp_path / "home" / "kaggle-segmentation"
 
 
 def test_a_damaged_index_is_named(tree, tmp_path):
-    path = open_index(tree, PICTURES, tmp_path / "cache", print).path
+    path = open_index(tree, IMAGES, tmp_path / "cache", print).path
     with h5py.File(path, "a") as file:
         del file["counts"]
     with pytest.raises(InputError, match="a damaged index; remove the file"):
-        open_index(tree, PICTURES, tmp_path / "cache", print)
+        open_index(tree, IMAGES, tmp_path / "cache", print)
     path.write_bytes(b"HDF")
     with pytest.raises(InputError, match="a damaged index; remove the file"):
-        open_index(tree, PICTURES, tmp_path / "cache", print)
+        open_index(tree, IMAGES, tmp_path / "cache", print)

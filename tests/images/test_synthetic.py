@@ -46,7 +46,7 @@ def test_each_nucleus_is_one_piece(modality):
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
-def test_no_nuclei_is_an_ordinary_picture(modality):
+def test_no_nuclei_is_an_ordinary_image(modality):
     sample = draw(modality, (64, 48), 0)
     assert sample.image.shape == (64, 48, 3)
     assert len(sample.instances) == 0
@@ -77,7 +77,7 @@ def test_nuclei_stand_out(modality, brighter):
     assert (difference > 0) == brighter
 
 
-def test_grey_pictures_have_equal_channels_and_stained_ones_are_purple():
+def test_grey_images_have_equal_channels_and_stained_ones_are_purple():
     for modality in ("fluorescence", "brightfield"):
         image = draw(modality, (96, 96), 5).image
         assert np.array_equal(image[..., 0], image[..., 1])
@@ -88,7 +88,7 @@ def test_grey_pictures_have_equal_channels_and_stained_ones_are_purple():
         assert blue > red > green
 
 
-def test_a_full_picture_ends_with_fewer_nuclei():
+def test_a_full_image_ends_with_fewer_nuclei():
     assert 0 < len(draw("fluorescence", (32, 32), 375).instances) < 375
 
 
@@ -117,9 +117,9 @@ def test_dataset_is_laid_out_as_kaggles_and_read_back(tmp_path):
         sample = generate_indexed(5, index, [(64, 96)])
         folder = tmp_path / sample.image_id
         assert len(sample.image_id) == 64
-        picture = cv2.imread(str(folder / "images" / f"{sample.image_id}.png"), cv2.IMREAD_UNCHANGED)
-        assert np.array_equal(picture[..., 2::-1], sample.image)
-        assert (picture[..., 3] == 255).all()
+        image = cv2.imread(str(folder / "images" / f"{sample.image_id}.png"), cv2.IMREAD_UNCHANGED)
+        assert np.array_equal(image[..., 2::-1], sample.image)
+        assert (image[..., 3] == 255).all()
         masks = [cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in (folder / "masks").iterdir()]
         assert {mask.shape for mask in masks} == {(64, 96)}
         assert set(np.unique(masks)) == {0, 255}
@@ -127,7 +127,7 @@ def test_dataset_is_laid_out_as_kaggles_and_read_back(tmp_path):
         assert written == {mask.tobytes() for mask in sample.instances.to_masks((64, 96))}
 
 
-def test_same_seed_same_bytes_however_many_pictures(tmp_path):
+def test_same_seed_same_bytes_however_many_images(tmp_path):
     sizes = [(64, 64), (48, 80)]
     write_dataset(tmp_path / "all", 4, 9, sizes=sizes)
     write_dataset(tmp_path / "again", 2, 9, sizes=sizes)

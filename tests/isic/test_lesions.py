@@ -9,10 +9,10 @@ import pytest
 
 from common.batches.loader import BatchLoader
 from common.errors import InputError
-from common.images.decoding import decode_picture
+from common.images.decoding import decode_image
 from common.masks.instances import Instances
 from isic.config import PUBLISHED, SMALL
-from isic.dataset import load_labelled, load_pictures, split
+from isic.dataset import load_images, load_labelled, split
 from isic.evaluation import LabelledResult, mean_score, paint_lesion, report, score_lesion, score_result
 from isic.labels import parse_labels
 from isic.outputs import save_boxes, save_masks
@@ -22,57 +22,57 @@ NAMES = ("lesion",)
 
 
 def parse(labels, class_names=NAMES):
-    """Return the pictures and the lines that were reported."""
+    """Return the images and the lines that were reported."""
     lines = []
     return parse_labels(json.dumps(labels).encode(), "labels.json", class_names, lines.append), lines
 
 
 def test_labels_are_read():
-    pictures, lines = parse(make_labels(["ISIC_1", "ISIC_3", "ISIC_6"]))
-    assert [picture.file_name for picture in pictures] == ["ISIC_1.jpg", "ISIC_3.jpg"]
-    assert pictures[0].image_shape == (HEIGHT, WIDTH)
-    assert [len(lesion.polygons) for lesion in pictures[1].lesions] == [1, 2]
-    assert pictures[0].lesions[0].polygons[0].tolist() == [[8, 10], [8, 30], [28, 30], [28, 10]]
-    assert lines == ["labels.json: left out 1 pictures without annotations, such as ISIC_6.jpg"]
+    images, lines = parse(make_labels(["ISIC_1", "ISIC_3", "ISIC_6"]))
+    assert [image.file_name for image in images] == ["ISIC_1.jpg", "ISIC_3.jpg"]
+    assert images[0].image_shape == (HEIGHT, WIDTH)
+    assert [len(lesion.polygons) for lesion in images[1].lesions] == [1, 2]
+    assert images[0].lesions[0].polygons[0].tolist() == [[8, 10], [8, 30], [28, 30], [28, 10]]
+    assert lines == ["labels.json: left out 1 images without annotations, such as ISIC_6.jpg"]
 
 
 def test_categories_are_known_by_their_names():
     labels = make_labels(["ISIC_1", "ISIC_3"])
     labels["categories"] = [{"id": 4, "name": "naevus"}, {"id": 1, "name": "lesion"}]
     labels["annotations"][0]["category_id"] = 4
-    pictures, lines = parse(labels, ("lesion", "naevus"))
-    assert [lesion.class_id for picture in pictures for lesion in picture.lesions] == [2, 1, 1] and not lines
+    images, lines = parse(labels, ("lesion", "naevus"))
+    assert [lesion.class_id for image in images for lesion in image.lesions] == [2, 1, 1] and not lines
 
 
 @pytest.mark.parametrize(
     ("part", "change", "message"),
     [
-        ("images", {"id": 1}, "left out picture ISIC_2.jpg: id 1 is that of ISIC_1.jpg"),
-        ("images", {"width": None}, "left out picture ISIC_2.jpg: lacks width"),
-        ("images", {"file_name": None}, "left out picture without a name: lacks file_name"),
-        ("images", {"file_name": "ISIC_1.jpg"}, "left out picture ISIC_1.jpg: it is listed before"),
-        ("images", {"height": "tall"}, "left out picture ISIC_2.jpg: height is 'tall'"),
+        ("images", {"id": 1}, "left out image ISIC_2.jpg: id 1 is that of ISIC_1.jpg"),
+        ("images", {"width": None}, "left out image ISIC_2.jpg: lacks width"),
+        ("images", {"file_name": None}, "left out image without a name: lacks file_name"),
+        ("images", {"file_name": "ISIC_1.jpg"}, "left out image ISIC_1.jpg: it is listed before"),
+        ("images", {"height": "tall"}, "left out image ISIC_2.jpg: height is 'tall'"),
         ("annotations", {"segmentation": None}, "left out annotation 1: lacks segmentation"),
         ("annotations", {"segmentation": []}, "left out annotation 1: a polygon is no list of x, y pairs of three"),
         ("annotations", {"segmentation": [[1, 2, 3, 4]]}, "left out annotation 1: a polygon is no list of x, y pairs"),
         ("annotations", {"segmentation": [[1, 2, 3, 4, 5, "6"]]}, "left out annotation 1: a polygon is no list"),
         ("annotations", {"segmentation": {"counts": [1]}}, "left out annotation 1: segmentation is {'counts': [1]}"),
-        ("annotations", {"image_id": 9}, "left out annotation 1: image_id 9 is no picture's"),
+        ("annotations", {"image_id": 9}, "left out annotation 1: image_id 9 is no image's"),
         ("annotations", {"category_id": 2}, "left out annotation 1: category_id 2 is no category's"),
     ],
 )
 def test_what_is_unusable_is_reported_and_left_out(part, change, message):
     labels = make_labels(["ISIC_1", "ISIC_2"])
     labels[part][1] = {key: value for key, value in (labels[part][1] | change).items() if value is not None}
-    pictures, lines = parse(labels)
-    assert [picture.file_name for picture in pictures] == ["ISIC_1.jpg"]
+    images, lines = parse(labels)
+    assert [image.file_name for image in images] == ["ISIC_1.jpg"]
     assert lines[0].startswith(f"labels.json: {message}")
 
 
 def test_crowds_are_not_learnt():
     labels = make_labels(["ISIC_1", "ISIC_3"])
     labels["annotations"][1]["iscrowd"] = 1
-    assert [len(picture.lesions) for picture in parse(labels)[0]] == [1, 1]
+    assert [len(image.lesions) for image in parse(labels)[0]] == [1, 1]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_crowds_are_not_learnt():
         ),
         ({"categories": [{"id": 1, "name": "mole"}]}, "category 'mole' is none of lesion; look at --class-names"),
         ({"annotations": {}}, "labels.json: has no list of annotations; export the labels in COCO's format"),
-        ({"annotations": []}, "labels.json: none of its 1 pictures has annotations"),
+        ({"annotations": []}, "labels.json: none of its 1 images has annotations"),
     ],
 )
 def test_labels_that_cannot_be_used(change, message):
@@ -96,7 +96,7 @@ def test_labels_that_cannot_be_used(change, message):
 
 @pytest.fixture(scope="module")
 def small_set(tmp_path_factory):
-    """Pictures with lesions at the border and of several parts, and one without labels; not to be changed."""
+    """Images with lesions at the border and of several parts, and one without labels; not to be changed."""
     return write_set(tmp_path_factory.mktemp("lesions"))
 
 
@@ -109,10 +109,10 @@ def test_the_set_is_read(small_set):
     several = lesions.load_instances(2)
     assert several.boxes.tolist() == [[20, 30, 44, 54], [4, 4, 38, 28]] and several.areas.tolist() == [576, 164]
     assert load_labelled(small_set, "test", NAMES).image_ids == ["ISIC_5"]
-    assert load_pictures(small_set, "train").image_ids == ["ISIC_1", "ISIC_2", "ISIC_3", "ISIC_4", "ISIC_6"]
+    assert load_images(small_set, "train").image_ids == ["ISIC_1", "ISIC_2", "ISIC_3", "ISIC_4", "ISIC_6"]
 
 
-def test_masks_lie_where_the_pictures_show_them(small_set):
+def test_masks_lie_where_the_images_show_them(small_set):
     lesions = load_labelled(small_set, "train", NAMES)
     for index in range(len(lesions)):
         seen = lesions.load_image(index)[..., 0] < 140
@@ -127,9 +127,9 @@ def test_a_batch_of_lesions(small_set):
 
 
 def test_an_archive_with_its_labels_beside(small_set, tmp_path):
-    pictures = tmp_path / "pictures"
-    shutil.copytree(small_set, pictures, ignore=shutil.ignore_patterns("*.json"))
-    archive = shutil.make_archive(str(tmp_path / "isic"), "zip", pictures)
+    images = tmp_path / "images"
+    shutil.copytree(small_set, images, ignore=shutil.ignore_patterns("*.json"))
+    archive = shutil.make_archive(str(tmp_path / "isic"), "zip", images)
     with pytest.raises(InputError, match=r"labels\.json: no such file; give the labels with --labels"):
         load_labelled(archive, "train", NAMES)
     write_labels(tmp_path / "labels.json", make_labels(["ISIC_1", "ISIC_2"]))
@@ -138,11 +138,11 @@ def test_an_archive_with_its_labels_beside(small_set, tmp_path):
     assert load_labelled(archive, "test", NAMES, labels=elsewhere).image_ids == ["ISIC_5"]
 
 
-def test_a_folder_of_pictures_alone(small_set):
-    assert load_pictures(small_set / "train", "test").image_ids == ["ISIC_1", "ISIC_2", "ISIC_3", "ISIC_4", "ISIC_6"]
+def test_a_folder_of_images_alone(small_set):
+    assert load_images(small_set / "train", "test").image_ids == ["ISIC_1", "ISIC_2", "ISIC_3", "ISIC_4", "ISIC_6"]
 
 
-def test_pictures_that_do_not_fit_their_labels(small_set, tmp_path):
+def test_images_that_do_not_fit_their_labels(small_set, tmp_path):
     labels = make_labels(["ISIC_1", "ISIC_2"])
     labels["images"][1]["width"] = 61
     write_labels(tmp_path / "wide.json", labels)
@@ -152,7 +152,7 @@ def test_pictures_that_do_not_fit_their_labels(small_set, tmp_path):
     kept = load_labelled(small_set, "train", NAMES, labels=tmp_path / "wide.json", skip_bad=True, report=lines.append)
     assert kept.image_ids == ["ISIC_1"] and len(lines) == 1
     write_labels(tmp_path / "more.json", make_labels(["ISIC_5"]))
-    with pytest.raises(InputError, match=r"more\.json: ISIC_5\.jpg is not among the pictures of "):
+    with pytest.raises(InputError, match=r"more\.json: ISIC_5\.jpg is not among the images of "):
         load_labelled(small_set, "train", NAMES, labels=tmp_path / "more.json")
 
 
@@ -167,7 +167,7 @@ def test_splits(small_set):
     assert training.image_ids == watched.image_ids == lesions.image_ids[:3]
     training, watched = split(lesions, "all", 1)
     assert len(training) == 4 and len(watched) == 0
-    with pytest.raises(InputError, match="--fold 0: no pictures are left to train on; the set has 1"):
+    with pytest.raises(InputError, match="--fold 0: no images are left to train on; the set has 1"):
         split(lesions.select([0]), "0", 1)
 
 
@@ -177,7 +177,7 @@ def square(left, top, side, score=1.0):
     )
 
 
-def test_one_mask_a_picture():
+def test_one_mask_a_image():
     pair = Instances.from_crops(
         np.array([[0, 0, 2, 2], [1, 1, 4, 3]]), [np.ones((2, 2)), np.ones((3, 2))], None, [0.4, 0.6]
     )
@@ -212,15 +212,15 @@ def test_scores_of_a_set(capsys):
     assert score.dice == pytest.approx(0.5)
     report(results, NAMES, "best")
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-1] == "mean Jaccard 0.4444 over 3 pictures"
-    assert "mean of the pictures' own average precisions at IoU 0.5: 0.3333" in lines
+    assert lines[-1] == "mean Jaccard 0.4444 over 3 images"
+    assert "mean of the images' own average precisions at IoU 0.5: 0.3333" in lines
 
 
 def test_masks_and_boxes_are_written(tmp_path):
     found = {"a": square(10, 8, 20, 0.5), "b": Instances.empty()}
     save_masks(tmp_path / "masks", found, {"a": (HEIGHT, WIDTH), "b": (30, 20)}, "best")
     mask, nothing = (
-        decode_picture((tmp_path / "masks" / f"{name}_segmentation.png").read_bytes(), name)[..., 0] for name in "ab"
+        decode_image((tmp_path / "masks" / f"{name}_segmentation.png").read_bytes(), name)[..., 0] for name in "ab"
     )
     assert mask.shape == (HEIGHT, WIDTH) and (mask[8:28, 10:30] == 255).all() and mask.sum() == 255 * 400
     assert nothing.shape == (30, 20) and not nothing.any()
@@ -235,13 +235,13 @@ def test_masks_and_boxes_are_written(tmp_path):
 def test_polygons_have_the_area_of_their_outline():
     labels = make_labels(["ISIC_1"])
     labels["annotations"][0]["segmentation"] = [[5.5, 3.2, 50.1, 9.9, 40.0, 44.4, 12.3, 30.0], corners(0, 0, 2)]
-    (picture,), _ = parse(labels)
-    y, x = picture.lesions[0].polygons[0].T
+    (image,), _ = parse(labels)
+    y, x = image.lesions[0].polygons[0].T
     area = abs(np.dot(y, np.roll(x, 1)) - np.dot(x, np.roll(y, 1))) / 2 + 4
 
     from common.masks.polygons import polygon_instances
 
-    (painted,) = polygon_instances([picture.lesions[0].polygons], picture.image_shape).areas
+    (painted,) = polygon_instances([image.lesions[0].polygons], image.image_shape).areas
     assert painted == pytest.approx(area, rel=0.02)
 
 
@@ -264,6 +264,6 @@ def test_the_real_set(data_folder):
     ious = []
     for index, image_id in enumerate(test.image_ids):
         name = f"masks/{image_id}_Segmentation.png"
-        drawn = decode_picture(test.tree.read(name), name)[..., 0] > 127
+        drawn = decode_image(test.tree.read(name), name)[..., 0] > 127
         ious.append(score_lesion(drawn, paint_lesion(test.load_instances(index), (224, 224), "union")).jaccard)
     assert min(ious) > 0.95  # what the outlines leave of the masks that they were drawn around

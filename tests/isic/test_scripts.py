@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from common.images.decoding import decode_picture
+from common.images.decoding import decode_image
 from tests.lesions import HEIGHT, WIDTH, write_set
 from tests.scripts import NARROW_FLAGS, finish, run_here, start
 
@@ -43,7 +43,7 @@ def test_bad_input_is_one_line(tmp_path, monkeypatch, capsys, script, arguments,
 
 
 @pytest.mark.parametrize(
-    ("script", "flags"), [("train.py", "epochs exclude"), ("predict.py", "subset score masks picture output workers")]
+    ("script", "flags"), [("train.py", "epochs exclude"), ("predict.py", "subset score masks image output workers")]
 )
 def test_help_shows_every_flag(monkeypatch, capsys, script, flags):
     code, text, errors = run_here(monkeypatch, capsys, FOLDER / script, "--help")
@@ -72,17 +72,17 @@ def test_training_is_scored(trained):
 
 @pytest.mark.slow
 def test_lesions_are_predicted_scored_and_drawn(trained):
-    flags = ["--dataset", "set", "--subset", "train", "--score", "--picture", "pictures", "--masks", "masks"]
+    flags = ["--dataset", "set", "--subset", "train", "--score", "--overlays", "overlays", "--masks", "masks"]
     code, output, errors = finish(start(trained, FOLDER / "predict.py", *flags, "--workers", 0))
     assert (code, errors) == (0, [])
     lines = output.splitlines()
-    assert lines[1].startswith("careful: ") and "was trained on 4 of these pictures, such as ISIC_1" in lines[1]
-    assert lines[-1].startswith("mean Jaccard ") and lines[-1].endswith(" over 4 pictures")
+    assert lines[1].startswith("careful: ") and "was trained on 4 of these images, such as ISIC_1" in lines[1]
+    assert lines[-1].startswith("mean Jaccard ") and lines[-1].endswith(" over 4 images")
     assert any(line.startswith("mAP at IoU 0.5: ") for line in lines)
     ids = ["ISIC_1", "ISIC_2", "ISIC_3", "ISIC_4"]
-    masks = {path.name: decode_picture(path.read_bytes(), path.name) for path in (trained / "masks").iterdir()}
+    masks = {path.name: decode_image(path.read_bytes(), path.name) for path in (trained / "masks").iterdir()}
     assert sorted(masks) == [f"{image_id}_segmentation.png" for image_id in ids]
     assert all(mask.shape == (HEIGHT, WIDTH, 3) and set(mask.ravel().tolist()) <= {0, 255} for mask in masks.values())
     with (trained / "submissions" / "isic_boxes.csv").open(newline="") as file:
         assert {row["ImageId"] for row in csv.DictReader(file)} <= set(ids)
-    assert {path.stem for path in (trained / "pictures").iterdir()} == {*ids, "overview"}
+    assert {path.stem for path in (trained / "images").iterdir()} == {*ids, "overview"}

@@ -56,7 +56,7 @@ def test_layers_without_objects():
 
 
 class Rings:
-    """One picture of three overlapping squares of two classes, one of them hidden by another, one at the border."""
+    """One image of three overlapping squares of two classes, one of them hidden by another, one at the border."""
 
     image_ids = ("rings",)
     sizes = np.array([[64, 64]])
@@ -97,9 +97,9 @@ def test_too_many_overlapping_objects_are_a_random_choice():
     assert {tuple(batch["class_ids"][0].tolist()) for batch in batches} == {(1, 2), (2, 1), (1, 1)}
 
 
-def test_a_picture_without_layers_is_background():
-    pictures = Rings()
-    pictures.load_label_layers, pictures.load_class_ids = lambda index: [], lambda index: np.zeros(0, np.int32)
+def test_a_image_without_layers_is_background():
+    images = Rings()
+    images.load_label_layers, images.load_class_ids = lambda index: [], lambda index: np.zeros(0, np.int32)
     config = replace(TINY, augment=True, crop_draws=3, balanced=True, class_names=("square", "core"))
-    batch = BatchLoader(pictures, config, training=True).batch_at(0)
+    batch = BatchLoader(images, config, training=True).batch_at(0)
     assert not any(batch[name].any() for name in ("boxes", "class_ids", "mini_masks"))

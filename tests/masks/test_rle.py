@@ -93,13 +93,13 @@ def test_oracle(oracle):
         ("1 x", "whole numbers"),
         ("1 2.5", "whole numbers"),
         ("1 99999999999999999999", "whole numbers"),
-        ("9223372036854775807 9223372036854775807", "past the end of any picture"),
+        ("9223372036854775807 9223372036854775807", "past the end of any image"),
         ("1 0", "lengths are 1 or more"),
         ("1 -2", "lengths are 1 or more"),
         ("0 2", "starts are 1 or more"),
         ("5 1 1 1", "sorted"),
         ("1 3 3 2", "overlap"),
-        ("12 2", "past the picture's 12 pixels"),
+        ("12 2", "past the image's 12 pixels"),
     ],
 )
 def test_malformed_runs(text, reason):
@@ -112,7 +112,7 @@ def test_the_message_says_which_mask():
         parse_runs(["9 1", "7 1 5 1"], 12)
 
 
-def test_runs_by_rows_are_those_of_the_transposed_picture():
+def test_runs_by_rows_are_those_of_the_transposed_image():
     rng = np.random.default_rng(11)
     for _ in range(30):
         shape = tuple(rng.integers(1, 12, size=2).tolist())

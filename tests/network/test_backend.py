@@ -17,7 +17,7 @@ CROPS = (crop_and_resize, portable_crop_and_resize)
 
 
 def slow_suppression(boxes, scores, max_output, iou_threshold, score_threshold):
-    """Of one picture: boxes (N, 4) and scores (N, K) to the kept (box, score, column)."""
+    """Of one image: boxes (N, 4) and scores (N, K) to the kept (box, score, column)."""
     ious = box_ious(boxes, boxes)
     kept = []
     for place in np.argsort(-scores, axis=None, kind="stable"):

@@ -1,4 +1,4 @@
-"""The same weights find the same objects in the same picture on TensorFlow and on JAX."""
+"""The same weights find the same objects in the same image on TensorFlow and on JAX."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ from tests.tiny import TINY
 
 SHIPPED = DSB / "weights" / "small"
 GEOMETRIES = ("aligned", "library")
-SHAPES = ((64, 128), (100, 70))  # of pictures; the second has padding
+SHAPES = ((64, 128), (100, 70))  # of images; the second has padding
 SPREAD = {"rpn_class_raw": 30, "rpn_bbox_pred": 5, "mrcnn_class_logits": 30, "mrcnn_bbox_fc": 30, "mrcnn_mask": 300}
 FOUND = ("boxes", "scores", "class_ids", "mask_boxes", "mask_probs")
 
@@ -59,7 +59,7 @@ def save_found(folder: str) -> None:
 
 
 def find(folder: Path, name: str) -> list[Detections]:
-    """Return what weights find: random ones in noise, those that come along in a picture of nuclei."""
+    """Return what weights find: random ones in noise, those that come along in an image of nuclei."""
     model = MaskRCNN((DSBConfig if name == "small" else Config).load(folder / f"{name}.json"))
     load_weights(model, folder / f"{name}.h5")
     rng = np.random.default_rng(4)

@@ -18,7 +18,7 @@ from common.network.mask_rcnn.losses import LOSS_NAMES
 from common.network.mask_rcnn.model import MaskRCNN
 from common.network.optimizer import learning_rate_at
 from common.network.weights import load_weights, save_weights
-from common.runs.start import find_start, seen_pictures
+from common.runs.start import find_start, seen_images
 from tests.tiny import TINY, disc_labels
 
 RUN = replace(
@@ -34,7 +34,7 @@ SHORT = replace(RUN, schedule=(Stage(3, 1e-3),))
 
 
 class Discs:
-    """Three pictures in memory."""
+    """Three images in memory."""
 
     image_ids = ("first", "second", "third")
     sizes = np.full((3, 2), 64)
@@ -216,32 +216,32 @@ def renamed(loader, *image_ids):
     return loader
 
 
-def test_a_run_that_goes_on_with_new_pictures_says_so(tmp_path, capsys):
+def test_a_run_that_goes_on_with_new_images_says_so(tmp_path, capsys):
     config = replace(SHORT, schedule=(Stage(2, 1e-3),))
     fit(build(Scripted, config), config, loaders(config)[0], None, tmp_path)
     fit(build(Scripted, config), config, loaders(config)[0], None, tmp_path, resume=True)
     assert "not trained on before" not in capsys.readouterr().out
     training = renamed(loaders(config)[0], "first", "fourth", "fifth")
     fit(build(Scripted, config), config, training, None, tmp_path, resume=True)
-    assert "going on with 2 pictures that were not trained on before" in capsys.readouterr().out
+    assert "going on with 2 images that were not trained on before" in capsys.readouterr().out
 
 
 def test_what_a_run_or_the_one_before_it_was_trained_on_cannot_be_held_back(tmp_path):
     config = replace(SHORT, schedule=(Stage(2, 1e-3),))
     training, validation = loaders(config)
     fit(build(Scripted, config), config, training, validation, tmp_path / "001")  # watching what it learns from is fine
-    assert seen_pictures(tmp_path / "001") == ["first", "second", "third"]
+    assert seen_images(tmp_path / "001") == ["first", "second", "third"]
     fit(build(Scripted, config), config, training, validation, tmp_path / "001", resume=True)
     others = renamed(loaders(config)[0], "fourth", "fifth", "sixth")
-    with pytest.raises(InputError, match="001: 3 of the pictures to hold back, such as first, were trained on before"):
+    with pytest.raises(InputError, match="001: 3 of the images to hold back, such as first, were trained on before"):
         fit(build(Scripted, config), config, others, validation, tmp_path / "001", resume=True)
-    seen = seen_pictures(tmp_path / "001")
-    with pytest.raises(InputError, match="002: 3 of the pictures to hold back"):
+    seen = seen_images(tmp_path / "001")
+    with pytest.raises(InputError, match="002: 3 of the images to hold back"):
         fit(build(Scripted, config), config, others, validation, tmp_path / "002", seen=seen)
     assert not (tmp_path / "002").exists()
     fit(build(Scripted, config), config, others, None, tmp_path / "002", seen=seen)
-    assert seen_pictures(tmp_path / "002") == sorted([*seen, "fourth", "fifth", "sixth"])
-    assert seen_pictures(tmp_path / "none") == []
+    assert seen_images(tmp_path / "002") == sorted([*seen, "fourth", "fifth", "sixth"])
+    assert seen_images(tmp_path / "none") == []
 
 
 def test_a_warm_up_longer_than_the_run_is_told(tmp_path, capsys):
@@ -313,7 +313,7 @@ def test_without_scores_the_lowest_loss_is_best(tmp_path, validated, best):
     assert names & set(read_log(tmp_path)[0]) == (names if validated else set())
 
 
-def test_a_loss_that_is_no_number_stops_the_run_and_names_the_pictures(tmp_path):
+def test_a_loss_that_is_no_number_stops_the_run_and_names_the_images(tmp_path):
     config = replace(SHORT, batch_size=3)
     model = build(Scripted, config)
     model.losses = (1.0, math.nan, 1.0)
@@ -440,11 +440,11 @@ def test_what_another_experiment_was_trained_on_is_only_told(tmp_path, monkeypat
     begun = (logs if same_experiment else tmp_path / "others") / "001"
     begun.mkdir(parents=True)
     save_weights(build(MaskRCNN, SHORT), begun / "last.h5")
-    (begun / "pictures.txt").write_text("first\nother\n")
+    (begun / "images.txt").write_text("first\nother\n")
     handed_on = {}
     monkeypatch.setattr("common.network.fit.fit", lambda *_, **options: handed_on.update(options))
     flags = argparse.Namespace(logs=logs, weights=str(begun / "last.h5"), exclude=())
     engine.train(replace(SHORT, name="002"), flags, Discs(), Discs(), previous="001")
     assert list(handed_on["seen"]) == (["first", "other"] if same_experiment else [])
-    warning = f"careful: {begun}/last.h5 was trained on 1 pictures with names of those to hold back, such as first"
+    warning = f"careful: {begun}/last.h5 was trained on 1 images with names of those to hold back, such as first"
     assert (warning in capsys.readouterr().out) != same_experiment

@@ -26,7 +26,7 @@ def resident_mib() -> float:
     return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmRSS"))
 
 
-def memory_after_each_epoch(config: Config, pictures: Path, folder: Path) -> list[float]:
+def memory_after_each_epoch(config: Config, images: Path, folder: Path) -> list[float]:
     """Train, validate, detect and save everything in each epoch."""
     from common.batches.loader import BatchLoader
     from common.network.fit import fit
@@ -34,7 +34,7 @@ def memory_after_each_epoch(config: Config, pictures: Path, folder: Path) -> lis
     from common.network.mask_rcnn.model import MaskRCNN
     from dsb.dataset import load_dataset
 
-    dataset = load_dataset(pictures, cache=folder / "cache")
+    dataset = load_dataset(images, cache=folder / "cache")
     model = MaskRCNN(config)
     detector = Detector(model)
     memory = []

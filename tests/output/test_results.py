@@ -10,8 +10,8 @@ from common.output.writer import write_submission
 from common.prediction.detections import Detections
 
 
-class Pictures:
-    """Three pictures of which the second is black."""
+class Images:
+    """Three images of which the second is black."""
 
     image_ids = ("a", "b", "c")
 
@@ -20,7 +20,7 @@ class Pictures:
 
 
 def detect(image_id, image):
-    """Find two overlapping objects, one at the border, and one without pixels; nothing in a black picture."""
+    """Find two overlapping objects, one at the border, and one without pixels; nothing in a black image."""
     boxes = np.array([[0, 0, 8, 30], [4, 10, 20, 20], [25, 0, 30, 9]], np.float32)
     probs = np.ones((3, 28, 28), np.float16)
     found = Detections(boxes, np.array([0.9, 1 / 3, 0.1], np.float32), np.array([2, 1, 2], np.int32), probs, (20, 30))
@@ -30,9 +30,9 @@ def detect(image_id, image):
 
 @pytest.fixture
 def written(tmp_path):
-    ids = list(Pictures.image_ids)
+    ids = list(Images.image_ids)
     options = {"fingerprint": "x", "num_workers": 0, "columns": RESULT_COLUMNS}
-    write_submission(Pictures(), ids, detect, result_rows, tmp_path / "r.csv", **options)
+    write_submission(Images(), ids, detect, result_rows, tmp_path / "r.csv", **options)
     return tmp_path / "r.csv"
 
 
@@ -49,7 +49,7 @@ def test_objects_come_back(written):
     assert written.read_text().splitlines()[3] == "b,,,"
 
 
-def test_masks_are_decoded_one_picture_at_a_time(written, monkeypatch):
+def test_masks_are_decoded_one_image_at_a_time(written, monkeypatch):
     decoded = []
     monkeypatch.setattr(
         "common.output.results.decode_instances", lambda texts, _: decoded.append(texts) or Instances.empty()
@@ -60,7 +60,7 @@ def test_masks_are_decoded_one_picture_at_a_time(written, monkeypatch):
 
 
 def test_bad_results_are_one_line(written):
-    with pytest.raises(InputError, match=r"r\.csv: b is no picture of this set"):
+    with pytest.raises(InputError, match=r"r\.csv: b is no image of this set"):
         read_results(written, {"a": (20, 30)})
     with pytest.raises(InputError, match=r"r\.csv: a: .*; predict anew"):
         read_results(written, dict.fromkeys("abc", (2, 3)))["a"]

@@ -69,17 +69,17 @@ def test_partial_file_of_another_run(tmp_path):
     with pytest.raises(InputError, match=r"s\.csv\.partial: left by another run.*delete the file"):
         write(tmp_path / "s.csv", fingerprint="weights 2")
     with (
-        pytest.raises(InputError, match="other pictures"),
+        pytest.raises(InputError, match="other images"),
         SubmissionWriter(tmp_path / "s.csv", ["b", "a"], "weights 1"),
     ):
         pass
 
 
-def test_pictures_come_in_their_order_and_all_of_them(tmp_path):
+def test_images_come_in_their_order_and_all_of_them(tmp_path):
     with SubmissionWriter(tmp_path / "s.csv", IDS, "weights 1") as writer:
-        with pytest.raises(ValueError, match="picture b where a is due"):
+        with pytest.raises(ValueError, match="image b where a is due"):
             writer.write("b", [])
-        with pytest.raises(ValueError, match="4 pictures are missing"):
+        with pytest.raises(ValueError, match="4 images are missing"):
             writer.finish()
     assert not (tmp_path / "s.csv").exists()
 
@@ -130,12 +130,12 @@ def test_a_good_submission_has_no_problems(tmp_path):
         ("a,1 2 3\n", "line 2: a: 3 numbers; runs are pairs of start and length"),
         ("b,\na,1 x\n", "line 3: a: runs are whole numbers"),
         ("a,5 1 1 1\n", "line 2: a: run '1 1': the run starts before"),
-        ("a,9 1\nb,9 2\n", "line 3: b: run '9 2': the run ends past the picture's 9 pixels"),
+        ("a,9 1\nb,9 2\n", "line 3: b: run '9 2': the run ends past the image's 9 pixels"),
         ("a,1 9\na,\n", "line 3: a: an empty row beside others"),
         ("a,\na,\n", "line 2: a: an empty row beside others"),
         ("a,1 5\nb,\na,7 1 3 1\n", "line 4: a: run '3 1'"),
         ("a,1 6\nb,\na,2 1 8 1\n", "line 4: a: the mask overlaps another one at pixel 2"),
-        ("x,\n", "line 2: x: no picture of this competition"),
+        ("x,\n", "line 2: x: no image of this competition"),
         ("a,\n", "line 3: b: has no row"),
         ("a\n", "line 2: 'a' is not an id, a comma and runs"),
         ("a,1,1\n", "line 2: 'a,1,1' is not"),

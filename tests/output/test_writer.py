@@ -14,15 +14,15 @@ from common.config import Config
 from common.errors import InputError
 from common.files import FolderTree
 from common.output.submission import SubmissionWriter
-from common.output.writer import choose_image_ids, detect_views, fingerprint, picture_rng, write_submission
+from common.output.writer import choose_image_ids, detect_views, fingerprint, image_rng, write_submission
 from common.parallel import JobError
 from common.prediction.views import VIEWS, scaled_shape
 
 IDS = [f"p{number}" for number in range(12)]
 
 
-class Pictures:
-    """Twelve pictures; each has its number in all pixels."""
+class Images:
+    """Twelve images; each has its number in all pixels."""
 
     image_ids = IDS
 
@@ -31,7 +31,7 @@ class Pictures:
 
 
 def predict(log: Path, deadly: str, image_id, image):
-    """Return a job, after noting the picture; die at one of them."""
+    """Return a job, after noting the image; die at one of them."""
     if image_id == deadly:
         os.kill(os.getpid(), signal.SIGKILL)
     with log.open("a") as file:
@@ -61,7 +61,7 @@ def encode_and_die(image_id, total):
 
 def write(output, num_workers, *, log=None, deadly="", encode=encode, image_ids=IDS, weights="weights 1"):
     job = functools.partial(predict, log or output.with_suffix(".log"), deadly)
-    write_submission(Pictures(), image_ids, job, encode, output, fingerprint=weights, num_workers=num_workers)
+    write_submission(Images(), image_ids, job, encode, output, fingerprint=weights, num_workers=num_workers)
 
 
 def expected_rows(image_ids=IDS):
@@ -116,7 +116,7 @@ def test_other_weights_do_not_go_on(tmp_path):
         (encode_bad_input, InputError, r"^p0: a mask is torn; mend it$", 0),
     ],
 )
-def test_failure_of_a_worker_ends_the_run_with_the_pictures_id(tmp_path, num_workers, encode, error, message, finished):
+def test_failure_of_a_worker_ends_the_run_with_the_images_id(tmp_path, num_workers, encode, error, message, finished):
     output = tmp_path / "s.csv"
     with pytest.raises(error, match=message):
         write(output, num_workers, encode=encode)
@@ -126,7 +126,7 @@ def test_failure_of_a_worker_ends_the_run_with_the_pictures_id(tmp_path, num_wor
     assert sorted((tmp_path / "again").read_text().split()) == sorted(IDS[finished:])
 
 
-def test_death_of_a_worker_ends_the_run_with_a_pictures_id(tmp_path):
+def test_death_of_a_worker_ends_the_run_with_a_images_id(tmp_path):
     with pytest.raises(JobError, match=r"^p0: "):
         write(tmp_path / "s.csv", 2, encode=encode_and_die)
     write(tmp_path / "s.csv", 2)
@@ -152,7 +152,7 @@ def test_full_disk_loses_nothing(tmp_path, monkeypatch):
     assert sorted((tmp_path / "again").read_text().split()) == sorted(IDS[5:])
 
 
-def test_id_without_a_picture_has_an_empty_row(tmp_path):
+def test_id_without_a_image_has_an_empty_row(tmp_path):
     image_ids = ["p7", "nowhere", "p2"]
     for num_workers in (0, 2):
         write(tmp_path / "s.csv", num_workers, image_ids=image_ids)
@@ -160,16 +160,16 @@ def test_id_without_a_picture_has_an_empty_row(tmp_path):
 
 
 def test_sample_submission_gives_ids_and_order():
-    pictures = SimpleNamespace(image_ids=["a", "b", "c"], left_out=(), tree=FolderTree(Path("stage1_test")))
-    assert choose_image_ids(pictures, None, skip_bad=False) == ["a", "b", "c"]
-    assert choose_image_ids(pictures, ["c", "a"], skip_bad=False) == ["c", "a"]
-    with pytest.raises(InputError, match=r"stage1_test: has no picture x of the sample submission \(2 are lacking\)"):
-        choose_image_ids(pictures, ["c", "x", "a", "y"], skip_bad=False)
-    pictures.left_out = ("aa",)  # it cannot be used, but a submission names it
-    assert choose_image_ids(pictures, None, skip_bad=True) == ["a", "aa", "b", "c"]
+    images = SimpleNamespace(image_ids=["a", "b", "c"], left_out=(), tree=FolderTree(Path("stage1_test")))
+    assert choose_image_ids(images, None, skip_bad=False) == ["a", "b", "c"]
+    assert choose_image_ids(images, ["c", "a"], skip_bad=False) == ["c", "a"]
+    with pytest.raises(InputError, match=r"stage1_test: has no image x of the sample submission \(2 are lacking\)"):
+        choose_image_ids(images, ["c", "x", "a", "y"], skip_bad=False)
+    images.left_out = ("aa",)  # it cannot be used, but a submission names it
+    assert choose_image_ids(images, None, skip_bad=True) == ["a", "aa", "b", "c"]
     reports = []
-    assert choose_image_ids(pictures, ["c", "x", "a"], skip_bad=True, report=reports.append) == ["c", "x", "a"]
-    assert reports == ["no picture x: it gets an empty row"]
+    assert choose_image_ids(images, ["c", "x", "a"], skip_bad=True, report=reports.append) == ["c", "x", "a"]
+    assert reports == ["no image x: it gets an empty row"]
 
 
 def test_fingerprint_tells_runs_apart(tmp_path):
@@ -177,24 +177,24 @@ def test_fingerprint_tells_runs_apart(tmp_path):
     first.write_bytes(b"one")
     second.write_bytes(b"two")
     signatures = [lambda name=name: name for name in ("t", "u")]
-    pictures = SimpleNamespace(image_ids=["a", "b"], signature=signatures[0])
+    images = SimpleNamespace(image_ids=["a", "b"], signature=signatures[0])
     runs = [
-        (Config(), first, pictures),
-        (Config(confidence=0.8), first, pictures),
-        (Config(), second, pictures),
+        (Config(), first, images),
+        (Config(confidence=0.8), first, images),
+        (Config(), second, images),
         (Config(), first, SimpleNamespace(image_ids=["a"], signature=signatures[0])),
         (Config(), first, SimpleNamespace(image_ids=["a", "b"], signature=signatures[1])),
-        (Config(), first, pictures, True, False),
-        (Config(), first, pictures, False, True),
+        (Config(), first, images, True, False),
+        (Config(), first, images, False, True),
     ]
     assert len({fingerprint(*run) for run in runs}) == len(runs)
-    assert fingerprint(*runs[0]) == fingerprint(Config(), first, pictures)
+    assert fingerprint(*runs[0]) == fingerprint(Config(), first, images)
     assert "\n" not in fingerprint(*runs[0])
 
 
-def test_a_pictures_random_numbers_are_its_own():
+def test_a_images_random_numbers_are_its_own():
     first, again, other, reseeded = (
-        picture_rng(seed, image_id).integers(1 << 30, size=4).tolist()
+        image_rng(seed, image_id).integers(1 << 30, size=4).tolist()
         for seed, image_id in ((1, "a"), (1, "a"), (1, "b"), (2, "a"))
     )
     assert first == again
@@ -207,7 +207,7 @@ def test_each_distinct_view_is_detected_once():
 
     def detect(images):
         seen.extend(images)
-        return [picture.shape for picture in seen]
+        return [one.shape for one in seen]
 
     found = detect_views(detect, image, VIEWS, 80, np.random.default_rng(0))
     assert sorted(place for _, places, _ in found for place in places) == list(range(15))

@@ -15,7 +15,7 @@ from common.prediction.detections import Detections, Frame
     ],
 )
 def test_frames(image_shape, min_dim, scaled, padded, window):
-    frame = Frame.for_picture(image_shape, min_dim)
+    frame = Frame.for_image(image_shape, min_dim)
     assert (frame.scaled_shape, frame.padded_shape, frame.window) == (scaled, padded, window)
 
 
@@ -31,17 +31,17 @@ def test_frames(image_shape, min_dim, scaled, padded, window):
     ],
 )
 def test_no_side_exceeds_the_longest_and_all_frames_are_its_square(image_shape, scaled, window):
-    frame = Frame.for_picture(image_shape, 800, 1024)
+    frame = Frame.for_image(image_shape, 800, 1024)
     assert (frame.scaled_shape, frame.padded_shape, frame.window) == (scaled, (1024, 1024), window)
     assert frame.place(np.ones((*image_shape, 3), np.uint8)).sum() == 3 * scaled[0] * scaled[1]
     corners = np.array([window], np.float32)
-    np.testing.assert_allclose(frame.to_picture(corners), [[0, 0, *image_shape]], rtol=1e-6)
-    np.testing.assert_array_equal(frame.corners_to_picture(corners - [0, 0, 1, 1]), [[0, 0, *image_shape]])
+    np.testing.assert_allclose(frame.to_image(corners), [[0, 0, *image_shape]], rtol=1e-6)
+    np.testing.assert_array_equal(frame.corners_to_image(corners - [0, 0, 1, 1]), [[0, 0, *image_shape]])
 
 
-def test_pictures_are_placed_in_the_window():
+def test_images_are_placed_in_the_window():
     image = np.random.default_rng(0).integers(1, 256, (70, 100, 3)).astype(np.uint8)
-    frame = Frame.for_picture((70, 100), 64)
+    frame = Frame.for_image((70, 100), 64)
     placed = frame.place(image)
     assert placed.shape == (128, 128, 3)
     top, left, bottom, right = frame.window
@@ -50,22 +50,22 @@ def test_pictures_are_placed_in_the_window():
     assert not placed.any()
 
 
-def test_boxes_return_to_the_picture():
-    frame = Frame.for_picture((100, 130), 200)
+def test_boxes_return_to_the_image():
+    frame = Frame.for_image((100, 130), 200)
     boxes = np.array([frame.window, (frame.window[0] + 20, frame.window[1] + 40, frame.window[2], frame.window[3])])
-    mapped = frame.to_picture(boxes.astype(np.float32))
+    mapped = frame.to_image(boxes.astype(np.float32))
     np.testing.assert_allclose(mapped, [[0, 0, 100, 130], [10, 20, 100, 130]], rtol=1e-6)
-    assert frame.to_picture(np.zeros((0, 4), np.float32)).shape == (0, 4)
+    assert frame.to_image(np.zeros((0, 4), np.float32)).shape == (0, 4)
 
 
-def test_the_content_of_a_box_returns_to_the_picture():
+def test_the_content_of_a_box_returns_to_the_image():
     """A bright rectangle is where its box says, before and after scaling and padding."""
     image = np.zeros((50, 60, 3), np.uint8)
     image[10:20, 30:50] = 255
-    frame = Frame.for_picture((50, 60), 100)
+    frame = Frame.for_image((50, 60), 100)
     rows, columns = (np.flatnonzero((frame.place(image)[..., 0] > 127).any(axis=axis)) for axis in (1, 0))
     box = np.array([[rows[0], columns[0], rows[-1] + 1, columns[-1] + 1]], np.float32)
-    assert frame.to_picture(box).tolist() == [[10, 30, 20, 50]]
+    assert frame.to_image(box).tolist() == [[10, 30, 20, 50]]
 
 
 def test_painting():
@@ -94,7 +94,7 @@ def test_nothing_found():
 
 
 def test_a_strip_is_not_enlarged_beyond_all_memory():
-    assert Frame.for_picture((4, 1400), 512).scaled_shape == (155, 54185)
-    assert Frame.for_picture((100, 1400), 512).scaled_shape == (512, 7168)
-    assert Frame.for_picture((4, 1400), 512, 1024).padded_shape == (1024, 1024)
-    assert Frame.for_picture((8192, 8192), 512).scaled_shape == (8192, 8192)
+    assert Frame.for_image((4, 1400), 512).scaled_shape == (155, 54185)
+    assert Frame.for_image((100, 1400), 512).scaled_shape == (512, 7168)
+    assert Frame.for_image((4, 1400), 512, 1024).padded_shape == (1024, 1024)
+    assert Frame.for_image((8192, 8192), 512).scaled_shape == (8192, 8192)

@@ -1,4 +1,4 @@
-"""Suppression by masks and the majority vote, on masks drawn by hand and against plain whole-picture versions."""
+"""Suppression by masks and the majority vote, on masks drawn by hand and against plain whole-image versions."""
 
 import tracemalloc
 

@@ -79,7 +79,7 @@ def test_equal_views_count_as_often_as_they_occur():
     np.testing.assert_array_equal(instances.boxes, [(0, 0, 6, 8)])
 
 
-def test_views_vote_in_the_pictures_own_pixels():
+def test_views_vote_in_the_images_own_pixels():
     quarter, doubled = View(turns=1), View(True, False, 0, 0, 2, 2)
     predictions = [
         (View(), [0, 1], seen(View(), (2, 4, 10, 20))),
@@ -108,7 +108,7 @@ def test_merge_is_the_references_over_all_fifteen(oracle, seed, published):
 
 
 def _as_seen(found, view, seed):
-    """The objects of a picture in a view's pixels, each a little moved, as a network would find them."""
+    """The objects of an image in a view's pixels, each a little moved, as a network would find them."""
     boxes = found.boxes + np.random.default_rng(seed).uniform(-0.7, 0.7, found.boxes.shape)
     boxes = np.sort(boxes.reshape(-1, 2, 2), axis=1).reshape(-1, 4)
     probs, (height, width) = found.mask_probs.astype(np.float32), SHAPE

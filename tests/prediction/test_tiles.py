@@ -29,12 +29,12 @@ class Sight:
 
 
 def see_all(images):
-    """Find what is in pictures whose pixels are labels; objects are cut at the border."""
+    """Find what is in images whose pixels are labels; objects are cut at the border."""
     return [Sight(image[..., :2].astype(np.int32) @ [1, 256], image.shape[:2]) for image in images]
 
 
 def to_image(label_image):
-    """A picture for `see_all`."""
+    """An image for `see_all`."""
     return np.stack([label_image % 256, label_image // 256, np.zeros_like(label_image)], axis=2).astype(np.uint8)
 
 
@@ -68,7 +68,7 @@ def assert_same(instances, expected):
 
 
 @pytest.mark.parametrize("image_shape", SHAPES)
-def test_tiles_cover_the_picture(image_shape):
+def test_tiles_cover_the_image(image_shape):
     tiles = tile_boxes(image_shape, TILE, OVERLAP)
     covered = np.zeros(image_shape, bool)
     for y1, x1, y2, x2 in tiles:
@@ -84,7 +84,7 @@ def test_tiles_cover_the_picture(image_shape):
 
 @pytest.mark.parametrize("largest", [4, 15, 40, 150])
 @pytest.mark.parametrize("image_shape", SHAPES)
-def test_tiles_give_what_the_whole_picture_gives(image_shape, largest):
+def test_tiles_give_what_the_whole_image_gives(image_shape, largest):
     for seed in range(5):
         label_image = random_labels(np.random.default_rng(seed), image_shape, 1500 // largest, largest)
         detector = in_tiles(image_shape)
@@ -109,13 +109,13 @@ def test_nothing_found():
     assert separated_runs(found, Masking(0.5, dilation=True)) == []
 
 
-def test_picture_that_fits_goes_to_the_detector():
+def test_image_that_fits_goes_to_the_detector():
     for side, kind in ((TILE, Sight), (TILE + 1, TiledDetections)):
         (found,) = in_tiles((side, 30))([np.zeros((side, 30, 3), np.uint8)])
         assert isinstance(found, kind)
 
 
-def test_contrast_is_that_of_the_picture_not_of_the_tile():
+def test_contrast_is_that_of_the_image_not_of_the_tile():
     seen = []
 
     def detector(images):
@@ -132,7 +132,7 @@ def test_contrast_is_that_of_the_picture_not_of_the_tile():
     assert seen[-1].min() == 255
 
 
-def test_a_picture_that_is_scaled_down_is_not_cut():
+def test_a_image_that_is_scaled_down_is_not_cut():
     shapes = []
 
     def detector(images):
@@ -202,7 +202,7 @@ def test_classes_stay_apart():
     assert sorted(joined.class_ids.tolist()) == [1, 2]
 
 
-def test_all_views_vote_as_on_the_whole_picture():
+def test_all_views_vote_as_on_the_whole_image():
     views = [View(), View(True), View(False, True, 1), View(turns=2), View(turns=3)]
     label_image = random_labels(np.random.default_rng(1), (150, 170), 40, 40)
     image, rng = to_image(label_image), np.random.default_rng(0)

@@ -38,12 +38,12 @@ def dense_inverse(masks, view, image_shape):
     return masks[:, ::-1] if view.flip_ud else masks
 
 
-def random_picture(rng, image_shape):
+def random_image(rng, image_shape):
     return rng.integers(0, 256, size=(*image_shape, 3), dtype=np.uint8)
 
 
-def shows(view, picture, channel_shift=False):
-    return apply_view(picture, view, np.random.default_rng(1), channel_shift=channel_shift)
+def shows(view, image, channel_shift=False):
+    return apply_view(image, view, np.random.default_rng(1), channel_shift=channel_shift)
 
 
 def test_the_table():
@@ -71,16 +71,16 @@ def test_the_table():
 def test_flips_and_turns_are_undone(view):
     mask = np.zeros((5, 8), dtype=bool)
     mask[0, 5:] = mask[1, 6] = True
-    picture = np.repeat(mask[..., None], 3, axis=2).astype(np.uint8)
-    seen = Instances.from_masks(shows(view, picture)[None, :, :, 0] > 0)
+    image = np.repeat(mask[..., None], 3, axis=2).astype(np.uint8)
+    seen = Instances.from_masks(shows(view, image)[None, :, :, 0] > 0)
     found = invert_view(seen, view, mask.shape)
     np.testing.assert_array_equal(found.to_masks(mask.shape)[0], mask)
     assert found.boxes.tolist() == [[0, 5, 2, 8]]
 
 
 def test_the_order_is_flip_then_turn():
-    picture = np.arange(6, dtype=np.uint8).reshape(2, 3, 1).repeat(3, axis=2)
-    assert shows(View(flip_ud=True, turns=1), picture)[:, :, 0].tolist() == [[5, 2], [4, 1], [3, 0]]
+    image = np.arange(6, dtype=np.uint8).reshape(2, 3, 1).repeat(3, axis=2)
+    assert shows(View(flip_ud=True, turns=1), image)[:, :, 0].tolist() == [[5, 2], [4, 1], [3, 0]]
 
 
 @pytest.mark.parametrize("image_shape", [(37, 50), (512, 530)])
@@ -101,7 +101,7 @@ def test_inverse_of_nothing():
     assert len(invert_view(Instances.empty(), VIEWS[13], (40, 30))) == 0
 
 
-# (height, width) after each view of a picture of 520 x 697, worked out by hand.
+# (height, width) after each view of an image of 520 x 697, worked out by hand.
 SIZES = (
     *((520, 697), (1040, 1394), (364, 558), (780, 1046), (627, 416), (572, 836), (348, 260), (697, 624)),
     *((520, 697), (520, 697), (697, 520), (697, 520), (697, 468), (1046, 780), (836, 520)),
@@ -110,19 +110,19 @@ SIZES = (
 
 @pytest.mark.parametrize(("view", "size"), list(zip(VIEWS, SIZES, strict=True)))
 def test_size_of_the_view(view, size):
-    picture = random_picture(np.random.default_rng(13), (520, 697))
+    image = random_image(np.random.default_rng(13), (520, 697))
     assert scaled_shape(view, (520, 697)) == size
-    assert shows(view, picture, channel_shift=True).shape == (*size, 3)
+    assert shows(view, image, channel_shift=True).shape == (*size, 3)
 
 
 def test_pixels_between_are_mixed():
-    picture = np.repeat(np.array([[[0], [100]]], np.uint8), 3, axis=2)
-    assert shows(View(scale_x=2), picture)[0, :, 0].tolist() == [0, 25, 75, 100]
+    image = np.repeat(np.array([[[0], [100]]], np.uint8), 3, axis=2)
+    assert shows(View(scale_x=2), image)[0, :, 0].tolist() == [0, 25, 75, 100]
 
 
 def test_a_view_without_a_shift_draws_nothing():
     rng, untouched = (np.random.default_rng(3) for _ in range(2))
-    apply_view(random_picture(np.random.default_rng(2), (8, 8)), View(), rng, channel_shift=True)
+    apply_view(random_image(np.random.default_rng(2), (8, 8)), View(), rng, channel_shift=True)
     assert rng.integers(1 << 30) == untouched.integers(1 << 30)
 
 
@@ -135,7 +135,7 @@ def test_the_views_of_the_majority():
     assert all(view.scale_x == view.scale_y and not (view.flip_ud or view.shift) for view in TURNED_VIEWS)
 
 
-def test_small_pictures_are_not_shrunk():
+def test_small_images_are_not_shrunk():
     assert scaled_shape(VIEWS[2], (512, 600)) == (358, 480)
     assert scaled_shape(VIEWS[2], (511, 600)) == (511, 600)
     assert scaled_shape(VIEWS[12], (511, 600)) == (600, 511)
@@ -143,12 +143,12 @@ def test_small_pictures_are_not_shrunk():
 
 
 def test_channel_shift_is_off_by_default_and_keeps_the_range():
-    picture = random_picture(np.random.default_rng(14), (20, 20)) // 2 + 50
-    np.testing.assert_array_equal(shows(View(shift=25), picture), picture)
-    shifted = shows(View(shift=25), picture, channel_shift=True)
-    assert (shifted != picture).any()
-    assert np.abs(shifted.astype(int) - picture).max() <= 25
-    assert (shifted.min(), shifted.max()) == (picture.min(), picture.max())
+    image = random_image(np.random.default_rng(14), (20, 20)) // 2 + 50
+    np.testing.assert_array_equal(shows(View(shift=25), image), image)
+    shifted = shows(View(shift=25), image, channel_shift=True)
+    assert (shifted != image).any()
+    assert np.abs(shifted.astype(int) - image).max() <= 25
+    assert (shifted.min(), shifted.max()) == (image.min(), image.max())
 
 
 @pytest.mark.parametrize(("image_shape", "count"), [((1024, 1024), 12), ((256, 256), 10)])
@@ -161,11 +161,11 @@ def test_equal_views_are_found(image_shape, count):
 
 
 @pytest.mark.parametrize("image_shape", [(512, 540), (60, 41), (50, 50)])
-def test_views_are_grouped_exactly_where_their_pictures_are_equal(image_shape):
-    picture = random_picture(np.random.default_rng(15), image_shape)
+def test_views_are_grouped_exactly_where_their_images_are_equal(image_shape):
+    image = random_image(np.random.default_rng(15), image_shape)
     seen = {}
     for i, view in enumerate(VIEWS):
-        shown = shows(view, picture)
+        shown = shows(view, image)
         seen.setdefault((shown.shape, shown.tobytes()), []).append(i)
     assert [indices for _, indices in distinct_views(VIEWS, image_shape)] == list(seen.values())
 
@@ -177,25 +177,25 @@ def test_an_enlargement_that_detection_goes_beyond_is_left_out(image_shape, coun
     groups = distinct_views(VIEWS, image_shape, 512)
     assert len(groups) == count
     assert sorted(chain.from_iterable(indices for _, indices in groups)) == list(range(15))
-    picture, seen = smooth_picture(image_shape), []
+    image, seen = smooth_image(image_shape), []
     for view, indices in groups:
-        seen.append(as_detected(view, picture, 512))
+        seen.append(as_detected(view, image, 512))
         for i in indices:  # twice enlarged is a little smoother than once
-            np.testing.assert_allclose(as_detected(VIEWS[i], picture, 512), seen[-1], atol=3)
+            np.testing.assert_allclose(as_detected(VIEWS[i], image, 512), seen[-1], atol=3)
     for one, other in combinations(seen, 2):
         assert one.shape != other.shape or np.abs(one.astype(int) - other).max() > 30
 
 
-def smooth_picture(image_shape):
-    """A picture that no flip or turn leaves as it is."""
+def smooth_image(image_shape):
+    """An image that no flip or turn leaves as it is."""
     y, x = np.meshgrid(*(np.linspace(0, 1, side) for side in image_shape), indexing="ij")
     return np.stack([255 * y, 255 * x, 255 * x * y], axis=-1).astype(np.uint8)
 
 
-def as_detected(view, picture, min_dim):
+def as_detected(view, enlarged, min_dim):
     """The view as the network gets it, without the padding."""
-    image = shows(view, picture)
-    frame = Frame.for_picture(image.shape[:2], min_dim)
+    image = shows(view, enlarged)
+    frame = Frame.for_image(image.shape[:2], min_dim)
     top, left, bottom, right = frame.window
     return frame.place(image)[top:bottom, left:right]
 

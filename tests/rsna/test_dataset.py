@@ -10,7 +10,7 @@ from common.batches.loader import BatchLoader
 from common.errors import InputError
 from rsna.augmentation import IMGAUG, OURS, choose_augmentation
 from rsna.config import PRESETS
-from rsna.dataset import filled_boxes, load_labelled, load_unlabelled, shrink_picture
+from rsna.dataset import filled_boxes, load_labelled, load_unlabelled, shrink_image
 from rsna.labels import CLASSES, read_classes, read_labels
 from tests.dicoms import encode_dicom
 from tests.radiographs import BOXES, SIZE, TEST, radiograph, write_labels, write_set
@@ -26,49 +26,49 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
-    """Keep what is found out about the pictures to the test."""
+    """Keep what is found out about the images to the test."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 def test_patients_and_their_boxes(folder):
-    pictures = load_labelled(folder)
-    assert list(pictures.image_ids) == sorted(BOXES) and list(pictures.classes) == list(PATIENT_CLASSES.values())
+    images = load_labelled(folder)
+    assert list(images.image_ids) == sorted(BOXES) and list(images.classes) == list(PATIENT_CLASSES.values())
     for index, boxes in enumerate(BOXES.values()):
         expected = [[y, x, y + height, x + width] for x, y, width, height in boxes]
-        assert pictures.boxes[index].tolist() == expected
-        image = pictures.load_image(index)
+        assert images.boxes[index].tolist() == expected
+        image = images.load_image(index)
         assert image.shape == (SIZE, SIZE, 3) and image.dtype == np.uint8
         assert np.abs(image - radiograph(boxes)[..., None].astype(int)).max() <= (40 if index == 1 else 0)
-        assert len(pictures.load_class_ids(index)) == len(boxes) == len(pictures.load_instances(index))
-    assert pictures.positive.nonzero()[0].tolist() == [1, 4, 5, 8]
-    assert pictures.sizes.tolist() == [[SIZE, SIZE]] * 10
+        assert len(images.load_class_ids(index)) == len(boxes) == len(images.load_instances(index))
+    assert images.positive.nonzero()[0].tolist() == [1, 4, 5, 8]
+    assert images.sizes.tolist() == [[SIZE, SIZE]] * 10
 
 
 def test_rectangles_end_on_the_pixel_after_their_side(folder):
-    pictures = load_labelled(folder)
-    (layer,) = pictures.load_label_layers(1)
+    images = load_labelled(folder)
+    (layer,) = images.load_label_layers(1)
     expected = np.zeros((SIZE, SIZE), int)
     expected[30 : 30 + 60 + 1, 20 : 20 + 40 + 1] = 1
     np.testing.assert_array_equal(layer, expected)
-    assert pictures.load_instances(4).boxes.tolist() == [[80, 100, SIZE, SIZE]]  # cut at the border
+    assert images.load_instances(4).boxes.tolist() == [[80, 100, SIZE, SIZE]]  # cut at the border
 
 
 def test_overlapping_boxes_stay_whole_and_nothing_is_nothing(folder):
-    pictures = load_labelled(folder)
-    layers = pictures.load_label_layers(5)
+    images = load_labelled(folder)
+    layers = images.load_label_layers(5)
     assert len(layers) == 2 and [int((layer > 0).sum()) for layer in layers] == [51 * 51, 61 * 71]
-    assert pictures.load_label_layers(0) == []
+    assert images.load_label_layers(0) == []
 
 
-def test_shrunken_pictures_and_boxes(folder):
-    pictures = load_labelled(folder, side=64)
-    assert pictures.sizes.tolist() == [[64, 64]] * 10 and pictures.stored_sizes.tolist() == [[SIZE, SIZE]] * 10
-    assert pictures.load_image(4).shape == (64, 64, 3)
-    assert pictures.load_instances(1).boxes.tolist() == [[12, 8, 36, 24]]  # 30, 20, 91, 61 at two fifths
-    assert pictures.boxes[1].tolist() == [[30, 20, 90, 60]]
+def test_shrunken_images_and_boxes(folder):
+    images = load_labelled(folder, side=64)
+    assert images.sizes.tolist() == [[64, 64]] * 10 and images.stored_sizes.tolist() == [[SIZE, SIZE]] * 10
+    assert images.load_image(4).shape == (64, 64, 3)
+    assert images.load_instances(1).boxes.tolist() == [[12, 8, 36, 24]]  # 30, 20, 91, 61 at two fifths
+    assert images.boxes[1].tolist() == [[30, 20, 90, 60]]
     image = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
-    assert shrink_picture(image, 30).shape == (30, 40, 3) and shrink_picture(image, 90) is image
-    np.testing.assert_allclose(shrink_picture(image, 30)[0, 0], image[:3, :3].mean(axis=(0, 1)), atol=0.6)
+    assert shrink_image(image, 30).shape == (30, 40, 3) and shrink_image(image, 90) is image
+    np.testing.assert_allclose(shrink_image(image, 30)[0, 0], image[:3, :3].mean(axis=(0, 1)), atol=0.6)
 
 
 def test_small_boxes_keep_a_pixel():
@@ -79,14 +79,14 @@ def test_small_boxes_keep_a_pixel():
 
 @pytest.mark.parametrize(("negatives", "rows"), [("all", range(10)), ("none", [1, 4, 5, 8])])
 def test_who_is_trained_on(folder, negatives, rows):
-    pictures = load_labelled(folder)
-    assert list(pictures.balance(negatives).image_ids) == [f"patient-{row}" for row in rows]
-    assert len(pictures.balance(negatives, 3)) == 3
+    images = load_labelled(folder)
+    assert list(images.balance(negatives).image_ids) == [f"patient-{row}" for row in rows]
+    assert len(images.balance(negatives, 3)) == 3
 
 
 def test_patients_with_boxes_are_repeated(folder):
-    pictures = load_labelled(folder).select(np.array([0, 1, 2, 3, 4, 6]))  # two of six have boxes
-    counts = pictures.balance("even").positive
+    images = load_labelled(folder).select(np.array([0, 1, 2, 3, 4, 6]))  # two of six have boxes
+    counts = images.balance("even").positive
     assert (counts.sum(), len(counts)) == (4, 8)
     nobody = load_labelled(folder).select(np.array([0]))
     with pytest.raises(InputError, match="--negatives none: none of the 1 patients has a box"):
@@ -100,8 +100,8 @@ def test_the_test_part_and_other_layouts(folder, tmp_path):
     for path in folder.glob("*.csv"):
         shutil.copy(path, tmp_path)
     for dataset in (tmp_path, tmp_path / "stage_2_train_images.zip", folder / "stage_2_train_images"):
-        pictures = load_labelled(dataset)
-        assert list(pictures.image_ids) == sorted(BOXES)
+        images = load_labelled(dataset)
+        assert list(images.image_ids) == sorted(BOXES)
     (tmp_path / "stage_2_detailed_class_info.csv").unlink()
     shutil.move(tmp_path / "stage_2_train_images.zip", tmp_path / "train.zip")
     assert set(load_labelled(tmp_path).classes) == {"with boxes", "without boxes"}
@@ -142,26 +142,26 @@ def test_labels_of_nobody_and_classes(tmp_path):
         read_classes(path)
 
 
-def test_pictures_and_labels_of_different_patients(folder, tmp_path):
+def test_images_and_labels_of_different_patients(folder, tmp_path):
     other = shutil.copytree(folder, tmp_path / "other")
     (other / "stage_2_train_images" / "patient-3.dcm").unlink()
-    with pytest.raises(InputError, match=r"1 patients are without a picture, patient-3 the first; .*--skip-bad"):
+    with pytest.raises(InputError, match=r"1 patients are without an image, patient-3 the first; .*--skip-bad"):
         load_labelled(other)
     (other / "stage_2_train_images" / "new.dcm").write_bytes(encode_dicom(radiograph([])))
     lines: list[str] = []
-    pictures = load_labelled(other, skip_bad=True, report=lines.append)
-    assert len(pictures) == 9 and "patient-3" not in pictures.image_ids
+    images = load_labelled(other, skip_bad=True, report=lines.append)
+    assert len(images) == 9 and "patient-3" not in images.image_ids
     assert len(lines) == 2 and "1 patients are without a row, new the first" in lines[1]
     write_labels(other, ["somebody,,,,,0"])
-    with pytest.raises(InputError, match="knows none of the 10 pictures"):
+    with pytest.raises(InputError, match="knows none of the 10 images"):
         load_labelled(other, skip_bad=True, report=lines.append)
 
 
-def test_a_box_outside_of_its_picture(folder, tmp_path):
+def test_a_box_outside_of_its_image(folder, tmp_path):
     other = shutil.copytree(folder, tmp_path / "other")
     text = (other / "stage_2_train_labels.csv").read_text()
     (other / "stage_2_train_labels.csv").write_text(text.replace("100.0,80.0", "160.0,80.0"))
-    with pytest.raises(InputError, match="patient-4: a box lies outside of the picture of 160 x 160"):
+    with pytest.raises(InputError, match="patient-4: a box lies outside of the image of 160 x 160"):
         load_labelled(other)
 
 
@@ -169,13 +169,13 @@ def test_a_box_outside_of_its_picture(folder, tmp_path):
 @pytest.mark.parametrize("imgaug", [False, True])
 def test_augmented_batches(folder, name, imgaug):
     config = replace(TINY, augment=True, aspect_ratio=1.0, min_enlarge=1.0, zoom=1.0, batch_size=8)
-    pictures = load_labelled(folder, side=64).balance("none")
+    images = load_labelled(folder, side=64).balance("none")
     change = choose_augmentation(name, imgaug=imgaug)
     try:
-        batch = BatchLoader(pictures, config, training=True, change=change).batch_at(0)
+        batch = BatchLoader(images, config, training=True, change=change).batch_at(0)
     except InputError as error:
         pytest.skip(str(error))
-    plain = BatchLoader(pictures, replace(config, augment=False), training=True).batch_at(0)
+    plain = BatchLoader(images, replace(config, augment=False), training=True).batch_at(0)
     assert batch["images"].shape == plain["images"].shape and (batch["images"] != plain["images"]).any()
     inside = [
         image[int(y1 + 1) : int(y2 - 1), int(x1 + 1) : int(x2 - 1)].mean()
@@ -209,17 +209,15 @@ def test_the_figures_of_the_known_runs():
 
 
 def test_real_patients(data_folder):
-    pictures = load_labelled(data_folder / "rsna", side=256)
-    assert (len(pictures), pictures.positive.sum(), sum(map(len, pictures.boxes))) == (61, 21, 27)
-    assert {name: list(pictures.classes).count(name) for name in CLASSES} == dict(
-        zip(CLASSES, (21, 19, 21), strict=True)
-    )
-    assert pictures.stored_sizes.tolist() == [[1024, 1024]] * 61
-    row = list(pictures.image_ids).index("01cad8d0-45cd-4603-b099-94055d322310")
-    assert pictures.boxes[row].tolist() == [[667, 218, 991, 476], [556, 756, 997, 981]]
-    image = pictures.load_image(row)
+    images = load_labelled(data_folder / "rsna", side=256)
+    assert (len(images), images.positive.sum(), sum(map(len, images.boxes))) == (61, 21, 27)
+    assert {name: list(images.classes).count(name) for name in CLASSES} == dict(zip(CLASSES, (21, 19, 21), strict=True))
+    assert images.stored_sizes.tolist() == [[1024, 1024]] * 61
+    row = list(images.image_ids).index("01cad8d0-45cd-4603-b099-94055d322310")
+    assert images.boxes[row].tolist() == [[667, 218, 991, 476], [556, 756, 997, 981]]
+    image = images.load_image(row)
     assert image.shape == (256, 256, 3) and 130 < image.mean() < 150 and (image[..., 0] == image[..., 2]).all()
-    for index in pictures.positive.nonzero()[0].tolist():
-        objects = pictures.load_instances(index)
-        assert np.abs(objects.boxes - pictures.boxes[index] / 4).max() <= 0.75
+    for index in images.positive.nonzero()[0].tolist():
+        objects = images.load_instances(index)
+        assert np.abs(objects.boxes - images.boxes[index] / 4).max() <= 0.75
         assert (objects.areas > 100).all()

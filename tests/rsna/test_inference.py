@@ -1,4 +1,4 @@
-"""Boxes of radiographs come back from shrunken, mirrored and enlarged pictures, and from several models."""
+"""Boxes of radiographs come back from shrunken, mirrored and enlarged images, and from several models."""
 
 from dataclasses import replace
 
@@ -62,9 +62,9 @@ def test_fused_boxes_below_the_lowest_score_are_dropped():
 
 def test_the_score_of_an_epoch(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    pictures = load_labelled(write_set(tmp_path / "datasets"), side=80)
+    images = load_labelled(write_set(tmp_path / "datasets"), side=80)
     rows = [row for row, boxes in enumerate(BOXES.values()) if len(boxes) < 2]  # two that overlap look like one
-    found = [(row, find_bright([pictures.load_image(row)])[0]) for row in rows]
-    assert rate_detections(iter(found), pictures, 1.0) == 1.0
-    assert 0 < rate_detections(iter(found), pictures, 0.8) < 1
-    assert rate_detections(iter(found[:1]), pictures, 1.0) == 0.0
+    found = [(row, find_bright([images.load_image(row)])[0]) for row in rows]
+    assert rate_detections(iter(found), images, 1.0) == 1.0
+    assert 0 < rate_detections(iter(found), images, 0.8) < 1
+    assert rate_detections(iter(found[:1]), images, 1.0) == 0.0

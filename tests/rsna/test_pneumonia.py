@@ -36,12 +36,12 @@ def messages(errors: str) -> list[str]:
 
 
 IMAGE = "stage_2_train_images/patient-3.dcm"
-PICTURE = encode_dicom(radiograph([]), jpeg=True)
+DICOM = encode_dicom(radiograph([]), jpeg=True)
 BAD_INPUT = {
     "no-command": ([], {}, "the following arguments are required: command"),
     "unknown-flag": (["train", "--size", "3"], {}, "unrecognized arguments: --size 3"),
     "no-folder": (["train", "--dataset", "nowhere"], {}, "nowhere: no such folder or zip archive"),
-    "no-pictures": (["train", "--dataset", "."], {}, ".: holds none of stage_2_train_images"),
+    "no-images": (["train", "--dataset", "."], {}, ".: holds none of stage_2_train_images"),
     "bad-row": (
         ["train"],
         {"stage_2_train_labels.csv": b"patientId,x,y,width,height,Target\na,1,2,3,,1\n"},
@@ -49,17 +49,17 @@ BAD_INPUT = {
     ),
     "other-csv": (["train"], {"stage_2_train_labels.csv": b"id\na\n"}, "has the columns id but needs patientId"),
     "bad-class": (["train"], {"stage_2_detailed_class_info.csv": b"patientId,class\na,Ill\n"}, "line 2: 'a,Ill'"),
-    "cut-off": (["train"], {IMAGE: PICTURE[:-300]}, "patient-3.dcm: a DICOM file"),
-    "no-picture": (["train"], {IMAGE: encode_dicom(None)}, "patient-3.dcm: a DICOM file without a picture"),
-    "no-dicom": (["train"], {IMAGE: b"hello"}, "patient-3.dcm: not a picture"),
-    "unlabelled": (["train"], {"stage_2_train_images/new.dcm": PICTURE}, "1 patients are without a row, new the first"),
+    "cut-off": (["train"], {IMAGE: DICOM[:-300]}, "patient-3.dcm: a DICOM file"),
+    "no-image": (["train"], {IMAGE: encode_dicom(None)}, "patient-3.dcm: a DICOM file without an image"),
+    "no-dicom": (["train"], {IMAGE: b"hello"}, "patient-3.dcm: not an image"),
+    "unlabelled": (["train"], {"stage_2_train_images/new.dcm": DICOM}, "1 patients are without a row, new the first"),
     "no-run": (["predict"], {}, "logs: no trained step there; train with rsna/pneumonia.py train"),
     "no-weights": (["predict", "--weights", "a.h5,b.h5"], {}, "--weights a.h5: no such file"),
     "no-csv": (["evaluate", "--csv", "rsna.csv"], {}, "rsna.csv: no such file"),
     "csv-is-not-drawn": (
-        ["evaluate", "--csv", "rsna.csv", "--picture", "p"],
+        ["evaluate", "--csv", "rsna.csv", "--overlays", "p"],
         {},
-        "--picture p: draws what is predicted",
+        "--overlays p: draws what is predicted",
     ),
     "half-a-csv": (
         ["evaluate", "--csv", "datasets/rsna.csv"],
@@ -83,7 +83,7 @@ def test_bad_input_is_one_line(user, monkeypatch, capsys, arguments, files, mess
 def test_help_shows_the_flags(monkeypatch, capsys, command):
     code, text, errors = run_here(monkeypatch, capsys, SCRIPT, command, "--help")
     assert (code, errors) == (0, "") and "python rsna/pneumonia.py train" in text
-    own = {"train": "epochs", "predict": "output sample-submission picture", "evaluate": "output csv picture"}[command]
+    own = {"train": "epochs", "predict": "output sample-submission image", "evaluate": "output csv image"}[command]
     wanted = (
         f"dataset weights logs preset fold limit skip-bad negatives fuse-views shrink fusion-iou augmentation {own}"
     )
@@ -143,7 +143,7 @@ def test_training_is_scored(trained):
 def test_the_test_part_is_predicted(trained):
     """By four views of two files of weights, in the order of the sample; a patient whose file is bad has a row, too."""
     shutil.copytree(trained / "datasets", trained / "damaged")
-    (trained / "damaged" / "stage_2_test_images" / "test-b.dcm").write_bytes(PICTURE[:-300])
+    (trained / "damaged" / "stage_2_test_images" / "test-b.dcm").write_bytes(DICOM[:-300])
     order = [TEST[2], TEST[0], TEST[1]]
     (trained / "sample.csv").write_text(
         "".join(["patientId,PredictionString\n", *(f"{p},0.5 0 0 9 9\n" for p in order)])
@@ -156,7 +156,7 @@ def test_the_test_part_is_predicted(trained):
         "--sample-submission",
         "sample.csv",
         "--skip-bad",
-        "--picture",
+        "--overlays",
         "drawn",
     ]
     code, output, errors = finish(start(trained, SCRIPT, "predict", "--dataset", "damaged", *flags))

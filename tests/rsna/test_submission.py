@@ -60,8 +60,8 @@ def test_a_good_file(tmp_path):
         ([*GOOD[:2], "b,0.5 1 2 0 4", GOOD[3]], "line 3: b: a box without width or height"),
         ([*GOOD[:2], "b,0.5 1 2 3 -4", GOOD[3]], "line 3: b: a box without width or height"),
         ([*GOOD[:2], "b,0.5 1 1e999 3 4", GOOD[3]], "line 3: b: a box without width or height, or without end"),
-        ([*GOOD[:2], "b,0.5 100 2 28.2 4", GOOD[3]], "line 3: b: a box leaves the picture of 128 x 128"),
-        ([*GOOD[:2], "b,0.5 -1 2 3 4", GOOD[3]], "line 3: b: a box leaves the picture"),
+        ([*GOOD[:2], "b,0.5 100 2 28.2 4", GOOD[3]], "line 3: b: a box leaves the image of 128 x 128"),
+        ([*GOOD[:2], "b,0.5 -1 2 3 4", GOOD[3]], "line 3: b: a box leaves the image"),
     ],
 )
 def test_broken_files(tmp_path, lines, problem):

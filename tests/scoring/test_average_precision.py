@@ -8,7 +8,7 @@ import pytest
 
 from common.masks.crops import drop_empty
 from common.masks.instances import Instances
-from common.scoring.average_precision import COCO_THRESHOLDS, average_precision, picture_average_precision
+from common.scoring.average_precision import COCO_THRESHOLDS, average_precision, image_average_precision
 from common.scoring.comparison import compare_boxes, compare_masks
 from tests.objects import random_objects
 
@@ -117,21 +117,21 @@ def library_ap(comparison, threshold):
     return sum((recalls[k] - recalls[k - 1]) * max(precisions[k:]) for k in range(1, len(recalls)))
 
 
-def test_the_librarys_average_precision_of_a_picture():
-    assert picture_average_precision(
+def test_the_librarys_average_precision_of_a_image():
+    assert image_average_precision(
         compare_masks(squares(0, 20), squares(0, 40, 20, scores=[0.9, 0.8, 0.7]))
     ) == pytest.approx(0.5 + 0.5 * 2 / 3)
-    assert np.isnan(picture_average_precision(compare_masks(Instances.empty(), squares(0))))
-    assert picture_average_precision(compare_masks(squares(0), Instances.empty())) == 0
+    assert np.isnan(image_average_precision(compare_masks(Instances.empty(), squares(0))))
+    assert image_average_precision(compare_masks(squares(0), Instances.empty())) == 0
     for seed in range(20):
-        true, predicted, _ = random_picture(np.random.default_rng(seed))
+        true, predicted, _ = random_image(np.random.default_rng(seed))
         comparison = compare_masks(true, predicted)
         for threshold in (0.3, 0.5, 0.75):
             expected = library_ap(comparison, threshold)
-            assert picture_average_precision(comparison, threshold) == pytest.approx(expected)
+            assert image_average_precision(comparison, threshold) == pytest.approx(expected)
 
 
-def random_picture(rng):
+def random_image(rng):
     """Objects of three classes, some of them crowds; predictions near them, with few different scores."""
     true = drop_empty(random_objects(rng, int(rng.integers(0, 9)), SHAPE))
     true = Instances.from_crops(true.boxes, true.masks, rng.integers(1, 4, len(true)))
@@ -144,14 +144,14 @@ def random_picture(rng):
     return true, drop_empty(predicted), rng.random(len(true)) < 0.2
 
 
-def coco_eval(pictures, kind, max_detections, area_ranges):
-    """Return pycocotools' precision (T, 101, K, A) and recall (T, K, A) of pictures, `kind` being segm or bbox."""
+def coco_eval(images, kind, max_detections, area_ranges):
+    """Return pycocotools' precision (T, 101, K, A) and recall (T, K, A) of images, `kind` being segm or bbox."""
     coco = pytest.importorskip("pycocotools.coco")
     from pycocotools.cocoeval import COCOeval
     from pycocotools.mask import encode
 
     annotations, results = [], []
-    for image_id, (true, predicted, crowd) in enumerate(pictures):
+    for image_id, (true, predicted, crowd) in enumerate(images):
         for objects, records in ((true, annotations), (predicted, results)):
             masks = objects.to_masks(SHAPE).astype(np.uint8)
             for i, (y1, x1, y2, x2) in enumerate(objects.boxes.tolist()):
@@ -167,7 +167,7 @@ def coco_eval(pictures, kind, max_detections, area_ranges):
                 records.append(record)
     truth = coco.COCO()
     truth.dataset = {
-        "images": [{"id": image_id, "height": SHAPE[0], "width": SHAPE[1]} for image_id in range(len(pictures))],
+        "images": [{"id": image_id, "height": SHAPE[0], "width": SHAPE[1]} for image_id in range(len(images))],
         "categories": [{"id": class_id} for class_id in CLASSES],
         "annotations": annotations,
     }
@@ -185,15 +185,15 @@ def coco_eval(pictures, kind, max_detections, area_ranges):
 @pytest.mark.parametrize(("seed", "max_detections"), [(0, 100), (1, 100), (2, 3)])
 def test_it_agrees_with_pycocotools(kind, seed, max_detections):
     rng = np.random.default_rng(seed)
-    pictures = [random_picture(rng) for _ in range(60)]
+    images = [random_image(rng) for _ in range(60)]
     area_ranges = [(0, 1e10), (200, 700)]
-    precision, recall = coco_eval(pictures, kind, max_detections, area_ranges)
+    precision, recall = coco_eval(images, kind, max_detections, area_ranges)
     if kind == "segm":
-        comparisons = [compare_masks(*picture) for picture in pictures]
+        comparisons = [compare_masks(*image) for image in images]
     else:
         comparisons = [
             compare_boxes(true.boxes, true.class_ids, found.boxes, found.class_ids, found.scores, crowd)
-            for true, found, crowd in pictures
+            for true, found, crowd in images
         ]
     for a, area_range in enumerate(area_ranges):
         ours = average_precision(comparisons, CLASSES, max_detections=max_detections, area_range=area_range)

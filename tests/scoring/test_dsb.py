@@ -4,7 +4,7 @@ import pytest
 from common.errors import InputError
 from common.masks.instances import Instances
 from common.masks.rle import encode_instances
-from common.scoring.dsb import dsb_score, score_picture, score_submission
+from common.scoring.dsb import dsb_score, score_image, score_submission
 from tests.objects import random_objects
 
 
@@ -30,7 +30,7 @@ def write_submission(path, rows):
 
 
 def test_score_by_hand():
-    found = score_picture(strips(100, 100, 100), strips(62, 100), (3, 100))
+    found = score_image(strips(100, 100, 100), strips(62, 100), (3, 100))
     assert found.tp.tolist() == [2, 2, 2, 1, 1, 1, 1, 1, 1, 1]
     assert found.fp.tolist() == [0, 0, 0, 1, 1, 1, 1, 1, 1, 1]
     assert found.fn.tolist() == [1, 1, 1, 2, 2, 2, 2, 2, 2, 2]
@@ -40,8 +40,8 @@ def test_score_by_hand():
 
 
 def test_iou_at_the_threshold_is_no_hit():
-    assert score_picture(strips(100), strips(50), (1, 100)).tp[0] == 0
-    assert score_picture(strips(100), strips(51), (1, 100)).tp[0] == 1
+    assert score_image(strips(100), strips(50), (1, 100)).tp[0] == 0
+    assert score_image(strips(100), strips(51), (1, 100)).tp[0] == 1
 
 
 @pytest.mark.parametrize(
@@ -53,13 +53,13 @@ def test_iou_at_the_threshold_is_no_hit():
     ],
 )
 def test_score_of_nothing(true, predicted, score, rate):
-    found = score_picture(true, predicted, (2, 2))
+    found = score_image(true, predicted, (2, 2))
     assert dsb_score(true, predicted, (2, 2)) == found.score == score
     assert [found.precision[0], found.recall[0]] == rate
 
 
-def test_objects_outside_of_the_picture():
-    with pytest.raises(ValueError, match="outside of the picture of 4x5"):
+def test_objects_outside_of_the_image():
+    with pytest.raises(ValueError, match="outside of the image of 4x5"):
         dsb_score(square(0, 0, 2), square(2, 2, 3), (4, 5))
 
 
@@ -75,20 +75,20 @@ def test_score_as_the_oracle(oracle):
     assert len(set(scores)) > 20
 
 
-def test_perfect_submission_and_missing_pictures(tmp_path):
+def test_perfect_submission_and_missing_images(tmp_path):
     solution = {"a": (square(0, 0, 3), (5, 5)), "b": (Instances.empty(), (5, 5)), "c": (square(1, 1, 2), (4, 6))}
     rows = [f"a,{encode_instances(square(0, 0, 3), (5, 5))[0]}", "b,"]
     result = score_submission(write_submission(tmp_path / "s.csv", rows), solution)
     assert result.missing == ("c",)
     assert result.mean == pytest.approx(2 / 3)
-    assert result.pictures["score"].tolist() == [1, 1, 0]
-    assert result.pictures["predicted"].tolist() == [1, 0, 0]
+    assert result.images["score"].tolist() == [1, 1, 0]
+    assert result.images["predicted"].tolist() == [1, 0, 0]
     assert result.by_size.values.tolist() == [[4, 6, 1, 0], [5, 5, 2, 1]]
     assert result.by_threshold[["tp", "fp", "fn", "precision", "recall"]].values.tolist() == [[1, 0, 1, 1, 0.5]] * 10
 
 
 def test_counts_at_each_threshold(tmp_path):
-    """Of the pictures one misses an object, one has too many, and one is not submitted at all."""
+    """Of the images one misses an object, one has too many, and one is not submitted at all."""
     shape, rest = (3, 100), (2, 100)
     true, predicted = strips(100, 100, 100), strips(62, 100)
     rows = [f"a,{text}" for text in encode_instances(predicted, shape)]
@@ -115,13 +115,13 @@ def test_masks_that_lie_on_each_other_are_no_more_hits(tmp_path):
     assert table[["tp", "fp", "fn"]].values.tolist() == [[1, 0, 1]] * 10
 
 
-def test_pictures_that_are_left_out_do_not_count(tmp_path):
+def test_images_that_are_left_out_do_not_count(tmp_path):
     submission = write_submission(tmp_path / "s.csv", ["a,1 4", "b,1 4"])
     solution = {"a": (square(0, 0, 2), (4, 4))}
     with pytest.raises(InputError, match="b is not in the solution"):
         score_submission(submission, solution)
     for known in (solution, solution | {"b": (square(0, 0, 2), (4, 4))}):
-        assert score_submission(submission, known, ["b"]).pictures["image_id"].tolist() == ["a"]
+        assert score_submission(submission, known, ["b"]).images["image_id"].tolist() == ["a"]
 
 
 def test_rates_of_a_submission_without_objects(tmp_path):
@@ -132,7 +132,7 @@ def test_rates_of_a_submission_without_objects(tmp_path):
     assert something[["tp", "fp", "fn", "precision", "recall"]].values.tolist() == [[0, 0, 1, 0, 0]] * 10
 
 
-def test_solution_file_with_ignored_pictures(tmp_path):
+def test_solution_file_with_ignored_images(tmp_path):
     solution = write(
         tmp_path / "solution.csv",
         "ImageId,EncodedPixels,Height,Width,Usage",
@@ -140,8 +140,8 @@ def test_solution_file_with_ignored_pictures(tmp_path):
     )
     submission = write_submission(tmp_path / "s.csv", ["a,1 4", "b,5 5", "c,1 2"])
     result = score_submission(submission, solution)
-    assert result.pictures["image_id"].tolist() == ["a", "c"]
-    assert result.pictures["objects"].tolist() == [2, 1]
+    assert result.images["image_id"].tolist() == ["a", "c"]
+    assert result.images["objects"].tolist() == [2, 1]
     assert result.mean == pytest.approx((0.5 + 1) / 2)
 
 
@@ -162,5 +162,5 @@ def test_bad_solution(tmp_path):
         score_submission(submission, tmp_path / "none.csv")
     header = "ImageId,EncodedPixels,Height,Width,Usage"
     ignored = write(tmp_path / "ignored.csv", header, ["a,1 1,4,4,Ignored"])
-    with pytest.raises(InputError, match=r"ignored\.csv: no picture counts"):
+    with pytest.raises(InputError, match=r"ignored\.csv: no image counts"):
         score_submission(submission, ignored)

@@ -1,4 +1,4 @@
-"""White blood cells: masks, the class-folder layout, raw pictures, and the confusion matrix."""
+"""White blood cells: masks, the class-folder layout, raw images, and the confusion matrix."""
 
 import shutil
 import zipfile
@@ -10,7 +10,7 @@ import pytest
 from common.batches.loader import BatchLoader
 from common.errors import InputError
 from common.files import open_tree
-from common.images.decoding import decode_picture
+from common.images.decoding import decode_image
 from common.masks.instances import Instances
 from common.network.backend import non_max_suppression, portable_non_max_suppression
 from common.scoring.comparison import compare_masks
@@ -18,7 +18,7 @@ from tests.cells import write_pair, write_set
 from wbc.cells import decode_cell_mask, fit_mask, label_cells
 from wbc.config import CLASS_NAMES, PUBLISHED, SMALL
 from wbc.confusion import confusion_matrix, draw_confusion, save_confusion
-from wbc.dataset import count_pictures, load_cells
+from wbc.dataset import count_images, load_cells
 from wbc.evaluation import usual_classes
 from wbc.prepare import find_class, plan, write_layout
 
@@ -48,7 +48,7 @@ def test_a_smaller_mask_is_padded_by_what_it_lacks(shape, top, left):
 def test_a_larger_mask_is_cut():
     mask = np.random.default_rng(2).random((65, 75)) < 0.5
     np.testing.assert_array_equal(fit_mask(mask, (57, 72)), mask[4:61, 1:73])
-    with pytest.raises(ValueError, match="a mask of 48 x 64 pixels for a picture of 57 x 72"):
+    with pytest.raises(ValueError, match="a mask of 48 x 64 pixels for an image of 57 x 72"):
         fit_mask(np.zeros((48, 64), bool), (57, 72))
 
 
@@ -61,7 +61,7 @@ def test_cells_touch_at_corners():
 
 @pytest.fixture(scope="module")
 def small_set(tmp_path_factory):
-    """A set with cells at the border, a picture without any, and masks of both sizes; not to be changed."""
+    """A set with cells at the border, an image without any, and masks of both sizes; not to be changed."""
     return write_set(tmp_path_factory.mktemp("cells") / "WBC")
 
 
@@ -79,7 +79,7 @@ def test_the_set_is_read(small_set):
     assert load_cells(small_set, "val", CLASS_NAMES).image_ids == ["Monocyte_02", "Neutrophil_04"]
 
 
-def test_a_smaller_masks_cells_lie_where_the_picture_shows_them(small_set):
+def test_a_smaller_masks_cells_lie_where_the_image_shows_them(small_set):
     cells = load_cells(small_set, "train", CLASS_NAMES)
     for index in range(len(cells)):
         seen = cells.load_image(index)[..., 1] < 150
@@ -104,7 +104,7 @@ def test_rare_classes_are_repeated(small_set):
     config = SMALL
     loader = BatchLoader(load_cells(small_set, "train", CLASS_NAMES), config, training=True)
     shown = loader.sampler.indices.tolist()
-    assert shown.count(0) == 2 and all(shown.count(i) == 1 for i in (1, 2, 3))  # two Neutrophil pictures have cells
+    assert shown.count(0) == 2 and all(shown.count(i) == 1 for i in (1, 2, 3))  # two Neutrophil images have cells
     batch = loader.batch_at(0)
     assert batch["images"].shape == (4, 128, 128, 3) and set(np.unique(batch["class_ids"])) <= {0, 4, 5}
 
@@ -125,14 +125,14 @@ def change(folder, change):
         (lambda root: (root / "train/mask/Monocyte/Monocyte_01.png").unlink(), "Monocyte_01.png: has no mask; add it"),
         (
             lambda root: (root / "train/mask/Monocyte/Monocyte_01.png").write_bytes(encode(np.zeros((40, 40)))),
-            "Monocyte_01.png: a mask of 40 x 40 pixels for a picture of 57 x 72; replace it",
+            "Monocyte_01.png: a mask of 40 x 40 pixels for an image of 57 x 72; replace it",
         ),
         (
             lambda root: write_pair(root, "train", "Basophil", "Monocyte_01", np.zeros((57, 72), bool)),
             "Basophil/Monocyte_01.png and .*Monocyte/Monocyte_01.png have one name",
         ),
         (lambda root: (root / "train/image/Monocyte/Monocyte_01.png").write_bytes(b"no"), "Monocyte_01.png: not a pic"),
-        (lambda root: (root / "train").rename(root / "other"), "no pictures in train/image/<Class>; give the folder"),
+        (lambda root: (root / "train").rename(root / "other"), "no images in train/image/<Class>; give the folder"),
     ],
 )
 def test_bad_sets_are_refused(tmp_path, spoil, message):
@@ -141,7 +141,7 @@ def test_bad_sets_are_refused(tmp_path, spoil, message):
         load_cells(root, "train", CLASS_NAMES)
 
 
-def test_bad_pictures_are_left_out_where_asked(tmp_path):
+def test_bad_images_are_left_out_where_asked(tmp_path):
     root = change(tmp_path, lambda root: (root / "train/mask/Monocyte/Monocyte_01.png").unlink())
     lines = []
     cells = load_cells(root, "train", CLASS_NAMES, skip_bad=True, report=lines.append)
@@ -149,9 +149,9 @@ def test_bad_pictures_are_left_out_where_asked(tmp_path):
 
 
 def test_classes_that_count(small_set, monkeypatch):
-    assert count_pictures(small_set, "train", CLASS_NAMES) == {4: 1, 5: 3}
+    assert count_images(small_set, "train", CLASS_NAMES) == {4: 1, 5: 3}
     assert usual_classes(small_set, CLASS_NAMES) == [1, 2, 3, 4, 5]
-    monkeypatch.setattr("wbc.evaluation.FEWEST_PICTURES", 2)
+    monkeypatch.setattr("wbc.evaluation.FEWEST_IMAGES", 2)
     assert usual_classes(small_set, CLASS_NAMES) == [5]
 
 
@@ -178,9 +178,9 @@ def test_the_confusion_is_written_and_drawn(tmp_path):
     matrix = np.arange(9).reshape(3, 3)
     save_confusion(tmp_path / "c.csv", matrix, ["Ba", "Eo"])
     assert (tmp_path / "c.csv").read_text() == "true,missed,Ba,Eo\nnothing,0,1,2\nBa,3,4,5\nEo,6,7,8\n"
-    picture = decode_picture((tmp_path / "c.png").read_bytes(), "c.png")
-    np.testing.assert_array_equal(picture, draw_confusion(matrix, ["Ba", "Eo"]))
-    assert draw_confusion(np.zeros((3, 3), int), ["Ba", "Eo"]).shape == picture.shape
+    image = decode_image((tmp_path / "c.png").read_bytes(), "c.png")
+    np.testing.assert_array_equal(image, draw_confusion(matrix, ["Ba", "Eo"]))
+    assert draw_confusion(np.zeros((3, 3), int), ["Ba", "Eo"]).shape == image.shape
 
 
 @pytest.mark.parametrize("suppress", [non_max_suppression, portable_non_max_suppression])
@@ -207,11 +207,11 @@ def write_raw(folder):
     return open_tree(folder / "images"), open_tree(folder / "masks")
 
 
-def test_raw_pictures_become_a_set(tmp_path):
+def test_raw_images_become_a_set(tmp_path):
     images, masks = write_raw(tmp_path)
-    pictures = plan(images, masks, CLASS_NAMES, 1)
-    assert pictures == plan(images, masks, CLASS_NAMES, 1) != plan(images, masks, CLASS_NAMES, 2)
-    write_layout(images, masks, pictures, tmp_path / "new" / "WBC")
+    planned = plan(images, masks, CLASS_NAMES, 1)
+    assert planned == plan(images, masks, CLASS_NAMES, 1) != plan(images, masks, CLASS_NAMES, 2)
+    write_layout(images, masks, planned, tmp_path / "new" / "WBC")
     sets = {subset: load_cells(tmp_path / "new" / "WBC", subset, CLASS_NAMES) for subset in ("train", "val", "detect")}
     assert [len(cells) for cells in sets.values()] == [9, 2, 7]
     val = [files.class_id for files in sets["val"].files]
@@ -224,18 +224,18 @@ def test_raw_pictures_become_a_set(tmp_path):
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["WBC"]
 
 
-def test_raw_pictures_that_do_not_fit_are_refused(tmp_path):
+def test_raw_images_that_do_not_fit_are_refused(tmp_path):
     images, masks = write_raw(tmp_path)
-    pictures = plan(images, masks, CLASS_NAMES, 1)
+    planned = plan(images, masks, CLASS_NAMES, 1)
     (tmp_path / "WBC").mkdir()
     with pytest.raises(InputError, match="WBC: exists; choose another folder"):
-        write_layout(images, masks, pictures, tmp_path / "WBC")
+        write_layout(images, masks, planned, tmp_path / "WBC")
     (tmp_path / "images" / "Baso" / "0.bmp").write_bytes(b"BM")
     with pytest.raises(InputError, match=r"Baso/0\.bmp: "):
-        write_layout(images, masks, pictures, tmp_path / "new")
+        write_layout(images, masks, planned, tmp_path / "new")
     assert not (tmp_path / "new").exists() and not list(tmp_path.glob(".new*"))
     (tmp_path / "images" / "Baso" / "0.bmp").unlink()
-    with pytest.raises(InputError, match=r"Basophil/0\.png: no picture of this name in .*images"):
+    with pytest.raises(InputError, match=r"Basophil/0\.png: no image of this name in .*images"):
         plan(open_tree(tmp_path / "images"), masks, CLASS_NAMES, 1)
     (tmp_path / "masks" / "Basophil").rename(tmp_path / "masks" / "Thrombocyte")
     with pytest.raises(InputError, match="masks/Thrombocyte: no class of Basophil"):
@@ -243,7 +243,7 @@ def test_raw_pictures_that_do_not_fit_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("part", ["images", "masks"])
-def test_raw_pictures_of_one_class_and_name_are_refused(tmp_path, part):
+def test_raw_images_of_one_class_and_name_are_refused(tmp_path, part):
     write_raw(tmp_path)
     names = {"images": ("Baso", "Basophil", "0.bmp"), "masks": ("Basophil", "Baso", "0.png")}
     given, other, name = names[part]

@@ -42,8 +42,8 @@ def test_bad_input_is_one_line(tmp_path, monkeypatch, capsys, arguments, message
     ("command", "flags"),
     [
         ("train", FLAGS),
-        ("predict", FLAGS.replace("epochs ", "") + " subset splash picture output workers"),
-        ("evaluate", "subset splash picture output"),
+        ("predict", FLAGS.replace("epochs ", "") + " subset splash image output workers"),
+        ("evaluate", "subset splash image output"),
         ("prepare", "images masks dataset seed"),
     ],
 )
@@ -73,25 +73,25 @@ def test_training_is_scored(trained):
 
 @pytest.mark.slow
 def test_cells_are_evaluated_and_drawn(trained):
-    flags = ["--dataset", "WBC", "--picture", "pictures", "--workers", 0]
+    flags = ["--dataset", "WBC", "--overlays", "overlays", "--workers", 0]
     code, output, errors = finish(start(trained, SCRIPT, "evaluate", *flags))
     assert (code, errors) == (0, [])
     lines = output.splitlines()
     table = [line.split()[0] for line in lines if line.startswith(("Basophil", "Monocyte", "Neutrophil", "all "))]
     assert table == ["Basophil", "Monocyte", "Neutrophil", "all"]
-    assert lines[-1].startswith("mAP at IoU 0.5: ") and " over 2 pictures and the classes Basophil, " in lines[-1]
+    assert lines[-1].startswith("mAP at IoU 0.5: ") and " over 2 images and the classes Basophil, " in lines[-1]
     rows = read_rows(trained / "submissions" / "wbc.csv", ["ImageId", "ClassId", "Score", "EncodedPixels"])
     assert list(dict.fromkeys(rows["ImageId"])) == ["Monocyte_02", "Neutrophil_04"]
     assert (trained / "submissions" / "wbc_confusion.csv").read_text().startswith("true,missed,Basophil,")
     assert (trained / "submissions" / "wbc_confusion.png").exists()
-    assert {path.stem for path in (trained / "pictures").iterdir()} == {"Monocyte_02", "Neutrophil_04", "overview"}
+    assert {path.stem for path in (trained / "images").iterdir()} == {"Monocyte_02", "Neutrophil_04", "overview"}
 
 
 @pytest.mark.slow
-def test_pictures_without_masks_are_predicted(trained):
+def test_images_without_masks_are_predicted(trained):
     flags = ["--dataset", "WBC", "--subset", "detect", "--limit", 1, "--output", "one.csv"]
-    code, output, errors = finish(start(trained, SCRIPT, "predict", *flags, "--splash", "s", "--picture", "p"))
+    code, output, errors = finish(start(trained, SCRIPT, "predict", *flags, "--splash", "s", "--overlays", "p"))
     assert (code, errors) == (0, [])
-    assert output.splitlines()[-3] == "wrote one.csv: 1 pictures"
+    assert output.splitlines()[-3] == "wrote one.csv: 1 images"
     assert [path.name for path in (trained / "s").iterdir()] == ["a.png"]
     assert {path.name for path in (trained / "p").iterdir()} == {"a.png", "overview.png"}

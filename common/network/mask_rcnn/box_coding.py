@@ -45,7 +45,7 @@ def decode_deltas(boxes, deltas, std: Sequence[float]):
 def end_on_last_pixel(boxes):
     """Turn half-open boxes (..., 4) into those that end on their last row and column; rows of zeros stay.
 
-    Source: the Mask R-CNN library, which divides such boxes by the picture's last row and column.
+    Source: the Mask R-CNN library, which divides such boxes by the image's last row and column.
     """
     return boxes - _last_pixel(boxes)
 
@@ -62,7 +62,7 @@ def _last_pixel(boxes):
 
 
 def clip_to_window(boxes, window):
-    """Cut boxes (B, N, 4) at a window per picture, (B, 4) pixels."""
+    """Cut boxes (B, N, 4) at a window per image, (B, 4) pixels."""
     low = ops.concatenate([window[:, :2], window[:, :2]], axis=-1)[:, None]
     high = ops.concatenate([window[:, 2:], window[:, 2:]], axis=-1)[:, None]
     return ops.minimum(ops.maximum(boxes, low), high)
@@ -80,5 +80,5 @@ def pairwise_ious(boxes, others):
 
 
 def take_rows(values, indices):
-    """Pick rows of each picture: (B, N, C) and (B, K) to (B, K, C)."""
+    """Pick rows of each image: (B, N, C) and (B, K) to (B, K, C)."""
     return ops.take_along_axis(values, indices[..., None], axis=1)

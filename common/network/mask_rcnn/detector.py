@@ -1,4 +1,4 @@
-"""Detection: pictures in, objects out."""
+"""Detection: images in, objects out."""
 
 import contextlib
 import threading
@@ -13,12 +13,12 @@ from common.network.backend import compile_for_prediction, predicts_in_threads
 from common.network.mask_rcnn.model import MaskRCNN
 from common.prediction.detections import Detections, Frame
 
-BATCH_PIXELS = 1 << 20  # of a batch, so that its memory is bounded: four pictures of 512x512
-MASKS_AT_ONCE = 20  # the mask head runs on the objects found, so many of each picture at a time
+BATCH_PIXELS = 1 << 20  # of a batch, so that its memory is bounded: four images of 512x512
+MASKS_AT_ONCE = 20  # the mask head runs on the objects found, so many of each image at a time
 
 
 class Detector:
-    """Applies a model to pictures of any size, in frames whose sides are multiples of 64.
+    """Applies a model to images of any size, in frames whose sides are multiples of 64.
 
     TensorFlow traces the model once; other backends compile it anew for each shape of a batch.
 
@@ -36,24 +36,24 @@ class Detector:
     def __call__(self, images: Iterable[np.ndarray]) -> list[Detections]:
         """Detect objects.
 
-        Pictures of one padded shape go through the network together. How they are batched depends on this call
-        alone, so that the same pictures have the same result to the last bit.
+        Images of one padded shape go through the network together. How they are batched depends on this call
+        alone, so that the same images have the same result to the last bit.
 
         Args:
-            images: pictures (H, W, 3) uint8.
+            images: images (H, W, 3) uint8.
 
         Returns:
-            Detections, one a picture.
+            Detections, one an image.
         """
         images = list(images)
-        frames = [Frame.for_picture(image.shape[:2], self.config.min_dim, self.config.max_dim) for image in images]
+        frames = [Frame.for_image(image.shape[:2], self.config.min_dim, self.config.max_dim) for image in images]
         found: dict[int, Detections] = {}
         for rows in _batches([frame.padded_shape for frame in frames]):
             found |= zip(rows, self._detect([images[i] for i in rows], [frames[i] for i in rows]), strict=True)
         return [found[i] for i in range(len(images))]
 
     def _detect(self, images: Sequence[np.ndarray], frames: Sequence[Frame]) -> Iterator[Detections]:
-        """Detect objects in pictures of one padded shape."""
+        """Detect objects in images of one padded shape."""
         placed = np.stack([frame.place(image) for frame, image in zip(frames, images, strict=True)])
         windows = np.array([frame.window for frame in frames], np.float32)
         # Of what is too large for a usual batch one at a time is enough for the memory, whatever the backend allows.
@@ -65,14 +65,14 @@ class Detector:
             probs = found["mask_probs"][:, i].reshape(-1, *found["mask_probs"].shape[3:])[:count]
             sure = mean_inside(probs) >= self.config.mask_confidence
             scores, class_ids = (found[name][i, :count][sure] for name in ("scores", "class_ids"))
-            to_picture = frame.corners_to_picture if as_library else frame.to_picture
-            boxes, mask_boxes = (to_picture(found[name][i, :count][sure]) for name in ("boxes", "mask_boxes"))
+            to_image = frame.corners_to_image if as_library else frame.to_image
+            boxes, mask_boxes = (to_image(found[name][i, :count][sure]) for name in ("boxes", "mask_boxes"))
             probs = probs[sure].astype(np.float16)
             yield Detections(boxes, scores, class_ids, probs, frame.image_shape, as_library, mask_boxes)
 
 
 class _Detecting(keras.Model):
-    """Pictures to boxes, scores, class ids, counts and mask probabilities."""
+    """Images to boxes, scores, class ids, counts and mask probabilities."""
 
     def __init__(self, model: MaskRCNN) -> None:
         super().__init__(name="detecting")

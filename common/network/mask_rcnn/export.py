@@ -16,10 +16,10 @@ _SAVED_MODEL = {"assets", "fingerprint.pb", "saved_model.pb", "variables"}
 
 
 class Inference(keras.Model):
-    """Pictures to objects, by names.
+    """Images to objects, by names.
 
     Takes images (B, H, W, 3) uint8 with sides that are multiples of 64, and windows (B, 4) float32, the part of each
-    that is not padding. Gives boxes (B, D, 4) float32, half-open pixels of the padded picture; scores (B, D) float32,
+    that is not padding. Gives boxes (B, D, 4) float32, half-open pixels of the padded image; scores (B, D) float32,
     falling; class_ids (B, D) int32, 1-based; counts (B,) int32, the rows of each that are in use; and mask_probs
     (B, D, S, S) float32, spread over mask_boxes (B, D, 4) float32, which are at least as large as the boxes
     and may reach into the padding. What `Detector` does afterwards, dropping unsure masks, is left to the caller.
@@ -40,7 +40,7 @@ class Inference(keras.Model):
 def export_model(model: MaskRCNN, path: Path) -> None:
     """Write a model that runs without this project.
 
-    Of an ONNX file, pictures are to be more than 64 pixels wide: ONNX Runtime 1.31 copies, instead of cropping, where
+    Of an ONNX file, images are to be more than 64 pixels wide: ONNX Runtime 1.31 copies, instead of cropping, where
     the crop that masks are predicted from, 28 cells wide, is as wide as the features.
 
     Args:

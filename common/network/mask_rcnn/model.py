@@ -57,7 +57,7 @@ class MaskRCNN(keras.Model):
         """Return the five losses of a batch.
 
         Args:
-            inputs: images (B, H, W, 3) uint8; boxes (B, G, 4) float32, pixels, rows of zeros where a picture has
+            inputs: images (B, H, W, 3) uint8; boxes (B, G, 4) float32, pixels, rows of zeros where an image has
                 fewer objects; class_ids (B, G) int32; mini_masks (B, G, M, M) uint8.
             training: passed on to the layers.
 
@@ -91,7 +91,7 @@ class MaskRCNN(keras.Model):
         return total
 
     def propose(self, images) -> tuple:
-        """Return the pyramid's atlas and the proposals (B, N, 4), float32, pixels, of pictures (B, H, W, 3) uint8."""
+        """Return the pyramid's atlas and the proposals (B, N, 4), float32, pixels, of images (B, H, W, 3) uint8."""
         features = self.pyramid(images, training=False)
         logits, deltas = self._rpn_outputs(features, False)
         proposals = self._proposals(logits, deltas, self._anchors(images), images, self.config.detect_proposals)
@@ -118,11 +118,11 @@ class MaskRCNN(keras.Model):
         Args:
             atlas: the pyramid's, see `build_atlas`.
             proposals: (B, N, 4) float32, pixels.
-            windows: (B, 4) float32, the part of each picture that is not padding, pixels, half-open.
+            windows: (B, 4) float32, the part of each image that is not padding, pixels, half-open.
 
         Returns:
             boxes (B, D, 4) float32, pixels; scores (B, D) float32, falling; class_ids (B, D) int32; counts (B,)
-            int32. Rows from a picture's count on are zero.
+            int32. Rows from an image's count on are zero.
         """
         config = self.config
         shape = ops.shape(proposals)
@@ -157,7 +157,7 @@ class MaskRCNN(keras.Model):
         return ops.sigmoid(ops.reshape(logits, (shape[0], shape[1], side, side)))
 
     def mask_regions(self, boxes, images):
-        """Return where the masks of boxes (B, N, 4) are looked for: `mask_margin` beyond, inside the padded picture."""
+        """Return where the masks of boxes (B, N, 4) are looked for: `mask_margin` beyond, inside the padded image."""
         margin = self.config.mask_margin * (boxes[..., 2:] - boxes[..., :2])
         grown = ops.concatenate([boxes[..., :2] - margin, boxes[..., 2:] + margin], axis=-1)
         return clip_to_window(grown, self._whole(images))
@@ -235,7 +235,7 @@ class MaskRCNN(keras.Model):
         return pyramid_anchors(shape, config.anchor_scales, config.anchor_ratios, offset=offset)
 
     def _whole(self, images):
-        """Return the box of whole pictures, (1, 4)."""
+        """Return the box of whole images, (1, 4)."""
         height, width = ops.shape(images)[1:3]
         return self._corners(ops.cast(ops.stack([0, 0, height, width]), "float32")[None])
 

@@ -1,4 +1,4 @@
-"""The feature pyramid: from a picture to P2 to P6."""
+"""The feature pyramid: from an image to P2 to P6."""
 
 import keras
 from keras import layers
@@ -10,7 +10,7 @@ from common.network.resnet import backbone_features
 def build_pyramid(
     backbone: str, norm: str, channels: int, mean_pixel: tuple[float, ...], pixel_std: float
 ) -> keras.Model:
-    """Build the model from pictures (B, H, W, 3) uint8 to [P2, ..., P6], each (B, H / stride, W / stride, channels).
+    """Build the model from images (B, H, W, 3) uint8 to [P2, ..., P6], each (B, H / stride, W / stride, channels).
 
     Args:
         backbone: see `backbone_features`.

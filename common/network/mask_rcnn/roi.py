@@ -55,7 +55,7 @@ def roi_align(atlas, boxes, size: int):
 
     Args:
         atlas: the pyramid's, see `build_atlas`.
-        boxes: (B, N, 4) float32, pixels, inside the picture.
+        boxes: (B, N, 4) float32, pixels, inside the image.
         size: bins a side.
 
     Returns:
@@ -76,11 +76,11 @@ def roi_align(atlas, boxes, size: int):
 def corner_aligned_roi(atlas, boxes, size: int):
     """Pool each region to `size` x `size` bilinear samples, the first and last on the region's corners.
 
-    The picture's first and last pixel stand on the first and last cell of every level.
+    The image's first and last pixel stand on the first and last cell of every level.
 
     Args:
         atlas: the pyramid's, see `build_atlas`.
-        boxes: (B, N, 4) float32, pixels, inside the picture, ending on their last row and column.
+        boxes: (B, N, 4) float32, pixels, inside the image, ending on their last row and column.
         size: samples a side, at least 2.
 
     Returns:

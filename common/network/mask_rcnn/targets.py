@@ -16,7 +16,7 @@ POSITIVE_ROI_IOU = 0.5
 
 
 class AnchorTargets(NamedTuple):
-    """A sample of a picture's anchors; P + Q of them, the first P positive.
+    """A sample of an image's anchors; P + Q of them, the first P positive.
 
     Attributes:
         indices: (B, P + Q) int32, which anchors.
@@ -32,7 +32,7 @@ class AnchorTargets(NamedTuple):
 
 
 class RoiTargets(NamedTuple):
-    """A sample of a picture's regions; P + Q of them, the first P positive.
+    """A sample of an image's regions; P + Q of them, the first P positive.
 
     Attributes:
         rois: (B, P + Q, 4) float32, pixels.
@@ -183,7 +183,7 @@ def mask_targets(rois, true_boxes, mini_masks, instances, size: int, *, corner_a
 
 
 def _sample(candidates, noise, count: int):
-    """Return `count` random candidates of each picture: indices (B, count) int32 and whether each is one, float32."""
+    """Return `count` random candidates of each image: indices (B, count) int32 and whether each is one, float32."""
     priorities, indices = ops.top_k(ops.where(candidates, noise, -1.0), count)
     return ops.cast(indices, "int32"), ops.cast(priorities >= 0, "float32")
 

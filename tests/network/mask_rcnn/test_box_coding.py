@@ -43,7 +43,7 @@ def test_degenerate_boxes_and_wild_deltas_stay_finite():
     assert np.isfinite(numpy_of(decode_deltas, ANY, -wild, STD)).all()
 
 
-def test_boxes_are_cut_at_the_window_of_their_picture():
+def test_boxes_are_cut_at_the_window_of_their_image():
     boxes = np.array([[[-5, -5, 50, 50], [20, 20, 30, 30]]] * 2, np.float32)
     windows = np.array([[0, 0, 40, 60], [10, 0, 20, 25]], np.float32)
     clipped = numpy_of(clip_to_window, boxes, windows)

@@ -142,18 +142,18 @@ def test_the_script_refuses_what_the_library_cannot_build(model, tmp_path, monke
     assert not (tmp_path / "mask_rcnn.h5").exists()
 
 
-def test_weights_of_half_the_size_bring_their_config_and_their_pictures(tmp_path, monkeypatch, capsys):
+def test_weights_of_half_the_size_bring_their_config_and_their_images(tmp_path, monkeypatch, capsys):
     config = DSBConfig(**{name: value for name, value in vars(TINY).items() if name != "name"})
     run = tmp_path / "001"
     run.mkdir()
     config.save(run / "config.json")
     save_weights(MaskRCNN(config), run / "last.h5")
-    np.savez(run / "last.npz", pictures=["a", "b"])
+    np.savez(run / "last.npz", images=["a", "b"])
     flags = ["--weights", run / "last.h5", "--output", tmp_path / "mine" / "weights.h5", "--half"]
     for _ in range(2):
         code, output, _ = run_here(monkeypatch, capsys, "export.py", *flags)
         assert (code, output) == (0, f"wrote {tmp_path}/mine/weights.h5\n")
-    assert (tmp_path / "mine" / "pictures.txt").read_text() == "a\nb\n"
+    assert (tmp_path / "mine" / "images.txt").read_text() == "a\nb\n"
     assert DSBConfig.load(tmp_path / "mine" / "config.json") == config
     whole, half = (
         (folder / name).stat().st_size for folder, name in ((run, "last.h5"), (tmp_path / "mine", "weights.h5"))

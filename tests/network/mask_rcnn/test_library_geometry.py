@@ -96,7 +96,7 @@ def slow_level(box, shape):
 
 
 def slow_pool(features, boxes, size, shape):
-    """Pool the regions of one picture, one sample a bin; `boxes` (N, 4) are normalised."""
+    """Pool the regions of one image, one sample a bin; `boxes` (N, 4) are normalised."""
     pooled = np.zeros((len(boxes), size, size, features[0].shape[-1]))
     for place, box in enumerate(boxes):
         pooled[place] = crop_and_resize(features[slow_level(box, shape)], box, size)
@@ -148,7 +148,7 @@ def images():
 
 
 def slow_proposals(model, images):
-    """Return proposals of the first picture, normalised, from the proposal head's outputs."""
+    """Return proposals of the first image, normalised, from the proposal head's outputs."""
     logits, deltas = (
         np.concatenate(part, axis=0)
         for part in zip(
@@ -164,7 +164,7 @@ def slow_proposals(model, images):
 
 
 def slow_detections(model, features, rois, window):
-    """Return normalised boxes, class ids and scores of one picture."""
+    """Return normalised boxes, class ids and scores of one image."""
     pooled = slow_pool(features, rois, CONFIG.pool_size, SHAPE).astype(np.float32)
     logits, deltas = (numpy_of(output).astype(np.float64) for output in model.class_head(pooled))
     probs = softmax(logits)
@@ -248,7 +248,7 @@ def test_detections(model, images):
 
 
 def slow_unmold(boxes, masks, window, padded_shape, image_shape):
-    """Return whole boxes and dense masks in the picture; `boxes` are normalised to the padded array."""
+    """Return whole boxes and dense masks in the image; `boxes` are normalised to the padded array."""
     window = normalise(window, padded_shape)
     boxes = (boxes - np.tile(window[:2], 2)) / np.tile(window[2:] - window[:2], 2)
     boxes = denormalise(boxes, image_shape)
@@ -261,16 +261,16 @@ def slow_unmold(boxes, masks, window, padded_shape, image_shape):
 
 
 @pytest.mark.parametrize("image_shape", [(256, 320), (512, 512), (603, 1272), (70, 90)])
-def test_boxes_and_masks_return_to_the_picture(image_shape):
+def test_boxes_and_masks_return_to_the_image(image_shape):
     rng = np.random.default_rng(9)
-    frame = Frame.for_picture(image_shape, 512)
+    frame = Frame.for_image(image_shape, 512)
     top, left, bottom, right = frame.window
     corners = np.sort(rng.random((30, 2, 2)), axis=1) * [bottom - top - 1, right - left - 1] + [top, left]
     corners = corners.reshape(30, 4).astype(np.float32)
     corners[0] = top, left, bottom - 1, right - 1
     probs = rng.random((30, 28, 28)) * 0.4 + 0.5
     probs[:, 5:9, 3:20] = 0.1
-    boxes = frame.corners_to_picture(corners)
+    boxes = frame.corners_to_image(corners)
     expected, dense = slow_unmold(
         from_last_pixels(corners, frame.padded_shape), probs, frame.window, frame.padded_shape, image_shape
     )
@@ -280,8 +280,8 @@ def test_boxes_and_masks_return_to_the_picture(image_shape):
     assert (painted != dense).sum() <= 1e-5 * dense.sum()  # ties at the threshold
 
 
-def test_the_whole_way_of_a_picture(model):
-    """From pixels to masks: the picture fills its frame, so that nothing is scaled."""
+def test_the_whole_way_of_a_image(model):
+    """From pixels to masks: the image fills its frame, so that nothing is scaled."""
     image = np.random.default_rng(7).integers(0, 256, (*SHAPE, 3)).astype(np.uint8)
     (found,) = Detector(model)([image])
     features = [numpy_of(level)[0].astype(np.float64) for level in model.pyramid(image[None])][:4]

@@ -119,7 +119,7 @@ def test_every_weight_learns():
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (128, 64), (64, 192)])
-def test_pictures_of_any_multiple_of_64(detector, shape):
+def test_images_of_any_multiple_of_64(detector, shape):
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.uint8)
     (found,) = detector([image])
     assert 0 < len(found.boxes) <= TINY.max_detections
@@ -134,7 +134,7 @@ def test_pictures_of_any_multiple_of_64(detector, shape):
     assert overlaps.max() <= TINY.detection_nms_threshold + 1e-5
 
 
-def test_a_first_picture_goes_through_the_network_once(finder, monkeypatch):
+def test_a_first_image_goes_through_the_network_once(finder, monkeypatch):
     looks, find = [], MaskRCNN.find
     monkeypatch.setattr(MaskRCNN, "find", lambda *arguments: looks.append(1) or find(*arguments))
     Detector(finder)([np.zeros((64, 64, 3), np.uint8)])
@@ -150,7 +150,7 @@ def test_threads_may_detect_at_the_same_time(finder):
         np.testing.assert_array_equal(one.boxes, detector([image])[0].boxes)
 
 
-def test_a_picture_is_seen_the_same_alone_and_in_a_batch(detector):
+def test_a_image_is_seen_the_same_alone_and_in_a_batch(detector):
     images = np.random.default_rng(1).integers(0, 256, (3, 64, 64, 3)).astype(np.uint8)
     for image, in_batch in zip(images, detector(list(images)), strict=True):
         (alone,) = detector([image])
@@ -239,7 +239,7 @@ def test_half_precision():
 
 
 @pytest.mark.slow
-def test_a_few_pictures_can_be_learned_by_heart():
+def test_a_few_images_can_be_learned_by_heart():
     keras.utils.set_random_seed(3)
     config = replace(TINY, crop_size=128, confidence=0.7, train_proposals=60)
     label_images = [disc_labels(128, [(30, 34, 22), (90, 84, 30)]), disc_labels(128, [(64, 40, 26), (20, 104, 14)])]

@@ -29,10 +29,10 @@ def best_by_noise(candidates, noise, count):
     return sorted(candidates, key=lambda i: -noise[i])[: max(count, 0)]
 
 
-def true_boxes_of(*pictures, count=6):
-    boxes = np.zeros((len(pictures), count, 4), np.float32)
-    for row, picture in zip(boxes, pictures, strict=True):
-        row[: len(picture)] = np.array(picture, np.float32).reshape(-1, 4)
+def true_boxes_of(*images, count=6):
+    boxes = np.zeros((len(images), count, 4), np.float32)
+    for row, image in zip(boxes, images, strict=True):
+        row[: len(image)] = np.array(image, np.float32).reshape(-1, 4)
     return boxes
 
 
@@ -46,7 +46,7 @@ NOISE = np.random.default_rng(9).random((4, len(ANCHORS))).astype(np.float32)
 
 
 def slow_anchor_candidates(true_boxes):
-    """Return positive and negative anchors of one picture."""
+    """Return positive and negative anchors of one image."""
     objects = true_boxes[true_boxes.any(axis=1)]
     ious = box_ious(ANCHORS, objects).astype(np.float32)
     best = ious.max(axis=1, initial=0)
@@ -77,7 +77,7 @@ def test_anchor_targets(num_sampled, run):
     assert np.isfinite(targets.deltas).all()
 
 
-def test_a_picture_without_objects_has_negative_anchors_only():
+def test_a_image_without_objects_has_negative_anchors_only():
     targets = as_arrays(anchor_targets(ANCHORS, OBJECTS[1:2], NOISE[1:2], num_sampled=64, box_std=STD))
     assert targets.weights[0, :32].sum() == 0
     assert targets.weights[0, 32:].sum() == 64

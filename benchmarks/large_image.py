@@ -1,7 +1,7 @@
-"""A picture of 4096x4096 with 3,000 nuclei through detection in tiles, joining, merging and run lengths: memory, time.
+"""An image of 4096x4096 with 3,000 nuclei through detection in tiles, joining, merging and run lengths: memory, time.
 
-    python benchmarks/large_picture.py
-    python benchmarks/large_picture.py --side 2048 --nuclei 700 --tasks single
+    python benchmarks/large_image.py
+    python benchmarks/large_image.py --side 2048 --nuclei 700 --tasks single
 
 The network is that of the small preset with random weights, and works on every tile of every view. What it says is
 replaced by the true nuclei of the tile, cut at the tile's border, in masks of 28x28 as the network's are, so that as
@@ -43,20 +43,20 @@ MASK_SIDE = 28
 def main() -> None:
     """Measure both ways of prediction, each in a process of its own, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--side", type=int, default=4096, help="of the picture, pixels")
-    parser.add_argument("--nuclei", type=int, default=3000, help="in the picture")
+    parser.add_argument("--side", type=int, default=4096, help="of the image, pixels")
+    parser.add_argument("--nuclei", type=int, default=3000, help="in the image")
     parser.add_argument("--tasks", nargs="+", choices=["single", "tta"], default=["single", "tta"], help="what to run")
     flags = parser.parse_args()
     rows = [in_own_process(measure, task, flags.side, flags.nuclei) for task in flags.tasks]
-    columns = ("prediction", "picture", "nuclei", "found", "score", "tiles", "predicting", "merging and rows")
+    columns = ("prediction", "image", "nuclei", "found", "score", "tiles", "predicting", "merging and rows")
     print_table((*columns, "sent", "peak", "worker's peak"), rows)
 
 
 def measure(task: str, side: int, num_nuclei: int) -> tuple[str, ...]:
-    """Predict one picture, and return a row of the table."""
+    """Predict one image, and return a row of the table."""
     with open_executor(1) as worker:
         worker.submit(peak_mib).result()  # a process takes over the peak of the one that starts it: start it early
-        image, true = make_picture(side, num_nuclei)
+        image, true = make_image(side, num_nuclei)
         detector = KnowingDetector(true.to_label_image((side, side)))
         start = time.perf_counter()
         predict = {"single": predict_single, "tta": predict_views}[task]
@@ -138,8 +138,8 @@ class KnowingDetector:
         return [Detections(nuclei.boxes.astype(np.float32), nuclei.scores, nuclei.class_ids, stacked, image.shape[:2])]
 
 
-def make_picture(side: int, num_nuclei: int) -> tuple[np.ndarray, Instances]:
-    """Return a generated picture, made in another process so that its memory does not count."""
+def make_image(side: int, num_nuclei: int) -> tuple[np.ndarray, Instances]:
+    """Return a generated image, made in another process so that its memory does not count."""
     sample = in_own_process(_generate, side, num_nuclei)
     return sample.image, sample.instances
 
