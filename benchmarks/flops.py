@@ -1,12 +1,12 @@
 """How many operations Mask R-CNN does, counted by hand: those of its convolutions and matrices."""
 
-from common.config import Config
+from common.mask_rcnn_config import MaskRCNNConfig
 from common.network.resnet import BLOCKS, SMALL_CHANNELS
 
 BACKWARD = 2  # a layer's gradients by its input and by its weights cost as much as the layer, each
 
 
-def image_flops(config: Config, side: int, num_regions: int, num_masks: int) -> int:
+def image_flops(config: MaskRCNNConfig, side: int, num_regions: int, num_masks: int) -> int:
     """Return the floating-point operations of one image from pixels to heads, two a multiplication.
 
     Args:
@@ -19,12 +19,12 @@ def image_flops(config: Config, side: int, num_regions: int, num_masks: int) -> 
     return 2 * (_pyramid_products(config, side) + num_regions * head + num_masks * masks)
 
 
-def training_flops(config: Config, side: int, num_regions: int, num_masks: int) -> int:
+def training_flops(config: MaskRCNNConfig, side: int, num_regions: int, num_masks: int) -> int:
     """Return the operations of one image of a training step in which every layer learns; see `image_flops`."""
     return (1 + BACKWARD) * image_flops(config, side, num_regions, num_masks)
 
 
-def _pyramid_products(config: Config, side: int) -> int:
+def _pyramid_products(config: MaskRCNNConfig, side: int) -> int:
     """Return the multiplications of backbone, pyramid and proposal head."""
     cells = [(side // 2**level) ** 2 for level in range(7)]
     width, hidden, count = config.fpn_channels, config.rpn_channels, len(config.anchor_ratios)
@@ -34,12 +34,12 @@ def _pyramid_products(config: Config, side: int) -> int:
     return products + sum(cells[2:7]) * (9 * width + 6 * count) * hidden  # two logits and four deltas an anchor
 
 
-def _backbone_channels(config: Config) -> list[int]:
+def _backbone_channels(config: MaskRCNNConfig) -> list[int]:
     """Return the channels of C2 to C5."""
     return list(SMALL_CHANNELS) if config.backbone == "small" else [256, 512, 1024, 2048]
 
 
-def _backbone_products(config: Config, cells: list[int]) -> int:
+def _backbone_products(config: MaskRCNNConfig, cells: list[int]) -> int:
     small = config.backbone == "small"
     before = 32 if small else 64
     products = 49 * 3 * before * cells[1]
@@ -55,13 +55,13 @@ def _backbone_products(config: Config, cells: list[int]) -> int:
     return products
 
 
-def _class_head_products(config: Config) -> int:
+def _class_head_products(config: MaskRCNNConfig) -> int:
     """Return the multiplications of one region."""
     hidden = config.head_channels
     return (config.pool_size**2 * config.fpn_channels + hidden + 5 * config.num_classes) * hidden
 
 
-def _mask_head_products(config: Config) -> int:
+def _mask_head_products(config: MaskRCNNConfig) -> int:
     """Return the multiplications of one mask, whose upsampling makes four cells of one."""
     hidden, cells = config.mask_channels, config.mask_pool_size**2
     convolutions = 9 * (config.fpn_channels + (config.mask_convs - 1) * hidden)

@@ -187,7 +187,7 @@ def bare_step(ours: Ours) -> Callable[[], None]:
 
 def feed(ours: Ours, folder: Path, threads: ThreadPoolExecutor) -> Callable[[], None]:
     """Return the training step with batches that threads make of generated images, as a run of preset `gpu` does."""
-    from common.batches.loader import BatchLoader
+    from common.batches.instance_samples import instance_batches
     from common.images.synthetic import write_dataset
     from common.network.fit import LOADING
     from common.parallel import map_in_order
@@ -196,9 +196,10 @@ def feed(ours: Ours, folder: Path, threads: ThreadPoolExecutor) -> Callable[[], 
 
     side = ours.config.crop_size
     write_dataset(folder / "set", NUM_FED, seed=1, sizes=[(side, side)])
-    images = load_dataset(folder / "set", cache=folder / "cache", report=lambda line: None)
+    images = load_dataset(folder / "set", cache=folder / "cache")
     sizes = ("crop_size", "min_dim", "batch_size", "max_instances", "mini_mask_size")
-    loader = BatchLoader(images, replace(GPU, **{name: getattr(ours.config, name) for name in sizes}), training=True)
+    config = replace(GPU, **{name: getattr(ours.config, name) for name in sizes})
+    loader = instance_batches(images, config, training=True)
     jobs = ((f"step {number}", (number,)) for number in itertools.count())
     batches = map_in_order(loader.batch_at, jobs, threads, ahead=LOADING + 3)
 

@@ -17,7 +17,6 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -30,11 +29,12 @@ from common.masks.instances import Instances, Sample
 from common.masks.rle import decode_instances
 from common.parallel import open_executor
 from common.prediction.detections import Detections
-from common.prediction.postprocess import merged_runs, separated_runs
-from common.prediction.tiles import choose_detector, tile_boxes
+from common.prediction.postprocess import Look, Prediction, run_length_rows
+from common.prediction.tiles import tile_boxes
 from common.prediction.views import TURNED_VIEWS, View, apply_view, distinct_views, scaled_shape
+from common.predictor import Predictor
 from common.scoring.dsb import dsb_score
-from dsb.config import SMALL, masking_of
+from dsb.config import SMALL
 
 LIMIT_MIB = 3 * 1024
 MASK_SIDE = 28
@@ -60,38 +60,43 @@ def measure(task: str, side: int, num_nuclei: int) -> tuple[str, ...]:
         detector = KnowingDetector(true.to_label_image((side, side)))
         start = time.perf_counter()
         predict = {"single": predict_single, "tta": predict_views}[task]
-        function, arguments = predict(detector, image)
+        prediction = predict(detector, image)
         predicted = time.perf_counter()
-        runs = worker.submit(function, *arguments).result()
+        runs = worker.submit(run_length_rows, prediction).result()
         end = time.perf_counter()
         peaks = peak_mib(), worker.submit(peak_mib).result()
-        sent = _sent_mib(arguments)
+        sent = _sent_mib(prediction)
     found = decode_instances(runs, (side, side))
     score = dsb_score(true, found, (side, side))
     assert abs(len(found) - len(true)) <= 0.01 * len(true), f"{len(found)} nuclei where there are {len(true)}"
     assert sum(peaks) < LIMIT_MIB, f"more than 3 GiB: {peaks}"
-    figures = (f"{side}x{side}", str(len(true)), str(len(found)), f"{score:.3f}", str(detector.num_calls))
+    cells = (f"{side}x{side}", str(len(true)), str(len(found)), f"{score:.3f}", str(detector.num_calls))
     memory = [f"{mib:.0f} MiB" for mib in (sent, *peaks)]
-    return task, *figures, readable(predicted - start), readable(end - predicted), *memory
+    return task, *cells, readable(predicted - start), readable(end - predicted), *memory
 
 
-def predict_single(detector: "KnowingDetector", image: np.ndarray) -> tuple[Any, tuple]:
+def predict_single(detector: "KnowingDetector", image: np.ndarray) -> Prediction:
     """Return what `dsb/my_inference.py` sends to a worker."""
     detector.look_at(View(), image.shape[:2])
-    (found,) = choose_detector(detector, image.shape[:2], detector.config)([image])
-    return separated_runs, (found, masking_of(detector.config))
+    return predictor_of(detector).look(image)
 
 
-def predict_views(detector: "KnowingDetector", image: np.ndarray) -> tuple[Any, tuple]:
+def predict_views(detector: "KnowingDetector", image: np.ndarray) -> Prediction:
     """Return what `dsb/my_inference_tta.py` sends to a worker."""
-    shape, rng = image.shape[:2], np.random.default_rng(0)
-    detect = choose_detector(detector, shape, detector.config)
-    found = []
+    shape, rng = (image.shape[0], image.shape[1]), np.random.default_rng(0)
+    predictor, looks = predictor_of(detector), []
     for view, places in distinct_views(TURNED_VIEWS, shape, detector.config.min_dim):
         detector.look_at(view, shape)
-        found.append((view, places, detect([apply_view(image, view, rng)])[0]))
+        looks.append(Look(view, places, predictor.detect(apply_view(image, view, rng))))
         print(f"{view}: {detector.num_calls} tiles so far", file=sys.stderr)
-    return merged_runs, (found, shape, masking_of(detector.config))
+    return Prediction(looks, shape, predictor.masking, "majority")
+
+
+def predictor_of(detector: "KnowingDetector") -> Predictor:
+    """Return a predictor that looks through the detector."""
+    predictor = Predictor(detector.config, Path())
+    predictor._detector = detector  # type: ignore[assignment]
+    return predictor
 
 
 class KnowingDetector:
@@ -148,8 +153,8 @@ def _generate(side: int, num_nuclei: int) -> Sample:
     return generate_sample(np.random.default_rng(1), "fluorescence", (side, side), num_nuclei)
 
 
-def _sent_mib(arguments: tuple) -> float:
-    return len(pickle.dumps(arguments)) / 2**20
+def _sent_mib(prediction: Prediction) -> float:
+    return len(pickle.dumps(prediction)) / 2**20
 
 
 if __name__ == "__main__":

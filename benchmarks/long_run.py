@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +29,9 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 from benchmarks.measure import print_table
 from common.images.synthetic import generate_indexed, write_image
 from common.output.submission import check_submission, read_rows
-from common.output.writer import write_submission
+from common.output.writer import RowMaker, write_rows
 from common.prediction.detections import Detections
-from common.prediction.postprocess import Masking, merged_runs
+from common.prediction.postprocess import Look, Masking, Prediction, run_length_rows
 from common.prediction.views import VIEWS, View, apply_view, distinct_views, scaled_shape
 from dsb.dataset import load_dataset
 
@@ -60,8 +60,8 @@ def run(folder: Path, num_names: int, num_workers: int, network: Callable | None
     samples: list[tuple[int, int, int]] = []
     start = time.perf_counter()
     output = folder / "submission.csv"
-    predict = functools.partial(predict_views, samples, network)
-    write_submission(images, images.image_ids, predict, merged_runs, output, fingerprint="", num_workers=num_workers)
+    maker = RowMaker(functools.partial(predict_views, samples, network), run_length_rows)
+    write_rows(images, images.image_ids, maker, output, fingerprint="", num_workers=num_workers)
     samples.append((len(images), *memory()))
     seconds = time.perf_counter() - start
     assert check_submission(output, images.image_ids) == []
@@ -88,22 +88,20 @@ def write_images(folder: Path, num_names: int) -> None:
         shutil.rmtree(folder / sample.image_id)
 
 
-def predict_views(
-    samples: list, network: Callable | None, image_id: str, image: np.ndarray
-) -> tuple[Sequence[tuple[View, Sequence[int], Detections]], tuple[int, int], Masking]:
+def predict_views(samples: list, network: Callable | None, image_id: str, image: np.ndarray) -> Prediction:
     """Return what the TTA script sends to a worker; depends on the file, not on its name."""
     if int(image_id[-ID_LENGTH:]) == 0:
         samples.append((NUM_FILES * len(samples), *memory()))
     rng = np.random.default_rng(zlib.crc32(image_id[-ID_LENGTH:].encode()))
-    shape = image.shape[:2]
+    shape = (image.shape[0], image.shape[1])
     distinct = distinct_views(VIEWS, shape)
     if network is not None:
         network(apply_view(image[::4, ::4], view, rng) for view, _ in distinct)
     enlarged = shape[0] * shape[1] / 65536
     count = int(np.clip(rng.lognormal(np.log(22 * enlarged**0.7), 0.8), 0, 375))
     centres, radii = rng.uniform(0, shape, (count, 2)), rng.uniform(3, 12, (count, 2))
-    found = [(view, places, see(rng, view, centres, radii, shape)) for view, places in distinct]
-    return found, shape, Masking(0.5)
+    looks = [Look(view, places, see(rng, view, centres, radii, shape)) for view, places in distinct]
+    return Prediction(looks, shape, Masking(0.5), "votes")
 
 
 def see(

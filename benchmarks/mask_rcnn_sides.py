@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from common.config import Config
+from common.mask_rcnn_config import MaskRCNNConfig
 
 PIXEL_STD = 58.0
 BACKBONES = {"resnet50": "resnet50", "resnet101": "resnet101", "small": "resnet18"}  # ours: torchvision's
@@ -124,9 +124,9 @@ class Torchvision:
             self._torch.cuda.synchronize()
 
 
-def build_config(work: Work) -> Config:
+def build_config(work: Work) -> MaskRCNNConfig:
     """Return the config of our side."""
-    return Config(
+    return MaskRCNNConfig(
         backbone=work.backbone,
         rpn_channels=256,
         bfloat16=work.precision == "bfloat16",

@@ -4,9 +4,9 @@
     rival/bin/pip install tensorflow-cpu==2.21.0 stardist==0.9.2 csbdeep .
     rival/bin/python benchmarks/stardist_rival.py --dataset stage1_train.zip --fold 0 --minutes 54
 
-It learns from nothing: RGB normalised per image to percentiles 1 to 99.8, 32 rays, grid 2, 256 px patches, batches
+It learns from scratch: RGB normalised per image to percentiles 1 to 99.8, 32 rays, grid 2, 256 px patches, batches
 of 4, Adam at 3e-4 that drops twice, flips, turns, inversion, intensity jitter. Its two thresholds are chosen on 40 of
-its training images; then it predicts the images held back. Minutes are those of training alone. Killed and started
+its training images; then it predicts the images held out. Minutes are those of training alone. Killed and started
 again, it goes on after the last 100 steps, optimiser included, and finishes the same CSV. The folder holds weights,
 progress.json and the CSV; another folder starts anew.
 """
@@ -42,7 +42,7 @@ def main() -> None:
     """Train, choose thresholds, predict and score."""
     parser = OneLineParser(__doc__)
     parser.add_argument("--dataset", type=Path, default=Path("data/stage1_train"), metavar="PATH")
-    parser.add_argument("--fold", choices=list("01234"), default="0", help="the images that are held back")
+    parser.add_argument("--fold", choices=list("01234"), default="0", help="the images that are held out")
     parser.add_argument("--minutes", type=float, default=54.0, help="of training")
     parser.add_argument("--steps", type=int, help="of training, instead of minutes")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N images of each part")
@@ -54,7 +54,7 @@ def main() -> None:
         raise InputError("stardist is not installed; in a venv of its own, pip install stardist==0.9.2 csbdeep")
 
     from dsb.dataset import load_dataset
-    from dsb.inference import load_truth, report_score
+    from dsb.evaluation import load_truth, score_report
 
     dataset = load_dataset(flags.dataset)
     training, held_out = split(dataset, dataset.sizes, flags.fold, flags.limit)
@@ -63,9 +63,10 @@ def main() -> None:
     train(model, progress, training)
     output = flags.folder / "submission.csv"
     predict(model, held_out, output, f"{progress.steps} steps, {model.thresholds}")
-    result = report_score(output, *load_truth(flags.dataset, held_out.image_ids))
+    report, _ = score_report(output, *load_truth(flags.dataset, held_out.image_ids))
+    print(report.text)
     print(f"wrote {output}: {len(held_out)} images")
-    print(f"score {result.mean:.4f} after {progress.minutes:.1f} minutes and {progress.steps} steps")
+    print(f"score {report.score:.4f} after {progress.minutes:.1f} minutes and {progress.steps} steps")
 
 
 class Progress:
@@ -161,7 +162,7 @@ def train(model: Any, progress: Progress, image_set: "ImageSet") -> None:
         name = image_set.image_ids[int(np.argmax(small))]
         raise InputError(f"{name}: smaller than StarDist's patches of {PATCH}x{PATCH}; choose a set of larger images")
     images = [normalised(image_set.load_image(row)) for row in range(len(image_set))]
-    labels = [image_set.load_label_image(row) for row in range(len(image_set))]
+    labels = [image_set.load_label_layers(row)[0] for row in range(len(image_set))]
     model.prepare_for_training()
     network = model.keras_model
     progress.restore(network)

@@ -18,6 +18,7 @@ import argparse
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -31,11 +32,12 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.measure import in_own_process, peak_mib, print_table, race, readable, start_peak
 from common.batches.augment import flip_rotate_shift, rescale_and_crop
-from common.batches.loader import BatchLoader, mini_masks, rescaling_of
-from common.config import Config
+from common.batches.instance_samples import InstanceSamples, instance_batches, mini_masks, rescaling_of
+from common.batches.loader import BatchLoader
 from common.files import open_tree
 from common.images.image_set import ImageSet
 from common.images.synthetic import write_dataset
+from common.mask_rcnn_config import MaskRCNNConfig
 from common.masks.boxes import label_boxes
 from dsb.config import PUBLISHED, SMALL
 from dsb.dataset import find_images, load_dataset
@@ -82,33 +84,34 @@ def write_images(folder: Path, source: Path | None, count: int) -> None:
 def open_images(folder: Path) -> ImageSet:
     """Open the images whose masks do not overlap; this process gets one thread."""
     cv2.setNumThreads(1)
-    dataset = load_dataset(folder / "set", cache=folder / "cache", report=lambda line: None)
-    return dataset.select(dataset.index.contested == 0)
+    dataset = load_dataset(folder / "set", cache=folder / "cache")
+    return dataset.select(dataset.source.index.contested == 0)
 
 
 def compare(folder: Path, repeats: int) -> None:
     """Print the times and the peak memory of both sides at each preset."""
     dataset, rows = open_images(folder), []
     for preset, config in PRESETS.items():
-        peaks = [in_own_process(measure_peak, side, folder, preset) for side in (DenseLoader, BatchLoader)]
+        peaks = [in_own_process(measure_peak, side, folder, preset) for side in (dense_batches, instance_batches)]
         check_equal(folder, dataset, config)
         sides = {
-            "dense": DenseLoader(dataset, config, training=True),
-            "ours": BatchLoader(dataset, config, training=True),
+            "dense": dense_batches(dataset, config, training=True),
+            "ours": instance_batches(dataset, config, training=True),
         }
         best = race({name: partial(run_epoch, loader) for name, loader in sides.items()}, repeats=repeats)
         times = [readable(seconds / sides["ours"].steps_per_epoch) for seconds in best.values()]
         batch = f"{config.batch_size} of {config.crop_size} px"
         ratio = f"{best['dense'] / best['ours']:.0f}"
         rows.append((preset, batch, *times, ratio, *(f"{peak:.0f} MiB" for peak in peaks)))
-    print(f"{len(dataset)} images with {dataset.counts.sum()} objects; times of a batch, one thread\n")
+    objects = dataset.source.index.counts[dataset.rows].sum()
+    print(f"{len(dataset)} images with {objects} objects; times of a batch, one thread\n")
     print_table(("preset", "batch", "dense", "ours", "ratio", "dense, peak", "ours, peak"), rows)
 
 
 def compare_with_step(folder: Path, repeats: int) -> None:
     """Print how many images a loading thread delivers, and how many a training step takes."""
     step = in_own_process(measure_step, folder)
-    loader = BatchLoader(open_images(folder), SMALL, training=True)
+    loader = instance_batches(open_images(folder), SMALL, training=True)
     seconds = race({"ours": partial(run_epoch, loader)}, repeats=repeats)["ours"] / loader.steps_per_epoch
     rates = [SMALL.batch_size / seconds, SMALL.batch_size / step]
     print("\nImages a second that one thread delivers, and that the training step of preset small takes on all cores\n")
@@ -121,7 +124,7 @@ def run_epoch(loader: BatchLoader) -> None:
         loader.batch_at(step)
 
 
-def measure_peak(side: type[BatchLoader], folder: Path, preset: str) -> float:
+def measure_peak(side: Callable[..., BatchLoader], folder: Path, preset: str) -> float:
     """Return by how many MiB an epoch of batches raises this process's largest memory."""
     loader = side(open_images(folder), PRESETS[preset], training=True)
     before = start_peak()
@@ -137,7 +140,7 @@ def measure_step(folder: Path) -> float:
     from common.network.mask_rcnn.model import MaskRCNN
     from common.network.optimizer import build_optimizer
 
-    loader = BatchLoader(open_images(folder), SMALL, training=True)
+    loader = instance_batches(open_images(folder), SMALL, training=True)
     model = MaskRCNN(SMALL)
     model.compile(optimizer=build_optimizer(SMALL), jit_compile=keras.backend.backend() != "tensorflow")
     batch = loader.batch_at(0)
@@ -145,13 +148,16 @@ def measure_step(folder: Path) -> float:
     return race({"step": lambda: model.train_on_batch(batch)}, repeats=STEPS_TO_TIME)["step"]
 
 
-class DenseLoader(BatchLoader):
+def dense_batches(images: ImageSet, config: MaskRCNNConfig, *, training: bool) -> BatchLoader:
+    """Return batches made the dense way."""
+    return BatchLoader(images, config, DenseSamples(images, config, training=training), training=training)
+
+
+class DenseSamples(InstanceSamples):
     """The same batches of the same images by way of (H, W, N) stacks; every mask is read from its file each time."""
 
-    dataset: ImageSet
-
     def _load_crop(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-        folder = self.dataset.tree.path / self.dataset.image_ids[index]
+        folder = self.images.path / self.images.image_ids[index]
         image, masks = dense_read(folder)
         drawn = (dense_draw(image, masks, self.config, rng) for _ in range(self.config.crop_draws))
         crop, crop_masks = max(drawn, key=lambda one: np.count_nonzero(one[1].any(axis=(0, 1))))
@@ -171,7 +177,7 @@ def dense_read(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def dense_draw(
-    image: np.ndarray, masks: np.ndarray, config: Config, rng: np.random.Generator
+    image: np.ndarray, masks: np.ndarray, config: MaskRCNNConfig, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw and make one crop: everything is done to the image and to all masks."""
     shape = rescaling_of(config).draw_shape(image.shape[:2], rng)
@@ -230,7 +236,7 @@ def dense_mini_masks(masks: np.ndarray, boxes: np.ndarray, size: int) -> np.ndar
     return minis
 
 
-def check_equal(folder: Path, dataset: ImageSet, config: Config) -> None:
+def check_equal(folder: Path, dataset: ImageSet, config: MaskRCNNConfig) -> None:
     """Assert that both sides make the same of every image, and of every batch."""
     changes = {name: getattr(config, name) for name in CHANGES}
     for index, image_id in enumerate(dataset.image_ids):
@@ -249,7 +255,7 @@ def check_equal(folder: Path, dataset: ImageSet, config: Config) -> None:
         values = dense_mini_masks(masks, boxes, config.mini_mask_size)
         unequal = mini_masks(label_image, labels, boxes, config.mini_mask_size) != np.rint(values)
         assert (np.abs(values[unequal] - 0.5) < 0.01).all(), f"{image_id}: other mini masks"
-    ours, dense = (side(dataset, config, training=True) for side in (BatchLoader, DenseLoader))
+    ours, dense = (side(dataset, config, training=True) for side in (instance_batches, dense_batches))
     for step in range(ours.steps_per_epoch):
         batch, other = ours.batch_at(step), dense.batch_at(step)
         assert all(np.array_equal(batch[name], other[name]) for name in ("boxes", "class_ids")), f"batch {step}"

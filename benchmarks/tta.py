@@ -12,9 +12,9 @@ import argparse
 import os
 import sys
 import tempfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -22,13 +22,14 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.measure import print_table, race, readable
 from common.config import CONFIG_FILE
+from common.engine import predict_submission
 from common.images.image_set import ImageSet
 from common.masks.instances import Instances
 from common.masks.rle import decode_instances
 from common.output.submission import COLUMNS, SubmissionWriter, read_rows
-from common.output.writer import detect_views, write_submission
-from common.prediction.postprocess import Masking, merged_runs
+from common.prediction.postprocess import Look, Masking, Prediction, run_length_rows
 from common.prediction.views import VIEWS, apply_view, distinct_views
+from common.predictor import Predictor
 from common.scoring.dsb import score_submission
 from dsb.config import DSBConfig
 from dsb.dataset import load_dataset
@@ -49,13 +50,14 @@ def main() -> None:
     dataset = flags.dataset or Path(os.environ["SEGMENTATION_DATA"]) / "dsb2018" / "stage1_train.zip"
     images = load_dataset(dataset, masks=False)
     images = images.select(np.sort(np.random.default_rng(5).permutation(len(images))[: flags.images]))
-    detector = load_detector(flags.weights)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    predictor = load_predictor(flags.weights)
     with tempfile.TemporaryDirectory() as name:
         outputs = {side: Path(name) / f"{side}.csv" for side in ("plain", "distinct", "ours")}
         sides = {
-            "plain": partial(run_plainly, detector, images, outputs["plain"], distinct=False),
-            "distinct": partial(run_plainly, detector, images, outputs["distinct"], distinct=True),
-            "ours": partial(run_ours, detector, images, outputs["ours"]),
+            "plain": partial(run_plainly, predictor, images, outputs["plain"], distinct=False),
+            "distinct": partial(run_plainly, predictor, images, outputs["distinct"], distinct=True),
+            "ours": partial(run_ours, predictor, images, outputs["ours"]),
         }
         for run in sides.values():
             run()  # compiles, starts the worker
@@ -68,49 +70,39 @@ def main() -> None:
     print_table(columns, [(str(len(images)), *map(readable, seconds.values()), *ratios)])
 
 
-def load_detector(weights: Path) -> Any:
-    """Return a detector with trained weights."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from common.network.mask_rcnn.detector import Detector
-    from common.network.mask_rcnn.model import MaskRCNN
-    from common.network.weights import load_weights
-
-    model = MaskRCNN(DSBConfig.load(weights.parent / CONFIG_FILE))
-    load_weights(model, weights)
-    return Detector(model)
+def load_predictor(weights: Path) -> Predictor:
+    """Return a predictor that makes masks as the published run, without contrast or overlap options."""
+    config = DSBConfig.load(weights.parent / CONFIG_FILE)
+    return Predictor(replace(config, stretch_contrast=False, mask_nms_threshold=1.0, max_whole_side=1 << 16), weights)
 
 
-def run_plainly(detector: Any, images: ImageSet, output: Path, *, distinct: bool) -> None:
+def run_plainly(predictor: Predictor, images: ImageSet, output: Path, *, distinct: bool) -> None:
     """Predict view by view, merge and write, image by image."""
     with SubmissionWriter(output, images.image_ids, "") as writer:
         for row, image_id in enumerate(images.image_ids):
             image, rng = images.load_image(row), np.random.default_rng(0)
-            shape = image.shape[:2]
+            shape = (image.shape[0], image.shape[1])
             views = [(view, [i]) for i, view in enumerate(VIEWS)]
             if distinct:
-                views = distinct_views(VIEWS, shape, detector.config.min_dim)
-            found = [(view, places, detector([apply_view(image, view, rng)])[0]) for view, places in views]
-            writer.write(image_id, merged_runs(found, shape, Masking(detector.config.mask_threshold)))
+                views = distinct_views(VIEWS, shape, predictor.config.min_dim)
+            looks = [Look(view, places, predictor.detect(apply_view(image, view, rng))) for view, places in views]
+            masking = Masking(predictor.config.mask_threshold)
+            writer.write(image_id, run_length_rows(Prediction(looks, shape, masking, "votes")))
         writer.finish()
 
 
-def run_ours(detector: Any, images: ImageSet, output: Path) -> None:
+def run_ours(predictor: Predictor, images: ImageSet, output: Path) -> None:
     """Do the same as the product does."""
-
-    def predict(image_id: str, image: np.ndarray) -> tuple:
-        found = detect_views(detector, image, VIEWS, detector.config.min_dim, np.random.default_rng(0))
-        return found, image.shape[:2], Masking(detector.config.mask_threshold)
-
-    write_submission(images, images.image_ids, predict, merged_runs, output, fingerprint="", num_workers=1)
+    output.unlink(missing_ok=True)
+    predict_submission(predictor, images, images.image_ids, output, views="votes", num_workers=1)
 
 
 def read_objects(path: Path, images: ImageSet) -> dict[str, tuple[Instances, tuple[int, int]]]:
     """Return the objects and the (height, width) of a CSV's images."""
     texts = read_rows(path, COLUMNS).groupby("ImageId")["EncodedPixels"].apply(list)
-    shapes = dict(zip(images.image_ids, map(tuple, images.sizes.tolist()), strict=True))
     return {
         image_id: (decode_instances([text for text in texts[image_id] if text], shape), shape)
-        for image_id, shape in shapes.items()
+        for image_id, shape in images.shapes.items()
     }
 
 

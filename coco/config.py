@@ -1,19 +1,23 @@
-"""The figures of the library's samples, and of what a CPU can train."""
+"""The hyperparameters of the Mask R-CNN library's samples, and of what a CPU can train."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from common.config import Config, Stage, option
+from common.config import Stage, option
+from common.mask_rcnn_config import SEPARATION, MaskRCNNConfig
 from common.recipe import NARROW, from_nothing
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShapesConfig(Config):
+class ShapesConfig(MaskRCNNConfig):
     """Generated squares, circles and triangles; the defaults are those of the Mask R-CNN library's sample."""
 
+    unused = SEPARATION
+
     name: str = "shapes"
+    seed: int = option(123, "seed of the generated images and of every random choice", minimum=0, maximum=2**32 - 1)
     class_names: tuple[str, ...] = ("square", "circle", "triangle")
-    images: int = option(500, "generated images to train on", minimum=1)
+    images: int = option(500, "generated images to train on", minimum=1, only="training")
     validation_images: int = option(50, "generated images to predict and to score", minimum=1)
 
     min_dim: int = option(128, "side of the images, pixels", minimum=80, maximum=1024)
@@ -62,8 +66,10 @@ COCO_NAMES = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class PhotoConfig(Config):
+class PhotoConfig(MaskRCNNConfig):
     """Photographs; the defaults are what the Mask R-CNN library's samples of COCO and the balloons share."""
+
+    unused = SEPARATION
 
     min_dim: int = 800
     max_dim: int = 1024
@@ -93,7 +99,7 @@ class CocoConfig(PhotoConfig):
     steps_per_epoch: int = 1000
     schedule: tuple[Stage, ...] = (Stage(40, 1e-3, "heads"), Stage(120, 1e-3, "4+"), Stage(160, 1e-4))
     confidence: float = option(
-        0.0, "lowest score of a detection; the average precision wants all", minimum=0, maximum=1
+        0.0, "lowest score of a detection; average precision needs all of them", minimum=0, maximum=1, only="prediction"
     )
 
 

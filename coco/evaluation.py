@@ -1,195 +1,38 @@
-"""COCO's results file, and its official score by pycocotools."""
+"""Average precision of masks: the score of training and the table of a prediction."""
 
-import contextlib
-import io
-import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Iterable, Sequence
 
-import numpy as np
-from pycocotools import mask as coco_mask
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
-
-from coco.annotations import InstancesFile
-from coco.instances_set import class_ids_by_category
-from coco.photos import PhotoSet
-from coco.segmentation import runs_to_segmentations
-from common import engine
-from common.errors import InputError
-from common.files import written_aside
-from common.masks.rle import encode_instances, parse_runs
-from common.output.results import RESULT_COLUMNS
-from common.output.submission import read_rows
-from common.prediction.detections import Detections, Paintable
-
-if TYPE_CHECKING:
-    from common.network.mask_rcnn.detector import Detector
-
-BOX_COLUMNS = ("X", "Y", "Width", "Height")
-COLUMNS = (*RESULT_COLUMNS[:-1], *BOX_COLUMNS, RESULT_COLUMNS[-1])
+from common.images.image_set import ImageSet
+from common.predictor import Predictor
+from common.scoring.average_precision import average_precision, image_average_precision
+from common.scoring.comparison import compare_masks
+from common.scoring.evaluation import Pair, Report, pair_predictions
 
 
-def prepare_boxes(detector: "Detector", config: Any) -> tuple[Callable, Callable]:
-    """Prepare rows of every object with its class, score, box and mask; `prepare` of `common.engine.predict`."""
-    detect, _ = engine.prepare_results(detector, config)
-    return detect, box_rows
-
-
-def box_rows(detections: Paintable, mask_threshold: float) -> list[str]:
-    """Return a row an object without its image's id; the box is the network's, not that of the mask.
+def mask_report(pairs: Iterable[Pair], class_names: Sequence[str], threshold: float | None = None) -> Report:
+    """Score masks by COCO's rules: average precision by class, and the mean over the classes.
 
     Args:
-        detections: of the image; joined from tiles, they have no boxes but their masks'.
-        mask_threshold: a pixel belongs to the mask from this probability on.
-    """
-    objects = detections.paint(mask_threshold)
-    boxes = np.asarray(detections.boxes if isinstance(detections, Detections) else objects.boxes, float)
-    sides = np.concatenate([boxes[:, 1::-1], boxes[:, 3:1:-1] - boxes[:, 1::-1]], axis=1)  # x, y, width, height
-    runs = encode_instances(objects, detections.image_shape)
-    columns = (objects.class_ids.tolist(), objects.scores.tolist(), *sides.T.tolist(), runs)
-    return ["{},{:.9g},{:.2f},{:.2f},{:.2f},{:.2f},{}".format(*fields) for fields in zip(*columns, strict=True)]
-
-
-def score_rows(
-    rows: Path,
-    output: Path,
-    annotations: bytes,
-    file: InstancesFile,
-    image_set: PhotoSet,
-    class_names: Sequence[str],
-) -> dict[str, float]:
-    """Write COCO's results file, print the official score, and return the average precision of "bbox" and "segm".
-
-    Args:
-        rows: CSV with `COLUMNS`.
-        output: the JSON to write.
-        annotations: content of the images' annotation file.
-        file: the same, read.
-        image_set: that were predicted.
+        pairs: an image each; taken one at a time.
         class_names: of the classes 1, 2, ...
+        threshold: IoU of the score, one of COCO's; None: their mean.
     """
-    class_of = class_ids_by_category(file, class_names)
-    predicted = set(image_set.image_ids)
-    listed = [(str(image.image_id), image) for image in file.images]
-    images = {name: (image.image_id, image.image_shape) for name, image in listed if name in predicted}
-    count = save_results(rows, output, images, {class_id: category_id for category_id, class_id in class_of.items()})
-    print(f"wrote {output}: {count} objects")
-    ids = [image_id for image_id, _ in images.values()]
-    truth, results = open_truth(annotations, ids), json.loads(output.read_text(encoding="utf-8"))
-    scores = {}
-    for kind in ("bbox", "segm"):
-        print(f"{kind}:")
-        evaluation = official_score(truth, results, kind, ids, list(class_of))
-        evaluation.summarize()
-        scores[kind] = float(evaluation.stats[0])
-    return scores
+    comparisons = [compare_masks(pair.true, pair.predicted, pair.crowd) for pair in pairs]
+    result = average_precision(comparisons, range(1, len(class_names) + 1))
+    by_image = [precision for precision in map(image_average_precision, comparisons) if not math.isnan(precision)]
+    own = sum(by_image) / len(by_image) if by_image else math.nan
+    score, where = (result.mean, "") if threshold is None else (result.at(threshold).mean, f" at IoU {threshold:g}")
+    name = "mAP" if len(class_names) > 1 else "AP"
+    lines = (
+        result.table(class_names),
+        f"mean of the images' own average precisions at IoU 0.5, all classes together: {own:.4f}",
+        f"{name}{where}: {score:.4f} over {len(comparisons)} images",
+    )
+    return Report(score, "\n".join(lines))
 
 
-def save_results(
-    rows: Path, output: Path, images: Mapping[str, tuple[Any, tuple[int, int]]], category_ids: Mapping[int, Any]
-) -> int:
-    """Write COCO's results file, whole or not at all.
-
-    Args:
-        rows: CSV with `COLUMNS`.
-        output: the JSON to write.
-        images: COCO's id and (height, width) of every image that may occur.
-        category_ids: COCO's id of each class; objects of other classes are left out.
-
-    Returns:
-        The number of objects in it.
-
-    Raises:
-        InputError: no such CSV, or malformed rows.
-    """
-    count = 0
-    with written_aside(output) as aside, aside.open("w", encoding="utf-8") as file:
-        for result in _results(rows, images, category_ids):
-            file.write(f"{',' if count else '['}\n{json.dumps(result)}")
-            count += 1
-        file.write("\n]\n" if count else "[]\n")
-    return count
-
-
-def open_truth(data: bytes, image_ids: Collection[Any]) -> COCO:
-    """Return an annotation file as pycocotools can use it, with areas and boxes where other tools left them out.
-
-    Annotations are numbered anew, from 1 on: to pycocotools, what matches number 0 matches nothing.
-
-    Args:
-        data: the file's content, which `parse_instances` found good.
-        image_ids: images to be scored.
-    """
-    truth = COCO()
-    truth.dataset, wanted = json.loads(data), set(image_ids)
-    # pycocotools would stumble over what is wrong with those of other images, which were left out for it.
-    annotations = truth.dataset["annotations"]
-    kept = [one for one in annotations if one["image_id"] in wanted]
-    truth.dataset["annotations"] = [one | {"id": number} for number, one in enumerate(kept, start=1)]
-    with contextlib.redirect_stdout(io.StringIO()):
-        truth.createIndex()
-    for annotation in truth.dataset["annotations"]:
-        annotation.setdefault("iscrowd", 0)
-        area, box = annotation.get("area"), annotation.get("bbox")
-        if not (_is_number(area) and isinstance(box, list) and len(box) == 4 and all(map(_is_number, box))):
-            runs = truth.annToRLE(annotation)
-            annotation |= {"area": float(coco_mask.area(runs)), "bbox": coco_mask.toBbox(runs).tolist()}
-    return truth
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float)
-
-
-def official_score(
-    truth: COCO, results: Sequence[dict], kind: str, image_ids: Sequence[Any], category_ids: Sequence[Any]
-) -> COCOeval:
-    """Return pycocotools' evaluation, summarised: `stats[0]` is the average precision, `stats[1]` that at IoU 0.5.
-
-    Args:
-        truth: from `open_truth`.
-        results: objects of a results file.
-        kind: "bbox" or "segm".
-        image_ids: images that count.
-        category_ids: categories that count.
-    """
-    # With boxes beside masks, pycocotools would take the boxes' areas for the masks'.
-    left_out = {"bbox"} if kind == "segm" else {"segmentation"}
-    found = [{key: value for key, value in result.items() if key not in left_out} for result in results]
-    with contextlib.redirect_stdout(io.StringIO()):
-        evaluation = COCOeval(truth, truth.loadRes(found) if found else _nothing(truth), kind)
-        evaluation.params.imgIds, evaluation.params.catIds = list(image_ids), list(category_ids)
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    return evaluation
-
-
-def _results(
-    path: Path, images: Mapping[str, tuple[Any, tuple[int, int]]], category_ids: Mapping[int, Any]
-) -> Iterator[dict]:
-    """Yield the objects of a CSV as COCO's results have them."""
-    table = read_rows(path, COLUMNS)
-    for name, rows in table[table["Score"] != ""].groupby("ImageId", sort=False):
-        try:
-            image_id, (height, width) = images[str(name)]
-            runs = parse_runs(rows["EncodedPixels"].tolist(), height * width)
-            class_ids, scores = rows["ClassId"].astype(int).tolist(), rows["Score"].astype(float).tolist()
-            boxes = rows[list(BOX_COLUMNS)].astype(float).to_numpy().tolist()
-        except (ValueError, KeyError) as error:
-            raise InputError(f"{path}: {name}: {error}; predict anew") from None
-        masks = runs_to_segmentations(runs, (height, width))
-        for class_id, score, box, mask in zip(class_ids, scores, boxes, masks, strict=True):
-            if class_id in category_ids:
-                where = {"image_id": image_id, "category_id": category_ids[class_id]}
-                yield where | {"bbox": box, "score": score, "segmentation": mask}
-
-
-def _nothing(truth: COCO) -> COCO:
-    """Return results without any object, which `loadRes` does not take."""
-    nothing = COCO()
-    nothing.dataset = {"images": truth.dataset["images"], "categories": truth.dataset["categories"], "annotations": []}
-    nothing.createIndex()
-    return nothing
+def score_masks(predictor: Predictor, images: ImageSet, threshold: float | None = None) -> float:
+    """Predict images and return the score of `mask_report`."""
+    pairs = pair_predictions(images, predictor.predict)
+    return mask_report(pairs, predictor.config.class_names, threshold).score

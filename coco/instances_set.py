@@ -8,10 +8,11 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from coco.annotations import InstancesFile, Listed, find_problem, parse_instances
-from coco.photos import Photo, PhotoSet, load_photo, unique_photos
+from coco.photos import Photo, Photos, load_photo, open_photos
 from coco.segmentation import segmentation_instances
 from common.errors import InputError
 from common.files import FileTree, normal_name
+from common.images.image_set import ImageSet
 from common.images.usable import read_usable
 
 IMAGE_SUBSETS = {"minival": "val", "valminusminival": "val"}  # whose images stand among others'
@@ -94,7 +95,7 @@ def open_instances_set(
     class_names: Sequence[str],
     *,
     skip_bad: bool = False,
-) -> PhotoSet:
+) -> ImageSet[Photos]:
     """Return the images of subsets with the objects of some classes; other categories are left out.
 
     Args:
@@ -108,8 +109,8 @@ def open_instances_set(
         InputError: no category of these names, an image that is lacking, an annotation that cannot be used.
     """
     names = set(tree.names())
-    photos = [_open_photos(tree, subset, class_names, names, skip_bad) for subset in subsets]
-    return PhotoSet(tree, unique_photos(itertools.chain(*photos), str(tree.path)), segmentation_instances)
+    photos = [_read_photos(tree, subset, class_names, names, skip_bad) for subset in subsets]
+    return open_photos(tree, itertools.chain(*photos), segmentation_instances, str(tree.path))
 
 
 def class_ids_by_category(file: InstancesFile, class_names: Sequence[str]) -> dict[object, int]:
@@ -130,7 +131,7 @@ def class_ids_by_category(file: InstancesFile, class_names: Sequence[str]) -> di
     return known
 
 
-def _open_photos(
+def _read_photos(
     tree: FileTree, subset: Subset, class_names: Sequence[str], names: set[str], skip_bad: bool
 ) -> list[Photo]:
     file = subset.file

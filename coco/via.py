@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from coco.photos import Photo, PhotoSet, unique_photos
+from coco.photos import Photo, Photos, open_photos
 from common.errors import InputError
 from common.files import FileTree, normal_name
 from common.images.decoding import decode_image
+from common.images.image_set import ImageSet
 from common.images.usable import read_usable
 from common.masks.polygons import polygon_instances
 
@@ -18,7 +19,7 @@ FILE_NAME = "via_region_data.json"
 PROJECT = "_via_img_metadata"  # where a project saved by version 2 keeps what an export is
 
 
-def open_via_set(tree: FileTree, part: str, *, skip_bad: bool = False) -> PhotoSet:
+def open_via_set(tree: FileTree, part: str, *, skip_bad: bool = False) -> ImageSet[Photos]:
     """Open the images of `<part>/via_region_data.json`; those without a region were not annotated, and are left out.
 
     Args:
@@ -46,7 +47,7 @@ def open_via_set(tree: FileTree, part: str, *, skip_bad: bool = False) -> PhotoS
         return Photo(PurePosixPath(name).stem, image, (height, width), *fields)
 
     photos = [photo for _, photo in read_usable(read, list(annotated), source=source, skip_bad=skip_bad)]
-    return PhotoSet(tree, unique_photos(photos, source), polygon_instances)
+    return open_photos(tree, photos, polygon_instances, source)
 
 
 def parse_via(data: bytes, name: str) -> dict[str, list[Any]]:

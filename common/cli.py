@@ -1,18 +1,89 @@
-"""Flags that the scripts of all competitions share."""
+"""Flags that the scripts of all competitions share, parsed once into values."""
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from common.config import CONFIG_FILE, LAST_WEIGHTS, Config
+from common.config import CONFIG_FILE, LAST_WEIGHTS, RunConfig
 from common.errors import InputError
-from common.flags import OneLineParser, add_config_flags, flag_name, output_file, replace_from_flags
+from common.flags import OneLineParser, add_config_flags, flag_name, output_file, split_values
+from common.runs.start import Start, adopt_geometry, named_weights
 
-C = TypeVar("C", bound=Config)
-SHIPPED_WEIGHTS = "weights.h5"
-STARTS = ("coco", "imagenet", "last", "none")  # what training starts from, besides files
+C = TypeVar("C", bound=RunConfig)
+STARTS = ("coco", "imagenet", "last", "none")  # what training starts from, besides named weights and files
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingFlags:
+    """What a training script was asked for, besides its config.
+
+    Attributes:
+        start: where the run is kept, and what it starts from.
+        dataset: folder or archive; the current folder where images come from nowhere.
+        limit: train on the first images only; None: on all.
+        skip_bad: report unusable images and go on.
+        given: options of the config that were given, by name.
+        own: values of the script's own flags, by name.
+    """
+
+    start: Start
+    dataset: Path
+    limit: int | None
+    skip_bad: bool
+    given: Mapping[str, Any]
+    own: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFlags:
+    """Which model a script was asked to use.
+
+    Attributes:
+        weights: "last", one of `named_weights`, or a file.
+        logs: folder of all runs.
+        preset: name of the config for weights that have none beside them.
+        given: options of the config that were given, by name.
+        own: values of the script's own flags, by name.
+    """
+
+    weights: str
+    logs: Path
+    preset: str
+    given: Mapping[str, Any]
+    own: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionFlags(ModelFlags):
+    """What a prediction script was asked for, besides its config.
+
+    Attributes:
+        dataset: folder or archive; the current folder where images come from nowhere.
+        output: the CSV to write.
+        sample_submission: CSV that gives ids and their order, if any.
+        score: True: score against the set's own ground truth; a path: against that; None: do not score.
+        workers: processes beside the predicting one.
+        overlays: folder for images with their objects drawn in, if any.
+        limit: predict the first images only; None: all.
+        skip_bad: report unusable images and go on.
+    """
+
+    dataset: Path
+    output: Path
+    sample_submission: Path | None
+    score: bool | Path | None
+    workers: int
+    overlays: Path | None
+    limit: int | None
+    skip_bad: bool
+
+    def folders(self, own: Collection[str] = ()) -> dict[str, Path]:
+        """Return the folders to write to by their flags' names; `own` are those among the script's own flags."""
+        named = {"overlays": self.overlays, **{name: self.own[name] for name in own}}
+        return {name: folder for name, folder in named.items() if folder}
 
 
 def run_command(
@@ -37,242 +108,262 @@ def run_command(
 
 
 def parse_training_flags(
-    description: str | None,
     presets: Mapping[str, C],
     *,
     dataset: str | None,
-    parser: OneLineParser | None = None,
+    parser: OneLineParser,
     arguments: Sequence[str] | None = None,
-) -> tuple[C, argparse.Namespace]:
+) -> tuple[C, TrainingFlags]:
     """Read a training script's flags.
 
     Args:
-        description: the script's docstring.
-        presets: experiments by name, the default first; `--preset` chooses one, every field of it is a flag, too.
+        presets: experiments by name, the default first; `--preset` chooses one, every option of it is a flag, too.
         dataset: default of `--dataset`; None: images come from nowhere, and there is no such flag.
         parser: with the script's own flags, if it has any.
         arguments: instead of the command line's.
 
     Returns:
-        The experiment with the given values, and `dataset`, `weights`, `exclude`, `logs`, `limit` and `skip_bad`.
+        The experiment with the given values, and the rest.
     """
-    parser = parser or OneLineParser(description)
     _add_common_flags(parser, presets, dataset)
-    parser.add_argument(
-        "--weights",
-        metavar="coco|imagenet|last|none|PATH",
-        help="what to start from; last: this run's last epoch, else the previous step's "
-        "(default: last where there is one, else coco where batch norm is frozen, none where --norm is group)",
+    _add_start_flags(parser)
+    config_class = type(next(iter(presets.values())))
+    add_config_flags(parser, config_class, "training")
+    shared = {"dataset", "logs", "preset", "limit", "skip_bad", "weights", "exclude", "epochs"}
+    values, given, own = split_values(vars(parser.parse_args(arguments)), config_class, shared)
+    config = replace(presets[values["preset"]], **given)
+    if values["epochs"] is not None:
+        if values["epochs"] < 1:
+            raise InputError(f"--epochs {values['epochs']}: must be at least 1")
+        config = config.with_epochs(values["epochs"])
+    weights, names = values["weights"], (*STARTS, *named_weights())
+    if weights is not None and weights not in names and not Path(weights).is_file():
+        raise InputError(f"--weights {weights}: no such file; give {', '.join(names)} or a weights file")
+    _check_limit(values["limit"])
+    start = Start(values["logs"], weights, exclude=values["exclude"], geometry_given="geometry" in given)
+    dataset_path = values.get("dataset", Path())
+    flags = TrainingFlags(
+        start=start, dataset=dataset_path, limit=values["limit"], skip_bad=values["skip_bad"], given=given, own=own
     )
-    parser.add_argument(
-        "--exclude",
-        type=lambda text: tuple(text.split(",")),
-        default=(),
-        metavar="LAYER,...",
-        help="layers that do not take the weights they could start from, "
-        "e.g. mrcnn_class_logits,mrcnn_bbox_fc,mrcnn_bbox,mrcnn_mask",
-    )
-    parser.add_argument("--epochs", type=int, metavar="N", help="epochs of the whole run; the stages keep their shares")
-    some_config = next(iter(presets.values()))
-    add_config_flags(parser, type(some_config), "figures of the run (default: the preset's)")
-    flags = parser.parse_args(arguments)
-    config = replace_from_flags(presets[flags.preset], flags)
-    if flags.epochs is not None:
-        if flags.epochs < 1:
-            raise InputError(f"--epochs {flags.epochs}: must be at least 1")
-        config = config.with_epochs(flags.epochs)
-    if flags.weights not in (None, *STARTS) and not Path(flags.weights).is_file():
-        raise InputError(f"--weights {flags.weights}: no such file; give {', '.join(STARTS)} or a weights file")
-    _check_limit(flags)
     return config, flags
 
 
-def parse_inference_flags(
+def parse_model_flags(
+    presets: Mapping[str, C],
+    parser: OneLineParser,
+    *,
+    without: Collection[str] = (),
+    arguments: Sequence[str] | None = None,
+) -> ModelFlags:
+    """Read the flags of a script that uses a trained model; `choose_model` applies those of the config.
+
+    Args:
+        presets: configs for weights that have none beside them, the default first.
+        parser: with the script's own flags.
+        without: see `add_config_flags`.
+        arguments: instead of the command line's.
+    """
+    _add_model_flags(parser, presets, without)
+    shared = {"weights", "logs", "preset"}
+    values, given, own = split_values(vars(parser.parse_args(arguments)), _class_of(presets), shared)
+    return ModelFlags(**values, given=given, own=own)
+
+
+def parse_prediction_flags(
     presets: Mapping[str, C],
     *,
     dataset: str | None,
     output: str,
-    submission: bool = True,
-    shipped: Path | None = None,
-    folders: Sequence[str] = (),
     parser: OneLineParser,
+    without: Collection[str] = (),
     arguments: Sequence[str] | None = None,
-) -> argparse.Namespace:
-    """Read an inference script's flags; those of the config are applied by `config_of_weights`.
+) -> PredictionFlags:
+    """Read a prediction script's flags; `choose_model` applies those of the config.
 
     Args:
         presets: configs for weights that have none beside them, the default first.
         dataset: default of `--dataset`; None: images come from nowhere, and there is no such flag.
         output: default of `--output`.
-        submission: the output goes to a competition, so there are `--sample-submission` and `--score`.
-        shipped: see `find_weights`.
-        folders: of the script's own flags those that name a folder to write to.
-        parser: with the script's own flags.
+        parser: with the script's own flags; `add_sample_flag` adds that of a submission.
+        without: see `add_config_flags`.
         arguments: instead of the command line's.
     """
-    _add_common_flags(parser, presets, dataset)
+    _add_set_flags(parser, dataset)
+    _add_model_flags(parser, presets, without)
     add = parser.add_argument
-    add_weights_flag(parser, shipped)
     add(
         "--output", type=output_file, default=Path(output), metavar="CSV", help=f"the file to write (default: {output})"
     )
-    if submission:
-        add("--sample-submission", type=Path, metavar="CSV", help="gives ids and their order (default: all, sorted)")
-        add("--score", type=Path, metavar="CSV|PATH", help="score against a solution file, or a set with masks")
+    help = "score against the set's own ground truth, or against a solution file or another set"
+    add("--score", type=Path, nargs="?", const=True, metavar="CSV|PATH", help=help)
     add("--workers", type=int, default=1, metavar="N", help="processes beside the predicting one; 0: none (default: 1)")
-    add("--overlays", type=Path, metavar="DIR", help="write images with the objects drawn in")
-    some_config = next(iter(presets.values()))
-    add_config_flags(parser, type(some_config), "figures of the model (default: config.json beside the weights)")
-    flags = parser.parse_args(arguments)
-    if flags.workers < 0:
-        raise InputError(f"--workers {flags.workers}: must be at least 0")
-    _check_limit(flags)
-    check_outputs(flags, ["overlays", *folders])
-    return flags
+    add("--overlays", type=Path, metavar="DIR", help="write images with the objects' contours drawn in")
+    shared = {"weights", "logs", "preset", "dataset", "limit", "skip_bad"}
+    shared |= {"output", "score", "workers", "overlays", "sample_submission"}
+    values, given, own = split_values(vars(parser.parse_args(arguments)), _class_of(presets), shared)
+    if values["workers"] < 0:
+        raise InputError(f"--workers {values['workers']}: must be at least 0")
+    _check_limit(values["limit"])
+    return PredictionFlags(**{"dataset": Path(), "sample_submission": None, **values}, given=given, own=own)
 
 
-def add_weights_flag(parser: argparse.ArgumentParser, shipped: Path | None = None) -> None:
-    """Add `--weights`, which `find_weights` understands."""
-    names = shipped_names(shipped)
-    came = "".join(f"; {name}: came with the project" for name in names)
-    parser.add_argument(
-        "--weights",
-        default="last",
-        metavar="|".join(["last", *names, "PATH"]),
-        help=f"last: of the last step under --logs (default){came}",
-    )
+def add_sample_flag(parser: argparse.ArgumentParser) -> None:
+    """Add `--sample-submission`."""
+    help = "gives ids and their order (default: all, sorted)"
+    parser.add_argument("--sample-submission", type=Path, metavar="CSV", help=help)
 
 
-def shipped_names(folder: Path | None) -> list[str]:
-    """Return the names of the weights in a folder that came with the project; each has a folder of its own there."""
-    return sorted(path.parent.name for path in folder.glob(f"*/{SHIPPED_WEIGHTS}")) if folder else []
+def choose_model(flags: ModelFlags, presets: Mapping[str, C], script: str, runs: Sequence[str] = ()) -> tuple[C, Path]:
+    """Return the config and the weights that flags name.
 
-
-def config_of_weights(flags: argparse.Namespace, weights: Path, presets: Mapping[str, C]) -> C:
-    """Return the config saved beside weights, else the preset's, with the values given as flags.
-
-    The geometry is the weights' own, where they say it.
-    """
-    from common.runs.start import adopt_geometry  # HDF5 loads for a while
-
-    preset = presets[flags.preset]
-    beside = weights.parent / CONFIG_FILE
-    config = type(preset).load(beside) if beside.exists() else preset
-    return adopt_geometry(replace_from_flags(config, flags), weights, flags)
-
-
-def choose_model(flags: argparse.Namespace, presets: Mapping[str, C], script: str) -> tuple[C, Path]:
-    """Return the config and the weights of the run that an inference script's flags name.
+    The config is the one saved beside the weights, else the preset's, with the values given as flags. The geometry is
+    the weights' own, where they say it and no flag does.
 
     Args:
-        flags: from `parse_inference_flags`.
-        presets: see `parse_inference_flags`.
+        flags: from the command line.
+        presets: configs for weights that have none beside them.
         script: that trains, for the message.
+        runs: names of the runs that "last" chooses from, the latest first; by default that of the config.
 
     Raises:
         InputError: no such file or run.
     """
-    run = getattr(flags, "name", presets[flags.preset].name)
-    weights = find_weights(flags.weights, flags.logs, [run], script)
-    return config_of_weights(flags, weights, presets), weights
+    preset = presets[flags.preset]
+    weights = find_weights(flags.weights, flags.logs, runs or [flags.given.get("name", preset.name)], script)
+    beside = weights.parent / CONFIG_FILE
+    config = type(preset).load(beside) if beside.exists() else preset
+    adopted = config if "geometry" in flags.given else adopt_geometry(config, weights)
+    return replace(adopted, **flags.given), weights
 
 
-def find_weights(name: str, logs: Path, runs: Sequence[str], script: str, *, shipped: Path | None = None) -> Path:
+def find_weights(name: str, logs: Path, runs: Sequence[str], script: str) -> Path:
     """Return the weights to predict with.
 
     Args:
-        name: "last" for the last epoch of the first of `runs` that has one, one of `shipped_names`, else a file.
+        name: "last" for the last epoch of the first of `runs` that has one, one of `named_weights`, else a file.
         logs: folder of all runs.
         runs: names, the latest first.
         script: that trains, for the message.
-        shipped: the folder of the weights that came with the project, if any.
 
     Raises:
         InputError: no such file or run.
     """
-    names = shipped_names(shipped)
-    came = "".join(f", or {shipped_name}, which came with the project" for shipped_name in names)
-    if shipped and name in names:
-        return shipped / name / SHIPPED_WEIGHTS
+    named = named_weights()
+    if name in named:
+        return named[name]
+    choices = "".join(f", or {known}, which comes with the project" for known in named)
     if name != "last":
         if not Path(name).is_file():
             raise InputError(
-                f"--weights {name}: no such file; give an .h5 file, or last for the last step in --logs{came}"
+                f"--weights {name}: no such file; give an .h5 file, or last for the last step in --logs{choices}"
             )
         return Path(name)
     found = [logs / run / LAST_WEIGHTS for run in runs if (logs / run / LAST_WEIGHTS).exists()]
     if not found:
-        raise InputError(f"{logs}: no trained step there; train with {script}, or give --weights a file{came}")
+        raise InputError(f"{logs}: no trained step there; train with {script}, or give --weights a file{choices}")
     return found[0]
 
 
-def check_outputs(flags: argparse.Namespace, folders: Sequence[str]) -> None:
+def check_outputs(flags: PredictionFlags, folders: Mapping[str, Path]) -> None:
     """Refuse outputs that would replace each other, or what is read.
 
     Args:
         flags: from the command line.
-        folders: those that name a folder to write to.
+        folders: to write to, by their flags' names.
 
     Raises:
         InputError: two of them are one place.
     """
+    read = {"dataset": flags.dataset, "sample_submission": flags.sample_submission, "score": flags.score}
+    written = {"output": flags.output, **folders}
     places: dict[Path, str] = {}
-    for name in ("dataset", "sample_submission", "score", "output", *folders):
-        path = getattr(flags, name, None)
-        if not isinstance(path, Path):  # neither given nor, as `--score` of some scripts, without a value
+    for name, path in {**read, **written}.items():
+        if not isinstance(path, Path):
             continue
         other = places.setdefault(path.resolve(), name)
-        if other != name and name in ("output", *folders):
+        if other != name and name in written:
             raise InputError(f"--{name} {path}: that is the place of --{flag_name(other)}; choose another one")
 
 
 def prepare_outputs(
-    flags: argparse.Namespace,
+    flags: PredictionFlags,
+    folders: Mapping[str, Path],
     source: Path,
     image_names: Iterable[str],
     *,
-    folders: Sequence[str] = (),
     anywhere: bool = False,
 ) -> None:
     """Refuse outputs that could replace images of the set, or join them; make the folders, before hours of work.
 
     Args:
-        flags: from `parse_inference_flags`.
+        flags: from the command line.
+        folders: to write to, by their flags' names.
         source: the set's folder or archive.
         image_names: of the set's images, relative to it.
-        folders: see `parse_inference_flags`.
         anywhere: images are read from any folder of the set, so that folders of images are refused in all of it.
 
     Raises:
         InputError: there is such an output.
     """
+    check_outputs(flags, folders)
     root = source.resolve()
     holding = {(root / name).parent for name in image_names} if root.is_dir() else set()
-    for name in ("output", "overlays", *folders):
-        path = getattr(flags, name)
+    for name, path in {"output": flags.output, **folders}.items():
         taken = {root, *holding} if anywhere and root.is_dir() and name != "output" else holding
-        if path and not taken.isdisjoint([path.resolve(), *path.resolve().parents]):
+        if not taken.isdisjoint([path.resolve(), *path.resolve().parents]):
             raise InputError(f"--{name} {path}: lies among the images of {source}; choose another place")
-    for name in ("overlays", *folders):
-        if getattr(flags, name):
-            getattr(flags, name).mkdir(parents=True, exist_ok=True)
+    for folder in folders.values():
+        folder.mkdir(parents=True, exist_ok=True)
 
 
-def _add_common_flags(parser: OneLineParser, presets: Mapping[str, Config], dataset: str | None) -> None:
-    add, default = parser.add_argument, next(iter(presets))
+def _class_of(presets: Mapping[str, C]) -> type[C]:
+    return type(next(iter(presets.values())))
+
+
+def _add_common_flags(parser: OneLineParser, presets: Mapping[str, RunConfig], dataset: str | None) -> None:
+    _add_set_flags(parser, dataset)
+    _add_run_flags(parser, presets)
+
+
+def _add_set_flags(parser: OneLineParser, dataset: str | None) -> None:
+    add = parser.add_argument
     if dataset is not None:
         add("--dataset", type=Path, default=Path(dataset), metavar="PATH", help=f"folder or zip (default: {dataset})")
-    add("--logs", type=Path, default=Path("logs"), metavar="DIR", help="folder of all runs (default: logs)")
-    add(
-        "--preset",
-        choices=list(presets),
-        default=default,
-        help=f"the figures to start from (default: {default})",
-    )
     add("--limit", type=int, metavar="N", help="use the first N images only")
     add("--skip-bad", action="store_true", help="report unusable images and go on")
 
 
-def _check_limit(flags: argparse.Namespace) -> None:
-    if flags.limit is not None and flags.limit < 1:
-        raise InputError(f"--limit {flags.limit}: must be at least 1")
+def _add_run_flags(parser: OneLineParser, presets: Mapping[str, RunConfig]) -> None:
+    add, default = parser.add_argument, next(iter(presets))
+    add("--logs", type=Path, default=Path("logs"), metavar="DIR", help="folder of all runs (default: logs)")
+    help = f"the hyperparameters to start from (default: {default})"
+    add("--preset", choices=list(presets), default=default, help=help)
+
+
+def _add_start_flags(parser: OneLineParser) -> None:
+    add, names = parser.add_argument, (*STARTS, *named_weights())
+    help = (
+        "what to start from; last: this run's last epoch, else the previous step's "
+        "(default: last where there is one, else coco where batch norm is frozen, none where --norm is group)"
+    )
+    add("--weights", metavar="|".join([*names, "PATH"]), help=help)
+    help = (
+        "layers that do not take the weights they could start from, "
+        "e.g. mrcnn_class_logits,mrcnn_bbox_fc,mrcnn_bbox,mrcnn_mask"
+    )
+    add("--exclude", type=lambda text: tuple(text.split(",")), default=(), metavar="LAYER,...", help=help)
+    add("--epochs", type=int, metavar="N", help="epochs of the whole run; the stages keep their shares")
+
+
+def _add_model_flags(parser: OneLineParser, presets: Mapping[str, RunConfig], without: Collection[str]) -> None:
+    _add_run_flags(parser, presets)
+    names = list(named_weights())
+    came = "".join(f"; {name}: comes with the project" for name in names)
+    help = f"last: of the last step under --logs (default){came}"
+    parser.add_argument("--weights", default="last", metavar="|".join(["last", *names, "PATH"]), help=help)
+    add_config_flags(parser, _class_of(presets), "prediction", without=without)
+
+
+def _check_limit(limit: int | None) -> None:
+    if limit is not None and limit < 1:
+        raise InputError(f"--limit {limit}: must be at least 1")

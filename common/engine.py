@@ -4,207 +4,181 @@ Keras loads for seconds, Pandas for one, so they are imported inside of the func
 answers at once.
 """
 
-import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-
-from common.batches.folds import FOLD_SEED
-from common.config import Config
+from common.config import RunConfig
+from common.log import logger
 
 if TYPE_CHECKING:
     from common.batches.changes import Change
-    from common.batches.loader import TrainingSet
-    from common.network.mask_rcnn.detector import Detector
+    from common.images.image_set import ImageSet
     from common.output.results import Results
-    from common.output.writer import Images, SizedImages
-    from common.prediction.detections import Paintable
+    from common.output.writer import RowMaker
+    from common.predictor import Predictor, Views
+    from common.runs.start import Start
 
-Found: TypeAlias = "Iterator[tuple[int, Paintable]]"  # an image's index in its set, and what was found in it
-
-
-class Prepare(Protocol):
-    """A competition's way from a detector to the rows of its submission."""
-
-    def __call__(
-        self, detector: "Detector", config: Any, /
-    ) -> tuple[Callable[[str, np.ndarray], tuple], Callable[..., list[str]]]:
-        """Return `predict` and `encode` of `common.output.writer.write_submission`."""
+C = TypeVar("C", bound=RunConfig)
 
 
 def train(
-    config: Config,
-    flags: argparse.Namespace,
-    training: "TrainingSet",
-    held_out: "TrainingSet | None" = None,
+    config: RunConfig,
+    training: "ImageSet",
+    held_out: "ImageSet | None",
+    start: "Start",
     *,
-    previous: str | None = None,
-    rate: Callable[[Found], float] | None = None,
+    score: "Callable[[Predictor, ImageSet], float] | None" = None,
     change: "Change | None" = None,
 ) -> None:
-    """Train a model, or go on with a run that was begun.
+    """Train a network, or resume a run that was begun.
 
     Args:
-        config: the run; its folder is `flags.logs` and `config.name`.
-        flags: from `parse_training_flags`.
+        config: the run; its folder is `start.logs` and `config.name`.
         training: images to learn from.
         held_out: images to watch; none where it is empty, too.
-        previous: see `find_start`.
-        rate: from what was found in some of the held-out images to the run's score, higher is better.
-        change: see `BatchLoader`.
+        start: what the run starts from.
+        score: from a predictor and some of the held-out images, always the same, to the run's score, higher is better.
+        change: what is done to crops in place of flips, rotations and channel shifts.
     """
     from common.runs.start import find_start, seen_images
 
-    folder = flags.logs / config.name
-    start = find_start(flags.weights, flags.logs, config, previous=previous)
-    config = _as_trained(config, flags, start)
-    seen: Sequence[str] = seen_images(start.parent) if start else []
+    folder = start.logs / config.name
+    weights = find_start(start, config)
+    config = config if start.geometry_given else _as_trained(config, weights)
+    seen: Sequence[str] = seen_images(weights.parent) if weights else []
+    watched = held_out if held_out is not None and len(held_out) else None
+    if weights and weights.parent not in (folder, start.logs / str(start.previous)):
+        seen = _warn_of_names(weights, seen, watched)
 
-    import keras
+    from common.network.fit import Beginning, fit, load_start
+    from common.network.network import build_network, prepare_backend
 
-    from common.batches.loader import BatchLoader
-    from common.network.fit import fit, load_start
-    from common.network.mask_rcnn.model import MaskRCNN
-
-    watched = held_out if held_out is not None and len(held_out.image_ids) else None
-    if start and start.parent not in (folder, flags.logs / str(previous)):
-        seen = _warn_of_names(start, seen, watched)
-    print(f"{keras.backend.backend()} on {', '.join(keras.distribution.list_devices())}")
-    keras.utils.set_random_seed(config.seed)  # of the initial weights
-    model = MaskRCNN(config)
+    logger.info(prepare_backend(config.seed))
+    model = build_network(config)
+    resumes = load_start(model, weights, folder, exclude=start.exclude)
     fit(
         model,
-        config,
-        BatchLoader(training, config, training=True, change=change),
-        BatchLoader(watched, config, training=False) if watched else None,
+        model.batches(training, training=True, change=change),
+        model.batches(watched, training=False) if watched else None,
         folder,
-        resume=load_start(model, start, folder, exclude=flags.exclude),
-        seen=seen,
-        score=_scorer(model, watched, rate) if watched and rate else None,
+        Beginning(resumes, tuple(seen)),
+        score=_scorer(model, watched, score) if watched and score else None,
     )
 
 
-def predict(
-    config: Config,
-    weights: Path,
-    images: "Images",
+def predict_submission(
+    predictor: "Predictor",
+    images: "ImageSet",
     image_ids: Sequence[str],
     output: Path,
-    prepare: Prepare,
     *,
-    options: Sequence[object] = (),
+    views: "Views | None" = None,
     num_workers: int = 0,
-    columns: Sequence[str] | None = None,
 ) -> None:
-    """Predict a set image by image into a CSV; killed and started again, it finishes the same file.
+    """Predict a set image by image into a CSV of run lengths; killed and started again, it finishes the same file.
 
     Args:
-        config: of the model.
-        weights: of the model.
+        predictor: finds the objects.
         images: the set.
         image_ids: every image that is to have rows, in their order.
         output: the CSV.
-        prepare: from the detector and its config to the two halves of the work.
-        options: whatever else the rows depend on.
+        views: see `Predictor.predict`.
         num_workers: processes beside this one.
-        columns: of the CSV; those of run lengths by default.
     """
-    from common.network.mask_rcnn.detector import Detector
-    from common.network.mask_rcnn.model import MaskRCNN
-    from common.network.weights import load_weights
-    from common.output.submission import COLUMNS
-    from common.output.writer import fingerprint, write_submission
-    from common.runs.start import warn_of_trained_images
+    from common.output.writer import RowMaker, image_rng
+    from common.prediction.postprocess import run_length_rows
 
-    warn_of_trained_images(weights, image_ids)
-    model = MaskRCNN(config)
-    load_weights(model, weights)
-    detect, encode = prepare(Detector(model), config)
-    write_submission(
-        images,
-        image_ids,
-        detect,
-        encode,
-        output,
-        fingerprint=fingerprint(config, weights, images, encode.__name__, *options),
-        num_workers=num_workers,
-        columns=columns or COLUMNS,
-    )
+    seed = predictor.config.seed
+    options = (views, seed if predictor.config.channel_shift else None)
+    look = lambda name, image: predictor.look(image, views, rng=image_rng(seed, name))  # noqa: E731
+    maker = RowMaker(look, run_length_rows, options=options)
+    predict_rows([predictor], images, image_ids, output, maker, num_workers=num_workers)
 
 
 def predict_results(
-    config: Config, weights: Path, images: "SizedImages", output: Path, *, num_workers: int = 0
+    predictor: "Predictor", images: "ImageSet", output: Path, *, maker: "RowMaker | None" = None, num_workers: int = 0
 ) -> "Results":
     """Predict a set into a CSV of every object with its class, score and mask, and return them by image.
 
     Args:
-        config: of the model.
-        weights: of the model.
+        predictor: finds the objects.
         images: the set.
-        output: the CSV; its columns are `common.output.results.RESULT_COLUMNS`.
+        output: the CSV.
+        maker: makes rows with more columns than `common.output.results.RESULT_COLUMNS`, which are the default.
         num_workers: processes beside this one.
     """
-    from common.output.results import RESULT_COLUMNS, read_results
+    from common.output.results import RESULT_COLUMNS, read_results, result_rows
+    from common.output.writer import RowMaker
 
-    ids = images.image_ids
-    predict(config, weights, images, ids, output, prepare_results, num_workers=num_workers, columns=RESULT_COLUMNS)
-    print(f"wrote {output}: {len(ids)} images")
-    shapes = [(height, width) for height, width in images.sizes.tolist()]
-    return read_results(output, dict(zip(ids, shapes, strict=True)))
+    maker = maker or RowMaker(lambda _, image: predictor.look(image), result_rows, RESULT_COLUMNS)
+    predict_rows([predictor], images, images.image_ids, output, maker, num_workers=num_workers)
+    return read_results(output, images.shapes)
 
 
-def prepare_results(detector: "Detector", config: Config) -> tuple[Callable, Callable]:
-    """Prepare rows of every object with its class, score and mask as it was detected; `prepare` of `predict`.
+def predict_rows(
+    predictors: "Sequence[Predictor]",
+    images: "ImageSet",
+    image_ids: Sequence[str],
+    output: Path,
+    maker: "RowMaker",
+    *,
+    num_workers: int = 0,
+) -> None:
+    """Predict a set image by image into a CSV of any kind; killed and started again, it finishes the same file.
 
-    The columns are `common.output.results.RESULT_COLUMNS`.
+    Args:
+        predictors: that the rows depend on.
+        images: the set.
+        image_ids: every image that is to have rows, in their order.
+        output: the CSV.
+        maker: makes the rows.
+        num_workers: processes beside this one.
     """
-    from common.output.results import result_rows
-    from common.prediction.tiles import choose_detector
+    from common.output.writer import fingerprint, write_rows
+    from common.runs.start import find_trained_images
 
-    def detect(image_id: str, image: np.ndarray) -> tuple:
-        return choose_detector(detector, image.shape[:2], config)([image])[0], config.mask_threshold
+    for predictor in predictors:
+        if trained := find_trained_images(predictor.weights, image_ids):
+            logger.warning(
+                f"careful: {predictor.weights} was trained on {len(trained)} of these images, such as {trained[0]}"
+            )
+    prints = [fingerprint(one.config, one.weights, images, maker.rows.__name__, *maker.options) for one in predictors]
+    write_rows(images, image_ids, maker, output, fingerprint=" ".join(prints), num_workers=num_workers)
 
-    return detect, result_rows
 
-
-def _warn_of_names(start: Path, seen: Sequence[str], watched: "TrainingSet | None") -> Sequence[str]:
+def _warn_of_names(weights: Path, seen: Sequence[str], watched: "ImageSet | None") -> Sequence[str]:
     """Say so where another experiment was trained on images of the same names; return what is known for sure: none.
 
     Within an experiment such images are refused. Between two, a name may stand for two images.
     """
     both = set(seen).intersection(watched.image_ids if watched else ())
     if both:
-        print(
-            f"careful: {start} was trained on {len(both)} images with names of those to hold back, such as "
+        logger.warning(
+            f"careful: {weights} was trained on {len(both)} images with names of those to hold out, such as "
             f"{min(both)}; if they are the same, their score says nothing"
         )
     return ()
 
 
-def _as_trained(config: Config, flags: argparse.Namespace, start: Path | None) -> Config:
-    """Return the config with the geometry of the weights that the run starts from or goes on with."""
+def _as_trained(config: C, weights: Path | None) -> C:
+    """Return the config with the geometry of the weights that the run starts from or resumes."""
     from common.runs.start import adopt_geometry
 
-    adopted = adopt_geometry(config, start, flags)
+    adopted = adopt_geometry(config, weights)
     if adopted != config:
-        print(f"geometry {adopted.geometry}, as {start} was trained; --geometry {config.geometry} overrules that")
+        before, now = (getattr(one, "geometry", None) for one in (config, adopted))
+        logger.info(f"geometry {now}, as {weights} was trained; --geometry {before} overrules that")
     return adopted
 
 
-def _scorer(model: Any, images: "TrainingSet", rate: Callable[[Found], float]) -> Callable[[], float]:
-    """Return a function that rates the model's single predictions of some images, always the same ones."""
-    from common.network.mask_rcnn.detector import Detector
-    from common.prediction.tiles import choose_detector
+def _scorer(model: object, images: "ImageSet", score: "Callable[[Predictor, ImageSet], float]") -> Callable[[], float]:
+    """Return a function that scores the model on some images, always the same ones."""
+    import numpy as np
 
-    config = model.config
-    chosen = np.random.default_rng(FOLD_SEED).permutation(len(images.image_ids))[: config.score_limit].tolist()
-    detector = Detector(model)
+    from common.batches.folds import FOLD_SEED
+    from common.predictor import Predictor
 
-    def found() -> Found:
-        for index in chosen:
-            image = images.load_image(index)
-            yield index, choose_detector(detector, image.shape[:2], config)([image])[0]
-
-    return lambda: rate(found())
+    predictor = Predictor.of_model(model)
+    chosen = np.random.default_rng(FOLD_SEED).permutation(len(images))[: predictor.config.score_limit]
+    return lambda: score(predictor, images.select(chosen))

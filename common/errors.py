@@ -5,6 +5,8 @@ import os
 import sys
 from collections.abc import Callable
 
+from common.log import log_to_stdout
+
 
 class InputError(Exception):
     """Something a user handed in is unusable; the message names the file, the value and the remedy."""
@@ -16,6 +18,7 @@ def run_main(main: Callable[[], None]) -> None:
     Exit codes: 2 for bad input or an unwritable output, 130 for Ctrl-C.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reads it when it is imported
+    log_to_stdout()
     try:
         main()
     except InputError as error:

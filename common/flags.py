@@ -1,15 +1,14 @@
-"""Flags from the fields of a config."""
+"""Flags from the options of a config."""
 
 import argparse
 import dataclasses
 import typing
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn
 
-from common.config import Config, Stage, flag_name
+from common.config import RunConfig, Stage, Use, flag_name
 from common.errors import InputError
-
-C = TypeVar("C", bound=Config)
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -38,24 +37,47 @@ def output_file(text: str) -> Path:
     return path
 
 
-def add_config_flags(parser: argparse.ArgumentParser, config_class: type[Config], title: str) -> None:
-    """Add a flag for every field of `config_class` to a group of the parser; none has a default."""
-    group = parser.add_argument_group(title)
+def add_config_flags(
+    parser: argparse.ArgumentParser, config_class: type[RunConfig], use: Use, *, without: Collection[str] = ()
+) -> None:
+    """Add a flag for every option of a config that matters to training, or to prediction; none has a default.
+
+    Args:
+        parser: gets a group of flags.
+        config_class: the config.
+        use: "training" or "prediction".
+        without: names of options that mean nothing to this script.
+    """
+    defaults = {"training": "the preset's", "prediction": "config.json beside the weights"}
+    group = parser.add_argument_group(f"hyperparameters (default: {defaults[use]})")
     hints = typing.get_type_hints(config_class)
-    for spec in dataclasses.fields(config_class):
-        group.add_argument(
-            f"--{flag_name(spec.name)}",
-            dest=spec.name,
-            default=argparse.SUPPRESS,
-            help=spec.metadata["help"].replace("%", "%%"),
-            **_parsing(hints[spec.name]),
-        )
+    for spec in config_class.options(None if use == "training" else use):
+        if spec.name not in without:
+            group.add_argument(
+                f"--{flag_name(spec.name)}",
+                dest=spec.name,
+                default=argparse.SUPPRESS,
+                help=spec.metadata["help"].replace("%", "%%"),
+                **_parsing(hints[spec.name]),
+            )
 
 
-def replace_from_flags(config: C, flags: argparse.Namespace) -> C:
-    """Return `config` with the values that were given as flags."""
-    names = {spec.name for spec in dataclasses.fields(config)}
-    return dataclasses.replace(config, **{name: value for name, value in vars(flags).items() if name in names})
+def split_values(
+    values: Mapping[str, Any], config_class: type[RunConfig], shared: Collection[str]
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Part what a parser read into the shared flags, the options of a config that were given, and all others.
+
+    Args:
+        values: of all flags, by name.
+        config_class: the config.
+        shared: names of the shared flags.
+    """
+    names = {spec.name for spec in dataclasses.fields(config_class)} - set(shared)
+    return (
+        {name: value for name, value in values.items() if name in shared},
+        {name: value for name, value in values.items() if name in names},
+        {name: value for name, value in values.items() if name not in names and name not in shared},
+    )
 
 
 def _parsing(hint: Any) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from common.errors import InputError
 
 Result = TypeVar("Result")
 
+PREDICTING = 2  # images at a time: while one waits for the disk or for one thread's work, another fills the cores
+
 
 class JobError(Exception):
     """A job failed; the message names it."""

@@ -1,11 +1,11 @@
-"""What makes training from nothing work on a CPU, with no published weights to start from."""
+"""What makes training from scratch work on a CPU, with no published weights to start from."""
 
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from common.config import Config
+from common.mask_rcnn_config import MaskRCNNConfig
 
-C = TypeVar("C", bound=Config)
+C = TypeVar("C", bound=MaskRCNNConfig)
 
 RECIPE: dict[str, Any] = {
     # Group norm, as batches are too small to estimate statistics from, and batch norm's frozen ones come with weights.
@@ -33,14 +33,14 @@ NARROW: dict[str, Any] = {"fpn_channels": 64, "rpn_channels": 64, "head_channels
 
 
 def from_nothing(config: C, **figures: Any) -> C:
-    """Return a config that trains a small network from nothing.
+    """Return a config that trains a small network from scratch.
 
     Args:
         config: the competition's.
         figures: what is different from `config` and from `RECIPE`.
 
     Example:
-        >>> from_nothing(Config(crop_size=256), batch_size=8).optimizer
+        >>> from_nothing(MaskRCNNConfig(crop_size=256), batch_size=8).optimizer
         'adamw'
     """
     return replace(config, **RECIPE | figures)

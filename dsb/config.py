@@ -1,19 +1,16 @@
-"""The figures of the third-place run, and of what a CPU can train."""
+"""The hyperparameters of the third-place run, and of what a CPU can train."""
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
 
-from common.config import Config, Stage, option
+from common.config import Stage, option
 from common.errors import InputError
+from common.mask_rcnn_config import MaskRCNNConfig
 from common.recipe import from_nothing
-
-if TYPE_CHECKING:
-    from common.prediction.postprocess import Masking
 
 
 @dataclass(frozen=True, kw_only=True)
-class DSBConfig(Config):
+class DSBConfig(MaskRCNNConfig):
     """Nuclei, one class; the defaults are the published run's, its first step."""
 
     name: str = "001"
@@ -30,41 +27,13 @@ class DSBConfig(Config):
     confidence: float = 0.9
     detection_nms_threshold: float = 0.2
     max_detections: int = 512
-    mask_nms_threshold: float = option(
-        1.0,
-        "a detection that shares more than this part of the smaller mask with a better one is dropped; 1: none",
-        minimum=0,
-        maximum=1,
-    )
-    tta: Literal["votes", "majority"] = option(
-        "votes",
-        "votes: 15 views, of which five must see a pixel; majority: flips, turns and enlargements, of which half must "
-        "see an object, whose mask is the mean of theirs",
-    )
-    dilation: bool = option(True, "grow each mask of a single prediction by one step of binary dilation")
+    separate: bool = True
+    dilation: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not re.fullmatch(r"[0-4]|all|\d{1,9}x\d{1,9}", self.fold):
             raise InputError(f"--fold {self.fold}: give 0 to 4, all, or height x width, such as 256x320")
-
-
-def masking_of(config: DSBConfig, *, published: bool = False) -> "Masking":
-    """Return how an experiment makes masks of detections.
-
-    Args:
-        config: the experiment.
-        published: resolve overlaps as the published code does.
-    """
-    from common.prediction.postprocess import Masking  # OpenCV loads for a while
-
-    return Masking(
-        config.mask_threshold,
-        largest_share=config.mask_nms_threshold,
-        published=published,
-        dilation=config.dilation,
-        majority=config.tta == "majority",
-    )
 
 
 # The geometry is not a default of the class: a config.json from before there was a choice means the aligned one.
@@ -84,14 +53,14 @@ SMALL = from_nothing(
     train_proposals=500,
     train_rois=96,
     validation_steps=8,
-    # Thresholds and the way to merge: chosen on images that were held back, fold 1 and whole sizes.
+    # Thresholds and the way to merge: chosen on images that were held out, fold 1 and whole sizes.
     confidence=0.8,
     detection_nms_threshold=0.5,
     mask_nms_threshold=0.4,
     mask_confidence=0.86,
     mask_margin=0.05,
     mask_threshold=0.6,
-    tta="majority",
+    views="majority",
     dilation=False,  # masks of aligned regions are not too small
 )
 
@@ -124,6 +93,6 @@ DEMO = replace(
     recolour=0.0,  # generated images have the colours that they have
     max_detections=256,
     confidence=0.6,
-    mask_confidence=0.0,  # what has learnt for minutes is sure of nothing
+    mask_confidence=0.0,  # a briefly trained model never reaches the usual confidence
     mask_threshold=0.55,
 )

@@ -6,7 +6,7 @@ Instead of the masks there may be a label image, <id>/labels/<id>.png or .tif, w
 import os
 import zipfile
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -15,9 +15,11 @@ from tqdm import tqdm
 from common.errors import InputError
 from common.files import open_tree, written_aside
 from common.images.decoding import encode_png, is_image, labels_in_16_bits
-from common.images.image_set import ImageSet, open_image_set
+from common.images.image_set import ImageSet
 from common.images.label_index import ImageFiles
+from common.images.mask_files import MaskFiles, open_mask_files
 from common.images.usable import sorted_by_id
+from common.log import logger
 
 
 def load_dataset(
@@ -26,8 +28,7 @@ def load_dataset(
     masks: bool = True,
     cache: Path | None = None,
     skip_bad: bool = False,
-    report: Callable[[str], object] = print,
-) -> ImageSet:
+) -> ImageSet[MaskFiles]:
     """Open stage1_train, or a test set or images of one's own, which have no masks; images are sorted by id.
 
     The first time, all files are looked through, which takes a while, and the masks are kept as label images.
@@ -38,14 +39,13 @@ def load_dataset(
         masks: read the masks, where there are any.
         cache: folder that keeps the label images; by default one in the user's cache folder.
         skip_bad: report unusable images and leave them out.
-        report: takes a line for the user.
 
     Raises:
         InputError: not such a folder or archive; an unusable image, and `skip_bad` is off.
     """
     tree = open_tree(path)
-    images = find_images(tree.names(), str(tree.path), masks=masks, report=report)
-    return open_image_set(tree, images, cache=cache, skip_bad=skip_bad, report=report)
+    images = find_images(tree.names(), str(tree.path), masks=masks)
+    return open_mask_files(tree, images, cache=cache, skip_bad=skip_bad)
 
 
 def pack_dataset(images: ImageSet, output: Path) -> None:
@@ -57,7 +57,7 @@ def pack_dataset(images: ImageSet, output: Path) -> None:
     """
     with written_aside(output) as aside, zipfile.ZipFile(aside, "w") as archive:
         for row, image_id in enumerate(tqdm(images.image_ids, output.name, unit="image")):
-            labels = labels_in_16_bits(images.load_label_image(row), image_id)
+            labels = labels_in_16_bits(images.load_label_layers(row)[0], image_id)
             labels = labels.astype(np.min_scalar_type(labels.max()))
             files = {"images": encode_png(images.load_image(row), noisy=True), "labels": encode_png(labels)}
             for kind, data in files.items():
@@ -65,9 +65,7 @@ def pack_dataset(images: ImageSet, output: Path) -> None:
                 archive.writestr(zipfile.ZipInfo(f"{image_id}/{kind}/{image_id}.png"), data)
 
 
-def find_images(
-    names: Sequence[str], source: str, *, masks: bool = True, report: Callable[[str], object] = print
-) -> list[ImageFiles]:
+def find_images(names: Sequence[str], source: str, *, masks: bool = True) -> list[ImageFiles]:
     """Find images and masks among file names.
 
     Where there is no `images` folder, every image is one without masks, and its name without the suffix is its id;
@@ -78,7 +76,6 @@ def find_images(
         names: relative names with forward slashes; what does not fit the layout is left out.
         source: where they are from, for messages.
         masks: look for masks too.
-        report: takes a line for the user, of images and masks that are left out.
 
     Returns:
         The files of each image, sorted by id; masks sorted by name. Where masks have no image, the name that it
@@ -107,7 +104,7 @@ def find_images(
         loose += [PurePosixPath(name) for files in found.values() for name in files["images"]]
         found.clear()  # folders of one's own that are called images
     if among_masks:
-        report(
+        logger.info(
             f"{source}: left out {len(among_masks)} images below folders called masks or labels that are nobody's: "
             f"{among_masks[0]}"
         )
@@ -115,7 +112,9 @@ def find_images(
     if not found:
         images = _loose_images(loose)
     elif loose:
-        report(f"{source}: left out {len(loose)} images that are in no <id>/images folder as others are: {loose[0]}")
+        logger.info(
+            f"{source}: left out {len(loose)} images that are in no <id>/images folder as others are: {loose[0]}"
+        )
     if not masks:
         images = [ImageFiles(image.image_id, image.image_name) for image in images]
     if not images:

@@ -19,38 +19,31 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from common.cli import add_weights_flag, config_of_weights, find_weights
+from common.cli import choose_model, parse_model_flags
 from common.config import CONFIG_FILE
 from common.errors import InputError, run_main
 from common.files import written_aside
-from common.flags import OneLineParser, add_config_flags
+from common.flags import OneLineParser
 from dsb.config import DSBConfig
-from dsb.inference import PRESETS, SHIPPED, STEPS
+from dsb.inference import PRESETS, STEPS, TRAINING
 
 
 def main() -> None:
     """Load the weights, write the file."""
     parser = OneLineParser(__doc__)
     add = parser.add_argument
-    add_weights_flag(parser, SHIPPED)
-    add("--logs", type=Path, default=Path("logs"), metavar="DIR", help="folder of all runs (default: logs)")
     add("--output", type=Path, required=True, metavar="PATH", help="ends in .onnx or .h5; else a SavedModel's folder")
-    add(
-        "--half",
-        action="store_true",
-        help="an .h5 file in float16 for these scripts, config.json and images.txt beside it",
-    )
-    add("--preset", choices=list(PRESETS), default="published", help="for weights without a config.json beside them")
-    add_config_flags(parser, DSBConfig, "figures of the model (default: config.json beside the weights)")
-    flags = parser.parse_args()
-    if flags.half and flags.output.suffix != ".h5":
-        raise InputError(f"--output {flags.output}: --half writes a file that ends in .h5")
-    weights = find_weights(flags.weights, flags.logs, STEPS, "dsb/my_train_1.py", shipped=SHIPPED)
-    config = config_of_weights(flags, weights, PRESETS)
-    beside = flags.output.parent / CONFIG_FILE
-    if flags.half and beside.exists() and not _holds(beside, config):
+    help = "an .h5 file in float16 for these scripts, config.json and images.txt beside it"
+    add("--half", action="store_true", help=help)
+    flags = parse_model_flags(PRESETS, parser, without=("name",))
+    output, half = flags.own["output"], flags.own["half"]
+    if half and output.suffix != ".h5":
+        raise InputError(f"--output {output}: --half writes a file that ends in .h5")
+    config, weights = choose_model(flags, PRESETS, TRAINING, STEPS)
+    beside = output.parent / CONFIG_FILE
+    if half and beside.exists() and not _holds(beside, config):
         raise InputError(f"{beside}: belongs to another model; choose another folder for --output")
-    for_library = flags.output.suffix == ".h5" and not flags.half
+    for_library = output.suffix == ".h5" and not half
     if for_library and (config.backbone == "small" or config.norm == "group"):
         raise InputError(
             f"{weights}: backbone {config.backbone} with norm {config.norm} is none of the Mask R-CNN library's"
@@ -63,17 +56,17 @@ def main() -> None:
 
     model = MaskRCNN(replace(config, bfloat16=False))  # ONNX files with bfloat16 do not load, and few programs know it
     load_weights(model, weights)
-    if flags.output.suffix == ".h5":
-        save_weights(model, flags.output, half=flags.half)
+    if output.suffix == ".h5":
+        save_weights(model, output, half=half)
     else:
-        export_model(model, flags.output)
-    if flags.half:
+        export_model(model, output)
+    if half:
         with written_aside(beside) as aside:
             config.save(aside)
         if seen := seen_images(weights.parent):
-            with written_aside(flags.output.parent / IMAGES_FILE) as aside:
+            with written_aside(output.parent / IMAGES_FILE) as aside:
                 aside.write_text("".join(f"{name}\n" for name in seen), encoding="utf-8")
-    print(f"wrote {flags.output}")
+    print(f"wrote {output}")
 
 
 def _holds(path: Path, config: DSBConfig) -> bool:

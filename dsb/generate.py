@@ -15,8 +15,9 @@ import json
 import re
 import shutil
 import sys
-from argparse import ArgumentTypeError, Namespace
-from collections.abc import Iterable
+from argparse import ArgumentTypeError
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,23 +27,40 @@ from common.errors import InputError, run_main
 from common.flags import OneLineParser
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """What to generate.
+
+    Attributes:
+        images: training images.
+        test_images: test images.
+        seed: names the set.
+        sizes: (height, width) to choose from; None: those of the real set.
+    """
+
+    images: int
+    test_images: int
+    seed: int
+    sizes: Sequence[tuple[int, int]] | None
+
+
 def main() -> None:
     """Generate the set unless it is there."""
-    flags = parse_flags()
-    record = json.dumps({name: value for name, value in vars(flags).items() if name != "output"}) + "\n"
-    if is_complete(flags.output, record):
-        print(f"{flags.output}: generated before with the same arguments")
+    output, recipe = parse_flags()
+    record = json.dumps(asdict(recipe)) + "\n"
+    if is_complete(output, record):
+        print(f"{output}: generated before with the same arguments")
         return
-    aside = flags.output.with_name(f"{flags.output.name}.partial")
+    aside = output.with_name(f"{output.name}.partial")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
-    write_set(aside, flags)
+    write_set(aside, recipe)
     (aside / "generated.json").write_text(record, encoding="utf-8")
-    aside.replace(flags.output)
-    print(f"{flags.output}: {flags.images} training and {flags.test_images} test images")
+    aside.replace(output)
+    print(f"{output}: {recipe.images} training and {recipe.test_images} test images")
 
 
-def parse_flags() -> Namespace:
+def parse_flags() -> tuple[Path, Recipe]:
     """Read the command line."""
     parser = OneLineParser(__doc__)
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
@@ -51,10 +69,9 @@ def parse_flags() -> Namespace:
     parser.add_argument("--seed", type=int, default=1, help="names the set")
     parser.add_argument("--sizes", type=parse_sizes, metavar="HxW,...", help="sizes to choose from; the real set's")
     flags = parser.parse_args()
-    flags.output = flags.output.absolute()
     if min(flags.images, flags.test_images, flags.seed) < 0:
         raise InputError("--images, --test-images and --seed start at 0")
-    return flags
+    return flags.output.absolute(), Recipe(flags.images, flags.test_images, flags.seed, flags.sizes)
 
 
 def parse_sizes(text: str) -> list[tuple[int, int]]:
@@ -81,18 +98,18 @@ def is_complete(folder: Path, record: str) -> bool:
     raise InputError(f"{folder}: holds something else; choose another --output, or delete it")
 
 
-def write_set(folder: Path, flags: Namespace) -> None:
+def write_set(folder: Path, recipe: Recipe) -> None:
     """Write the images and both CSV files."""
     from common.images.synthetic import REAL_SIZES, generate_indexed, write_dataset, write_image
     from common.masks.rle import encode_instances
 
-    sizes = flags.sizes or tuple(REAL_SIZES)
+    sizes = recipe.sizes or tuple(REAL_SIZES)
     (folder / "stage1_train").mkdir()
-    write_dataset(folder / "stage1_train", flags.images, flags.seed, sizes=sizes)
+    write_dataset(folder / "stage1_train", recipe.images, recipe.seed, sizes=sizes)
     (folder / "stage1_test").mkdir()
     rows: list[tuple[Any, ...]] = []
-    for index in range(flags.images, flags.images + flags.test_images):
-        sample = generate_indexed(flags.seed, index, sizes)
+    for index in range(recipe.images, recipe.images + recipe.test_images):
+        sample = generate_indexed(recipe.seed, index, sizes)
         write_image(folder / "stage1_test", sample)
         height, width = sample.image.shape[:2]
         runs = encode_instances(sample.instances, (height, width))

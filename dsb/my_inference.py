@@ -14,30 +14,13 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from common.errors import run_main
-from common.flags import OneLineParser
-from dsb.config import masking_of
 from dsb.inference import infer, parse_flags
 
 
 def main() -> None:
     """Predict, write, check, and score where asked."""
-    parser = OneLineParser(__doc__)
-    parser.add_argument("--published", action="store_true", help="resolve overlaps as the published code does")
-    flags = parse_flags(parser, "submissions/dsb_single.csv")
-
-    def prepare(detector, config):
-        from common.prediction.postprocess import separated_runs
-        from common.prediction.tiles import choose_detector
-
-        masking = masking_of(config, published=flags.published)
-
-        def predict(image_id, image):
-            (found,) = choose_detector(detector, image.shape[:2], config)([image])
-            return found, masking
-
-        return predict, separated_runs
-
-    infer(flags, prepare, flags.published)
+    flags = parse_flags(__doc__, "submissions/dsb_single.csv", without=("views", "swap_scales", "channel_shift"))
+    infer(flags, lambda config: None)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Step 1 of 3: every image as often as any other, flips and rotations on.
+"""Step 1 of 3: uniform sampling, with flips and rotations.
 
     python dsb/my_train_1.py --dataset stage1_train.zip --weights coco --logs logs/published       # as published
-    python dsb/my_train_1.py --dataset stage1_train.zip --preset small --fold 0 --logs logs/small  # from nothing
+    python dsb/my_train_1.py --dataset stage1_train.zip --preset small --fold 0 --logs logs/small  # from scratch
 
 Writes config.json, log.csv, TensorBoard events and weights to <logs>/001. Started again, it goes on where it was.
 """

@@ -30,7 +30,7 @@ def main() -> None:
     from dsb.dataset import load_dataset, pack_dataset
 
     images = load_dataset(flags.dataset, skip_bad=flags.skip_bad)
-    if not images.has_masks:
+    if not images.has_objects:
         raise InputError(f"{flags.dataset}: has no masks; images alone are packed by any program")
     pack_dataset(images, flags.output)
     print(f"wrote {flags.output}: {len(images)} images, {flags.output.stat().st_size / 1e6:.1f} MB")

@@ -15,7 +15,6 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from common.errors import InputError, run_main
 from common.flags import OneLineParser, output_file
-from dsb.inference import is_csv, load_truth, report_score
 
 MOST_PRINTED = 50
 
@@ -29,21 +28,22 @@ def main() -> None:
     parser.add_argument("--table", type=output_file, metavar="CSV", help="write each image's score")
     parser.add_argument("--skip-bad", action="store_true", help="report unusable images, and do not score them")
     flags = parser.parse_args()
-    if flags.only_submitted and is_csv(flags.solution):
-        raise InputError(f"--only-submitted: {flags.solution} says itself what counts; give the set with its masks")
 
     from common.files import written_aside
     from common.output.submission import read_image_ids
+    from dsb.evaluation import is_csv, load_truth, score_report
 
+    if flags.only_submitted and is_csv(flags.solution):
+        raise InputError(f"--only-submitted: {flags.solution} says itself what counts; give the set with its masks")
     image_ids = read_image_ids(flags.submission) if flags.only_submitted else None
     truth, unscored = load_truth(flags.solution, image_ids, skip_bad=flags.skip_bad)
     check(flags.submission, {image_id: shape for image_id, (_, shape) in truth.items()})
-    result = report_score(flags.submission, truth, unscored)
+    report, result = score_report(flags.submission, truth, unscored)
     if flags.table:
         with written_aside(flags.table) as aside:
             result.images.to_csv(aside, index=False)
         print(f"wrote {flags.table}")
-    print(f"score {result.mean:.4f} over {len(result.images)} images")
+    print(report.text)
 
 
 def check(submission: Path, image_shapes: dict[str, tuple[int, int]]) -> None:

@@ -1,10 +1,11 @@
-"""The figures of the published run on skin lesions, and of what a CPU can train."""
+"""The hyperparameters of the published run on skin lesions, and of what a CPU can train."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from common.batches.folds import FOLD_SEED
-from common.config import Config, Stage, option
+from common.config import Stage, option
+from common.mask_rcnn_config import SEPARATION, MaskRCNNConfig
 from common.recipe import from_nothing
 
 DATASET = "data/isic.zip"
@@ -12,8 +13,10 @@ LABELS_HELP = "labels.json for train, labels_test.json for test, in the set or b
 
 
 @dataclass(frozen=True, kw_only=True)
-class LesionConfig(Config):
+class LesionConfig(MaskRCNNConfig):
     """Skin lesions, one class."""
+
+    unused = SEPARATION
 
     name: str = "lesion"
     class_names: tuple[str, ...] = option(("lesion",), "names of the categories in the labels; that of class 1 first")
@@ -22,7 +25,7 @@ class LesionConfig(Config):
     )
     fold_seed: int = option(FOLD_SEED, "seed by which the images are dealt to folds", minimum=0)
     lesion: Literal["best", "union"] = option(
-        "best", "the one mask of an image: that of the best score, or the union of all"
+        "best", "the one mask of an image: that of the best score, or the union of all", only="prediction"
     )
 
 

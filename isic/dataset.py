@@ -1,10 +1,8 @@
 """Lesions: images in <subset>/*.jpg, in a folder or zip archive, and their labels in one JSON file."""
 
-import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -13,8 +11,9 @@ from common.batches import folds
 from common.errors import InputError
 from common.files import FileTree, normal_name, open_tree
 from common.images.decoding import decode_image, is_image
+from common.images.image_set import ImageSet, Source
 from common.images.usable import read_usable, sorted_by_id
-from common.masks.instances import Instances, as_indices
+from common.masks.instances import Instances
 from common.masks.layers import pack_layers
 from common.masks.polygons import polygon_instances
 from isic.labels import LabelledImage, Lesion, parse_labels
@@ -24,13 +23,13 @@ LABELS = {"train": "labels.json", "test": "labels_test.json"}  # in the set, or 
 
 
 @dataclass(frozen=True, eq=False)
-class LesionSet:
-    """N images, with their lesions where there are labels. May be pickled and used from any thread or process.
+class LesionFiles(Source):
+    """M images in files, with their lesions where there are labels.
 
     Attributes:
         tree: where the images are.
         image_names: each image's name in the tree.
-        sizes: (N, 2) int, height and width, pixels.
+        sizes: (M, 2) int, height and width, pixels.
         lesions: of each image; none where there are no labels.
     """
 
@@ -39,43 +38,39 @@ class LesionSet:
     sizes: np.ndarray
     lesions: Sequence[Sequence[Lesion]]
 
-    def __len__(self) -> int:
-        """Return the number of images."""
-        return len(self.image_names)
+    @property
+    def path(self) -> Path:
+        """The folder or archive."""
+        return self.tree.path
 
-    @cached_property
-    def image_ids(self) -> list[str]:
-        """The images' file names without their endings."""
-        return [PurePosixPath(name).stem for name in self.image_names]
+    def image_name(self, row: int) -> str:
+        """Return the name of an image's file in the tree."""
+        return self.image_names[row]
 
-    def signature(self) -> str:
-        """Return a text that changes when the images change."""
-        return self.tree.signature(self.image_names)
+    def signature(self, rows: np.ndarray) -> str:
+        """Return a text that changes when these images change."""
+        return self.tree.signature([self.image_name(row) for row in rows.tolist()])
 
-    def load_image(self, index: int) -> np.ndarray:
-        """Return an image, (H, W, 3) uint8."""
-        return _load_image(self.tree, self.image_names[index])
+    def load_image(self, row: int) -> np.ndarray:
+        """Return an image, (H, W, 3) uint8, RGB."""
+        return _load_image(self.tree, self.image_names[row])
 
-    def load_instances(self, index: int) -> Instances:
+    def load_instances(self, row: int) -> Instances:
         """Return the lesions of an image; one of several polygons is their union."""
-        height, width = self.sizes[index].tolist()
-        outlines = [lesion.polygons for lesion in self.lesions[index]]
-        return polygon_instances(outlines, (height, width), self.load_class_ids(index))
+        outlines = [lesion.polygons for lesion in self.lesions[row]]
+        return polygon_instances(outlines, self._shape(row), self.load_class_ids(row))
 
-    def load_label_layers(self, index: int) -> list[np.ndarray]:
+    def load_label_layers(self, row: int) -> list[np.ndarray]:
         """Return the lesions of an image as label images, (H, W) int32, as few as their overlaps need."""
-        height, width = self.sizes[index].tolist()
-        return pack_layers(self.load_instances(index), (height, width))
+        return pack_layers(self.load_instances(row), self._shape(row))
 
-    def load_class_ids(self, index: int) -> np.ndarray:
+    def load_class_ids(self, row: int) -> np.ndarray:
         """Return the classes of an image's lesions, (count,) int32."""
-        return np.array([lesion.class_id for lesion in self.lesions[index]], np.int32)
+        return np.array([lesion.class_id for lesion in self.lesions[row]], np.int32)
 
-    def select(self, indices: Sequence[int] | np.ndarray) -> "LesionSet":
-        """Return the set of the images at `indices`, (K,) int or (N,) bool, in that order."""
-        order = as_indices(indices)
-        names, lesions = [self.image_names[i] for i in order], [self.lesions[i] for i in order]
-        return dataclasses.replace(self, image_names=names, sizes=self.sizes[order], lesions=lesions)
+    def _shape(self, row: int) -> tuple[int, int]:
+        height, width = self.sizes[row].tolist()
+        return height, width
 
 
 def load_labelled(
@@ -85,8 +80,7 @@ def load_labelled(
     *,
     labels: Path | None = None,
     skip_bad: bool = False,
-    report: Callable[[str], object] = print,
-) -> LesionSet:
+) -> ImageSet[LesionFiles]:
     """Open the images of a subset that the labels have lesions of, sorted by id, and look through all of them.
 
     Args:
@@ -95,7 +89,6 @@ def load_labelled(
         class_names: of the labels' categories, that of class 1 first.
         labels: their file; by default `LABELS` in the set or beside the archive.
         skip_bad: report unusable images and leave them out.
-        report: takes a line for the user.
 
     Raises:
         InputError: no images or labels; an unusable image, and `skip_bad` is off.
@@ -103,7 +96,7 @@ def load_labelled(
     tree = open_tree(path)
     names = {PurePosixPath(name).name: name for name in find_images(tree, subset)}
     data, source = _read_labels(tree, labels, subset)
-    labelled = parse_labels(data, source, class_names, report)
+    labelled = parse_labels(data, source, class_names)
 
     def read(image: LabelledImage) -> tuple[str, tuple[int, int]]:
         file_name = normal_name(image.file_name)
@@ -116,10 +109,10 @@ def load_labelled(
             raise InputError(f"{tree.path}/{name}: {size} pixels, but labelled with {labelled_size}; label it anew")
         return name, (height, width)
 
-    usable = read_usable(read, labelled, source=f"{tree.path.name}/{subset}", skip_bad=skip_bad, report=report)
+    usable = read_usable(read, labelled, source=f"{tree.path.name}/{subset}", skip_bad=skip_bad)
     usable.sort(key=lambda one: PurePosixPath(one[1][0]).stem)
     image_names, sizes, lesions = zip(*((name, size, one.lesions) for one, (name, size) in usable), strict=True)
-    return LesionSet(tree, list(image_names), np.array(sizes), list(lesions))
+    return _make_set(LesionFiles(tree, image_names, np.array(sizes), lesions))
 
 
 def load_images(
@@ -127,15 +120,13 @@ def load_images(
     subset: str,
     *,
     skip_bad: bool = False,
-    report: Callable[[str], object] = print,
-) -> LesionSet:
+) -> ImageSet[LesionFiles]:
     """Open all images of a subset without labels, sorted by id, and look through them.
 
     Args:
         path: see `load_labelled`.
         subset: see `load_labelled`.
         skip_bad: see `load_labelled`.
-        report: see `load_labelled`.
 
     Raises:
         InputError: no images; an unusable one, and `skip_bad` is off.
@@ -146,9 +137,9 @@ def load_images(
         find_images(tree, subset),
         source=f"{tree.path.name}/{subset}",
         skip_bad=skip_bad,
-        report=report,
     )
-    return LesionSet(tree, [name for name, _ in usable], np.array([size for _, size in usable]), [()] * len(usable))
+    names, sizes = zip(*usable, strict=True)
+    return _make_set(LesionFiles(tree, names, np.array(sizes), [()] * len(names)), has_objects=False)
 
 
 def find_images(tree: FileTree, subset: str) -> list[str]:
@@ -165,7 +156,9 @@ def find_images(tree: FileTree, subset: str) -> list[str]:
     return [str(path) for path in sorted_by_id(paths, lambda path: path.stem, str, str(tree.path))]
 
 
-def split(images: LesionSet, fold: str, seed: int, limit: int | None = None) -> tuple[LesionSet, LesionSet]:
+def split(
+    images: ImageSet[LesionFiles], fold: str, seed: int, limit: int | None = None
+) -> tuple[ImageSet[LesionFiles], ImageSet[LesionFiles]]:
     """Return the images to train on and those to watch.
 
     Args:
@@ -178,7 +171,7 @@ def split(images: LesionSet, fold: str, seed: int, limit: int | None = None) -> 
         InputError: nothing is left to train on.
     """
     if fold == "same":
-        training = images.select(range(len(images))[:limit])
+        training = images.first(limit)
         return training, training
     return folds.split(images, np.zeros(len(images)), fold, limit, seed=seed)
 
@@ -194,6 +187,12 @@ def _read_labels(tree: FileTree, labels: Path | None, subset: str) -> tuple[byte
     if not path.is_file():
         raise InputError(f"{path}: no such file; give the labels with --labels")
     return path.read_bytes(), str(path)
+
+
+def _make_set(source: LesionFiles, *, has_objects: bool = True) -> ImageSet[LesionFiles]:
+    """Return all images, called by their file names without endings."""
+    image_ids = [PurePosixPath(name).stem for name in source.image_names]
+    return ImageSet.of_all(source, image_ids, source.sizes, has_objects=has_objects)
 
 
 def _load_image(tree: FileTree, name: str) -> np.ndarray:

@@ -8,13 +8,14 @@ import numpy as np
 from common.masks.instances import Instances
 from common.scoring.average_precision import average_precision, image_average_precision
 from common.scoring.comparison import compare_masks
+from common.scoring.evaluation import Pair, Report
 
 JACCARD_THRESHOLD = 0.65  # below it, the challenge of 2018 counts a lesion as not found
 
 
 @dataclass(frozen=True)
 class LesionScore:
-    """How well the masks of one image or more agree, each in [0, 1].
+    """How well the masks of an image agree, each in [0, 1].
 
     Attributes:
         jaccard: intersection over union.
@@ -25,15 +26,6 @@ class LesionScore:
     jaccard: float
     thresholded: float
     dice: float
-
-
-@dataclass(frozen=True, eq=False)
-class LabelledResult:
-    """An image's true and predicted lesions, and its (height, width)."""
-
-    true: Instances
-    predicted: Instances
-    image_shape: tuple[int, int]
 
 
 def paint_lesion(instances: Instances, image_shape: tuple[int, int], choice: str) -> np.ndarray:
@@ -76,31 +68,29 @@ def score_lesion(true: np.ndarray, predicted: np.ndarray) -> LesionScore:
     return LesionScore(jaccard, jaccard if jaccard >= JACCARD_THRESHOLD else 0.0, 2 * shared / both)
 
 
-def score_result(result: LabelledResult, choice: str) -> LesionScore:
-    """Return `score_lesion` of an image, whose true mask is all its true lesions; `choice`: see `paint_lesion`."""
-    true = paint_lesion(result.true, result.image_shape, "union")
-    return score_lesion(true, paint_lesion(result.predicted, result.image_shape, choice))
+def score_report(pairs: Iterable[Pair], class_names: Sequence[str], choice: str) -> Report:
+    """Score lesions by the challenge's measure, the mean Jaccard index, and report their average precision, too.
 
-
-def mean_score(scores: Sequence[LesionScore]) -> LesionScore:
-    """Return the means over images, one at least."""
+    Args:
+        pairs: an image each, one at least; taken one at a time. Its true mask is all its true lesions.
+        class_names: that of class 1 first.
+        choice: see `paint_lesion`.
+    """
+    comparisons, scores = [], []
+    for pair in pairs:
+        comparisons.append(compare_masks(pair.true, pair.predicted, pair.crowd))
+        true = paint_lesion(pair.true, pair.image_shape, "union")
+        scores.append(score_lesion(true, paint_lesion(pair.predicted, pair.image_shape, choice)))
+    result = average_precision(comparisons, range(1, len(class_names) + 1))
+    by_image = float(np.mean([image_average_precision(comparison) for comparison in comparisons]))
     jaccard, thresholded, dice = (
         float(np.mean([getattr(score, name) for score in scores])) for name in ("jaccard", "thresholded", "dice")
     )
-    return LesionScore(jaccard, thresholded, dice)
-
-
-def report(results: Iterable[LabelledResult], class_names: Sequence[str], choice: str) -> None:
-    """Print the average precision of the lesions, and the challenge's scores; results are taken one at a time."""
-    comparisons, scores = [], []
-    for one in results:
-        comparisons.append(compare_masks(one.true, one.predicted))
-        scores.append(score_result(one, choice))
-    result = average_precision(comparisons, range(1, len(class_names) + 1))
-    print(result.table(class_names))
-    by_image = float(np.mean([image_average_precision(comparison) for comparison in comparisons]))
-    print(f"mean of the images' own average precisions at IoU 0.5: {by_image:.4f}")
-    print(f"mAP at IoU 0.5: {result.at(0.5).mean:.4f} over {len(scores)} images")
-    score = mean_score(scores)
-    print(f"Dice {score.dice:.4f}, Jaccard from {JACCARD_THRESHOLD} on {score.thresholded:.4f}")
-    print(f"mean Jaccard {score.jaccard:.4f} over {len(scores)} images")
+    lines = [
+        result.table(class_names),
+        f"mean of the images' own average precisions at IoU 0.5: {by_image:.4f}",
+        f"mAP at IoU 0.5: {result.at(0.5).mean:.4f} over {len(scores)} images",
+        f"Dice {dice:.4f}, Jaccard from {JACCARD_THRESHOLD} on {thresholded:.4f}",
+        f"mean Jaccard {jaccard:.4f} over {len(scores)} images",
+    ]
+    return Report(jaccard, "\n".join(lines))

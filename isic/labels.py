@@ -1,16 +1,16 @@
 """Labels as makesense.ai exports them, COCO-like, read with tolerance: what is unusable is reported and left out."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from common.errors import InputError
+from common.log import logger
 
 LARGEST_NUMBER = 1e9  # of a coordinate; what is no number is not below it either
-Report = Callable[[str], object]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class LabelledImage:
     lesions: list[Lesion] = field(default_factory=list)
 
 
-def parse_labels(data: bytes, name: str, class_names: Sequence[str], report: Report = print) -> list[LabelledImage]:
+def parse_labels(data: bytes, name: str, class_names: Sequence[str]) -> list[LabelledImage]:
     """Read the images that have annotations.
 
     Left out, with a line: an image without annotations, which may only not have been looked at yet; one whose id comes
@@ -51,7 +51,6 @@ def parse_labels(data: bytes, name: str, class_names: Sequence[str], report: Rep
         data: the file's content.
         name: of the file, for messages.
         class_names: of the categories, that of class 1 first.
-        report: takes a line for the user.
 
     Raises:
         InputError: no such file, a category of an id below 1 or of another name, or no image is left.
@@ -65,12 +64,12 @@ def parse_labels(data: bytes, name: str, class_names: Sequence[str], report: Rep
     if lacking:
         raise InputError(f"{name}: has no list of {lacking[0]}; export the labels in COCO's format")
     class_ids = _read_categories(parts["categories"], name, class_names)
-    images = _read_images(parts["images"], name, report)
+    images = _read_images(parts["images"], name)
     for annotation in parts["annotations"]:
-        _add_lesion(annotation, images, class_ids, name, report)
+        _add_lesion(annotation, images, class_ids, name)
     bare = [image.file_name for image in images.values() if not image.lesions]
     if bare:
-        report(f"{name}: left out {len(bare)} images without annotations, such as {bare[0]}")
+        logger.info(f"{name}: left out {len(bare)} images without annotations, such as {bare[0]}")
     labelled = [image for image in images.values() if image.lesions]
     if not labelled:
         raise InputError(f"{name}: none of its {len(parts['images'])} images has annotations; draw some")
@@ -94,7 +93,7 @@ def _read_categories(categories: Sequence[Any], name: str, class_names: Sequence
     return class_ids
 
 
-def _read_images(images: Sequence[Any], name: str, report: Report) -> dict[Any, LabelledImage]:
+def _read_images(images: Sequence[Any], name: str) -> dict[Any, LabelledImage]:
     """Return the usable images by their ids, without lesions."""
     by_id: dict[Any, LabelledImage] = {}
     listed = set()
@@ -105,7 +104,7 @@ def _read_images(images: Sequence[Any], name: str, report: Report) -> dict[Any, 
         if not problem and image["file_name"] in listed:
             problem = "it is listed before"
         if problem:
-            report(f"{name}: left out image {_name_of(image, 'file_name')}: {problem}")
+            logger.info(f"{name}: left out image {_name_of(image, 'file_name')}: {problem}")
         else:
             listed.add(image["file_name"])
             by_id[image["id"]] = LabelledImage(image["file_name"], (image["height"], image["width"]))
@@ -117,7 +116,6 @@ def _add_lesion(
     images: Mapping[Any, LabelledImage],
     class_ids: Mapping[Any, int],
     name: str,
-    report: Report,
 ) -> None:
     """Add an annotation to its image, or report why not."""
     kinds = {"image_id": (int, str), "category_id": (int, str), "segmentation": list}
@@ -133,7 +131,7 @@ def _add_lesion(
         elif annotation["category_id"] not in class_ids:
             problem = f"category_id {annotation['category_id']} is no category's"
     if problem:
-        report(f"{name}: left out annotation {_name_of(annotation, 'id')}: {problem}")
+        logger.info(f"{name}: left out annotation {_name_of(annotation, 'id')}: {problem}")
     else:
         lesion = Lesion(class_ids[annotation["category_id"]], polygons)
         images[annotation["image_id"]].lesions.append(lesion)

@@ -1,7 +1,8 @@
 """Find skin lesions: a mask of every image at its own size, boxes, overlays, and scores.
 
     python isic/predict.py --dataset isic.zip --logs logs/small --overlays overlays              # the images of test/
-    python isic/predict.py --dataset isic.zip --logs logs/small --labels labels_test.json --score
+    python isic/predict.py --dataset isic.zip --logs logs/small --score                            # with its labels
+    python isic/predict.py --dataset isic.zip --logs logs/small --score labels_test.json           # with these
     python isic/predict.py --dataset isic.zip --logs logs/small --subset train --fold 0 --score    # what was held back
     python isic/predict.py --dataset folder_of_images --logs logs/small --masks masks
 
@@ -9,7 +10,6 @@ Writes a CSV of all lesions with their masks and scores, one of their boxes, and
 Killed and started again, it finishes the same files.
 """
 
-import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,15 +17,13 @@ from typing import TYPE_CHECKING
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from common import engine
-from common.cli import choose_model, parse_inference_flags, prepare_outputs
+from common.cli import PredictionFlags, choose_model, parse_prediction_flags, prepare_outputs
 from common.errors import InputError, run_main
 from common.flags import OneLineParser
 from isic.config import DATASET, LABELS_HELP, PRESETS, LesionConfig
 
 if TYPE_CHECKING:
-    from isic.dataset import LesionSet
-
-FOLDERS = ("masks",)  # flags that name one to write to
+    from common.images.image_set import ImageSet
 
 
 def main() -> None:
@@ -33,54 +31,65 @@ def main() -> None:
     flags = _parse()
     config, weights = choose_model(flags, PRESETS, "isic/train.py")
     images = choose_images(flags, config)
-    prepare_outputs(flags, images.tree.path, images.image_names, folders=FOLDERS, anywhere=True)
+    prepare_outputs(flags, flags.folders(["masks"]), images.path, images.image_names, anywhere=True)
 
-    from isic.evaluation import LabelledResult, report
+    from common.predictor import Predictor
     from isic.outputs import save_boxes, save_masks
 
-    found = engine.predict_results(config, weights, images, flags.output, num_workers=flags.workers)
-    ids = images.image_ids
-    shapes = {image_id: (height, width) for image_id, (height, width) in zip(ids, images.sizes.tolist(), strict=True)}
+    found = engine.predict_results(Predictor(config, weights), images, flags.output, num_workers=flags.workers)
+    print(f"wrote {flags.output}: {len(images)} images")
     boxes = flags.output.with_name(f"{flags.output.stem}_boxes.csv")
     save_boxes(boxes, found)
-    save_masks(flags.masks, found, shapes, config.lesion)
-    print(f"wrote {boxes}; {flags.masks}: {len(ids)} masks")
+    masks = flags.own["masks"]
+    save_masks(masks, found, images.shapes, config.lesion)
+    print(f"wrote {boxes}; {masks}: {len(images)} masks")
     if flags.overlays:
         from common.drawing.gallery import draw_results
 
-        draw_results(flags.overlays, images, found, truth=flags.score, kind="lesions", lowest_score=0)
+        draw_results(flags.overlays, images, found, truth=bool(flags.score), kind="lesions", lowest_score=0)
     if flags.score:
-        true = map(images.load_instances, range(len(ids)))
-        results = (LabelledResult(one, found[name], shapes[name]) for name, one in zip(ids, true, strict=True))
-        report(results, config.class_names, config.lesion)
+        from common.scoring.evaluation import pair_results
+        from isic.evaluation import score_report
+
+        print(score_report(pair_results(images, found), config.class_names, config.lesion).text)
 
 
-def choose_images(flags: argparse.Namespace, config: LesionConfig) -> "LesionSet":
+def choose_images(flags: PredictionFlags, config: LesionConfig) -> "ImageSet":
     """Return the images to predict, with their lesions where they are scored."""
     from isic.dataset import load_images, load_labelled, split
 
-    fold = getattr(flags, "fold", "all")
+    subset, fold = flags.own["subset"], flags.given.get("fold", "all")
     in_fold = fold not in ("same", "all")
-    if in_fold and flags.subset != "train":
+    if in_fold and subset != "train":
         raise InputError(f"--fold {fold}: the images of train are dealt to folds; give --subset train, too")
-    if not flags.score and not in_fold:
-        images = load_images(flags.dataset, flags.subset, skip_bad=flags.skip_bad)
+    labels = _choose_labels(flags)
+    if flags.score or in_fold:
+        images = load_labelled(flags.dataset, subset, config.class_names, labels=labels, skip_bad=flags.skip_bad)
     else:
-        names = config.class_names
-        images = load_labelled(flags.dataset, flags.subset, names, labels=flags.labels, skip_bad=flags.skip_bad)
+        images = load_images(flags.dataset, subset, skip_bad=flags.skip_bad)
     if in_fold:
         _, images = split(images, fold, config.fold_seed)
     if not len(images):
         raise InputError(f"--fold {fold}: holds none of the images of {flags.dataset}; leave --fold out")
-    return images.select(range(len(images))[: flags.limit])
+    return images.first(flags.limit)
 
 
-def _parse() -> argparse.Namespace:
+def _choose_labels(flags: PredictionFlags) -> Path | None:
+    """Return the file of the labels that folds are dealt from and lesions are scored with; None: the set's own."""
+    labels: Path | None = flags.own["labels"]
+    if not isinstance(flags.score, Path):
+        return labels
+    if labels:
+        raise InputError(f"--score {flags.score}: the labels are {labels} by --labels; give the file once")
+    return flags.score
+
+
+def _parse() -> PredictionFlags:
     parser = OneLineParser(__doc__)
     add = parser.add_argument
     add("--subset", choices=["train", "test"], default="test", help="folder of the images (default: test)")
-    add("--labels", type=Path, metavar="JSON", help=f"to score against, and for folds (default: {LABELS_HELP})")
-    add("--score", action="store_true", help="score against the labels; other images are left out")
+    help = f"the set's labels, for --fold and --score, which may name them, too (default: {LABELS_HELP})"
+    add("--labels", type=Path, metavar="JSON", help=help)
     add(
         "--masks",
         type=Path,
@@ -88,9 +97,7 @@ def _parse() -> argparse.Namespace:
         metavar="DIR",
         help="where the masks go, <id>_segmentation.png (default: submissions/isic_masks)",
     )
-    return parse_inference_flags(
-        PRESETS, dataset=DATASET, output="submissions/isic.csv", submission=False, folders=FOLDERS, parser=parser
-    )
+    return parse_prediction_flags(PRESETS, dataset=DATASET, output="submissions/isic.csv", parser=parser)
 
 
 if __name__ == "__main__":

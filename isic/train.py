@@ -8,6 +8,7 @@ Writes config.json, log.csv, TensorBoard events and weights to <logs>/lesion. Ki
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
@@ -17,28 +18,29 @@ from common.errors import run_main
 from common.flags import OneLineParser
 from isic.config import DATASET, LABELS_HELP, PRESETS
 
+if TYPE_CHECKING:
+    from common.images.image_set import ImageSet
+    from common.predictor import Predictor
+
 
 def main() -> None:
     """Train, and score the images of a fold from time to time."""
     parser = OneLineParser(__doc__)
     parser.add_argument("--labels", type=Path, metavar="JSON", help=f"the labels (default: {LABELS_HELP})")
-    config, flags = parse_training_flags(__doc__, PRESETS, dataset=DATASET, parser=parser)
+    config, flags = parse_training_flags(PRESETS, dataset=DATASET, parser=parser)
 
+    from common.scoring.evaluation import pair_predictions
     from isic.dataset import load_labelled, split
-    from isic.evaluation import LabelledResult, mean_score, score_result
+    from isic.evaluation import score_report
 
     names = config.class_names
-    images = load_labelled(flags.dataset, "train", names, labels=flags.labels, skip_bad=flags.skip_bad)
+    images = load_labelled(flags.dataset, "train", names, labels=flags.own["labels"], skip_bad=flags.skip_bad)
     training, held_out = split(images, config.fold, config.fold_seed, flags.limit)
 
-    def rate(found: engine.Found) -> float:
-        results = (
-            LabelledResult(held_out.load_instances(index), one.paint(config.mask_threshold), one.image_shape)
-            for index, one in found
-        )
-        return mean_score([score_result(one, config.lesion) for one in results]).jaccard
+    def score(predictor: "Predictor", images: "ImageSet") -> float:
+        return score_report(pair_predictions(images, predictor.predict), names, config.lesion).score
 
-    engine.train(config, flags, training, held_out, rate=rate)
+    engine.train(config, training, held_out, flags.start, score=score)
 
 
 if __name__ == "__main__":

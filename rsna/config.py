@@ -1,43 +1,80 @@
-"""The figures of the known runs on chest radiographs, and of what a CPU can train."""
+"""The hyperparameters of the known runs on chest radiographs, and of what a CPU can train."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
-from common.config import Config, Stage, option
+from common.config import Stage, option
+from common.mask_rcnn_config import SEPARATION, MaskRCNNConfig
 from common.recipe import NARROW, from_nothing
+
+# The augmentations of `rsna/augmentation.py` know their own ranges; images are never cut into tiles; a prediction is
+# boxes without masks.
+NO_EFFECT = frozenset(
+    (
+        "rotation_range",
+        "channel_shift_range",
+        "upright",
+        "max_whole_side",
+        "tile_size",
+        "tile_overlap",
+        "mask_threshold",
+    )
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class RSNAConfig(Config):
+class RSNAConfig(MaskRCNNConfig):
     """Lung opacities, one class; the defaults are what all known runs share."""
+
+    unused: ClassVar[frozenset[str]] = SEPARATION | NO_EFFECT
 
     name: str = "pneumonia"
     class_names: tuple[str, ...] = ("Lung Opacity",)
     fold: Literal["0", "1", "2", "3", "4", "all"] = option("0", "fold kept for validation; all: train on everything")
     negatives: Literal["all", "even", "none"] = option(
-        "all", "patients without a box: all train; even: those with boxes repeated to as many; none: left out"
+        "all",
+        "patients without a box: all train; even: those with boxes repeated to as many; none: left out",
+        only="training",
     )
 
     min_dim: int = option(256, "shorter side to which the images are shrunk, pixels", minimum=64, maximum=1024)
-    crop_size: int = option(256, "side of a training crop, pixels, a multiple of 64", minimum=64, maximum=1024)
+    crop_size: int = option(
+        256, "side of a training crop, pixels, a multiple of 64", minimum=64, maximum=1024, only="training"
+    )
     aspect_ratio: float = 1.0
     min_enlarge: float = 1.0
     zoom: float = 1.0
+    augment: bool = option(True, "change crops in the way of --augmentation", only="training")
     augmentation: Literal["flip", "mdai", "transfer"] = option(
-        "transfer", "what --augment does: the flip left-right of 'lungfish', or that of the runs of these names"
+        "transfer",
+        "what --augment does: the flip left-right of 'lungfish', or that of the runs of these names",
+        only="training",
     )
+    imgaug: bool = option(False, "augment by the imgaug package instead of our own code", only="training")
     train_rois: int = 32
-    max_instances: int = option(4, "boxes of a training image; a random choice where there are more", minimum=1)
+    max_instances: int = option(
+        4, "boxes of a training image; a random choice where there are more", minimum=1, only="training"
+    )
     validation_steps: int = 50
 
     confidence: float = 0.78
     detection_nms_threshold: float = 0.01
-    max_whole_side: int = option(65536, "no image is cut into tiles", minimum=65536, maximum=65536)
-    max_detections: int = option(3, "detections of an image", minimum=1)
-    fuse_views: bool = option(False, "predict four views, mirrored and enlarged, and fuse their boxes")
-    fusion_iou: float = option(0.4, "boxes of several views or weights that overlap more are one", minimum=0, maximum=1)
-    fused_confidence: float = option(0.3, "lowest score of a fused box", minimum=0, maximum=1)
-    shrink: float = option(1.0, "factor on the sides of predicted boxes; the winners': 0.875", minimum=0.1, maximum=2)
+    max_whole_side: int = 65536
+    max_detections: int = option(3, "detections of an image", minimum=1, only="prediction")
+    fuse_views: bool = option(
+        False, "predict four views, mirrored and enlarged, and fuse their boxes", only="prediction"
+    )
+    fusion_iou: float = option(
+        0.4,
+        "boxes of several views or weights that overlap more are one",
+        minimum=0,
+        maximum=1,
+        only="prediction",
+    )
+    fused_confidence: float = option(0.3, "lowest score of a fused box", minimum=0, maximum=1, only="prediction")
+    shrink: float = option(
+        1.0, "factor on the sides of predicted boxes; the winners': 0.875", minimum=0.1, maximum=2, only="prediction"
+    )
 
 
 # A list of scales shorter than the five levels is continued by doubling: the library then has levels without anchors,

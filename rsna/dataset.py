@@ -1,8 +1,8 @@
 """Chest radiographs with their boxes, an image a patient, in the size that the network sees."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -11,9 +11,10 @@ import numpy as np
 from common.batches.sampler import size_balanced_indices
 from common.errors import InputError
 from common.files import open_tree
-from common.images.image_set import ImageSet, open_image_set
+from common.images.image_set import ImageSet, Source
+from common.images.mask_files import MaskFiles, open_mask_files
 from common.masks.boxes import box_areas, clip_boxes
-from common.masks.instances import Instances, as_indices
+from common.masks.instances import Instances
 from common.masks.layers import pack_layers
 from rsna.files import CLASS_INFO, LABELS, TEST, TRAIN, find_beside, find_dicoms, find_images, match_labels
 from rsna.labels import read_classes, read_labels
@@ -22,11 +23,11 @@ WITHOUT, WITH = "without boxes", "with boxes"  # the classes of patients where n
 
 
 @dataclass(frozen=True, eq=False)
-class RadiographSet:
-    """N patients, an image each. May be pickled and used from any thread or process.
+class Radiographs(Source):
+    """M patients, an image each, with their boxes as objects.
 
     Attributes:
-        images: as they are stored.
+        stored: the images as they are stored.
         boxes: (K, 4) float64 of each patient, y1, x1, y2, x2, pixels of the stored image; no patient has any in a
             test set.
         classes: of each patient, a name.
@@ -34,127 +35,142 @@ class RadiographSet:
             are.
     """
 
-    images: ImageSet
+    stored: MaskFiles
     boxes: Sequence[np.ndarray]
     classes: Sequence[str]
     side: int | None = None
 
-    def __len__(self) -> int:
-        """Return the number of patients."""
-        return len(self.images)
-
     @property
-    def image_ids(self) -> Sequence[str]:
-        """The patients' ids."""
-        return self.images.image_ids
-
-    @property
-    def image_names(self) -> Sequence[str]:
-        """The images' names in the tree."""
-        return self.images.image_names
+    def path(self) -> Path:
+        """The folder or archive."""
+        return self.stored.path
 
     @property
     def stored_sizes(self) -> np.ndarray:
-        """(N, 2) int, height and width of the stored images."""
-        return self.images.sizes
-
-    @cached_property
-    def sizes(self) -> np.ndarray:
-        """(N, 2) int, height and width of the images as they are handed out."""
-        return shrunken_sizes(self.stored_sizes, self.side)
+        """(M, 2) int, height and width of the stored images."""
+        return self.stored.index.sizes
 
     @property
     def positive(self) -> np.ndarray:
-        """(N,) bool, patients with boxes."""
+        """(M,) bool, patients with boxes."""
         return np.array([len(boxes) > 0 for boxes in self.boxes], bool)
 
-    def signature(self) -> str:
-        """Return a text that changes when the files or the size of the images change."""
-        return f"{self.images.signature()} {self.side}"
+    def stored_shape(self, row: int) -> tuple[int, int]:
+        """Return (height, width) of a stored image, pixels."""
+        height, width = self.stored_sizes[row].tolist()
+        return height, width
 
-    def load_image(self, index: int) -> np.ndarray:
+    def image_name(self, row: int) -> str:
+        """Return the name of an image's file in the tree."""
+        return self.stored.image_name(row)
+
+    def signature(self, rows: np.ndarray) -> str:
+        """Return a text that changes when the files or the size of these images change."""
+        return f"{self.stored.signature(rows)} {self.side}"
+
+    def load_image(self, row: int) -> np.ndarray:
         """Return an image, (H, W, 3) uint8."""
-        return shrink_image(self.images.load_image(index), self.side)
+        return shrink_image(self.stored.load_image(row), self.side)
 
-    def load_instances(self, index: int) -> Instances:
+    def load_instances(self, row: int) -> Instances:
         """Return the boxes of an image as it is handed out, filled."""
-        scale = self.sizes[index] / self.stored_sizes[index]
+        shape = self._shape(row)
         # As the known runs drew them: a rectangle that ends on the pixel `x + width`.
-        boxes = (self.boxes[index] + [0, 0, 1, 1]) * np.tile(scale, 2)
-        return filled_boxes(boxes, tuple(self.sizes[index].tolist()))
+        return filled_boxes(scale_boxes(self.boxes[row] + [0, 0, 1, 1], self.stored_shape(row), shape), shape)
 
-    def load_label_layers(self, index: int) -> list[np.ndarray]:
+    def load_label_layers(self, row: int) -> list[np.ndarray]:
         """Return the filled boxes of an image as label images, in as few as their overlaps need."""
-        return pack_layers(self.load_instances(index), tuple(self.sizes[index].tolist()))
+        return pack_layers(self.load_instances(row), self._shape(row))
 
-    def load_class_ids(self, index: int) -> np.ndarray:
+    def load_class_ids(self, row: int) -> np.ndarray:
         """Return the classes of an image's boxes, (K,) int32, all 1."""
-        return np.ones(len(self.boxes[index]), np.int32)
+        return np.ones(len(self.boxes[row]), np.int32)
 
-    def select(self, indices: Sequence[int] | np.ndarray) -> "RadiographSet":
-        """Return the set of the patients at `indices`, (K,) int, where one may stand twice, or (N,) bool."""
-        order = as_indices(indices)
-        boxes, classes = ([values[i] for i in order] for values in (self.boxes, self.classes))
-        return replace(self, images=self.images.select(order), boxes=boxes, classes=classes)
-
-    def balance(self, negatives: str, limit: int | None = None) -> "RadiographSet":
-        """Return the set that is trained on.
-
-        Args:
-            negatives: what becomes of patients without boxes, see `RSNAConfig.negatives`.
-            limit: keeps the first patients of those that would be trained on.
-
-        Raises:
-            InputError: nobody is left.
-        """
-        chosen = np.flatnonzero(self.positive | (negatives != "none"))[:limit]
-        if not len(chosen):
-            raise InputError(f"--negatives {negatives}: none of the {len(self)} patients has a box; choose all")
-        if negatives == "even":
-            chosen = chosen[size_balanced_indices(self.positive[chosen])]
-        return self.select(chosen)
+    def _shape(self, row: int) -> tuple[int, int]:
+        """Return (height, width) of an image as it is handed out."""
+        height, width = shrunken_sizes(self.stored_sizes[[row]], self.side)[0].tolist()
+        return height, width
 
 
 def load_labelled(
-    dataset: Path, *, skip_bad: bool = False, side: int | None = None, report: Callable[[str], object] = print
-) -> RadiographSet:
+    dataset: Path,
+    *,
+    part: Sequence[str] = TRAIN,
+    labels: Path | None = None,
+    skip_bad: bool = False,
+    side: int | None = None,
+) -> ImageSet[Radiographs]:
     """Open the patients whose boxes are known, sorted by id.
 
     Args:
         dataset: a folder with Kaggle's files, their archives or the parts `train`, `val` and `test`; or one of these.
-            The labels lie beside the images, or beside their folder or archive.
+        part: names of the part's folder.
+        labels: CSV of the labels; by default it lies beside the images, or beside their folder or archive.
         skip_bad: report patients without a usable image or without labels, and leave them out.
-        side: see `RadiographSet`.
-        report: takes a line for the user.
+        side: see `Radiographs`.
 
     Raises:
         InputError: no such files, labels and images of different patients, or an unusable file.
     """
-    images = find_images(dataset, TRAIN)
-    labels_path = find_beside(images, LABELS)
+    folder = find_images(dataset, part)
+    labels_path = labels or find_beside(folder, LABELS)
     if labels_path is None:
-        raise InputError(f"{images}: no {LABELS[0]} there or beside it; put it there")
-    labels = read_labels(labels_path)
-    class_path = find_beside(images, CLASS_INFO)
+        raise InputError(f"{folder}: no {LABELS[0]} there or beside it; put it there")
+    known = read_labels(labels_path)
+    class_path = find_beside(folder, CLASS_INFO)
     classes = read_classes(class_path) if class_path else {}
-    found = find_dicoms(images, TRAIN)
-    files = match_labels(found, labels, labels_path, skip_bad=skip_bad, report=report)
-    image_set = open_image_set(open_tree(images), files, skip_bad=skip_bad, report=report)
-    boxes = [labels[patient] for patient in image_set.image_ids]
-    _check_boxes(labels_path, image_set, boxes)
+    files = match_labels(find_dicoms(folder, part), known, labels_path, skip_bad=skip_bad)
+    stored = open_mask_files(open_tree(folder), files, skip_bad=skip_bad)
+    _check_boxes(labels_path, stored, known)
+    boxes = [known[file.image_id] for file in files]
     named = [
-        classes.get(patient, WITH if len(some) else WITHOUT)
-        for patient, some in zip(image_set.image_ids, boxes, strict=True)
+        classes.get(file.image_id, WITH if len(some) else WITHOUT) for file, some in zip(files, boxes, strict=True)
     ]
-    return RadiographSet(image_set, boxes, named, side)
+    return with_side(_as_radiographs(stored, boxes, named, has_objects=True), side)
 
 
-def load_unlabelled(dataset: Path, *, skip_bad: bool = False, report: Callable[[str], object] = print) -> RadiographSet:
+def load_unlabelled(dataset: Path, *, skip_bad: bool = False) -> ImageSet[Radiographs]:
     """Open the test part's patients, sorted by id; arguments and errors as of `load_labelled`."""
-    images = find_images(dataset, TEST)
-    image_set = open_image_set(open_tree(images), find_dicoms(images, TEST), skip_bad=skip_bad, report=report)
-    count = len(image_set)
-    return RadiographSet(image_set, [np.zeros((0, 4))] * count, [WITHOUT] * count)
+    folder = find_images(dataset, TEST)
+    files = find_dicoms(folder, TEST)
+    stored = open_mask_files(open_tree(folder), files, skip_bad=skip_bad)
+    return _as_radiographs(stored, [np.zeros((0, 4))] * len(files), [WITHOUT] * len(files), has_objects=False)
+
+
+def with_side(images: ImageSet[Radiographs], side: int | None) -> ImageSet[Radiographs]:
+    """Return the set whose images are handed out in another size, see `Radiographs`."""
+    source = dataclasses.replace(images.source, side=side)
+    return dataclasses.replace(images, source=source, sizes=shrunken_sizes(source.stored_sizes[images.rows], side))
+
+
+def have_boxes(images: ImageSet[Radiographs]) -> np.ndarray:
+    """Return which patients of a set have boxes, (N,) bool."""
+    return images.source.positive[images.rows]
+
+
+def true_boxes(images: ImageSet[Radiographs]) -> dict[str, np.ndarray]:
+    """Return the boxes of each patient of a set in the stored image's pixels, see `Radiographs`."""
+    return {patient: images.source.boxes[row] for patient, row in zip(images.image_ids, images.rows, strict=True)}
+
+
+def balance(images: ImageSet[Radiographs], negatives: str, limit: int | None = None) -> ImageSet[Radiographs]:
+    """Return the set that is trained on.
+
+    Args:
+        images: N patients.
+        negatives: what becomes of patients without boxes, see `RSNAConfig.negatives`.
+        limit: keeps the first patients of those that would be trained on.
+
+    Raises:
+        InputError: nobody is left.
+    """
+    positive = have_boxes(images)
+    chosen = np.flatnonzero(positive | (negatives != "none"))[:limit]
+    if not len(chosen):
+        raise InputError(f"--negatives {negatives}: none of the {len(images)} patients has a box; choose all")
+    if negatives == "even":
+        chosen = chosen[size_balanced_indices(positive[chosen])]
+    return images.select(chosen)
 
 
 def filled_boxes(boxes: np.ndarray, image_shape: tuple[int, int], scores: np.ndarray | None = None) -> Instances:
@@ -190,7 +206,21 @@ def shrunken_sizes(sizes: np.ndarray, side: int | None) -> np.ndarray:
     return np.rint(sizes * np.minimum(1, side / sizes.min(axis=1, keepdims=True))).astype(int)
 
 
-def _check_boxes(labels_path: Path, images: ImageSet, boxes: Sequence[np.ndarray]) -> None:
-    for patient, size, some in zip(images.image_ids, images.sizes.tolist(), boxes, strict=True):
-        if (box_areas(clip_boxes(some, (size[0], size[1]))) <= 0).any():
-            raise InputError(f"{labels_path}: {patient}: a box lies outside of the image of {size[0]} x {size[1]}")
+def scale_boxes(boxes: np.ndarray, shape: tuple[int, int], other_shape: tuple[int, int]) -> np.ndarray:
+    """Bring boxes (N, 4) from an image of one shape, (height, width), to the same image in another one."""
+    return boxes * np.tile(np.array(other_shape) / shape, 2)
+
+
+def _as_radiographs(
+    stored: ImageSet[MaskFiles], boxes: Sequence[np.ndarray], classes: Sequence[str], *, has_objects: bool
+) -> ImageSet[Radiographs]:
+    """Return stored images with the boxes and classes of all files of their source."""
+    source = Radiographs(stored.source, boxes, classes)
+    return ImageSet(source, stored.image_ids, stored.sizes, stored.rows, has_objects, stored.left_out)
+
+
+def _check_boxes(labels_path: Path, images: ImageSet, labels: dict[str, np.ndarray]) -> None:
+    for index, patient in enumerate(images.image_ids):
+        height, width = images.shape(index)
+        if (box_areas(clip_boxes(labels[patient], (height, width))) <= 0).any():
+            raise InputError(f"{labels_path}: {patient}: a box lies outside of the image of {height} x {width}")

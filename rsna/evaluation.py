@@ -3,63 +3,74 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
 
 import pandas as pd
 
-from common.engine import Found
 from common.errors import InputError
-from common.masks.boxes import clip_boxes
-from common.prediction.box_fusion import shrink_boxes
-from common.prediction.detections import Detections
-from rsna.dataset import RadiographSet
-from rsna.inference import scale_boxes
+from common.images.image_set import ImageSet
+from common.predictor import Predictor
+from common.scoring.evaluation import Report
+from rsna.dataset import Radiographs, true_boxes
+from rsna.inference import FoundBoxes, find_boxes
 from rsna.score import Score, score_predictions
 from rsna.submission import Predictions, check_predictions, read_predictions
 
 NUM_WORST = 10
 
 
-def describe_patients(parts: Mapping[str, RadiographSet]) -> str:
+def describe_patients(parts: Mapping[str, ImageSet[Radiographs]]) -> str:
     """Return a table of the classes of patients, a column a part of the data, and of the boxes."""
-    counts = {name: Counter(part.classes) for name, part in parts.items()}
+    counts = {name: Counter(part.source.classes[row] for row in part.rows) for name, part in parts.items()}
     table = pd.DataFrame(counts).fillna(0).astype(int).sort_index()
-    table.loc["boxes"] = [sum(map(len, part.boxes)) for part in parts.values()]
+    table.loc["boxes"] = [sum(len(part.source.boxes[row]) for row in part.rows) for part in parts.values()]
     return table.rename_axis("patients").to_string()
 
 
-def rate_detections(found: Found, images: RadiographSet, shrink: float) -> float:
-    """Return the competition's score of what was found in some images of a set; 0 where nobody counts."""
-    true, predicted = {}, {}
-    for index, seen in found:
-        detections = cast(Detections, seen)
-        height, width = images.stored_sizes[index].tolist()
-        boxes = scale_boxes(detections.boxes, detections.image_shape, (height, width))
-        boxes = clip_boxes(shrink_boxes(boxes, shrink), (height, width))
-        patient = images.image_ids[index]
-        true[patient], predicted[patient] = images.boxes[index], Predictions(boxes, detections.scores)
-    mean = score_predictions(true, predicted).mean
+def score_predictor(predictor: Predictor, images: ImageSet[Radiographs], shrink: float) -> float:
+    """Return the competition's score of single predictions of a set; 0 where nobody counts.
+
+    Args:
+        predictor: finds the boxes.
+        images: in the size that the network sees.
+        shrink: factor on the sides of predicted boxes.
+    """
+    predicted = {}
+    for index, patient in enumerate(images.image_ids):
+        shape = images.source.stored_shape(int(images.rows[index]))
+        found = find_boxes(predictor, images.load_image(index), shape)
+        predicted[patient] = FoundBoxes(found, shape, shrink).join()
+    mean = score_report(images, predicted).score
     return mean if mean == mean else 0.0
 
 
-def report_score(path: Path, images: RadiographSet, patients: Sequence[str]) -> str:
-    """Return the score of a CSV by class of patients and by threshold, its worst patients, and the score itself.
+def score_csv(path: Path, images: ImageSet[Radiographs], patients: Sequence[str]) -> Report:
+    """Check a CSV, then score it.
 
     Args:
         path: the CSV.
         images: labelled.
-        patients: those of `images` that the CSV must have, and nobody else.
+        patients: whom the CSV must have, and nobody else; those who are not among `images` are not scored.
 
     Raises:
         InputError: the CSV fails its check.
     """
     problems = check_predictions(path, patients)
     if problems:
-        raise InputError(f"{path}: {problems[0]} ({len(problems)} problems); --fold and --limit choose the patients")
+        raise InputError(f"{path}: {problems[0]} ({len(problems)} problems); --fold chooses the patients")
     wanted = set(patients)
-    chosen = {patient: row for row, patient in enumerate(images.image_ids) if patient in wanted}
-    score = score_predictions({patient: images.boxes[row] for patient, row in chosen.items()}, read_predictions(path))
-    return _format(score, {patient: images.classes[row] for patient, row in chosen.items()})
+    return score_report(images.select([patient in wanted for patient in images.image_ids]), read_predictions(path))
+
+
+def score_report(images: ImageSet[Radiographs], predicted: Mapping[str, Predictions]) -> Report:
+    """Score the patients of a set, and report it by class of patients and by threshold, with the worst patients.
+
+    Args:
+        images: labelled.
+        predicted: the boxes of each patient; whom it lacks has none.
+    """
+    score = score_predictions(true_boxes(images), predicted)
+    classes = {patient: images.source.classes[row] for patient, row in zip(images.image_ids, images.rows, strict=True)}
+    return Report(score.mean, _format(score, classes))
 
 
 def _format(score: Score, classes: Mapping[str, str]) -> str:

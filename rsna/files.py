@@ -1,6 +1,6 @@
 """Where Kaggle's files are: a DICOM image a patient, and CSVs beside them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from common.errors import InputError
 from common.files import open_tree
 from common.images.label_index import ImageFiles
+from common.log import logger
 
 TRAIN = ("stage_2_train_images", "stage_1_train_images", "train")
 TEST = ("stage_2_test_images", "stage_1_test_images", "test")
@@ -69,7 +70,6 @@ def match_labels(
     labels_path: Path,
     *,
     skip_bad: bool,
-    report: Callable[[str], object],
 ) -> list[ImageFiles]:
     """Return the files of the patients who have labels; see that no label lacks its file.
 
@@ -78,7 +78,6 @@ def match_labels(
         labels: by patient.
         labels_path: where they are from, for messages.
         skip_bad: report what has no counterpart, and leave it out.
-        report: takes a line for the user.
 
     Raises:
         InputError: an image without labels or labels without an image, and `skip_bad` is off; no pair at all.
@@ -91,7 +90,7 @@ def match_labels(
         if patients and not skip_bad:
             raise InputError(f"{problem}; fetch both again, or leave these out with --skip-bad")
         if patients:
-            report(f"left out: {problem}")
+            logger.info(f"left out: {problem}")
     matched = [file for file in files if file.image_id in labels]
     if not matched:
         raise InputError(f"{labels_path}: knows none of the {len(files)} images; give labels and images of one stage")

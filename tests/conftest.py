@@ -1,6 +1,7 @@
 """What several test files share: the slow reference and the real data, where the machine has them."""
 
 import importlib.util
+import logging
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from common.images.synthetic import write_dataset
+from common.log import logger
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +40,24 @@ def generated_set(tmp_path_factory):
     folder = tmp_path_factory.mktemp("generated")
     write_dataset(folder / "stage1_train", 6, 1, sizes=[(64, 64), (64, 96)])
     return folder
+
+
+@pytest.fixture
+def lines(monkeypatch):
+    """Collect the logger's lines; returns a function that hands out those since its last call."""
+    messages = []
+    handler = logging.Handler()
+    handler.emit = lambda record: messages.append(record.getMessage())
+    monkeypatch.setattr(logger, "handlers", [*logger.handlers, handler])
+    monkeypatch.setattr(logger, "level", logging.INFO)
+    logger.manager._clear_cache()
+
+    def take():
+        taken, messages[:] = list(messages), []
+        return taken
+
+    yield take
+    logger.manager._clear_cache()
 
 
 @pytest.fixture

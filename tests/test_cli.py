@@ -1,26 +1,29 @@
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Literal
 
 import pytest
 
 from common.cli import (
-    config_of_weights,
+    add_sample_flag,
+    check_outputs,
+    choose_model,
     find_weights,
-    parse_inference_flags,
+    parse_model_flags,
+    parse_prediction_flags,
     parse_training_flags,
     prepare_outputs,
     run_command,
 )
-from common.config import Config, Stage, option
+from common.config import Stage, option
 from common.errors import InputError
 from common.flags import OneLineParser
-from common.runs.start import IMAGES_FILE, warn_of_trained_images
+from common.mask_rcnn_config import MaskRCNNConfig
+from common.runs.start import IMAGES_FILE, Start, find_trained_images
 
 
 @dataclass(frozen=True, kw_only=True)
-class LeafConfig(Config):
+class LeafConfig(MaskRCNNConfig):
     fold: Literal["0", "1", "all"] = option("all", "fold kept for validation")
 
 
@@ -31,12 +34,16 @@ PRESETS = {
 
 
 def training(*arguments):
-    return parse_training_flags("Train on leaves.", PRESETS, dataset="data/leaves", arguments=arguments)
+    parser = OneLineParser("Train on leaves.")
+    return parse_training_flags(PRESETS, dataset="data/leaves", parser=parser, arguments=arguments)
 
 
-def inference(*arguments, parser=None):
-    parser = parser or OneLineParser("Find leaves.")
-    return parse_inference_flags(PRESETS, dataset="data/test", output="out/s.csv", parser=parser, arguments=arguments)
+def prediction(*arguments, parser=None, **options):
+    if parser is None:
+        parser = OneLineParser("Find leaves.")
+        add_sample_flag(parser)
+    options = {"dataset": "data/test", "output": "out/s.csv"} | options
+    return parse_prediction_flags(PRESETS, parser=parser, arguments=arguments, **options)
 
 
 def shown_flags(parse, capsys):
@@ -49,23 +56,24 @@ def shown_flags(parse, capsys):
 def test_help_of_training_shows_every_flag(capsys):
     text = shown_flags(training, capsys)
     assert "Train on leaves." in text
-    wanted = ["dataset PATH", "weights coco|imagenet|last|none|PATH", "logs DIR", "preset {published,demo}"]
+    wanted = ["dataset PATH", "weights coco|imagenet|last|none|small|PATH", "logs DIR", "preset {published,demo}"]
     wanted += ["fold {0,1,all}", "epochs N", "steps-per-epoch N", "limit N", "seed N", "skip-bad"]
     wanted += [field.name.replace("_", "-") for field in fields(LeafConfig)]
     assert [flag for flag in wanted if f"--{flag}" not in text] == []
 
 
-def test_help_of_inference_shows_every_flag(capsys):
-    text = shown_flags(inference, capsys)
-    wanted = ["dataset PATH", "weights last|PATH", "logs DIR", "preset", "fold", "limit N", "seed N", "skip-bad"]
-    wanted += ["output CSV", "sample-submission CSV", "workers N", "confidence X", "score CSV|PATH", "image DIR"]
+def test_help_of_prediction_shows_every_flag(capsys):
+    text = shown_flags(prediction, capsys)
+    wanted = ["dataset PATH", "weights last|small|PATH", "logs DIR", "preset", "fold", "limit N", "skip-bad"]
+    wanted += ["output CSV", "sample-submission CSV", "workers N", "confidence X", "score [CSV|PATH]", "overlays DIR"]
+    wanted += [spec.name.replace("_", "-") for spec in LeafConfig.options("prediction")]
     assert [flag for flag in wanted if f"--{flag}" not in text] == []
 
 
 def test_training_flags_default_to_the_published_preset():
     config, flags = training()
     assert config == PRESETS["published"]
-    assert (flags.dataset, flags.logs, flags.weights, flags.limit) == (Path("data/leaves"), Path("logs"), None, None)
+    assert (flags.dataset, flags.start, flags.limit) == (Path("data/leaves"), Start(Path("logs")), None)
     assert not flags.skip_bad
 
 
@@ -83,14 +91,14 @@ def test_epochs_keep_the_shares_of_the_stages():
 
 def test_weights_are_a_word_or_a_file(tmp_path):
     (tmp_path / "w.h5").touch()
-    for weights in ("coco", "imagenet", "last", "none", str(tmp_path / "w.h5")):
-        assert training("--weights", weights)[1].weights == weights
+    for weights in ("coco", "imagenet", "last", "none", "small", str(tmp_path / "w.h5")):
+        assert training("--weights", weights)[1].start.weights == weights
 
 
 @pytest.mark.parametrize(
     ("parse", "arguments", "message"),
     [
-        (training, ["--weights", "cocoa"], "--weights cocoa: no such file; give coco, imagenet, last, none or"),
+        (training, ["--weights", "cocoa"], "--weights cocoa: no such file; give coco, imagenet, last, none, small or"),
         (training, ["--weights", "."], "--weights .: no such file"),
         (training, ["--epochs", "0"], "--epochs 0: must be at least 1"),
         (training, ["--epochs", "x"], "--epochs: invalid int value: 'x'"),
@@ -102,9 +110,10 @@ def test_weights_are_a_word_or_a_file(tmp_path):
         (training, ["--dataset"], "--dataset: expected one argument"),
         (training, ["--batch-size", "0"], "--batch-size 0: must be at least 1"),
         (training, ["--confidence", "1.5"], "--confidence 1.5: must be from 0 to 1"),
-        (inference, ["--workers", "-1"], "--workers -1: must be at least 0"),
-        (inference, ["--limit", "-3"], "--limit -3: must be at least 1"),
-        (inference, ["--epochs", "3"], "unrecognized arguments: --epochs 3"),
+        (prediction, ["--workers", "-1"], "--workers -1: must be at least 0"),
+        (prediction, ["--limit", "-3"], "--limit -3: must be at least 1"),
+        (prediction, ["--epochs", "3"], "unrecognized arguments: --epochs 3"),
+        (prediction, ["--batch-size", "3"], "unrecognized arguments: --batch-size 3"),
     ],
 )
 def test_impossible_flags(parse, arguments, message):
@@ -116,27 +125,41 @@ def test_impossible_flags(parse, arguments, message):
 
 def test_a_script_adds_flags_of_its_own():
     parser = OneLineParser("Find leaves.")
-    parser.add_argument("--published", action="store_true")
-    assert inference("--published", parser=parser).published
-    with pytest.raises(InputError, match="unrecognized arguments: --published"):
-        inference("--published")
+    parser.add_argument("--veins", action="store_true")
+    flags = prediction("--veins", "--confidence", "0.5", parser=parser)
+    assert (flags.own, flags.given, flags.sample_submission) == ({"veins": True}, {"confidence": 0.5}, None)
+    with pytest.raises(InputError, match="unrecognized arguments: --veins"):
+        prediction("--veins")
+
+
+def test_a_script_leaves_out_options_that_mean_nothing_to_it():
+    with pytest.raises(InputError, match="unrecognized arguments: --dilation"):
+        prediction("--dilation", without=["dilation"])
 
 
 def test_model_of_weights_is_described_beside_them(tmp_path):
     saved = replace(PRESETS["demo"], fpn_channels=32, confidence=0.4)
+    weights = tmp_path / "last.h5"
+    weights.touch()
     saved.save(tmp_path / "config.json")
-    config = config_of_weights(inference(), tmp_path / "last.h5", PRESETS)
-    assert config == saved
-    config = config_of_weights(inference("--confidence", "0.8"), tmp_path / "last.h5", PRESETS)
+    assert choose_model(prediction("--weights", str(weights)), PRESETS, "t.py") == (saved, weights)
+    config, _ = choose_model(prediction("--weights", str(weights), "--confidence", "0.8"), PRESETS, "t.py")
     assert config == replace(saved, confidence=0.8)
+    model = parse_model_flags(PRESETS, OneLineParser(None), arguments=["--weights", str(weights)])
+    assert choose_model(model, PRESETS, "t.py") == (saved, weights)
 
 
 def test_weights_without_description_are_the_presets(tmp_path):
     weights = tmp_path / "last.h5"
-    assert config_of_weights(inference(), weights, PRESETS) == PRESETS["published"]
-    assert config_of_weights(inference("--preset", "demo"), weights, PRESETS) == PRESETS["demo"]
+    weights.touch()
+
+    def config(*arguments):
+        return choose_model(prediction("--weights", str(weights), *arguments), PRESETS, "t.py")[0]
+
+    assert config() == PRESETS["published"]
+    assert config("--preset", "demo") == PRESETS["demo"]
     with pytest.raises(InputError, match=r"--confidence -1\.0: must be from 0 to 1"):
-        config_of_weights(inference("--confidence", "-1"), weights, PRESETS)
+        config("--confidence", "-1")
 
 
 def test_a_script_of_several_commands(capsys):
@@ -152,15 +175,14 @@ def test_a_script_of_several_commands(capsys):
     assert "Leaves." in text and "{train,predict}" in text
 
 
-def test_a_generated_set_needs_no_path_and_no_submission(capsys):
-    config, flags = parse_training_flags("Leaves.", PRESETS, dataset=None, arguments=["--preset", "demo"])
-    assert config.backbone == "small" and not hasattr(flags, "dataset")
-    flags = parse_inference_flags(
-        PRESETS, dataset=None, output="s.csv", submission=False, parser=OneLineParser(None), arguments=[]
-    )
-    assert not {"dataset", "score", "sample_submission"} & set(vars(flags))
+def test_a_generated_set_needs_no_path():
+    parsers = {"parser": OneLineParser(None), "dataset": None}
+    config, flags = parse_training_flags(PRESETS, **parsers, arguments=["--preset", "demo"])
+    assert config.backbone == "small" and flags.dataset == Path()
+    flags = prediction(parser=OneLineParser(None), dataset=None)
+    assert (flags.dataset, flags.sample_submission) == (Path(), None)
     with pytest.raises(InputError, match="--dataset"):
-        parse_training_flags("Leaves.", PRESETS, dataset=None, arguments=["--dataset", "x"])
+        prediction("--dataset", "x", dataset=None)
 
 
 def test_weights_of_the_latest_run(tmp_path):
@@ -175,47 +197,42 @@ def test_weights_of_the_latest_run(tmp_path):
     assert find_weights(str(tmp_path / "1" / "last.h5"), tmp_path, [], "leaf/train.py") == tmp_path / "1" / "last.h5"
 
 
-def test_weights_that_came_with_the_project(tmp_path, capsys):
-    for name in ("small", "large"):
-        (tmp_path / "shipped" / name).mkdir(parents=True)
-        (tmp_path / "shipped" / name / "weights.h5").touch()
-    (tmp_path / "shipped" / "notes").mkdir()
-    shipped = tmp_path / "shipped"
-    assert find_weights("small", tmp_path, [], "train.py", shipped=shipped) == shipped / "small" / "weights.h5"
+def test_weights_that_came_with_the_project(tmp_path):
+    small = find_weights("small", tmp_path, [], "train.py")
+    assert small.name == "weights.h5" and small.parent.name == "small" and small.is_file()
     for name in ("last", "notes"):
-        with pytest.raises(InputError, match=r", or large, which came with the project, or small, which came"):
-            find_weights(name, tmp_path, ["1"], "train.py", shipped=shipped)
-    with pytest.raises(InputError, match="no such file"):
-        find_weights("small", tmp_path, [], "train.py")
-    with pytest.raises(SystemExit):
-        parse_inference_flags(
-            PRESETS, dataset="d", output="s.csv", shipped=shipped, parser=OneLineParser(None), arguments=["--help"]
-        )
-    assert "last|large|small|PATH" in capsys.readouterr().out
+        with pytest.raises(InputError, match=r", or small, which comes with the project"):
+            find_weights(name, tmp_path, ["1"], "train.py")
+
+
+def with_masks(*arguments):
+    parser = OneLineParser("")
+    parser.add_argument("--masks", type=Path)
+    add_sample_flag(parser)
+    flags = prediction(*arguments, parser=parser, dataset="set", output="s.csv")
+    return flags, flags.folders(["masks"])
 
 
 @pytest.mark.parametrize("name", ["output", "overlays", "masks"])
 def test_nothing_is_written_among_the_images(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     Path("set/test").mkdir(parents=True)
-    usual = {"dataset": Path("set"), "output": Path("s.csv"), "overlays": None, "masks": None}
+    suffix = "/s.csv" if name == "output" else ""
     for place in ("set/test", "set/test/new", tmp_path / "set" / ".." / "set" / "test"):
-        flags = SimpleNamespace(**usual | {name: Path(place)})
         with pytest.raises(InputError, match=rf"--{name} .*test.*: lies among the images of set; choose another pl"):
-            prepare_outputs(flags, Path("set"), ["test/a.png"], folders=["masks"])
+            prepare_outputs(*with_masks(f"--{name}", f"{place}{suffix}"), Path("set"), ["test/a.png"])
     for place in ("beside", "sets/test", "set/drawn"):
-        flags = SimpleNamespace(**usual | {name: Path(place)})
-        prepare_outputs(flags, Path("set"), ["test/a.png"], folders=["masks"])
+        flags, folders = with_masks(f"--{name}", f"{place}{suffix}")
+        prepare_outputs(flags, folders, Path("set"), ["test/a.png"])
+        assert all(folder.is_dir() for folder in folders.values())
 
 
 @pytest.mark.parametrize("name", ["overlays", "masks"])
 def test_no_images_are_written_below_a_set_that_is_read_with_all_its_folders(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     Path("set").mkdir()
-    flags = SimpleNamespace(output=Path("s.csv"), image=None, masks=None)
-    setattr(flags, name, Path("set/drawn"))
     with pytest.raises(InputError, match=f"--{name} set/drawn: lies among the images of set; choose another"):
-        prepare_outputs(flags, Path("set"), ["test/a.png"], folders=["masks"], anywhere=True)
+        prepare_outputs(*with_masks(f"--{name}", "set/drawn"), Path("set"), ["test/a.png"], anywhere=True)
 
 
 @pytest.mark.parametrize(
@@ -229,26 +246,21 @@ def test_no_images_are_written_below_a_set_that_is_read_with_all_its_folders(tmp
 )
 def test_outputs_replace_neither_each_other_nor_what_is_read(tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
-    parser = OneLineParser("")
-    parser.add_argument("--masks", type=Path)
-    options = {"dataset": "set", "output": "s.csv", "folders": ["masks"], "parser": parser}
     with pytest.raises(InputError, match=message):
-        parse_inference_flags(PRESETS, **options, arguments=[part.format(tmp_path) for part in arguments])
+        check_outputs(*with_masks(*(part.format(tmp_path) for part in arguments)))
 
 
-def test_a_set_is_predicted_and_scored(tmp_path):
-    options = {"dataset": "set", "output": "s.csv", "parser": OneLineParser("")}
-    flags = parse_inference_flags(PRESETS, **options, arguments=["--score", "set"])
-    assert flags.score == flags.dataset == Path("set")
+def test_a_set_is_scored_by_its_own_ground_truth_or_another(tmp_path):
+    assert prediction().score is None
+    assert prediction("--score").score is True
+    assert prediction("--score", "set").score == Path("set")
 
 
-def test_images_that_weights_were_trained_on(tmp_path, capsys):
-    warn_of_trained_images(tmp_path / "weights.h5", "abc")
+def test_images_that_weights_were_trained_on(tmp_path):
+    assert find_trained_images(tmp_path / "weights.h5", "abc") == []
     (tmp_path / IMAGES_FILE).write_text("c\nb\nx\n")
-    warn_of_trained_images(tmp_path / "weights.h5", "a")
-    assert capsys.readouterr().out == ""
-    warn_of_trained_images(tmp_path / "weights.h5", "abc")
-    assert capsys.readouterr().out == f"careful: {tmp_path}/weights.h5 was trained on 2 of these images, such as b\n"
+    assert find_trained_images(tmp_path / "weights.h5", "a") == []
+    assert find_trained_images(tmp_path / "weights.h5", "abc") == ["b", "c"]
 
 
 @pytest.mark.parametrize("output", [".", "set"])
@@ -256,4 +268,4 @@ def test_a_folder_is_no_name_of_a_csv(tmp_path, monkeypatch, output):
     monkeypatch.chdir(tmp_path)
     Path("set").mkdir()
     with pytest.raises(InputError, match="a folder; give the name of the CSV file to write"):
-        inference("--output", output)
+        prediction("--output", output)

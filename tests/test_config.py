@@ -1,18 +1,20 @@
 import dataclasses
 import json
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
 
-from common.config import Config, Stage, option
+from common.config import Stage, option
 from common.errors import InputError
-from common.flags import OneLineParser, add_config_flags, replace_from_flags
+from common.flags import OneLineParser, add_config_flags
+from common.mask_rcnn_config import SEPARATION, MaskRCNNConfig
 
 
 def parse(config_class, *arguments):
     parser = OneLineParser(None)
-    add_config_flags(parser, config_class, "configuration")
-    return replace_from_flags(config_class(), parser.parse_args(arguments))
+    add_config_flags(parser, config_class, "training")
+    return dataclasses.replace(config_class(), **vars(parser.parse_args(arguments)))
 
 
 def stages(*texts):
@@ -21,7 +23,7 @@ def stages(*texts):
 
 def test_every_kind_of_field_has_a_flag():
     config = parse(
-        Config,
+        MaskRCNNConfig,
         *("--name", "a run", "--seed", "7", "--zoom", "2.5", "--backbone", "small", "--no-augment", "--balanced"),
         *("--anchor-scales", "4,8,16,32,64", "--class-names", "cat,dog", "--schedule", "5:1e-2:heads,9:1e-3"),
     )
@@ -32,11 +34,43 @@ def test_every_kind_of_field_has_a_flag():
     assert (config.schedule, config.epochs) == ((Stage(5, 0.01, "heads"), Stage(9, 0.001)), 9)
 
 
-def test_fields_without_a_flag_keep_their_values():
-    config = Config(seed=5, backbone="small")
+def test_flags_that_are_not_given_change_nothing():
     parser = OneLineParser(None)
-    add_config_flags(parser, Config, "configuration")
-    assert replace_from_flags(config, parser.parse_args([])) == config
+    add_config_flags(parser, MaskRCNNConfig, "training")
+    assert vars(parser.parse_args([])) == {}
+
+
+def offered(config_class, use, **options):
+    parser = OneLineParser(None)
+    add_config_flags(parser, config_class, use, **options)
+    return {action.dest for action in parser._actions} - {"help"}
+
+
+def test_prediction_offers_its_own_options_and_training_all():
+    every = {spec.name for spec in dataclasses.fields(MaskRCNNConfig)}
+    assert offered(MaskRCNNConfig, "training") == every
+    prediction = offered(MaskRCNNConfig, "prediction")
+    assert {"confidence", "min_dim", "name"} < prediction < every
+    assert not prediction & {"batch_size", "schedule", "train_rois", "crop_size", "seed"}
+    assert offered(MaskRCNNConfig, "prediction", without=["name"]) == prediction - {"name"}
+
+
+def test_unused_options_are_neither_flags_nor_saved(tmp_path):
+    @dataclass(frozen=True, kw_only=True)
+    class Plain(MaskRCNNConfig):
+        unused: ClassVar[frozenset[str]] = SEPARATION
+
+    assert not offered(Plain, "training") & SEPARATION
+    Plain().save(tmp_path / "config.json")
+    assert not json.loads((tmp_path / "config.json").read_text()).keys() & SEPARATION
+    assert Plain.load(tmp_path / "config.json") == Plain()
+
+
+def test_options_of_a_subclass_are_passed_over_where_asked(tmp_path):
+    (tmp_path / "config.json").write_text('{"fold": "3", "seed": 4}')
+    with pytest.raises(InputError, match="unknown fields fold"):
+        MaskRCNNConfig.load(tmp_path / "config.json")
+    assert MaskRCNNConfig.load(tmp_path / "config.json", others=True) == MaskRCNNConfig(seed=4)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +100,7 @@ def test_fields_without_a_flag_keep_their_values():
 )
 def test_wrong_flags_are_one_line(arguments, message):
     with pytest.raises(InputError, match=message) as caught:
-        parse(Config, *arguments)
+        parse(MaskRCNNConfig, *arguments)
     assert "\n" not in str(caught.value)
 
 
@@ -87,14 +121,14 @@ def test_stages_read_what_they_print():
     ],
 )
 def test_schedules_are_scaled(schedule, epochs, expected):
-    config = Config(schedule=stages(*schedule)).with_epochs(epochs)
+    config = MaskRCNNConfig(schedule=stages(*schedule)).with_epochs(epochs)
     assert config.schedule == stages(*expected)
     assert config.epochs == epochs
 
 
 def test_save_and_load(tmp_path):
     @dataclass(frozen=True, kw_only=True)
-    class Special(Config):
+    class Special(MaskRCNNConfig):
         fold: str = option("all", "a field of its own")
 
     config = Special(fold="3", schedule=stages("1:1e-2:heads", "2:1e-3"), anchor_scales=(1, 2, 3, 4, 5.5))
@@ -104,7 +138,7 @@ def test_save_and_load(tmp_path):
 
 def test_loading_fills_missing_fields_with_defaults(tmp_path):
     (tmp_path / "config.json").write_text('{"seed": 4}')
-    assert Config.load(tmp_path / "config.json") == Config(seed=4)
+    assert MaskRCNNConfig.load(tmp_path / "config.json") == MaskRCNNConfig(seed=4)
 
 
 @pytest.mark.parametrize(
@@ -129,36 +163,36 @@ def test_loading_fills_missing_fields_with_defaults(tmp_path):
 def test_a_wrong_file_is_one_line(tmp_path, text, message):
     (tmp_path / "config.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(InputError, match=message) as caught:
-        Config.load(tmp_path / "config.json")
+        MaskRCNNConfig.load(tmp_path / "config.json")
     assert "config.json" in str(caught.value)
 
 
 def test_a_missing_file_is_one_line(tmp_path):
     with pytest.raises(InputError, match="no such file"):
-        Config.load(tmp_path / "config.json")
+        MaskRCNNConfig.load(tmp_path / "config.json")
 
 
 def test_the_file_is_readable(tmp_path):
-    Config().save(tmp_path / "config.json")
+    MaskRCNNConfig().save(tmp_path / "config.json")
     values = json.loads((tmp_path / "config.json").read_text())
     assert values["schedule"] == ["40:0.001:all"]
-    assert list(values) == [spec.name for spec in dataclasses.fields(Config)]
+    assert list(values) == [spec.name for spec in dataclasses.fields(MaskRCNNConfig)]
 
 
 def test_a_bare_new_default_keeps_meaning_and_range():
     @dataclass(frozen=True, kw_only=True)
-    class Leaves(Config):
+    class Leaves(MaskRCNNConfig):
         min_dim: int = 128
 
-    old, new = (cls.__dataclass_fields__["min_dim"] for cls in (Config, Leaves))
-    assert (Leaves().min_dim, Config().min_dim) == (128, 512)
+    old, new = (cls.__dataclass_fields__["min_dim"] for cls in (MaskRCNNConfig, Leaves))
+    assert (Leaves().min_dim, MaskRCNNConfig().min_dim) == (128, 512)
     assert new.metadata == old.metadata
     with pytest.raises(InputError, match="--min-dim 8"):
         Leaves(min_dim=8)
 
 
 def test_every_field_says_what_it_means():
-    assert all(spec.metadata["help"] for spec in dataclasses.fields(Config))
+    assert all(spec.metadata["help"] for spec in dataclasses.fields(MaskRCNNConfig))
 
 
 @pytest.mark.parametrize(
@@ -173,4 +207,4 @@ def test_every_field_says_what_it_means():
 )
 def test_figures_that_no_network_can_have(values):
     with pytest.raises(InputError, match=r"must be above 0|group norm needs a multiple of 16"):
-        Config(**values)
+        MaskRCNNConfig(**values)

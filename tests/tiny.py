@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from common.batches.loader import mini_masks
-from common.config import Config, Stage
+from common.batches.instance_samples import mini_masks
+from common.config import Stage
+from common.mask_rcnn_config import MaskRCNNConfig
 from common.masks.boxes import label_boxes
 
-TINY = Config(
+TINY = MaskRCNNConfig(
     name="tiny",
     min_dim=64,
     crop_size=64,
@@ -35,7 +36,7 @@ TINY = Config(
 )
 
 
-def empty_batch(config: Config, batch_size: int, side: int | None = None) -> dict[str, np.ndarray]:
+def empty_batch(config: MaskRCNNConfig, batch_size: int, side: int | None = None) -> dict[str, np.ndarray]:
     """Return a training batch of black images without objects."""
     side, count, size = side or config.crop_size, config.max_instances, config.mini_mask_size
     return {
@@ -46,7 +47,7 @@ def empty_batch(config: Config, batch_size: int, side: int | None = None) -> dic
     }
 
 
-def label_batch(config: Config, label_images: list[np.ndarray]) -> dict[str, np.ndarray]:
+def label_batch(config: MaskRCNNConfig, label_images: list[np.ndarray]) -> dict[str, np.ndarray]:
     """Return a training batch of images whose objects, of class 1, are brighter than the background."""
     batch = empty_batch(config, len(label_images), len(label_images[0]))
     for row, label_image in enumerate(label_images):

@@ -1,16 +1,19 @@
-"""The figures of the published run on white blood cells, and of what a CPU can train."""
+"""The hyperparameters of the published run on white blood cells, and of what a CPU can train."""
 
 from dataclasses import dataclass
 
-from common.config import Config, Stage, option
+from common.config import Stage, option
+from common.mask_rcnn_config import SEPARATION, MaskRCNNConfig
 from common.recipe import from_nothing
 
 CLASS_NAMES = ("Basophil", "Eosinophil", "Lymphocyte", "Monocyte", "Neutrophil")
 
 
 @dataclass(frozen=True, kw_only=True)
-class WBCConfig(Config):
+class WBCConfig(MaskRCNNConfig):
     """White blood cells of five classes."""
+
+    unused = SEPARATION
 
     name: str = "wbc"
     class_names: tuple[str, ...] = option(CLASS_NAMES, "names of the class folders; that of class 1 first")

@@ -1,27 +1,26 @@
 """The class-folder layout: <subset>/image/<Class>/<name>.png, and the masks under <subset>/mask likewise."""
 
-import dataclasses
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from common.errors import InputError
 from common.files import FileTree, open_tree
 from common.images.decoding import decode_image, is_image
+from common.images.image_set import ImageSet, Source
 from common.images.usable import read_usable, sorted_by_id
-from common.masks.instances import Instances, as_indices
+from common.masks.instances import Instances
 from wbc.cells import decode_cell_mask, fit_mask, label_cells
 
 SUBSETS = ("train", "val", "detect")  # the last has no masks and no class folders
 
 
 @dataclass(frozen=True)
-class CellFiles:
+class CellImage:
     """The files of an image.
 
     Attributes:
@@ -38,61 +37,50 @@ class CellFiles:
 
 
 @dataclass(frozen=True, eq=False)
-class CellSet:
-    """N images with cells of one class each. May be pickled and used from any thread or process.
+class CellFiles(Source):
+    """M images in files, with cells of one class each.
 
     Attributes:
         tree: where the files are.
-        files: of each image.
-        sizes: (N, 2) int, height and width, pixels.
-        counts: (N,) int, cells of each image.
+        images: the files of each image.
+        sizes: (M, 2) int, height and width, pixels.
+        counts: (M,) int, cells of each image.
     """
 
     tree: FileTree
-    files: Sequence[CellFiles]
+    images: Sequence[CellImage]
     sizes: np.ndarray
     counts: np.ndarray
 
-    def __len__(self) -> int:
-        """Return the number of images."""
-        return len(self.files)
-
-    @cached_property
-    def image_ids(self) -> list[str]:
-        """The images' names."""
-        return [files.image_id for files in self.files]
-
     @property
-    def image_names(self) -> list[str]:
-        """The images' names in the tree."""
-        return [files.image_name for files in self.files]
+    def path(self) -> Path:
+        """The folder or archive."""
+        return self.tree.path
 
-    def signature(self) -> str:
-        """Return a text that changes when the images change."""
-        return self.tree.signature(self.image_names)
+    def image_name(self, row: int) -> str:
+        """Return the name of an image's file in the tree."""
+        return self.images[row].image_name
 
-    def load_image(self, index: int) -> np.ndarray:
-        """Return an image, (H, W, 3) uint8."""
-        return _load_image(self.tree, self.files[index])
+    def signature(self, rows: np.ndarray) -> str:
+        """Return a text that changes when these images change."""
+        return self.tree.signature([self.image_name(row) for row in rows.tolist()])
 
-    def load_label_layers(self, index: int) -> list[np.ndarray]:
+    def load_image(self, row: int) -> np.ndarray:
+        """Return an image, (H, W, 3) uint8, RGB."""
+        return _load_image(self.tree, self.images[row])
+
+    def load_label_layers(self, row: int) -> list[np.ndarray]:
         """Return the cells of an image as one label image, (H, W) int32."""
-        height, width = self.sizes[index].tolist()
-        return [label_cells(_load_mask(self.tree, self.files[index], (height, width)))]
+        height, width = self.sizes[row].tolist()
+        return [label_cells(_load_mask(self.tree, self.images[row], (height, width)))]
 
-    def load_class_ids(self, index: int) -> np.ndarray:
+    def load_class_ids(self, row: int) -> np.ndarray:
         """Return the classes of an image's cells, (count,) int32, all equal."""
-        return np.full(self.counts[index], self.files[index].class_id, np.int32)
+        return np.full(self.counts[row], self.images[row].class_id, np.int32)
 
-    def load_instances(self, index: int) -> Instances:
+    def load_instances(self, row: int) -> Instances:
         """Return the cells of an image."""
-        return Instances.from_label_image(self.load_label_layers(index)[0], self.load_class_ids(index))
-
-    def select(self, indices: Sequence[int] | np.ndarray) -> "CellSet":
-        """Return the set of the images at `indices`, (K,) int or (N,) bool, in that order."""
-        order = as_indices(indices)
-        files = [self.files[i] for i in order.tolist()]
-        return dataclasses.replace(self, files=files, sizes=self.sizes[order], counts=self.counts[order])
+        return Instances.from_label_image(self.load_label_layers(row)[0], self.load_class_ids(row))
 
 
 def load_cells(
@@ -101,8 +89,7 @@ def load_cells(
     class_names: Sequence[str],
     *,
     skip_bad: bool = False,
-    report: Callable[[str], object] = print,
-) -> CellSet:
+) -> ImageSet[CellFiles]:
     """Open a subset, sorted by id, and look through all of its images and masks.
 
     Args:
@@ -110,26 +97,27 @@ def load_cells(
         subset: "train", "val" or "detect".
         class_names: of the class folders, that of class 1 first.
         skip_bad: report unusable images and leave them out.
-        report: takes a line for the user.
 
     Raises:
         InputError: not such a folder or archive; a class folder of another name; an unusable image, and `skip_bad`
             is off.
     """
     tree = open_tree(path)
-    files = find_files(tree.names(), subset, class_names, str(tree.path))
+    images = find_images(tree.names(), subset, class_names, str(tree.path))
 
-    def read(one: CellFiles) -> tuple[tuple[int, int], int]:
+    def read(one: CellImage) -> tuple[tuple[int, int], int]:
         height, width = _load_image(tree, one).shape[:2]
         cells = label_cells(_load_mask(tree, one, (height, width))) if subset != "detect" else np.zeros(1, np.int32)
         return (height, width), int(cells.max())
 
-    usable = read_usable(read, files, source=f"{tree.path.name}/{subset}", skip_bad=skip_bad, report=report)
+    usable = read_usable(read, images, source=f"{tree.path.name}/{subset}", skip_bad=skip_bad)
     sizes, counts = zip(*(facts for _, facts in usable), strict=True)
-    return CellSet(tree, [one for one, _ in usable], np.array(sizes), np.array(counts))
+    source = CellFiles(tree, [one for one, _ in usable], np.array(sizes), np.array(counts))
+    image_ids = [one.image_id for one in source.images]
+    return ImageSet.of_all(source, image_ids, source.sizes, has_objects=subset != "detect")
 
 
-def find_files(names: Sequence[str], subset: str, class_names: Sequence[str], source: str) -> list[CellFiles]:
+def find_images(names: Sequence[str], subset: str, class_names: Sequence[str], source: str) -> list[CellImage]:
     """Find the images of a subset, and their masks, among file names.
 
     Args:
@@ -145,13 +133,13 @@ def find_files(names: Sequence[str], subset: str, class_names: Sequence[str], so
         InputError: no images, a class folder of another name, or two images or masks of one name.
 
     Example:
-        >>> find_files(["WBC/val/image/Monocyte/1.png", "WBC/val/mask/Monocyte/1.png"], "val", ["Monocyte"], "WBC")
-        [CellFiles(image_id='1', image_name='WBC/val/image/Monocyte/1.png', mask_name='WBC/val/mask/Monocyte/1.png', \
+        >>> find_images(["WBC/val/image/Monocyte/1.png", "WBC/val/mask/Monocyte/1.png"], "val", ["Monocyte"], "WBC")
+        [CellImage(image_id='1', image_name='WBC/val/image/Monocyte/1.png', mask_name='WBC/val/mask/Monocyte/1.png', \
 class_id=1)]
     """
     paths = [path for path in map(PurePosixPath, names) if is_image(path)]
     if subset == "detect":
-        found = [CellFiles(path.stem, str(path)) for path in paths if path.parts[-3:-1] == (subset, "image")]
+        found = [CellImage(path.stem, str(path)) for path in paths if path.parts[-3:-1] == (subset, "image")]
     else:
         masks: dict[PurePosixPath, str] = {}
         for path in paths:
@@ -160,7 +148,7 @@ class_id=1)]
                 if other != str(path):
                     raise InputError(f"{source}: {other} and {path} are masks of one image; remove one of them")
         found = [
-            CellFiles(
+            CellImage(
                 path.stem,
                 str(path),
                 masks.get(path.parents[2] / "mask" / path.parent.name / path.stem, ""),
@@ -172,7 +160,7 @@ class_id=1)]
     if not found:
         layout = f"{subset}/image" if subset == "detect" else f"{subset}/image/<Class>"
         raise InputError(f"{source}: no images in {layout}; give the folder or archive that holds {subset}")
-    return sorted_by_id(found, lambda files: files.image_id, lambda files: files.image_name, source)
+    return sorted_by_id(found, lambda image: image.image_id, lambda image: image.image_name, source)
 
 
 def count_images(path: str | os.PathLike[str], subset: str, class_names: Sequence[str]) -> dict[int, int]:
@@ -185,8 +173,8 @@ def count_images(path: str | os.PathLike[str], subset: str, class_names: Sequenc
     """
     tree = open_tree(path)
     names = [name for name in tree.names() if PurePosixPath(name).parts[-4:-2] == (subset, "image")]
-    files = find_files(names, subset, class_names, str(tree.path)) if names else []
-    return Counter(one.class_id for one in files)
+    images = find_images(names, subset, class_names, str(tree.path)) if names else []
+    return Counter(image.class_id for image in images)
 
 
 def _class_id(folder: PurePosixPath, class_names: Sequence[str], source: str) -> int:
@@ -195,16 +183,16 @@ def _class_id(folder: PurePosixPath, class_names: Sequence[str], source: str) ->
     return list(class_names).index(folder.name) + 1
 
 
-def _load_image(tree: FileTree, files: CellFiles) -> np.ndarray:
-    return decode_image(tree.read(files.image_name), f"{tree.path}/{files.image_name}")
+def _load_image(tree: FileTree, image: CellImage) -> np.ndarray:
+    return decode_image(tree.read(image.image_name), f"{tree.path}/{image.image_name}")
 
 
-def _load_mask(tree: FileTree, files: CellFiles, image_shape: tuple[int, int]) -> np.ndarray:
+def _load_mask(tree: FileTree, image: CellImage, image_shape: tuple[int, int]) -> np.ndarray:
     """Return the mask of all cells, (*image_shape) bool."""
-    if not files.mask_name:
-        raise InputError(f"{tree.path}/{files.image_name}: has no mask; add it under mask/, or remove the image")
-    name = f"{tree.path}/{files.mask_name}"
+    if not image.mask_name:
+        raise InputError(f"{tree.path}/{image.image_name}: has no mask; add it under mask/, or remove the image")
+    name = f"{tree.path}/{image.mask_name}"
     try:
-        return fit_mask(decode_cell_mask(tree.read(files.mask_name), name), image_shape)
+        return fit_mask(decode_cell_mask(tree.read(image.mask_name), name), image_shape)
     except ValueError as error:
         raise InputError(f"{name}: {error}; replace it") from None

@@ -1,16 +1,15 @@
-"""White blood cells of five classes: train on the class-folder layout, evaluate, predict, and prepare raw images.
+"""White blood cells of five classes: train on the class-folder layout, predict and score, and prepare raw images.
 
     python wbc/wbc.py prepare --images raw/images --masks raw/masks --dataset WBC
     python wbc/wbc.py train --dataset WBC --weights coco --logs logs/published   # as published
     python wbc/wbc.py train --dataset WBC --preset small --logs logs/small       # from nothing, on a CPU
-    python wbc/wbc.py evaluate --dataset WBC --logs logs/small                   # the images of val, scored
+    python wbc/wbc.py predict --dataset WBC --logs logs/small --score            # the images of val
     python wbc/wbc.py predict --dataset WBC --logs logs/small --subset detect --splash splashes
 
 Training writes config.json, log.csv, TensorBoard events and weights to <logs>/wbc; prediction a CSV of masks with
-classes and scores; evaluation the confusion matrix beside it, too. Killed and started again, they go on.
+classes and scores, and the confusion matrix beside it where it is scored. Killed and started again, they go on.
 """
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,57 +19,63 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from common import engine
 from common.cli import (
+    PredictionFlags,
     choose_model,
-    parse_inference_flags,
+    parse_prediction_flags,
     parse_training_flags,
     prepare_outputs,
     run_command,
 )
 from common.errors import InputError, run_main
 from common.flags import OneLineParser
-from wbc.config import CLASS_NAMES, PUBLISHED, SMALL, WBCConfig
+from wbc.config import CLASS_NAMES, PUBLISHED, SMALL
 
 if TYPE_CHECKING:
+    from common.images.image_set import ImageSet
     from common.masks.instances import Instances
-    from wbc.dataset import CellSet
+    from common.predictor import Predictor
 
 PRESETS = {"published": PUBLISHED, "small": SMALL}
 DATASET = "data/WBC"
-FOLDERS = ("splash",)  # flags that name one to write to
 
 
 def train(arguments: Sequence[str]) -> None:
     """Train on the images of train, and watch and score those of val."""
-    config, flags = parse_training_flags(__doc__, PRESETS, dataset=DATASET, arguments=arguments)
+    parser = OneLineParser(__doc__)
+    config, flags = parse_training_flags(PRESETS, dataset=DATASET, parser=parser, arguments=arguments)
 
+    from common.scoring.evaluation import pair_predictions
     from wbc.dataset import load_cells
-    from wbc.evaluation import score_masks, usual_classes
+    from wbc.evaluation import score_report, usual_classes
 
-    training = load_cells(flags.dataset, "train", config.class_names, skip_bad=flags.skip_bad)
-    training = training.select(range(len(training))[: flags.limit])
-    held_out = load_cells(flags.dataset, "val", config.class_names, skip_bad=flags.skip_bad)
-    usual = usual_classes(flags.dataset, config.class_names)
+    names = config.class_names
+    training = load_cells(flags.dataset, "train", names, skip_bad=flags.skip_bad).first(flags.limit)
+    held_out = load_cells(flags.dataset, "val", names, skip_bad=flags.skip_bad)
+    usual = usual_classes(flags.dataset, names)
 
-    def rate(found: engine.Found) -> float:
-        predicted = ((index, detections.paint(config.mask_threshold)) for index, detections in found)
-        return score_masks(((held_out.load_instances(index), objects) for index, objects in predicted), usual).mean
+    def score(predictor: "Predictor", images: "ImageSet") -> float:
+        report, _ = score_report(pair_predictions(images, predictor.predict), names, usual)
+        return report.score
 
-    engine.train(config, flags, training, held_out, rate=rate)
+    engine.train(config, training, held_out, flags.start, score=score)
 
 
 def predict(arguments: Sequence[str]) -> None:
-    """Predict a subset, and draw it where asked."""
-    _predict(arguments, "predict")
+    """Predict a subset, and draw it and score it where asked."""
+    flags = _parse(arguments)
+    config, weights = choose_model(flags, PRESETS, "wbc/wbc.py train")
 
+    from common.predictor import Predictor
+    from wbc.dataset import load_cells
 
-def evaluate(arguments: Sequence[str]) -> None:
-    """Predict a subset with masks, score the masks, and count which classes were mistaken for which."""
-    config, flags, images, found = _predict(arguments, "evaluate")
-
-    from wbc.evaluation import report
-
-    true = map(images.load_instances, range(len(images)))
-    report(zip(true, found.values(), strict=True), flags.dataset, config.class_names, flags.output)
+    images = load_cells(flags.dataset, flags.own["subset"], config.class_names, skip_bad=flags.skip_bad)
+    images = images.first(flags.limit)
+    prepare_outputs(flags, flags.folders(["splash"]), images.path, images.image_names)
+    found = engine.predict_results(Predictor(config, weights), images, flags.output, num_workers=flags.workers)
+    print(f"wrote {flags.output}: {len(images)} images")
+    _draw(flags, images, found)
+    if flags.score:
+        _score(flags, images, found, config.class_names)
 
 
 def prepare(arguments: Sequence[str]) -> None:
@@ -95,54 +100,51 @@ def prepare(arguments: Sequence[str]) -> None:
     print(f"wrote {flags.dataset}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
 
 
-def _predict(
-    arguments: Sequence[str], command: str
-) -> tuple[WBCConfig, argparse.Namespace, "CellSet", Mapping[str, "Instances"]]:
-    """Write the CSV and what else is asked for; return the images, and the objects of each in their order."""
-    flags = _parse(arguments, command)
-    config, weights = choose_model(flags, PRESETS, "wbc/wbc.py train")
-
-    from wbc.dataset import load_cells
-
-    images = load_cells(flags.dataset, flags.subset, config.class_names, skip_bad=flags.skip_bad)
-    images = images.select(range(len(images))[: flags.limit])
-    prepare_outputs(flags, images.tree.path, images.image_names, folders=FOLDERS)
-    found = engine.predict_results(config, weights, images, flags.output, num_workers=flags.workers)
-    _draw(flags, images, found)
-    return config, flags, images, found
-
-
-def _parse(arguments: Sequence[str], command: str) -> argparse.Namespace:
+def _parse(arguments: Sequence[str]) -> PredictionFlags:
     parser = OneLineParser(__doc__)
-    subsets = ["train", "val", *(["detect"] if command == "predict" else [])]
-    parser.add_argument("--subset", choices=subsets, default="val", help="of the images (default: val)")
-    parser.add_argument("--splash", type=Path, metavar="DIR", help="write grey images with the cells in colour")
-    return parse_inference_flags(
-        PRESETS,
-        dataset=DATASET,
-        output="submissions/wbc.csv",
-        submission=False,
-        folders=FOLDERS,
-        parser=parser,
-        arguments=arguments,
+    add = parser.add_argument
+    add("--subset", choices=["train", "val", "detect"], default="val", help="of the images (default: val)")
+    add("--splash", type=Path, metavar="DIR", help="write grey images with the cells in colour")
+    flags = parse_prediction_flags(
+        PRESETS, dataset=DATASET, output="submissions/wbc.csv", parser=parser, arguments=arguments
     )
+    if isinstance(flags.score, Path):
+        raise InputError(f"--score {flags.score}: the masks of --dataset are the ground truth; give --score alone")
+    if flags.score and flags.own["subset"] == "detect":
+        raise InputError("--score: the images of detect have no masks; choose --subset val or train")
+    return flags
 
 
-def _draw(flags: argparse.Namespace, images: "CellSet", found: Mapping[str, "Instances"]) -> None:
+def _draw(flags: PredictionFlags, images: "ImageSet", found: Mapping[str, "Instances"]) -> None:
     from common.drawing.gallery import DRAWN_SCORE, draw_results
     from common.drawing.splash import colour_splash
     from common.images.decoding import save_image
 
     if flags.overlays:
-        draw_results(flags.overlays, images, found, truth=flags.subset != "detect", kind="cells")
-    if flags.splash:
-        for row, image_id in enumerate(images.image_ids):
+        draw_results(flags.overlays, images, found, truth=images.has_objects, kind="cells")
+    if folder := flags.own["splash"]:
+        for index, image_id in enumerate(images.image_ids):
             seen = found[image_id].select(found[image_id].scores >= DRAWN_SCORE)
-            splashed = colour_splash(images.load_image(row), seen)
-            save_image(flags.splash / f"{image_id}.png", splashed)
-        print(f"wrote {flags.splash}: each image in grey with its cells in colour")
+            splashed = colour_splash(images.load_image(index), seen)
+            save_image(folder / f"{image_id}.png", splashed)
+        print(f"wrote {folder}: each image in grey with its cells in colour")
+
+
+def _score(
+    flags: PredictionFlags, images: "ImageSet", found: Mapping[str, "Instances"], class_names: Sequence[str]
+) -> None:
+    """Print the score, and write which classes were mistaken for which beside the CSV."""
+    from common.scoring.evaluation import pair_results
+    from wbc.confusion import save_confusion
+    from wbc.evaluation import score_report, usual_classes
+
+    usual = usual_classes(flags.dataset, class_names)
+    report, confusion = score_report(pair_results(images, found), class_names, usual)
+    path = flags.output.with_name(f"{flags.output.stem}_confusion.csv")
+    save_confusion(path, confusion, class_names)
+    print(f"wrote {path}, and as an image {path.with_suffix('.png').name}: cells by true and predicted class")
+    print(report.text)
 
 
 if __name__ == "__main__":
-    commands = {"train": train, "evaluate": evaluate, "predict": predict, "prepare": prepare}
-    run_main(lambda: run_command(__doc__, commands))
+    run_main(lambda: run_command(__doc__, {"train": train, "predict": predict, "prepare": prepare}))

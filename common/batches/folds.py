@@ -1,4 +1,4 @@
-"""Which images are trained on, and which are held back."""
+"""Which images are trained on, and which are held out."""
 
 from collections.abc import Sequence
 from typing import Protocol, Self, TypeVar
@@ -26,11 +26,11 @@ S = TypeVar("S", bound=Selectable)
 
 
 def in_fold(groups: np.ndarray, fold: str, *, seed: int = FOLD_SEED) -> np.ndarray:
-    """Return which images a fold holds back; "all" trains on everything and holds back none.
+    """Return which images a fold holds out; "all" trains on everything and holds out none.
 
     Args:
         groups: (N,) or (N, K), what every fold gets its share of: image sizes, or a class.
-        fold: "0" to "4"; "all"; or a size, such as "256x320", of which it holds back every image.
+        fold: "0" to "4"; "all"; or a size, such as "256x320", of which it holds out every image.
         seed: of the dealing to folds.
 
     Returns:
@@ -44,7 +44,7 @@ def in_fold(groups: np.ndarray, fold: str, *, seed: int = FOLD_SEED) -> np.ndarr
 
 
 def split(images: S, groups: np.ndarray, fold: str, limit: int | None, *, seed: int = FOLD_SEED) -> tuple[S, S]:
-    """Return the images to train on and those held back.
+    """Return the images to train on and those held out.
 
     Args:
         images: N images.

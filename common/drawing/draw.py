@@ -17,16 +17,16 @@ _GOLDEN = 0.618034  # turns of the hue between neighbours: no two near indices l
 
 
 def draw_instances(
-    image: np.ndarray, instances: Instances, *, boxes: bool = False, scores: bool = False, alpha: float = 0.4
+    image: np.ndarray, instances: Instances, *, boxes: bool = False, scores: bool = False, alpha: float = 0.0
 ) -> np.ndarray:
-    """Draw objects over an image: a coloured fill and a contour one pixel wide.
+    """Draw objects over an image: a contour one pixel wide, which leaves the object to be seen, and a fill on request.
 
     Args:
         image: (H, W, 3) uint8, RGB; stays as it is.
         instances: N objects; an earlier one covers a later one.
         boxes: whether to draw their boxes.
         scores: whether to write their scores, in percent.
-        alpha: opacity of the fill, 0-1.
+        alpha: opacity of the fill, 0-1; 0 leaves it out.
 
     Returns:
         (H, W, 3) uint8.
@@ -44,7 +44,8 @@ def draw_instances(
         if not mask.size:
             continue
         window = drawn[y1:y2, x1:x2]
-        window[mask] = np.rint((1 - alpha) * window[mask] + alpha * np.array(colour)).astype(np.uint8)
+        if alpha:
+            window[mask] = np.rint((1 - alpha) * window[mask] + alpha * np.array(colour)).astype(np.uint8)
         window[inner_contour(mask)] = colour
         if boxes:
             cv2.rectangle(drawn, (x1, y1), (x2 - 1, y2 - 1), colour, 1)

@@ -1,36 +1,23 @@
 """Images with their objects drawn in, as files, and an overview of the first ones."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from common.drawing.draw import draw_comparison, draw_instances, make_overview
 from common.images.decoding import save_image
+from common.images.image_set import ImageSet
+from common.log import logger
 from common.masks.instances import Instances
 
 NUM_OVERVIEW = 6
-DRAWN_SCORE = 0.5  # lowest one for the eye, where the average precision wants unsure objects, too
-
-
-class DrawnImages(Protocol):
-    """A set of images whose objects may be known, numbered 0 to N - 1."""
-
-    @property
-    def image_ids(self) -> Sequence[str]:
-        """The images' names."""
-
-    def load_image(self, index: int) -> np.ndarray:
-        """Return an image, (H, W, 3) uint8."""
-
-    def load_instances(self, index: int) -> Instances:
-        """Return its true objects."""
+DRAWN_SCORE = 0.5  # lowest score that is drawn; average precision uses all detections
 
 
 def draw_results(
     folder: Path,
-    images: DrawnImages,
+    images: ImageSet,
     found: Mapping[str, Instances],
     *,
     truth: bool = True,
@@ -56,7 +43,7 @@ def draw_results(
         lowest_score=lowest_score,
     )
     of_score = f" of score {lowest_score:g} and more" if lowest_score else ""
-    print(f"wrote {folder}: {overview}, and each image with its {kind}{of_score}")
+    logger.info(f"wrote {folder}: {overview}, and each image with its {kind}{of_score}")
 
 
 def save_gallery(

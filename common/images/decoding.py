@@ -1,6 +1,7 @@
 """Images and masks from files of any usual kind, as RGB with 8 bits and as bool; images to files."""
 
 import io
+import os
 from pathlib import Path, PurePosixPath
 
 import cv2
@@ -47,6 +48,18 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
             raise InputError(f"{name}: holds values that are not finite, or beyond 32 bits; repair or remove it")
         image = scale_to_8_bits(image)
     return image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+
+
+def read_image(path: str | os.PathLike[str]) -> np.ndarray:
+    """Read an image file, see `decode_image`.
+
+    Raises:
+        InputError: no such file, no image, or a damaged one.
+    """
+    try:
+        return decode_image(Path(path).read_bytes(), str(path))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; give an image") from None
 
 
 def decode_mask(data: bytes, name: str) -> np.ndarray:

@@ -1,132 +1,147 @@
-"""A set of images in a folder or zip archive, with the masks of their objects, read one image at a time."""
+"""A set of images with their objects: what training, folds, prediction, drawing and scoring take."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 
-from common.errors import InputError
-from common.files import FileTree
-from common.images.decoding import decode_image
-from common.images.label_index import ImageFiles, LabelIndex, open_index
-from common.images.usable import refuse_or_report
-from common.masks.instances import as_indices
+from common.masks.instances import Instances, as_indices
+from common.masks.layers import unpack_layers
+
+
+class Source(ABC):
+    """Where images and their objects come from, numbered 0 to M - 1: one class a layout of files.
+
+    May be pickled, and used from any thread or process. Images and objects are read when they are asked for.
+    """
+
+    @property
+    @abstractmethod
+    def path(self) -> Path:
+        """The folder or archive, for messages."""
+
+    @abstractmethod
+    def image_name(self, row: int) -> str:
+        """Return the name of an image's file below `path`; empty where there is no file."""
+
+    @abstractmethod
+    def signature(self, rows: np.ndarray) -> str:
+        """Return a text that changes when these images change, (N,) int."""
+
+    @abstractmethod
+    def load_image(self, row: int) -> np.ndarray:
+        """Return an image, (H, W, 3) uint8, RGB."""
+
+    @abstractmethod
+    def load_label_layers(self, row: int) -> Sequence[np.ndarray]:
+        """Return its objects as label images, (H, W) int32; object k has the label k + 1 in one of them.
+
+        Objects without overlaps need one layer; `common.masks.layers.pack_layers` makes as few as others need.
+        """
+
+    @abstractmethod
+    def load_class_ids(self, row: int) -> np.ndarray:
+        """Return the classes of its objects, (count,) int32, 1-based."""
+
+    def load_instances(self, row: int) -> Instances:
+        """Return its objects."""
+        return unpack_layers(self.load_label_layers(row), self.load_class_ids(row))
+
+    def load_truth(self, row: int) -> tuple[Instances, np.ndarray]:
+        """Return its objects as they are scored, and which are crowds of many, (count,) bool."""
+        instances = self.load_instances(row)
+        return instances, np.zeros(len(instances), bool)
+
+
+S = TypeVar("S", bound=Source)
 
 
 @dataclass(frozen=True, eq=False)
-class ImageSet:
-    """N images with the objects of one class. May be pickled and used from any thread or process.
+class ImageSet(Generic[S]):
+    """N images of a source, numbered 0 to N - 1.
 
     Attributes:
-        tree: where the files are.
+        source: reads them.
         image_ids: the competition's name of each image.
-        image_names: each image's name in the tree.
-        index: sizes, counts and label images of these and maybe other images.
-        rows: (N,) int, where the index has each image.
-        has_masks: objects are known; not so for test sets.
+        sizes: (N, 2) int, height and width, pixels.
+        rows: (N,) int, the source's number of each image; one may occur twice.
+        has_objects: objects are known; not so for test sets.
         left_out: ids of images that were found but cannot be used.
     """
 
-    tree: FileTree
+    source: S
     image_ids: Sequence[str]
-    image_names: Sequence[str]
-    index: LabelIndex
+    sizes: np.ndarray
     rows: np.ndarray
-    has_masks: bool
+    has_objects: bool = True
     left_out: tuple[str, ...] = ()
+
+    @classmethod
+    def of_all(cls, source: S, image_ids: Sequence[str], sizes: np.ndarray, **others: object) -> "ImageSet[S]":
+        """Return the set of all images of a source, in its order."""
+        return cls(source, image_ids, np.reshape(sizes, (-1, 2)), np.arange(len(image_ids)), **others)  # type: ignore[arg-type]
 
     def __len__(self) -> int:
         """Return the number of images."""
         return len(self.image_ids)
 
     @property
-    def sizes(self) -> np.ndarray:
-        """(N, 2) int32, height and width, pixels."""
-        return self.index.sizes[self.rows]
+    def path(self) -> Path:
+        """The folder or archive that the images are from."""
+        return self.source.path
 
     @property
-    def counts(self) -> np.ndarray:
-        """(N,) int32, objects of each image."""
-        return self.index.counts[self.rows]
+    def image_names(self) -> list[str]:
+        """The names of the images' files below `path`."""
+        return [self.source.image_name(row) for row in self.rows.tolist()]
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, int]]:
+        """(height, width) of each image by its id."""
+        sizes = ((int(height), int(width)) for height, width in self.sizes)
+        return dict(zip(self.image_ids, sizes, strict=True))
+
+    def shape(self, index: int) -> tuple[int, int]:
+        """Return (height, width) of an image, pixels."""
+        height, width = self.sizes[index].tolist()
+        return height, width
 
     def signature(self) -> str:
         """Return a text that changes when the images change."""
-        return self.tree.signature(self.image_names)
+        return self.source.signature(self.rows)
 
     def load_image(self, index: int) -> np.ndarray:
-        """Return an image: (H, W, 3) uint8, RGB."""
-        name = self.image_names[index]
-        return decode_image(self.tree.read(name), f"{self.tree.path}/{name}")
+        """Return an image, (H, W, 3) uint8, RGB."""
+        return self.source.load_image(int(self.rows[index]))
 
-    def load_label_image(self, index: int) -> np.ndarray:
-        """Return the objects of an image: (H, W) int32, labels 1 to their count.
-
-        Raises:
-            InputError: a set without masks.
-        """
-        if not self.has_masks:
-            raise InputError(f"{self.tree.path}: holds no masks; training and scoring need them")
-        return self.index.load_label_image(self.image_ids[index])
-
-    def load_label_layers(self, index: int) -> list[np.ndarray]:
-        """Return the objects of an image as one layer: its label image."""
-        return [self.load_label_image(index)]
+    def load_label_layers(self, index: int) -> Sequence[np.ndarray]:
+        """Return its objects as label images, see `Source.load_label_layers`."""
+        return self.source.load_label_layers(int(self.rows[index]))
 
     def load_class_ids(self, index: int) -> np.ndarray:
-        """Return the classes of an image's objects: (count,) int32, all 1."""
-        return np.ones(self.counts[index], np.int32)
+        """Return the classes of its objects, (count,) int32, 1-based."""
+        return self.source.load_class_ids(int(self.rows[index]))
 
-    def select(self, indices: Sequence[int] | np.ndarray) -> "ImageSet":
+    def load_instances(self, index: int) -> Instances:
+        """Return its objects as they are learnt."""
+        return self.source.load_instances(int(self.rows[index]))
+
+    def load_truth(self, index: int) -> tuple[Instances, np.ndarray]:
+        """Return its objects as they are scored, and which are crowds of many, (count,) bool."""
+        return self.source.load_truth(int(self.rows[index]))
+
+    def select(self, indices: Sequence[int] | np.ndarray) -> "ImageSet[S]":
         """Return the set of the images at `indices`, (K,) int or (N,) bool, in that order; `left_out` is empty."""
         order = as_indices(indices)
-        image_ids, image_names = ([names[i] for i in order] for names in (self.image_ids, self.image_names))
-        rows = self.rows[order]
-        return dataclasses.replace(self, image_ids=image_ids, image_names=image_names, rows=rows, left_out=())
+        image_ids = [self.image_ids[i] for i in order.tolist()]
+        return dataclasses.replace(
+            self, image_ids=image_ids, sizes=self.sizes[order], rows=self.rows[order], left_out=()
+        )
 
-
-def open_image_set(
-    tree: FileTree,
-    images: Sequence[ImageFiles],
-    *,
-    cache: Path | None = None,
-    skip_bad: bool = False,
-    report: Callable[[str], object] = print,
-) -> ImageSet:
-    """Look through all images and masks, once, and return the set of the good ones.
-
-    Args:
-        tree: holds the files.
-        images: names of the files of N images; masks for all of them, or for none.
-        cache: folder that keeps what was found; by default one in the user's cache folder.
-        skip_bad: report unusable images and leave them out.
-        report: takes a line for the user.
-
-    Raises:
-        InputError: no images; an unusable image, and `skip_bad` is off; nothing but unusable images.
-    """
-    if not images:
-        raise InputError(f"{tree.path}: no images found")
-    index = open_index(tree, images, cache, report)
-    refuse_or_report(index.problems, str(tree.path), skip_bad=skip_bad, report=report)
-    _report_masks(tree, index, report)
-    good = [image for image, problem in zip(images, index.problems, strict=True) if not problem]
-    return ImageSet(
-        tree,
-        image_ids=[image.image_id for image in good],
-        image_names=[image.image_name for image in good],
-        index=index,
-        rows=np.flatnonzero([not problem for problem in index.problems]),
-        has_masks=any(image.has_masks for image in images),
-        left_out=tuple(p.image_id for p, problem in zip(images, index.problems, strict=True) if problem),
-    )
-
-
-def _report_masks(tree: FileTree, index: LabelIndex, report: Callable[[str], object]) -> None:
-    if index.contested.any():
-        images, pixels = np.count_nonzero(index.contested), index.contested.sum()
-        report(f"{tree.path}: masks overlap in {images} images by {pixels} pixels; the first by file name has them")
-    if index.dropped.any():
-        images, masks = np.count_nonzero(index.dropped), index.dropped.sum()
-        report(f"{tree.path}: left out {masks} masks without pixels of their own in {images} images")
+    def first(self, limit: int | None) -> "ImageSet[S]":
+        """Return the set of the first `limit` images, or of all."""
+        return self.select(range(len(self))[:limit])

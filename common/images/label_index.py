@@ -20,6 +20,7 @@ from tqdm import tqdm
 from common.errors import InputError
 from common.files import FileTree, cache_folder, hdf5_written_aside
 from common.images.decoding import decode_image, decode_labels, decode_mask
+from common.log import logger
 from common.parallel import map_in_order
 
 FORMAT = 1  # to be raised where the same files become other label images
@@ -67,9 +68,7 @@ class LabelIndex:
             return file[f"labels/{image_id}"][()].astype(np.int32)
 
 
-def open_index(
-    tree: FileTree, images: Sequence[ImageFiles], cache: Path | None, report: Callable[[str], object]
-) -> LabelIndex:
+def open_index(tree: FileTree, images: Sequence[ImageFiles], cache: Path | None) -> LabelIndex:
     """Read the index of a set of images; build it where there is none, or where the files have changed since.
 
     Args:
@@ -77,7 +76,6 @@ def open_index(
         images: N images; if one has masks, each must have some.
         cache: folder that keeps the index; by default `kaggle-segmentation` in the user's cache folder. Where it cannot
             be written to, the index goes to the folder for temporary files.
-        report: takes a line for the user.
 
     Raises:
         InputError: a kept index is damaged.
@@ -91,7 +89,7 @@ def open_index(
             if not _is_outdated(index, tree, images):
                 return index
     if not _is_writable(folders[0]):
-        report(f"{folders[0]}: cannot be written to; {folders[1]} keeps the masks instead")
+        logger.info(f"{folders[0]}: cannot be written to; {folders[1]} keeps the masks instead")
         folders = folders[1:]
     with hdf5_written_aside(folders[0] / name) as file:
         _write_index(file, tree, images)

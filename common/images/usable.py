@@ -8,6 +8,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from common.errors import InputError
+from common.log import logger
 from common.parallel import map_in_order
 
 Item = TypeVar("Item")
@@ -42,7 +43,6 @@ def read_usable(
     *,
     source: str,
     skip_bad: bool = False,
-    report: Callable[[str], object] = print,
 ) -> list[tuple[Item, Facts]]:
     """Read every item of a set, in threads and with a progress bar, and return the usable ones with what was read.
 
@@ -51,7 +51,6 @@ def read_usable(
         items: such as the names of the files of an image.
         source: the set, for messages.
         skip_bad: report unusable items and leave them out.
-        report: takes a line for the user.
 
     Raises:
         InputError: an unusable item, and `skip_bad` is off; nothing but unusable items, or none at all.
@@ -71,20 +70,17 @@ def read_usable(
     with ThreadPoolExecutor(num_threads) as threads:
         found = map_in_order(examine, ((source, (item,)) for item in items), threads, ahead=2 * num_threads)
         results = [result for _, result in tqdm(found, f"reading {source}", len(items), unit="image")]
-    refuse_or_report([problem for _, problem in results], source, skip_bad=skip_bad, report=report)
+    refuse_or_report([problem for _, problem in results], source, skip_bad=skip_bad)
     return [(item, facts) for item, (facts, problem) in zip(items, results, strict=True) if not problem]
 
 
-def refuse_or_report(
-    problems: Sequence[str], source: str, *, skip_bad: bool, report: Callable[[str], object] = print
-) -> None:
+def refuse_or_report(problems: Sequence[str], source: str, *, skip_bad: bool) -> None:
     """Refuse a set with unusable images, or report them.
 
     Args:
         problems: of each image what is wrong with it, "" where nothing is.
         source: the set, for messages.
         skip_bad: report, and go on as long as an image is left.
-        report: takes a line for the user.
 
     Raises:
         InputError: an unusable image, and `skip_bad` is off; nothing but unusable images, or none at all.
@@ -98,4 +94,4 @@ def refuse_or_report(
             f"{source}: none of its {len(problems)} images can be used{''.join(f'; {one}' for one in bad[:1])}"
         )
     for problem in bad:
-        report(f"left out: {problem}")
+        logger.info(f"left out: {problem}")

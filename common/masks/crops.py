@@ -1,6 +1,7 @@
 """Masks as crops: from a network's small masks to pixels, dilated, separated, cut to their smallest boxes."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -17,8 +18,6 @@ def paint_masks(
     *,
     threshold: float = 0.5,
     zero_border: bool = False,
-    class_ids: np.ndarray | None = None,
-    scores: np.ndarray | None = None,
 ) -> Instances:
     """Resize each box's probabilities to the image's pixels bilinearly, and cut them at a threshold.
 
@@ -31,11 +30,9 @@ def paint_masks(
         threshold: a pixel belongs to the mask from this probability on.
         zero_border: beyond its outermost samples a mask falls to 0 within the distance of one, as in the Mask R-CNN
             library; otherwise they are replicated.
-        class_ids: (N,) int, 1-based; 1 by default.
-        scores: (N,) float; 1.0 by default.
 
     Returns:
-        N objects; one whose box has no area, or whose mask has no pixel, is empty.
+        N objects of class 1 and score 1.0; one whose box has no area, or whose mask has no pixel, is empty.
 
     Source: He et al., Mask R-CNN (2017), section 3.1: the mask is resized to the box and cut at 0.5.
 
@@ -44,7 +41,7 @@ def paint_masks(
         [[0, 1, 3, 4]]
     """
     image_boxes, crops = paint_probs(boxes, probs, image_shape, zero_border=zero_border)
-    return tight_instances(Instances.from_crops(image_boxes, [crop >= threshold for crop in crops], class_ids, scores))
+    return tight_instances(Instances.from_crops(image_boxes, [crop >= threshold for crop in crops]))
 
 
 def paint_probs(
@@ -170,9 +167,8 @@ def remove_overlaps(
     bits = [masks.bits[i] for i in changed.tolist()]
     for i, crop in zip(changed.tolist(), unpack_masks(instances.boxes[changed], bits), strict=True):
         crops[i] = crop
-    apart = _tighten(instances, crops, changed)
-    vars(apart)["areas"] = kept  # known already; to count takes as long as all else
-    return apart
+    # The areas are known already; to count them takes as long as all else.
+    return replace(_tighten(instances, crops, changed), known_areas=kept)
 
 
 _GROW = (-1, -1, 1, 1)  # y1, x1, y2, x2

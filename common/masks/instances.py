@@ -1,7 +1,7 @@
 """The exchange types: `Sample`, an image with its objects, and `Instances`, objects as crops; soft ones, too."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -32,12 +32,14 @@ class Instances:
         masks: N bool crops, each the size of its box.
         class_ids: (N,) int32, 1-based.
         scores: (N,) float32 in [0, 1].
+        known_areas: `areas` where they have been counted already.
     """
 
     boxes: np.ndarray
     masks: Sequence[np.ndarray]
     class_ids: np.ndarray
     scores: np.ndarray
+    known_areas: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.masks)
@@ -45,6 +47,8 @@ class Instances:
     @cached_property
     def areas(self) -> np.ndarray:
         """(N,) int64, pixels of each mask."""
+        if self.known_areas is not None:
+            return self.known_areas
         return np.fromiter(map(np.count_nonzero, self.masks), dtype=np.int64, count=len(self))
 
     def select(self, indices: np.ndarray | Sequence[int]) -> "Instances":
@@ -130,6 +134,10 @@ class Instances:
         corners = zip(labels.tolist(), boxes.tolist(), strict=True)
         crops = [label_image[y1:y2, x1:x2] == label for label, (y1, x1, y2, x2) in corners]
         return cls.from_crops(boxes, crops, class_ids, scores)
+
+    def labelled(self, class_ids: np.ndarray, scores: np.ndarray) -> "Instances":
+        """Return the same objects with other class ids, (N,) int32, and scores, (N,) float32."""
+        return replace(self, class_ids=class_ids, scores=scores)
 
     def transpose(self) -> "Instances":
         """Return the objects of the image whose rows are this one's columns.

@@ -5,20 +5,21 @@ import os
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from common.batches.loader import BatchLoader
-from common.config import CONFIG_FILE, LAST_WEIGHTS, STATE_FILE, Config, Stage
+from common.config import CONFIG_FILE, LAST_WEIGHTS, STATE_FILE, RunConfig, Stage
 from common.errors import InputError
 from common.files import remove_asides, written_aside
-from common.network.mask_rcnn.model import MaskRCNN
+from common.log import logger
 from common.network.optimizer import build_optimizer, learning_rate_at, set_trainable
 from common.network.weights import load_weights, save_weights
 from common.parallel import map_in_order
@@ -31,50 +32,60 @@ LOG_FILE = "log.csv"
 BEST_WEIGHTS = "best.h5"
 
 
+@dataclass(frozen=True)
+class Beginning:
+    """How training begins.
+
+    Attributes:
+        resumes: from the run's own last state.
+        seen: names of the images that the weights it starts from were trained on.
+    """
+
+    resumes: bool = False
+    seen: tuple[str, ...] = ()
+
+
 def fit(
-    model: MaskRCNN,
-    config: Config,
+    model: Any,
     training: BatchLoader,
     validation: BatchLoader | None,
     folder: Path,
+    beginning: Beginning = Beginning(),
     *,
-    resume: bool = False,
-    seen: Iterable[str] = (),
     score: Callable[[], float] | None = None,
 ) -> None:
-    """Train, and leave config, log, checkpoints and TensorBoard events in `folder`.
+    """Train a network, and leave config, log, checkpoints and TensorBoard events in `folder`.
 
     After every epoch the state of the run and the last and best weights are saved. The best epoch has the highest score
     where there is one, else the lowest validation loss, else the lowest training loss.
 
     Args:
-        model: built from `config`, with the weights to start from.
-        config: the run.
+        model: a `Network` with the weights to start from; its config is the run's.
         training: batches to learn from.
         validation: batches to watch, if any.
         folder: of this run.
-        resume: go on from the folder's last state.
-        seen: names of the images that the weights to start from were trained on.
+        beginning: anew, or from the folder's last state.
         score: rates the current weights, higher is better; called every `config.score_every` epochs.
 
     Raises:
         InputError: nothing to resume, a run of another architecture, images to watch that were trained on before, or
             a loss that is no number any more.
     """
-    seen = {*seen, *(seen_images(folder) if resume else ())}
-    images = set(training.dataset.image_ids)
-    held_back = set(validation.dataset.image_ids) - images if validation else set()
+    config: RunConfig = model.config
+    seen = {*beginning.seen, *(seen_images(folder) if beginning.resumes else ())}
+    images = set(training.images.image_ids)
+    held_back = set(validation.images.image_ids) - images if validation else set()
     if leaked := sorted(held_back & seen):
         raise InputError(
-            f"{folder}: {len(leaked)} of the images to hold back, such as {leaked[0]}, were trained on before, so "
-            "their score would say nothing; choose another --logs, or hold back the same images as before"
+            f"{folder}: {len(leaked)} of the images to hold out, such as {leaked[0]}, were trained on before, so "
+            "their score would say nothing; choose another --logs, or hold out the same images as before"
         )
     folder.mkdir(parents=True, exist_ok=True)
     remove_asides(folder)
-    run = _Run(model, config, training, validation, folder, score, sorted(seen | images))
-    if resume:
+    run = _Run(model, training, validation, folder, score, sorted(seen | images))
+    if beginning.resumes:
         if new := images - seen:
-            print(f"going on with {len(new)} images that were not trained on before")
+            logger.info(f"going on with {len(new)} images that were not trained on before")
         run.restore()
         _report_changes(type(config).load(folder / CONFIG_FILE), config)
     else:
@@ -82,42 +93,42 @@ def fit(
     with written_aside(folder / CONFIG_FILE) as aside:
         config.save(aside)
     if config.warmup_steps >= run.total:
-        print(
+        logger.warning(
             f"careful: --warmup-steps {config.warmup_steps} cover all {run.total} steps, so the learning rate never "
             "reaches its height; lower them"
         )
     run.train()
 
 
-def load_start(model: MaskRCNN, start: Path | None, folder: Path, *, exclude: Sequence[str] = ()) -> bool:
-    """Load what a run starts from, and say whether it goes on from its own last state.
+def load_start(model: Any, start: Path | None, folder: Path, *, exclude: Sequence[str] = ()) -> bool:
+    """Load what a run starts from, and say whether it resumes from its own last state.
 
     Where the weights are not this project's, layers that they lack or have in another shape are left as they are.
 
     Args:
-        model: takes the weights.
+        model: a `Network`; takes the weights.
         start: from `find_start`.
         folder: of the run.
         exclude: see `load_weights`; then all else is loaded as far as it fits.
     """
     if (folder / STATE_FILE).exists():
-        print(f"{folder}: going on after {_progress(model, folder)}; another --logs starts anew")
+        logger.info(f"{folder}: going on after {_progress(model.config, folder)}; another --logs starts anew")
         return True
     if start is None:
-        if model.config.norm == "frozen_batch":
-            print("careful: a frozen batch norm hardly learns from nothing; --norm group does")
+        if model.config.default_start != "none":
+            logger.warning("careful: a frozen batch norm hardly learns from scratch; --norm group does")
         return False
     for line in load_weights(model, start, partial=bool(exclude) or not is_ours(start), exclude=exclude):
-        print(f"not loaded: {line}")
+        logger.info(f"not loaded: {line}")
     of_a_run = start.name == LAST_WEIGHTS and (start.parent / LOG_FILE).exists()
-    print(f"starting from {start}" + (f", after {_progress(model, start.parent)}" if of_a_run else ""))
+    logger.info(f"starting from {start}" + (f", after {_progress(model.config, start.parent)}" if of_a_run else ""))
     return False
 
 
-def _progress(model: MaskRCNN, folder: Path) -> str:
-    """Say how far a run has come; of how many epochs only a config of the model's own kind tells."""
+def _progress(config: RunConfig, folder: Path) -> str:
+    """Say how far a run has come; of how many epochs only a config of the same kind tells."""
     try:
-        total = f"{type(model.config).load(folder / CONFIG_FILE).epochs}"
+        total = f"{type(config).load(folder / CONFIG_FILE).epochs}"
     except InputError:
         total = "some"
     return f"{len(read_epochs(folder / LOG_FILE))} of {total} epochs"
@@ -128,18 +139,17 @@ class _Run:
 
     def __init__(
         self,
-        model: MaskRCNN,
-        config: Config,
+        model: Any,
         training: BatchLoader,
         validation: BatchLoader | None,
         folder: Path,
         score: Callable[[], float] | None,
         seen: Sequence[str],
     ) -> None:
-        self.model, self.config, self.folder = model, config, folder
+        self.model, self.config, self.folder = model, model.config, folder
         self.training, self.validation, self.score, self.seen = training, validation, score, seen
         self.steps = training.steps_per_epoch
-        self.total = config.epochs * self.steps
+        self.total = self.config.epochs * self.steps
         self.epoch = 0
         self.best = -math.inf
         self.layers = ""
@@ -181,7 +191,7 @@ class _Run:
                 for variable, array in zip(variables, arrays, strict=True):
                     variable.assign(array)
         except FileNotFoundError:
-            raise InputError(f"{path}: no run to go on with; start one without --weights last") from None
+            raise InputError(f"{path}: no run to resume; start one without --weights last") from None
         except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise InputError(f"{path}: the state of another architecture or optimiser, or damaged: {error}") from None
         drop_epochs_after(self.folder / LOG_FILE, self.epoch)
@@ -200,7 +210,7 @@ class _Run:
                 raise InputError(f"the loss is no number any more ({text}) at {name}; look at these images' masks")
             sums.update(losses)
             means = {key: value / done for key, value in sums.items()}
-            bar.set_postfix_str(_short(means, self.epoch + 1, self.config.epochs), refresh=False)
+            bar.set_postfix_str(self._suffix(means), refresh=False)
             bar.update()
         return means
 
@@ -232,17 +242,19 @@ class _Run:
         """
         assert self.validation is not None
         steps = min(self.config.validation_steps, self.validation.steps_per_epoch)
-        state = self.model.seed_generator.state
-        before = keras.ops.convert_to_numpy(state)
-        state.assign(np.array([self.config.seed, 0], before.dtype))
+        states = self.model.random_states
+        before = [keras.ops.convert_to_numpy(state) for state in states]
+        for state in states:
+            state.assign(np.array([self.config.seed, 0], state.dtype))
         sums: Counter[str] = Counter()
         for step in range(steps):
             sums.update(_as_floats(self.model.test_on_batch(self.validation.batch_at(step), return_dict=True)))
-        state.assign(before)
+        for state, values in zip(states, before, strict=True):
+            state.assign(values)
         return {key: value / steps for key, value in sums.items()}
 
     def _stage(self) -> Stage:
-        return next((s for s in self.config.schedule if self.epoch < s.epochs), self.config.schedule[-1])
+        return next((s for s in self.config.schedule if self.epoch < s.last_epoch), self.config.schedule[-1])
 
     def _enter_stage(self) -> None:
         """Compile anew where the stage trains other layers than the one before."""
@@ -254,13 +266,17 @@ class _Run:
             self.model.compile(optimizer=optimizer, jit_compile=keras.backend.backend() != "tensorflow")
             optimizer.build(self.model.trainable_variables)
 
+    def _suffix(self, means: Mapping[str, float]) -> str:
+        """Return the losses as the progress bar's suffix."""
+        parts = {"loss": "loss", **self.model.loss_names}
+        losses = " ".join(f"{short} {means[name]:.3f}" for name, short in parts.items())
+        return f"epoch {self.epoch + 1}/{self.config.epochs} {losses}"
+
     def _batch_name(self, step: int) -> str:
         return f"step {step} (images {', '.join(self.training.image_ids_at(step))})"
 
     def _variables(self) -> list[Any]:
-        model = self.model
-        state = model.seed_generator.state
-        return [*model.weights, state, *model.optimizer.variables]
+        return [*self.model.weights, *self.model.random_states, *self.model.optimizer.variables]
 
     def _save_state(self) -> None:
         arrays = {f"variable_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(self._variables())}
@@ -268,25 +284,12 @@ class _Run:
             np.savez(aside, allow_pickle=False, epoch=self.epoch, best=self.best, images=self.seen, **arrays)
 
 
-def _report_changes(before: Config, now: Config) -> None:
-    """Say which figures of a run differ from those that it was begun with."""
+def _report_changes(before: RunConfig, now: RunConfig) -> None:
+    """Say which hyperparameters of a run differ from those that it was begun with."""
     for name, value in vars(before).items():
         if value != getattr(now, name):
-            print(f"going on with another {name}: {getattr(now, name)} instead of {value}")
+            logger.info(f"going on with another {name}: {getattr(now, name)} instead of {value}")
 
 
 def _as_floats(losses: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(value) for name, value in losses.items()}
-
-
-def _short(logs: dict[str, float], epoch: int, epochs: int) -> str:
-    """Return the losses as a progress bar's suffix."""
-    parts = {
-        "loss": "loss",
-        "rpn_class_loss": "rpn",
-        "rpn_bbox_loss": "rpn box",
-        "mrcnn_class_loss": "class",
-        "mrcnn_bbox_loss": "box",
-        "mrcnn_mask_loss": "mask",
-    }
-    return f"epoch {epoch}/{epochs} " + " ".join(f"{short} {logs[name]:.3f}" for name, short in parts.items())

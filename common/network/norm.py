@@ -1,4 +1,4 @@
-"""The two normalisations: frozen batch norm for pretrained weights, group norm to train from nothing."""
+"""The two normalisations: frozen batch norm for pretrained weights, group norm to train from scratch."""
 
 import keras
 from keras import ops

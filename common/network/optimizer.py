@@ -2,34 +2,27 @@
 
 import math
 import re
+from collections.abc import Mapping
 
 import keras
 
-from common.config import Config
+from common.config import RunConfig
 from common.errors import InputError
 from common.network.weights import weighted_layers
 
-HEADS = "mrcnn_.*|rpn_.*|fpn_.*"
-LAYERS = {
-    "heads": HEADS,
-    "5+": f"{HEADS}|res5.*|bn5.*",
-    "4+": f"{HEADS}|res[45].*|bn[45].*",
-    "3+": f"{HEADS}|res[345].*|bn[345].*",
-    "all": ".*",
-}
 FINAL_RATE = 0.01  # a cosine ends at this share of its stage's learning rate
 
 
-def learning_rate_at(config: Config, step: int, steps_per_epoch: int) -> float:
+def learning_rate_at(config: RunConfig, step: int, steps_per_epoch: int) -> float:
     """Return the learning rate of a step: its stage's, warmed up at the run's start, falling where it is a cosine."""
     begin = 0
     for stage in config.schedule:
-        if step < stage.epochs * steps_per_epoch:
+        if step < stage.last_epoch * steps_per_epoch:
             break
-        begin = stage.epochs * steps_per_epoch
+        begin = stage.last_epoch * steps_per_epoch
     rate = stage.learning_rate
     if config.decay == "cosine":
-        progress = min(1.0, (step - begin) / (stage.epochs * steps_per_epoch - begin))
+        progress = min(1.0, (step - begin) / (stage.last_epoch * steps_per_epoch - begin))
         rate *= FINAL_RATE + (1 - FINAL_RATE) * (1 + math.cos(math.pi * progress)) / 2
     return rate * min(1.0, (step + 1) / max(1, config.warmup_steps))
 
@@ -38,8 +31,8 @@ def set_trainable(model: keras.Model, layers: str) -> int:
     """Let only some layers train.
 
     Args:
-        model: any depth of nested models.
-        layers: "heads", "5+", "4+", "3+", "all", or a regular expression that matches whole layer names.
+        model: a network, or any other model.
+        layers: "all", one of the network's `layer_groups`, or a regular expression that matches whole layer names.
 
     Returns:
         The number of trainable weights.
@@ -47,18 +40,19 @@ def set_trainable(model: keras.Model, layers: str) -> int:
     Raises:
         InputError: no regular expression, or no layer matches.
     """
+    groups: Mapping[str, str] = {"all": ".*", **getattr(model, "layer_groups", {})}
     try:
-        pattern = re.compile(LAYERS.get(layers, layers))
+        pattern = re.compile(groups.get(layers, layers))
     except re.error as error:
         raise InputError(f"--schedule: layers {layers!r} are no regular expression: {error}") from None
     for layer in weighted_layers(model):
         layer.trainable = bool(pattern.fullmatch(layer.name))
     if not model.trainable_weights:
-        raise InputError(f"--schedule: no layer's name matches {layers!r}; try heads, 3+, 4+, 5+ or all")
+        raise InputError(f"--schedule: no layer's name matches {layers!r}; try {', '.join(groups)}")
     return len(model.trainable_weights)
 
 
-def build_optimizer(config: Config) -> keras.optimizers.Optimizer:
+def build_optimizer(config: RunConfig) -> keras.optimizers.Optimizer:
     """Return the optimiser that the config asks for; the learning rate is set at every step."""
     if config.optimizer == "sgd":
         return keras.optimizers.SGD(1e-3, momentum=config.momentum, global_clipnorm=config.gradient_clip)

@@ -44,8 +44,8 @@ def save_weights(model: keras.Model, path: Path, *, half: bool = False) -> None:
             file[group].attrs["weight_names"] = np.array(weight_names, "S")
         # Without these Keras 2 takes a file for one of Keras 1, and transposes the kernel of mrcnn_mask_deconv.
         file.attrs["backend"], file.attrs[KERAS_VERSION] = np.bytes_("tensorflow"), np.bytes_("2.2.4")
-        if hasattr(model, "config"):
-            file.attrs[GEOMETRY] = model.config.geometry
+        if geometry := getattr(getattr(model, "config", None), "geometry", None):
+            file.attrs[GEOMETRY] = geometry
 
 
 def load_weights(model: keras.Model, path: Path, *, partial: bool = False, exclude: Collection[str] = ()) -> list[str]:

@@ -7,24 +7,18 @@ import numpy as np
 import pandas as pd
 
 from common.errors import InputError
-from common.masks.crops import drop_empty
 from common.masks.instances import Instances
 from common.masks.rle import decode_instances, encode_instances
 from common.output.submission import read_rows
-from common.prediction.detections import Paintable
+from common.prediction.postprocess import Prediction
 
 RESULT_COLUMNS = ("ImageId", "ClassId", "Score", "EncodedPixels")
 
 
-def result_rows(detections: Paintable, mask_threshold: float) -> list[str]:
-    """Return a row an object without its image's id; objects may overlap, those without pixels are left out.
-
-    Args:
-        detections: of the image.
-        mask_threshold: a pixel belongs to the mask from this probability on.
-    """
-    objects = drop_empty(detections.paint(mask_threshold))
-    runs = encode_instances(objects, detections.image_shape)
+def result_rows(prediction: Prediction) -> list[str]:
+    """Return a row an object without its image's id."""
+    objects = prediction.instances()
+    runs = encode_instances(objects, prediction.image_shape)
     fields = zip(objects.class_ids.tolist(), objects.scores.tolist(), runs, strict=True)
     return [f"{class_id},{score:.9g},{text}" for class_id, score, text in fields]  # nine digits: the same float32
 

@@ -52,15 +52,14 @@ class Detections:
 
     def paint(self, threshold: float) -> Instances:
         """Return the objects with masks of full resolution, cut at a probability."""
-        return paint_masks(
+        painted = paint_masks(
             self._painted_boxes,
             self.mask_probs.astype(np.float32),
             self.image_shape,
             threshold=threshold,
             zero_border=self.zero_border,
-            class_ids=self.class_ids,
-            scores=self.scores,
         )
+        return painted.labelled(self.class_ids, self.scores)
 
     def paint_soft(self, threshold: float) -> SoftInstances:
         """Return the objects with a probability a pixel, of full resolution."""

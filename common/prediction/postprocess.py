@@ -1,35 +1,75 @@
-"""From detections to the masks of a submission; runs in worker processes."""
+"""From what the network says of an image to its objects; runs in worker processes."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
+from typing import Literal, NamedTuple
 
 from common.masks.crops import dilate, drop_empty, remove_overlaps
 from common.masks.instances import Instances, SoftInstances
+from common.masks.overlaps import find_uncovered, suppress_covered
 from common.masks.rle import encode_instances
 from common.prediction.detections import Paintable
-from common.prediction.majority import elect_instances, find_uncovered, suppress_covered
+from common.prediction.majority import elect_instances
 from common.prediction.views import View, invert_crops, invert_view
 from common.prediction.votes import merge_views
+
+Merging = Literal["votes", "majority"]
 
 
 @dataclass(frozen=True)
 class Masking:
-    """How detections become masks without common pixels.
+    """How detections become masks.
 
     Attributes:
         threshold: a pixel belongs to the mask from this probability on.
+        separate: give a pixel that several objects claim to one of them; merged views never share pixels.
         largest_share: see `suppress_covered`; applied to what a look finds before all else.
         published: see `remove_overlaps` and `merge_views`.
         dilation: grow each mask of a single prediction by one step of binary dilation.
-        majority: merge views by `elect_instances` instead of `merge_views`.
     """
 
     threshold: float
     _: KW_ONLY
+    separate: bool = True
     largest_share: float = 1.0
     published: bool = False
     dilation: bool = False
-    majority: bool = False
+
+
+class Look(NamedTuple):
+    """One distinct view of an image, the places at which it stands among all views, and what was found in it."""
+
+    view: View
+    places: Sequence[int]
+    detections: Paintable
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What the network says of an image before masks are made; small enough to send to another process.
+
+    Attributes:
+        looks: one, or those of several views.
+        image_shape: (height, width), pixels.
+        masking: how masks are made.
+        merging: how looks become one; None: there is one.
+    """
+
+    looks: Sequence[Look]
+    image_shape: tuple[int, int]
+    masking: Masking
+    merging: Merging | None = None
+
+    def instances(self) -> Instances:
+        """Return the objects, none of them empty."""
+        if self.merging == "votes":
+            return merge_by_votes(self.looks, self.image_shape, self.masking)
+        if self.merging == "majority":
+            return merge_by_majority(self.looks, self.image_shape, self.masking)
+        (look,) = self.looks
+        if self.masking.separate:
+            return separate(look.detections, self.masking)
+        return drop_empty(look.detections.paint(self.masking.threshold))
 
 
 def separate(detections: Paintable, masking: Masking) -> Instances:
@@ -47,38 +87,36 @@ def separate(detections: Paintable, masking: Masking) -> Instances:
     return drop_empty(remove_overlaps(instances, priorities=instances.scores, published=masking.published))
 
 
-def merge(
-    predictions: Sequence[tuple[View, Sequence[int], Paintable]], image_shape: tuple[int, int], masking: Masking
-) -> Instances:
-    """Merge what was found in the distinct views of an image.
+def merge_by_votes(looks: Sequence[Look], image_shape: tuple[int, int], masking: Masking) -> Instances:
+    """Let the distinct views of an image vote on each object's pixels.
 
     Args:
-        predictions: a view, the places at which it stands among all views, and what was found in it.
+        looks: of all views.
         image_shape: (height, width) of the image.
-        masking: how.
+        masking: how masks are made.
     """
-    if masking.majority:
-        return _merge_by_majority(predictions, image_shape, masking)
     by_place: dict[int, Instances] = {}
-    for view, places, detections in predictions:
+    for view, places, detections in looks:
         instances = suppress_covered(detections.paint(masking.threshold), masking.largest_share)
         by_place |= dict.fromkeys(places, drop_empty(invert_view(instances, view, image_shape)))
     return merge_views([by_place[place] for place in sorted(by_place)], published=masking.published)
 
 
-def _merge_by_majority(
-    predictions: Sequence[tuple[View, Sequence[int], Paintable]], image_shape: tuple[int, int], masking: Masking
-) -> Instances:
-    elected = elect_instances(_soft_views(predictions, image_shape, masking), masking.threshold)
+def merge_by_majority(looks: Sequence[Look], image_shape: tuple[int, int], masking: Masking) -> Instances:
+    """Keep what most of the views find, with the mean of their masks; arguments as of `merge_by_votes`."""
+    elected = elect_instances(_soft_views(looks, image_shape, masking), masking.threshold)
     elected = suppress_covered(elected, masking.largest_share)
     return drop_empty(remove_overlaps(elected, priorities=elected.scores))
 
 
-def _soft_views(
-    predictions: Sequence[tuple[View, Sequence[int], Paintable]], image_shape: tuple[int, int], masking: Masking
-) -> Iterator[SoftInstances]:
+def run_length_rows(prediction: Prediction) -> list[str]:
+    """Return the objects' run lengths, one string an object."""
+    return encode_instances(prediction.instances(), prediction.image_shape)
+
+
+def _soft_views(looks: Sequence[Look], image_shape: tuple[int, int], masking: Masking) -> Iterator[SoftInstances]:
     """Yield what was found, place by place, in the image's own pixels; painted one view at a time."""
-    by_place = {place: prediction for prediction in predictions for place in prediction[1]}
+    by_place = {place: look for look in looks for place in look.places}
     painted: dict[int, SoftInstances] = {}  # by a view's first place, up to its last
     for place in sorted(by_place):
         view, places, detections = by_place[place]
@@ -88,15 +126,3 @@ def _soft_views(
             boxes, probs = invert_crops(soft.boxes, soft.probs, view, image_shape)
             painted[min(places)] = SoftInstances(boxes, probs, soft.scores)
         yield painted[min(places)] if place < max(places) else painted.pop(min(places))
-
-
-def separated_runs(detections: Paintable, masking: Masking) -> list[str]:
-    """Return the run lengths of `separate`, one string an object."""
-    return encode_instances(separate(detections, masking), detections.image_shape)
-
-
-def merged_runs(
-    predictions: Sequence[tuple[View, Sequence[int], Paintable]], image_shape: tuple[int, int], masking: Masking
-) -> list[str]:
-    """Return the run lengths of `merge`, one string an object."""
-    return encode_instances(merge(predictions, image_shape, masking), image_shape)

@@ -7,18 +7,16 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from common.config import Config
-from common.images.colours import stretch_contrast
 from common.masks.boxes import box_intersections
 from common.masks.crops import drop_empty
 from common.masks.instances import Instances, SoftInstances
-from common.prediction.detections import Detections, Paintable
+from common.prediction.detections import Detections
 
 BORDER = 4  # pixels; an object that comes so near to its tile's border may go on behind it
 AGREEMENT = 0.5  # lowest intersection over union, in what two tiles share, of two sights of one object
 
 Box = list[int]  # y1, x1, y2, x2
-Detector = Callable[[Iterable[np.ndarray]], Sequence[Detections]]
+Detect = Callable[[Iterable[np.ndarray]], Sequence[Detections]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,38 +43,18 @@ class TiledDetections:
         return SoftInstances(objects.boxes, [mask.astype(np.float32) for mask in objects.masks], objects.scores)
 
 
-def choose_detector(
-    detector: Detector, image_shape: tuple[int, int], config: Config
-) -> Callable[[Iterable[np.ndarray]], Sequence[Paintable]]:
-    """Return a detector for an image in one piece where it fits, else one that works in tiles.
-
-    All views of an image go through the same one: an enlarged view of an image that fits is not cut. Contrast is
-    stretched here where the config says so: tiles are parts of one image.
-
-    Args:
-        detector: from images (H, W, 3) uint8 to their detections.
-        image_shape: (height, width) of the image.
-        config: says what fits, which is everything where it has a `max_dim`, and how large the tiles are.
-    """
-    prepare = stretch_contrast if config.stretch_contrast else np.asarray
-    if config.max_dim or max(image_shape) <= config.max_whole_side:
-        return lambda images: detector(map(prepare, images))
-    size, overlap = config.tile_size, config.tile_overlap
-    return lambda images: [detect_in_tiles(detector, prepare(image), size, overlap) for image in images]
-
-
-def detect_in_tiles(detector: Detector, image: np.ndarray, tile_size: int, overlap: int) -> TiledDetections:
+def detect_in_tiles(detect: Detect, image: np.ndarray, tile_size: int, overlap: int) -> TiledDetections:
     """Detect tile by tile: memory is that of one tile, and all have one shape.
 
     Args:
-        detector: from images to their detections.
+        detect: from images to their detections.
         image: (H, W, 3) uint8.
         tile_size: side of a tile, pixels.
         overlap: shared by neighbours at least, pixels.
     """
     height, width = image.shape[:2]
     tiles = tile_boxes((height, width), tile_size, overlap)
-    found = [detector([image[y1:y2, x1:x2]])[0] for y1, x1, y2, x2 in tiles.tolist()]
+    found = [detect([image[y1:y2, x1:x2]])[0] for y1, x1, y2, x2 in tiles.tolist()]
     return TiledDetections(tiles, found, (height, width))
 
 

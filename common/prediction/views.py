@@ -70,6 +70,9 @@ TURNED_VIEWS = (
     View(flip_lr=True, scale_y=0.8, scale_x=0.8),
 )
 
+# By the names that a config and `Predictor.predict` know them by.
+VIEW_SETS = {"votes": VIEWS, "majority": TURNED_VIEWS}
+
 
 def apply_view(image: np.ndarray, view: View, rng: np.random.Generator, *, channel_shift: bool = False) -> np.ndarray:
     """Flip, turn, shift the channels and scale an image.

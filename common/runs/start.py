@@ -1,50 +1,72 @@
 """What a run starts from."""
 
-import argparse
 import zipfile
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from common.config import LAST_WEIGHTS, STATE_FILE, Config
+from common.config import LAST_WEIGHTS, STATE_FILE, RunConfig
 from common.errors import InputError
 from common.files import cache_folder
+from common.mask_rcnn_config import MaskRCNNConfig
 from common.runs.published_weights import find_published_weights
 from common.runs.weights_file import read_geometry
 
 IMAGES_FILE = "images.txt"
+NAMED_WEIGHTS = "weights.h5"
 
-C = TypeVar("C", bound=Config)
+C = TypeVar("C", bound=RunConfig)
 
 
-def find_start(weights: str | None, logs: Path, config: Config, *, previous: str | None = None) -> Path | None:
-    """Return the weights that a run starts from, its own last ones where it has begun; None: from nothing.
+@dataclass(frozen=True)
+class Start:
+    """Where a run is kept and what it starts from.
 
-    Args:
-        weights: "coco", "imagenet", "last", "none" or a path: what a run starts from that has not begun. "last" is
-            the previous step's last epoch. None: "last"; where there is no step before "coco" for a network whose
-            batch norm is frozen, which could not learn it, else "none".
+    Attributes:
         logs: folder of all runs.
-        config: of the run.
+        weights: "coco", "imagenet", "last", "none", one of `named_weights`, or a file: what a run starts from that has
+            not begun. "last" is the previous step's last epoch. None: "last"; where there is no step before, the
+            config's `default_start`.
         previous: name of the step before, if any.
+        exclude: names of layers that do not take the weights.
+        geometry_given: the config's geometry was asked for; else that of the weights is adopted.
+    """
+
+    logs: Path
+    weights: str | None = None
+    previous: str | None = None
+    exclude: tuple[str, ...] = ()
+    geometry_given: bool = False
+
+
+def named_weights() -> dict[str, Path]:
+    """Return the weights that come with the project by name: `<competition>/weights/<name>/weights.h5`."""
+    root = Path(__file__).resolve().parents[2]
+    return {path.parent.name: path for path in sorted(root.glob(f"*/weights/*/{NAMED_WEIGHTS}"))}
+
+
+def find_start(start: Start, config: RunConfig) -> Path | None:
+    """Return the weights that a run starts from, its own last ones where it has begun; None: from scratch.
 
     Raises:
         InputError: nothing there to start from.
     """
-    folder = logs / config.name
+    folder = start.logs / config.name
     if (folder / STATE_FILE).exists():
         return folder / LAST_WEIGHTS
-    weights = weights or ("last" if previous else "coco" if config.norm == "frozen_batch" else "none")
+    weights = start.weights or ("last" if start.previous else config.default_start)
     if weights == "none":
         return None
-    if weights == "last" and previous is None:
-        raise InputError(f"{folder}: no run to go on with; start one with --weights coco, none or a file")
+    if weights == "last" and start.previous is None:
+        raise InputError(f"{folder}: no run to resume; start one with --weights coco, none or a file")
     if weights in ("coco", "imagenet"):
-        return find_published_weights(weights, [Path(), logs], cache_folder())
-    return logs / str(previous) / LAST_WEIGHTS if weights == "last" else Path(weights)
+        return find_published_weights(weights, [Path(), start.logs], cache_folder())
+    if weights == "last":
+        return start.logs / str(start.previous) / LAST_WEIGHTS
+    return named_weights().get(weights, Path(weights))
 
 
 def seen_images(folder: Path) -> list[str]:
@@ -60,24 +82,21 @@ def seen_images(folder: Path) -> list[str]:
         listed = folder / IMAGES_FILE
         return listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile):
-        return []  # whoever goes on with a damaged state says so
+        return []  # unreadable; resuming reports the error
 
 
-def warn_of_trained_images(weights: Path, image_ids: Iterable[str]) -> None:
-    """Say so where weights were trained on images of these names."""
-    both = set(seen_images(weights.parent)).intersection(image_ids)
-    if both:
-        print(f"careful: {weights} was trained on {len(both)} of these images, such as {min(both)}")
+def find_trained_images(weights: Path, image_ids: Iterable[str]) -> list[str]:
+    """Return the names among `image_ids` of images that weights were trained on, sorted."""
+    return sorted(set(seen_images(weights.parent)).intersection(image_ids))
 
 
-def adopt_geometry(config: C, weights: Path | None, flags: argparse.Namespace) -> C:
-    """Return the config with the geometry that weights were trained in, unless a flag says which.
+def adopt_geometry(config: C, weights: Path | None) -> C:
+    """Return the config with the geometry that weights were trained in, where they say which.
 
     Args:
-        config: of a run or a prediction.
+        config: of a run or a prediction; unchanged where its network knows no geometries.
         weights: what it starts from, if anything.
-        flags: from the command line.
     """
-    if "geometry" in flags or weights is None:
+    if weights is None or not isinstance(config, MaskRCNNConfig):
         return config
     return replace(config, geometry=read_geometry(weights) or config.geometry)

@@ -1,10 +1,9 @@
-"""An image's true and predicted objects, masks or boxes, side by side: what average precision is made of."""
+"""An image's true and predicted objects side by side: what average precision is made of."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from common.masks.boxes import box_areas, box_intersections
 from common.masks.instances import Instances
 from common.masks.runs import find_runs, shared_run_pixels
 
@@ -58,43 +57,8 @@ def compare_masks(true: Instances, predicted: Instances, crowd: np.ndarray | Non
     shared = np.zeros((len(true), len(predicted)), np.int64)
     first, second, pixels = shared_run_pixels(find_runs(true, height), find_runs(predicted, height))
     shared[first, second] = pixels
-    fields = (true.class_ids, predicted.class_ids, predicted.scores)
-    return _compare(shared, true.areas, predicted.areas, *fields, crowd)
-
-
-def compare_boxes(
-    true_boxes: np.ndarray,
-    true_class_ids: np.ndarray,
-    predicted_boxes: np.ndarray,
-    predicted_class_ids: np.ndarray,
-    scores: np.ndarray,
-    crowd: np.ndarray | None = None,
-) -> Comparison:
-    """Compare the boxes of an image's objects.
-
-    Args:
-        true_boxes: (N, 4), y1, x1, y2, x2, pixels, also fractions of them.
-        true_class_ids: (N,) int.
-        predicted_boxes: (M, 4), likewise.
-        predicted_class_ids: (M,) int.
-        scores: (M,) float.
-        crowd: (N,) bool, see `Comparison`; none by default.
-    """
-    shared = box_intersections(true_boxes, predicted_boxes)
-    areas = (box_areas(true_boxes), box_areas(predicted_boxes))
-    return _compare(shared, *areas, true_class_ids, predicted_class_ids, scores, crowd)
-
-
-def _compare(
-    shared: np.ndarray,
-    true_areas: np.ndarray,
-    predicted_areas: np.ndarray,
-    true_class_ids: np.ndarray,
-    predicted_class_ids: np.ndarray,
-    scores: np.ndarray,
-    crowd: np.ndarray | None,
-) -> Comparison:
-    crowd = np.zeros(len(true_areas), bool) if crowd is None else np.asarray(crowd, bool)
-    unions = np.where(crowd[:, None], predicted_areas, true_areas[:, None] + predicted_areas - shared)
+    crowd = np.zeros(len(true), bool) if crowd is None else np.asarray(crowd, bool)
+    unions = np.where(crowd[:, None], predicted.areas, true.areas[:, None] + predicted.areas - shared)
     ious = np.divide(shared, unions, out=np.zeros(shared.shape), where=unions > 0)
-    return Comparison(ious, true_class_ids, predicted_class_ids, scores, true_areas, predicted_areas, crowd)
+    fields = (true.class_ids, predicted.class_ids, predicted.scores)
+    return Comparison(ious, *fields, true.areas, predicted.areas, crowd)

@@ -1,55 +1,48 @@
+import dataclasses
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from common.batches.loader import BatchLoader, mini_masks
+from common.batches.instance_samples import instance_batches, mini_masks
 from common.errors import InputError
 from common.masks.boxes import label_boxes
+from tests.image_sets import array_set
 from tests.tiny import TINY, disc_labels
 
 CONFIG = replace(TINY, augment=True, max_instances=8, balanced=True)
 
 
-class Images:
+LABELS = [
+    disc_labels(80, [(10, 10, 9), (40, 40, 12), (60, 20, 6)]),
+    disc_labels(96, [(50, 50, 30)]),
+    np.zeros((70, 90), np.int32),
+]
+NAMES = ["three", "one", "none"]
+
+
+def discs(labels=LABELS, class_ids=None, names=NAMES, grey=lambda label_image: 50 * (label_image > 0)):
     """Images in memory: of three sizes, the last without objects."""
-
-    def __init__(self):
-        self.label_images = [
-            disc_labels(80, [(10, 10, 9), (40, 40, 12), (60, 20, 6)]),
-            disc_labels(96, [(50, 50, 30)]),
-            np.zeros((70, 90), np.int32),
-        ]
-        self.image_ids = ["three", "one", "none"]
-        self.sizes = np.array([label_image.shape for label_image in self.label_images])
-
-    def load_image(self, index):
-        return np.repeat((50 * (self.label_images[index] > 0)).astype(np.uint8)[..., None], 3, axis=2)
-
-    def load_label_layers(self, index):
-        return [self.label_images[index]]
-
-    def load_class_ids(self, index):
-        return np.ones(self.label_images[index].max(), np.int32)
+    images = [np.repeat(grey(label_image).astype(np.uint8)[..., None], 3, axis=2) for label_image in labels]
+    return array_set(images, list(labels), class_ids, image_ids=list(names))
 
 
 def same(batch, other):
     return batch.keys() == other.keys() and all((batch[name] == other[name]).all() for name in batch)
 
 
-def crowd(count):
+def crowd(count, class_ids=None):
     """One image with many objects of one pixel each, object k of class k + 1."""
-    images = Images()
     label_image = np.zeros((64, 64), np.int32)
     label_image[::4, ::4].flat[:count] = np.arange(1, count + 1)
-    images.label_images, images.image_ids, images.sizes = [label_image], ["crowd"], np.array([[64, 64]])
-    images.load_class_ids = lambda index: np.arange(1, count + 1, dtype=np.int32)
-    return images
+    return discs(
+        [label_image], [np.arange(1, count + 1, dtype=np.int32) if class_ids is None else class_ids], ["crowd"]
+    )
 
 
 def test_the_arrays_of_a_batch():
-    batch = BatchLoader(Images(), CONFIG, training=True).batch_at(0)
+    batch = instance_batches(discs(), CONFIG, training=True).batch_at(0)
     shapes = {name: (array.shape, str(array.dtype)) for name, array in batch.items()}
     assert shapes == {
         "images": ((2, 64, 64, 3), "uint8"),
@@ -60,15 +53,15 @@ def test_the_arrays_of_a_batch():
 
 
 def test_a_step_always_gives_the_same_batch():
-    loader, other = (BatchLoader(Images(), CONFIG, training=True) for _ in range(2))
+    loader, other = (instance_batches(discs(), CONFIG, training=True) for _ in range(2))
     batches = [loader.batch_at(step) for step in range(6)]
     assert all(same(other.batch_at(step), batches[step]) for step in (5, 0, 3))
     assert not same(batches[0], batches[3])
-    assert not same(BatchLoader(Images(), replace(CONFIG, seed=9), training=True).batch_at(0), batches[0])
+    assert not same(instance_batches(discs(), replace(CONFIG, seed=9), training=True).batch_at(0), batches[0])
 
 
 def test_a_batch_holds_the_images_that_it_names():
-    loader = BatchLoader(Images(), CONFIG, training=False)
+    loader = instance_batches(discs(), CONFIG, training=False)
     for step in range(6):
         batch = loader.batch_at(step)
         for image_id, class_ids in zip(loader.image_ids_at(step), batch["class_ids"], strict=True):
@@ -77,7 +70,7 @@ def test_a_batch_holds_the_images_that_it_names():
 
 
 def test_rows_without_an_object_are_zero_and_come_last():
-    loader = BatchLoader(Images(), CONFIG, training=True)
+    loader = instance_batches(discs(), CONFIG, training=True)
     for step in range(6):
         batch = loader.batch_at(step)
         used = batch["class_ids"] > 0
@@ -86,20 +79,13 @@ def test_rows_without_an_object_are_zero_and_come_last():
         assert (used == batch["mini_masks"].any(axis=(2, 3))).all()
 
 
-class Coloured(Images):
-    """Each object has a grey of its own, so that a crop's pixels say where its box and its mask must be."""
-
-    def load_image(self, index):
-        return np.repeat((80 * self.label_images[index]).astype(np.uint8)[..., None], 3, axis=2)
-
-
 def test_boxes_and_masks_fit_their_objects():
     """At the images' own size, flipped and turned, not blurred: boxes fit to the pixel."""
     plain = {"aspect_ratio": 1, "min_enlarge": 1, "zoom": 1, "rotation_range": 0, "channel_shift_range": 0}
-    images = Coloured()
-    images.label_images = [disc_labels(64, [(10, 10, 9), (40, 40, 12), (60, 20, 6)]), disc_labels(64, [(9, 30, 15)])]
-    images.image_ids, images.sizes = ["three", "one"], np.full((2, 2), 64)
-    loader = BatchLoader(images, replace(CONFIG, batch_size=1, **plain), training=True)
+    labels = [disc_labels(64, [(10, 10, 9), (40, 40, 12), (60, 20, 6)]), disc_labels(64, [(9, 30, 15)])]
+    # Each object has a grey of its own, so that a crop's pixels say where its box and its mask must be.
+    images = discs(labels, names=["three", "one"], grey=lambda label_image: 80 * label_image)
+    loader = instance_batches(images, replace(CONFIG, batch_size=1, **plain), training=True)
     for step in range(8):
         batch = loader.batch_at(step)
         grey = batch["images"][0, ..., 0]
@@ -128,7 +114,7 @@ def iou(mask, other):
 
 def test_boxes_and_masks_fit_rescaled_and_rotated_objects():
     """The image is resized bilinearly, so that an object's rim is uncertain by a pixel or so."""
-    batch = BatchLoader(Images(), replace(CONFIG, channel_shift_range=0), training=True).batch_at(1)
+    batch = instance_batches(discs(), replace(CONFIG, channel_shift_range=0), training=True).batch_at(1)
     assert batch["class_ids"].any()
     for image, *objects in zip(batch["images"], batch["boxes"].astype(int), batch["mini_masks"], strict=True):
         masks = np.array([pasted(mask, box) for box, mask in zip(*objects, strict=True) if box.any()])
@@ -141,7 +127,7 @@ def test_boxes_and_masks_fit_rescaled_and_rotated_objects():
 
 def test_too_many_objects_are_a_random_choice():
     config = replace(CONFIG, max_instances=5, class_names=tuple(f"class {i}" for i in range(40)), augment=False)
-    loader = BatchLoader(crowd(40), config, training=False)
+    loader = instance_batches(crowd(40), config, training=False)
     batches = [loader.batch_at(step) for step in range(4)]
     for batch in batches:
         assert (np.diff(batch["class_ids"]) > 0).all()  # all rows in use, nothing twice
@@ -150,50 +136,45 @@ def test_too_many_objects_are_a_random_choice():
 
 def test_the_class_follows_its_object():
     config = replace(CONFIG, max_instances=40, class_names=tuple(f"class {i}" for i in range(40)), augment=False)
-    images = crowd(40)
-    images.load_class_ids = lambda index: np.arange(40, 0, -1, dtype=np.int32)
-    batch = BatchLoader(images, config, training=False).batch_at(0)
+    images = crowd(40, np.arange(40, 0, -1, dtype=np.int32))
+    batch = instance_batches(images, config, training=False).batch_at(0)
     used = batch["class_ids"][0] > 0
     assert used.any()
     assert (np.diff(batch["class_ids"][0][used]) < 0).all()
 
 
 def test_an_impossible_class_is_refused():
-    images = Images()
-    images.load_class_ids = lambda index: np.full(images.label_images[index].max(), 2, np.int32)
+    images = discs(class_ids=[np.full(label_image.max(), 2, np.int32) for label_image in LABELS])
     with pytest.raises(InputError, match=r"class ids \[2\] are not in 1..1"):
         for step in range(3):
-            BatchLoader(images, CONFIG, training=False).batch_at(step)
+            instance_batches(images, CONFIG, training=False).batch_at(step)
 
 
 def test_of_several_crops_that_with_most_objects_is_taken():
     """A large image with one small object: most crops miss it."""
-    images = Images()
-    images.label_images, images.image_ids = [disc_labels(256, [(70, 70, 12)])], ["sparse"]
-    images.sizes = np.array([[256, 256]])
+    images = discs([disc_labels(256, [(70, 70, 12)])], names=["sparse"])
     config = replace(CONFIG, min_dim=256, batch_size=16)
     found = [
-        (BatchLoader(images, replace(config, crop_draws=n), training=True).batch_at(0)["class_ids"] > 0).sum()
+        (instance_batches(images, replace(config, crop_draws=n), training=True).batch_at(0)["class_ids"] > 0).sum()
         for n in (1, 4, 20)
     ]
     assert found[0] < found[1] < found[2]
 
 
 def test_several_classes_balance_by_class_one_by_size():
-    images = Images()
-    images.sizes = np.full((3, 2), 64)
-    images.load_class_ids = lambda index: np.full(3 - index, [1, 2, 1][index], np.int32)
+    class_ids = [np.full(3 - index, value, np.int32) for index, value in enumerate((1, 2, 1))]
+    images = dataclasses.replace(discs(class_ids=class_ids), sizes=np.full((3, 2), 64))
     config = replace(CONFIG, class_names=("common", "rare"))
-    assert BatchLoader(images, config, training=True).sampler.indices.tolist() == [0, 1, 1, 2]
-    assert BatchLoader(images, config, training=False).sampler.indices.tolist() == [0, 1, 2]
-    assert BatchLoader(images, CONFIG, training=True).sampler.indices.tolist() == [0, 1, 2]
+    assert instance_batches(images, config, training=True).sampler.indices.tolist() == [0, 1, 1, 2]
+    assert instance_batches(images, config, training=False).sampler.indices.tolist() == [0, 1, 2]
+    assert instance_batches(images, CONFIG, training=True).sampler.indices.tolist() == [0, 1, 2]
 
 
 def test_batches_of_an_epoch():
-    assert BatchLoader(Images(), CONFIG, training=True).steps_per_epoch == 1
-    assert BatchLoader(Images(), replace(CONFIG, batch_size=1), training=True).steps_per_epoch == 3
-    assert BatchLoader(Images(), replace(CONFIG, batch_size=9), training=True).steps_per_epoch == 1
-    assert BatchLoader(Images(), replace(CONFIG, steps_per_epoch=7), training=True).steps_per_epoch == 7
+    assert instance_batches(discs(), CONFIG, training=True).steps_per_epoch == 1
+    assert instance_batches(discs(), replace(CONFIG, batch_size=1), training=True).steps_per_epoch == 3
+    assert instance_batches(discs(), replace(CONFIG, batch_size=9), training=True).steps_per_epoch == 1
+    assert instance_batches(discs(), replace(CONFIG, steps_per_epoch=7), training=True).steps_per_epoch == 7
 
 
 def test_mini_masks():

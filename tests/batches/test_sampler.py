@@ -24,13 +24,13 @@ def test_classes_balance_like_sizes():
     assert size_balanced_indices(np.zeros((0, 2), int)).tolist() == []
 
 
-def test_one_class_a_image_balances_like_sizes():
+def test_one_class_an_image_balances_like_sizes():
     classes = np.random.default_rng(0).choice(5, 200, p=[0.6, 0.2, 0.1, 0.06, 0.04]) + 1
     balanced = class_balanced_indices([np.repeat(name, count % 4 + 1) for count, name in enumerate(classes)])
     np.testing.assert_array_equal(balanced, size_balanced_indices(classes))
 
 
-def test_a_image_of_several_classes_follows_the_rarest():
+def test_an_image_of_several_classes_follows_the_rarest():
     images = [[1], [1, 2], [1], [1, 3, 3], [2], [], [1]]  # 1 is in five images, 2 in two, 3 in one
     copies = np.bincount(class_balanced_indices([np.array(ids, np.int32) for ids in images]))
     assert copies.tolist() == [1, 2, 1, 5, 2, 1, 1]

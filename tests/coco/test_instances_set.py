@@ -9,6 +9,7 @@ import pytest
 
 from coco.config import COCO_PUBLISHED, COCO_SMALL
 from coco.instances_set import open_instances_set, read_subset, training_subsets, validation_subsets
+from common.batches.instance_samples import InstanceSamples
 from common.batches.loader import BatchLoader
 from common.errors import InputError
 from common.files import open_tree
@@ -39,6 +40,8 @@ def test_every_form_of_object_is_read(drawn):
         true, crowd = images.load_truth(index)
         assert true.class_ids.tolist() == [ids[category_id] for category_id, *_ in objects]
         assert crowd.tolist() == [bool(crowd) for *_, crowd in objects]
+        learnt = images.load_instances(index)
+        assert learnt.class_ids.tolist() == true.class_ids[~crowd].tolist() == images.load_class_ids(index).tolist()
         for mask, (_, boxes, _, _) in zip(true.to_masks(SHAPE), objects, strict=True):
             np.testing.assert_array_equal(mask, filled(*boxes))
         assert images.load_image(index).shape == (*SHAPE, 3)
@@ -56,9 +59,11 @@ def test_overlapping_objects_stay_whole_and_crowds_are_not_learnt(drawn):
 
 
 def test_a_batch_holds_the_objects(drawn):
-    figures = {"min_dim": 64, "max_dim": 128, "crop_size": 128, "batch_size": 3, "augment": False, "zoom": 1.0}
-    config = replace(COCO_SMALL, class_names=NAMES, **figures, aspect_ratio=1.0, tile_size=64, tile_overlap=32)
-    batch = BatchLoader(open_set(drawn), config, training=False).batch_at(0)
+    changes = {"min_dim": 64, "max_dim": 128, "crop_size": 128, "batch_size": 3, "augment": False, "zoom": 1.0}
+    config = replace(COCO_SMALL, class_names=NAMES, **changes, aspect_ratio=1.0, tile_size=64, tile_overlap=32)
+    images = open_set(drawn)
+    samples = InstanceSamples(images, config, training=False)
+    batch = BatchLoader(images, config, samples, training=False).batch_at(0)
     rows = zip(batch["class_ids"], batch["boxes"], strict=True)
     found = {tuple(ids[ids > 0].tolist()): boxes[ids > 0] for ids, boxes in rows}
     assert found.keys() == {(3, 1, 1), (3, 2), ()}
@@ -84,7 +89,7 @@ def test_the_librarys_subsets_of_2014(tmp_path):
     write_subset(tmp_path, "val", "2014", objects={7: OBJECTS[7], 12: []})
     tree = open_tree(shutil.make_archive(str(tmp_path / "set"), "zip", tmp_path))
     images = open_instances_set(tree, training_subsets(tree, "2014"), NAMES)
-    assert [photo.name for photo in images.photos] == ["train2014/1.png", "val2014/7.png"]
+    assert images.image_names == ["train2014/1.png", "val2014/7.png"]
     (watched,) = validation_subsets(tree, "2014")
     assert open_instances_set(tree, [watched], NAMES).image_ids == ["12"]
     with pytest.raises(InputError, match=r"instances_train2017\.json 0 times; give COCO's folder, and its --year"):
@@ -96,7 +101,7 @@ def test_the_librarys_subsets_of_2014(tmp_path):
 
 def test_images_may_stand_in_a_folder_called_images(tmp_path):
     write_subset(tmp_path / "coco", "val", images="images/val2017")
-    assert open_set(tmp_path, "val").photos[0].name == "coco/images/val2017/7.png"
+    assert open_set(tmp_path, "val").image_names[0] == "coco/images/val2017/7.png"
 
 
 @pytest.mark.parametrize(
@@ -110,7 +115,7 @@ def test_images_may_stand_in_a_folder_called_images(tmp_path):
         (lambda c: c["annotations"][1].update(category_id=4), "annotation 101 of image 7: category_id 4 is none"),
         (
             lambda c: c["annotations"][3]["segmentation"].update(size=[60, 40]),
-            "annotation 103 of image 7: run lengths of a ",
+            "annotation 103 of image 7: run lengths of an image",
         ),
         (lambda c: c["annotations"][1].update(image_id=8), "annotation 101 of image 8, which is not listed"),
         (lambda c: c["annotations"][1].update(id=100), "annotation 100 is there twice"),
@@ -135,7 +140,7 @@ def test_bad_annotations_are_one_line(tmp_path, change, message):
     assert "\n" not in str(caught.value) and str(tmp_path) in str(caught.value)
 
 
-def test_an_unusable_image_is_left_out_where_asked(tmp_path, capsys):
+def test_an_unusable_image_is_left_out_where_asked(tmp_path, lines):
     content = annotation_file()
     content["annotations"][1]["segmentation"] = []
     write_subset(tmp_path, "train", content=content)
@@ -143,7 +148,7 @@ def test_an_unusable_image_is_left_out_where_asked(tmp_path, capsys):
     with pytest.raises(InputError, match=r"annotation 101 .* \(1 more are unusable\)"):
         open_set(tmp_path)
     assert open_set(tmp_path, skip_bad=True).image_ids == ["11"]
-    assert capsys.readouterr().out.count("left out: ") == 2
+    assert [line[:10] for line in lines()] == ["left out: "] * 2
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"images": []}', "\udcff"])
@@ -155,7 +160,7 @@ def test_what_is_no_annotation_file_is_one_line(tmp_path, text):
         open_set(tmp_path)
 
 
-def test_damaged_images_are_left_out_where_asked(tmp_path, capsys):
+def test_damaged_images_are_left_out_where_asked(tmp_path, lines):
     write_subset(tmp_path, "train")
     images = open_set(tmp_path)
     torn, small = (tmp_path / name for name in images.image_names[:2])
@@ -163,10 +168,10 @@ def test_damaged_images_are_left_out_where_asked(tmp_path, capsys):
     save_image(small, np.zeros((4, 5, 3), np.uint8))
     assert len(open_set(tmp_path)) == len(images)  # a large set is not looked through in vain
     assert open_set(tmp_path, skip_bad=True).image_ids == images.image_ids[2:]
-    assert capsys.readouterr().out.count("left out: ") == 2
+    assert [line[:10] for line in lines()] == ["left out: "] * 2
 
 
-def test_a_image_of_another_size_is_named(tmp_path):
+def test_an_image_of_another_size_is_named(tmp_path):
     content = annotation_file({12: []})
     content["images"][0]["width"] = 61
     write_subset(tmp_path, "train", content=content)
@@ -174,7 +179,7 @@ def test_a_image_of_another_size_is_named(tmp_path):
         open_set(tmp_path).load_image(0)
 
 
-def test_the_librarys_figures():
+def test_the_librarys_hyperparameters():
     config = COCO_PUBLISHED
     assert (config.num_classes, config.class_names[0], config.class_names[-1]) == (81, "person", "toothbrush")
     assert [str(stage) for stage in config.schedule] == ["40:0.001:heads", "120:0.001:4+", "160:0.0001:all"]

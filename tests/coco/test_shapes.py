@@ -3,27 +3,39 @@
 import csv
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from coco.config import SHAPES_PUBLISHED, SHAPES_SMALL
-from coco.dataset import COVERED, MARGIN, Shape, ShapesSet, draw, plan_shapes
+from coco.shapes_set import COVERED, MARGIN, Shape, draw, generate_shapes, plan_shapes
+from common.batches.instance_samples import InstanceSamples
 from common.batches.loader import BatchLoader
 from common.masks.boxes import box_ious
 from common.output.submission import read_rows
-from tests.scripts import NARROW_FLAGS, finish, run_here, start
+from tests.coco.running import FOLDER, run_in
+from tests.scripts import NARROW_FLAGS, run_here
 
-SCRIPT = Path(__file__).resolve().parents[2] / "coco" / "shapes.py"
-SHAPES = ShapesSet(40, 128, 7)
-FLAGS = "weights logs preset epochs steps-per-epoch limit seed skip-bad images validation-images"
+SCRIPT = FOLDER / "shapes.py"
+SHAPES = generate_shapes(40, 128, 7)
+SHARED = "weights logs preset limit seed min-dim validation-images"
 TINY = ["--min-dim", "96", "--crop-size", "64", "--batch-size", "2", "--steps-per-epoch", "2", "--images", "8"]
-TINY += NARROW_FLAGS
-TINY += ["--train-rois", "8", "--validation-images", "5", "--confidence", "0", "--mask-threshold", "0.4"]
+TINY += [*NARROW_FLAGS, "--pre-nms-limit", "200", "--train-proposals", "50"]
+TINY += [
+    "--train-rois",
+    "8",
+    "--validation-images",
+    "5",
+    "--mask-convs",
+    "1",
+    "--confidence",
+    "0",
+    "--mask-threshold",
+    "0.4",
+]
 
 
-def test_a_image_shows_its_shapes_and_nothing_else():
+def test_an_image_shows_its_shapes_and_nothing_else():
     for index in range(len(SHAPES)):
         image, (labels,) = SHAPES.load_image(index), SHAPES.load_label_layers(index)
         class_ids, objects = SHAPES.load_class_ids(index), SHAPES.load_instances(index)
@@ -36,8 +48,8 @@ def test_a_image_shows_its_shapes_and_nothing_else():
             assert (np.ptp(image[labels == label], axis=0) == 0).all()
 
 
-def test_a_image_depends_on_seed_part_and_number_alone():
-    others = [ShapesSet(3, 128, 7), ShapesSet(40, 128, 8), ShapesSet(40, 128, 7, "validation")]
+def test_an_image_depends_on_seed_part_and_number_alone():
+    others = [generate_shapes(3, 128, 7), generate_shapes(40, 128, 8), generate_shapes(40, 128, 7, "validation")]
     same, *differ = [[np.array_equal(SHAPES.load_image(i), other.load_image(i)) for i in range(3)] for other in others]
     assert all(same) and not any(map(any, differ))
     assert len({images.signature() for images in (SHAPES, *others)}) == 4
@@ -74,7 +86,7 @@ def test_each_class_has_its_form():
 
 def test_later_shapes_hide_earlier_ones():
     for index in range(len(SHAPES)):
-        masks = [draw(shape, 128) for shape in SHAPES._plan(index)[0]]
+        masks = [draw(shape, 128) for shape in SHAPES.source.plan(index)[0]]
         (labels,) = SHAPES.load_label_layers(index)
         for label, mask in enumerate(masks, start=1):
             seen = mask & ~np.any([np.zeros_like(mask), *masks[label:]], axis=0)
@@ -82,16 +94,24 @@ def test_later_shapes_hide_earlier_ones():
 
 
 def test_classes_reach_the_batch():
-    batch = BatchLoader(SHAPES, replace(SHAPES_SMALL, batch_size=4), training=True).batch_at(0)
-    indices = BatchLoader(SHAPES, replace(SHAPES_SMALL, batch_size=4), training=True)._indices_at(0)
-    for row, index in enumerate(indices.tolist()):
+    config = replace(SHAPES_SMALL, batch_size=4)
+    loader = BatchLoader(SHAPES, config, InstanceSamples(SHAPES, config, training=True), training=True)
+    batch = loader.batch_at(0)
+    for row, index in enumerate(map(SHAPES.image_ids.index, loader.image_ids_at(0))):
         class_ids = SHAPES.load_class_ids(index)
         assert batch["class_ids"][row, : len(class_ids)].tolist() == class_ids.tolist()
         np.testing.assert_array_equal(batch["images"][row], SHAPES.load_image(index))
         np.testing.assert_array_equal(batch["boxes"][row, : len(class_ids)], SHAPES.load_instances(index).boxes)
 
 
-def test_the_librarys_figures():
+def test_a_selection_keeps_its_images():
+    chosen = SHAPES.select([3, 1])
+    assert chosen.image_ids == ["training-00003", "training-00001"]
+    np.testing.assert_array_equal(chosen.load_image(0), SHAPES.load_image(3))
+    assert chosen.signature() != SHAPES.first(2).signature()
+
+
+def test_the_librarys_hyperparameters():
     config = SHAPES_PUBLISHED
     assert (config.num_classes, config.class_names) == (4, ("square", "circle", "triangle"))
     assert (config.batch_size, config.train_rois, config.steps_per_epoch, config.validation_steps) == (8, 32, 100, 5)
@@ -109,7 +129,10 @@ def test_the_librarys_figures():
         (["train", "--weights", "nowhere.h5"], "nowhere.h5: no such file"),
         (["train", "--images", "0"], "--images 0: must be at least 1"),
         (["train", "--min-dim", "79"], "--min-dim 79: must be from 80 to 1024"),
-        (["evaluate"], "logs: no trained step there; train with coco/shapes.py train"),
+        (["evaluate"], "invalid choice: 'evaluate'"),
+        (["predict"], "logs: no trained step there; train with coco/shapes.py train"),
+        (["predict", "--score", "s.csv"], "--score s.csv: give --score alone"),
+        (["predict", "--images", "9"], "unrecognized arguments: --images 9"),
         (["predict", "--limit", "0"], "--limit 0: must be at least 1"),
     ],
 )
@@ -120,13 +143,20 @@ def test_bad_input_is_one_line(tmp_path, monkeypatch, capsys, arguments, message
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("command", "flags"), [("train", ""), ("predict", " output workers image"), ("evaluate", "")])
-def test_help_shows_every_flag(monkeypatch, capsys, command, flags):
+@pytest.mark.parametrize(
+    ("command", "flags", "others"),
+    [
+        ("train", "epochs steps-per-epoch images", "score output confidence-score separate views"),
+        ("predict", "score output workers overlays confidence", "epochs steps-per-epoch images separate views"),
+    ],
+)
+def test_help_shows_the_flags_that_have_an_effect(monkeypatch, capsys, command, flags, others):
     code, text, errors = run_here(monkeypatch, capsys, SCRIPT, command, "--help")
     assert (code, errors) == (0, "")
     assert "python coco/shapes.py train" in text
-    wanted = FLAGS.replace("epochs steps", "steps") if command != "train" else FLAGS
-    assert [flag for flag in (wanted + flags).split() if f"--{flag} " not in text.replace("]", " ")] == []
+    shown = {word.strip("[],") for word in text[text.index("options:") :].split() if word.lstrip("[").startswith("--")}
+    assert {f"--{flag}" for flag in f"{SHARED} {flags}".split()} <= shown
+    assert not {f"--{flag}" for flag in others.split()} & shown
 
 
 @pytest.fixture(scope="module")
@@ -134,13 +164,12 @@ def trained(tmp_path_factory):
     """Where a user stands who has trained for two epochs, in two goes."""
     folder = tmp_path_factory.mktemp("user")
     for epochs in (1, 2):
-        code, _, errors = finish(start(folder, SCRIPT, "train", *TINY, "--epochs", epochs, "--score-every", 1))
-        assert (code, errors) == (0, [])
+        run_in(folder, "shapes.py", "train", *TINY, "--epochs", epochs, "--score-every", 1)
     return folder
 
 
 @pytest.mark.slow
-def test_training_is_scored_and_goes_on(trained):
+def test_training_is_scored_and_resumes(trained):
     with (trained / "logs" / "shapes" / "log.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["1", "2"]
@@ -149,19 +178,15 @@ def test_training_is_scored_and_goes_on(trained):
 
 @pytest.mark.slow
 def test_validation_images_are_predicted_scored_and_drawn(trained):
-    code, output, errors = finish(start(trained, SCRIPT, "evaluate", "--overlays", "overlays", "--workers", 0))
-    assert (code, errors) == (0, [])
-    lines = output.splitlines()
+    lines = run_in(trained, "shapes.py", "predict", "--score", "--overlays", "overlays", "--workers", 0)
     assert [line.split()[0] for line in lines[-6:-2]] == ["square", "circle", "triangle", "all"]
     assert lines[-1].startswith("mAP at IoU 0.5: ") and lines[-1].endswith(" over 5 images")
     table = read_rows(trained / "submissions" / "shapes.csv", ["ImageId", "ClassId", "Score", "EncodedPixels"])
-    images = ShapesSet(5, 96, SHAPES_SMALL.seed, "validation")
+    images = generate_shapes(5, 96, SHAPES_SMALL.seed, "validation")
     assert list(dict.fromkeys(table["ImageId"])) == images.image_ids
-    assert {path.stem for path in (trained / "images").iterdir()} == {*images.image_ids, "overview"}
-    code, output, errors = finish(start(trained, SCRIPT, "predict", "--limit", 2, "--output", "two.csv"))
-    assert (code, errors) == (0, [])
-    assert output.splitlines()[-1] == "wrote two.csv: 2 images"
-    first = [line for line in (trained / "submissions" / "shapes.csv").read_text().splitlines() if "-00002" not in line]
-    assert (trained / "two.csv").read_text().splitlines() == first[
-        : len((trained / "two.csv").read_text().splitlines())
-    ]
+    assert {path.stem for path in (trained / "overlays").iterdir()} == {*images.image_ids, "overview"}
+    lines = run_in(trained, "shapes.py", "predict", "--limit", 2, "--output", "two.csv", "--workers", 0)
+    assert lines[-1] == "wrote two.csv: 2 images"
+    whole = (trained / "submissions" / "shapes.csv").read_text().splitlines()
+    two = (trained / "two.csv").read_text().splitlines()
+    assert two == whole[: len(two)] and whole[len(two)].startswith("validation-00002,")

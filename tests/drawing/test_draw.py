@@ -37,6 +37,12 @@ def test_fill_is_mixed_and_contour_is_pure():
     assert (GREY == 100).all()
 
 
+def test_contours_leave_the_object_to_be_seen():
+    drawn = draw_instances(GREY, squares((0, 0, 5, 5)))
+    assert coloured(drawn, instance_colour(0)).sum() == 16
+    assert (drawn[1:4, 1:4] == 100).all()
+
+
 @pytest.mark.parametrize("instances", [Instances.empty(), squares((0, 0, 0, 0))])
 def test_nothing_to_draw_leaves_the_image(instances):
     assert (draw_instances(GREY, instances, alpha=1, boxes=True, scores=True) == GREY).all()

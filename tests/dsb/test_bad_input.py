@@ -15,7 +15,7 @@ from common.prediction.detections import Detections
 from tests.scripts import INFERENCE, TRAINING, run_here
 from tests.tiny import TINY
 
-KERAS_PART = ("models.mask_rcnn", "train", "detect", "weights")
+KERAS_PART = ("mask_rcnn.model", "mask_rcnn.detector", "fit", "weights")
 ALL = (*TRAINING, *INFERENCE)
 
 
@@ -26,7 +26,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("common.images.label_index.tqdm", lambda found, *_, **__: found)
     for name in KERAS_PART:
-        monkeypatch.setitem(sys.modules, f"common.{name}", None)
+        monkeypatch.setitem(sys.modules, f"common.network.{name}", None)
     (tmp_path / "w.h5").write_bytes(b"weights")
     return tmp_path
 
@@ -60,11 +60,8 @@ def a_model(monkeypatch):
     def detector(images):
         return [detect(image) for image in images]
 
-    monkeypatch.setitem(sys.modules, "common.network.mask_rcnn.model", SimpleNamespace(MaskRCNN=lambda config: None))
-    monkeypatch.setitem(
-        sys.modules, "common.network.mask_rcnn.detector", SimpleNamespace(Detector=lambda model: detector)
-    )
-    monkeypatch.setitem(sys.modules, "common.network.weights", SimpleNamespace(load_weights=lambda model, path: []))
+    part = SimpleNamespace(load_detector=lambda config, weights: detector)
+    monkeypatch.setitem(sys.modules, "common.network.mask_rcnn.detector", part)
 
 
 @pytest.fixture
@@ -117,7 +114,7 @@ def test_flags_are_looked_at_first(script, refused):
     for flags, message in (
         (["--confidence", "7"], "--confidence 7.0: must be from 0 to 1"),
         (["--limit", "0"], "--limit 0: must be at least 1"),
-        (["--crop-size", "100"], "--crop-size 100: choose a multiple of 64"),
+        (["--max-dim", "1000"], "--max-dim 1000: a multiple of 64"),
         (["--fold", "5"], "--fold 5: give 0 to 4, all, or height x width, such as 256x320"),
         (["--colour", "red"], "unrecognized arguments: --colour red (--help lists the flags)"),
         (["--weights", "none.h5"], "--weights none.h5: no such file"),
@@ -126,7 +123,7 @@ def test_flags_are_looked_at_first(script, refused):
 
 
 @pytest.mark.parametrize("script", ALL)
-def test_a_image_that_is_none(script, refused, data):
+def test_an_image_that_is_none(script, refused, data):
     first_image(data)[0].write_text("not an image")
     assert "not an image; replace or remove it, or leave out" in refused(script, "--dataset", "data")
 
@@ -136,7 +133,7 @@ def test_a_mask_of_another_size(refused, data):
     assert "a mask of 7 x 9 pixels for an image of 64 x" in refused("my_train_1.py", "--dataset", "data")
 
 
-def test_a_image_without_masks_folder(refused, data):
+def test_an_image_without_masks_folder(refused, data):
     shutil.rmtree(first_image(data)[1][0].parent)
     assert "has no masks, others have" in refused("my_train_1.py", "--dataset", "data")
 
@@ -155,7 +152,7 @@ def test_bad_images_are_left_out_on_request(refused, data, monkeypatch, capsys):
         raise InputError("the model's turn")
 
     monkeypatch.setitem(sys.modules, "common.network.mask_rcnn.model", SimpleNamespace(MaskRCNN=stop))
-    monkeypatch.setitem(sys.modules, "common.network.fit", SimpleNamespace(fit=None, load_start=None))
+    monkeypatch.setitem(sys.modules, "common.network.fit", SimpleNamespace(Beginning=None, fit=None, load_start=None))
     flags = ["--dataset", "data", "--skip-bad", "--weights", "none"]
     code, output, errors = run_here(monkeypatch, capsys, "my_train_1.py", *flags)
     assert (code, errors.split(": ", 1)[1]) == (2, "the model's turn\n")
@@ -197,7 +194,7 @@ def test_a_limit_and_a_sample_are_no_contradiction(script, place, data, a_model,
     assert code == 0
     assert read_image_ids(place / "s.csv") == image_ids[:2]
     assert " over 2 images\n" in output
-    assert {path.stem for path in (place / "images").iterdir()} == {*image_ids[:2], "overview"}
+    assert {path.stem for path in (place / "overlays").iterdir()} == {*image_ids[:2], "overview"}
 
 
 @pytest.mark.parametrize("script", INFERENCE)
@@ -393,7 +390,7 @@ def test_half_weights_do_not_replace_the_config_of_others(refused, place):
 @pytest.mark.slow
 def test_what_only_keras_can_tell(place, data, monkeypatch, capsys):
     for name in KERAS_PART:
-        monkeypatch.delitem(sys.modules, f"common.{name}")
+        monkeypatch.delitem(sys.modules, f"common.network.{name}")
     from common.network.mask_rcnn.model import MaskRCNN
     from common.network.weights import save_weights
     from dsb.config import DSBConfig

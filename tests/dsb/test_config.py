@@ -1,13 +1,13 @@
 import dataclasses
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from common.batches.loader import BatchLoader
+from common.batches.instance_samples import instance_batches
 from common.config import Stage
-from common.prediction.postprocess import Masking
-from dsb.config import DSBConfig, masking_of
+from common.images.image_set import ImageSet
+from dsb.config import DSBConfig
+from tests.image_sets import Arrays
 from tests.scripts import TRAINING, load_presets
 
 # The published run, every field of it: what all three steps share, with the defaults of the Mask R-CNN library; then
@@ -27,7 +27,11 @@ ALL_STEPS = {
     "min_zoom": 1.0,
     "recolour": 0.0,
     "stretch_contrast": False,
-    "tta": "votes",
+    "separate": True,
+    "views": "votes",
+    "as_published": False,
+    "swap_scales": False,
+    "channel_shift": False,
     "upright": False,
     "crop_draws": 1,
     "mini_mask_size": 56,
@@ -118,7 +122,7 @@ STEPS = {
 
 
 @pytest.mark.parametrize("script", TRAINING)
-def test_published_figures(monkeypatch, script):
+def test_published_hyperparameters(monkeypatch, script):
     published = load_presets(monkeypatch, script)["published"]
     fields = {spec.name: getattr(published, spec.name) for spec in dataclasses.fields(published)}
     assert fields == ALL_STEPS | STEPS[script]
@@ -127,8 +131,9 @@ def test_published_figures(monkeypatch, script):
 @pytest.mark.parametrize("script", TRAINING)
 def test_published_epochs_have_332_steps(monkeypatch, script):
     sizes = np.repeat([[256, 256], [256, 320]], [334, 330], axis=0)
-    dataset = SimpleNamespace(image_ids=list(map(str, range(664))), sizes=sizes)
-    assert BatchLoader(dataset, load_presets(monkeypatch, script)["published"], training=True).steps_per_epoch == 332
+    images = ImageSet.of_all(Arrays([]), list(map(str, range(664))), sizes)
+    published = load_presets(monkeypatch, script)["published"]
+    assert instance_batches(images, published, training=True).steps_per_epoch == 332
 
 
 @pytest.mark.parametrize("script", TRAINING)
@@ -149,10 +154,3 @@ def test_presets_survive_their_file(monkeypatch, script, tmp_path):
     for name, preset in load_presets(monkeypatch, script).items():
         preset.save(tmp_path / f"{name}.json")
         assert DSBConfig.load(tmp_path / f"{name}.json") == preset
-
-
-def test_masks_are_made_as_the_config_says():
-    config = DSBConfig(mask_threshold=0.4, mask_nms_threshold=0.3, dilation=False, tta="majority")
-    assert masking_of(config) == Masking(0.4, largest_share=0.3, published=False, dilation=False, majority=True)
-    votes = dataclasses.replace(config, dilation=True, tta="votes")
-    assert masking_of(votes, published=True) == Masking(0.4, largest_share=0.3, published=True, dilation=True)

@@ -24,13 +24,13 @@ def train(generated_set, tmp_path) -> Path:
 
 
 @pytest.fixture
-def load(tmp_path):
-    """Return `load_dataset` with a cache of its own, and with its lines in `load.lines`."""
+def load(tmp_path, lines):
+    """Return `load_dataset` with a cache of its own; `load.lines()` returns the lines since its last call."""
 
     def loader(path: Path, **options) -> ImageSet:
-        return load_dataset(path, cache=tmp_path / "cache", report=loader.lines.append, **options)
+        return load_dataset(path, cache=tmp_path / "cache", **options)
 
-    loader.lines = []
+    loader.lines = lines
     return loader
 
 
@@ -39,6 +39,11 @@ def zipped(folder: Path, path: Path) -> Path:
         for file in folder.rglob("*.png"):
             archive.write(file, file.relative_to(folder.parent))
     return path
+
+
+def counts(images):
+    """Return the number of objects of each image."""
+    return np.array([len(images.load_class_ids(index)) for index in range(len(images))], int)
 
 
 def image_path(folder: Path, image_id: str) -> Path:
@@ -57,10 +62,10 @@ def test_every_image_and_mask_is_found(train, load):
         np.testing.assert_array_equal(dataset.load_image(index), decode_image(path.read_bytes(), ""))
         masks = [decode_mask(path.read_bytes(), "") for path in mask_paths(train, image_id)]
         expected = sum(number * mask for number, mask in enumerate(masks, start=1))
-        np.testing.assert_array_equal(dataset.load_label_image(index), expected)
-        assert dataset.counts[index] == len(masks) and dataset.load_class_ids(index).tolist() == [1] * len(masks)
+        np.testing.assert_array_equal(dataset.load_label_layers(index)[0], expected)
+        assert counts(dataset)[index] == len(masks) and dataset.load_class_ids(index).tolist() == [1] * len(masks)
         assert tuple(dataset.sizes[index]) == expected.shape
-    assert dataset.has_masks and load.lines == []
+    assert dataset.has_objects and load.lines() == []
 
 
 def test_folder_parent_and_archive_are_alike(train, load, tmp_path):
@@ -68,8 +73,8 @@ def test_folder_parent_and_archive_are_alike(train, load, tmp_path):
     (train / "notes.txt").write_text("not of the layout")
     for other in (load(train), load(train.parent), load(zipped(train, tmp_path / "train.zip"))):
         assert other.image_ids == dataset.image_ids
-        np.testing.assert_array_equal(other.counts, dataset.counts)
-        np.testing.assert_array_equal(other.load_label_image(5), dataset.load_label_image(5))
+        np.testing.assert_array_equal(counts(other), counts(dataset))
+        np.testing.assert_array_equal(other.load_label_layers(5)[0], dataset.load_label_layers(5)[0])
         np.testing.assert_array_equal(other.load_image(2), dataset.load_image(2))
 
 
@@ -79,12 +84,12 @@ def test_a_packed_set_is_the_same_set(train, load, tmp_path):
         pack_dataset(dataset, tmp_path / name)
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
     packed = load(tmp_path / "one.zip")
-    assert packed.has_masks and packed.image_ids == dataset.image_ids
+    assert packed.has_objects and packed.image_ids == dataset.image_ids
     np.testing.assert_array_equal(packed.sizes, dataset.sizes)
-    np.testing.assert_array_equal(packed.counts, dataset.counts)
+    np.testing.assert_array_equal(counts(packed), counts(dataset))
     for index in range(len(dataset)):
         np.testing.assert_array_equal(packed.load_image(index), dataset.load_image(index))
-        np.testing.assert_array_equal(packed.load_label_image(index), dataset.load_label_image(index))
+        np.testing.assert_array_equal(packed.load_label_layers(index)[0], dataset.load_label_layers(index)[0])
 
 
 def test_label_images_stand_for_masks(train, load):
@@ -95,8 +100,8 @@ def test_label_images_stand_for_masks(train, load):
     labels[1:5, 2:9], labels[7:9, 2:9] = 700, 3
     save_image(train / image_id / "labels" / "nuclei.tif", labels)
     dataset = load(train)
-    np.testing.assert_array_equal(dataset.load_label_image(2), np.searchsorted([0, 3, 700], labels))
-    assert dataset.counts[2] == 2
+    np.testing.assert_array_equal(dataset.load_label_layers(2)[0], np.searchsorted([0, 3, 700], labels))
+    assert counts(dataset)[2] == 2
     for array, problem in (
         (labels[1:], f"a mask of {shape[0] - 1} x {shape[1]} pixels"),
         (np.zeros((*shape, 3), np.uint8), "no label image"),
@@ -116,10 +121,10 @@ def test_label_images_stand_for_masks(train, load):
 
 def test_a_set_is_used_from_other_processes(train, load, tmp_path):
     dataset = load(zipped(train, tmp_path / "train.zip"))
-    expected = [dataset.load_label_image(index) for index in range(6)]
+    expected = [dataset.load_label_layers(index)[0] for index in range(6)]
     assert len(pickle.dumps(dataset)) < 5_000
     with multiprocessing.get_context("fork").Pool(2) as processes:
-        np.testing.assert_equal(processes.map(dataset.load_label_image, range(6)), expected)
+        np.testing.assert_equal([layers[0] for layers in processes.map(dataset.load_label_layers, range(6))], expected)
         images = processes.map(dataset.load_image, range(6))
     np.testing.assert_equal(images, [dataset.load_image(index) for index in range(6)])
 
@@ -128,22 +133,22 @@ def test_selections_keep_their_order(train, load):
     dataset = load(train)
     chosen = dataset.select([4, 1]).select([1, 0])
     assert chosen.image_ids == [dataset.image_ids[1], dataset.image_ids[4]]
-    assert chosen.counts.tolist() == dataset.counts[[1, 4]].tolist()
-    np.testing.assert_array_equal(chosen.load_label_image(1), dataset.load_label_image(4))
-    assert dataset.select(dataset.counts > dataset.counts.min()).counts.min() > dataset.counts.min()
+    assert counts(chosen).tolist() == counts(dataset)[[1, 4]].tolist()
+    np.testing.assert_array_equal(chosen.load_label_layers(1)[0], dataset.load_label_layers(4)[0])
+    assert counts(dataset.select(counts(dataset) > counts(dataset).min())).min() > counts(dataset).min()
     nothing = dataset.select([])
     assert len(nothing) == 0 and nothing.sizes.shape == (0, 2)
 
 
 def test_a_test_set_has_no_masks(train, load):
-    assert not load(train, masks=False).has_masks
+    assert not load(train, masks=False).has_objects
     for folder in train.glob("*/masks"):
         shutil.rmtree(folder)
     dataset = load(train)
-    assert not dataset.has_masks and dataset.counts.tolist() == [0] * 6
+    assert not dataset.has_objects and counts(dataset).tolist() == [0] * 6
     assert dataset.sizes.tolist() == [list(dataset.load_image(index).shape[:2]) for index in range(6)]
     with pytest.raises(InputError, match="stage1_train: holds no masks"):
-        dataset.load_label_image(0)
+        dataset.load_label_layers(0)[0]
 
 
 def test_overlapping_and_empty_masks_are_reported(train, load):
@@ -153,10 +158,10 @@ def test_overlapping_and_empty_masks_are_reported(train, load):
     save_image(paths[0].with_name("zz.png"), mask.astype(np.uint8) * 255)
     save_image(paths[0].with_name("zzz.png"), np.zeros(mask.shape, np.uint8))
     for _ in range(2):  # built, and read again
-        load.lines.clear()
+        load.lines()
         dataset = load(train)
-        assert dataset.counts[3] == len(paths)
-        assert load.lines == [
+        assert counts(dataset)[3] == len(paths)
+        assert load.lines() == [
             f"{train}: masks overlap in 1 images by {mask.sum()} pixels; the first by file name has them",
             f"{train}: left out 2 masks without pixels of their own in 1 images",
         ]
@@ -197,10 +202,11 @@ def test_unusable_images_are_named_and_can_be_left_out(train, load, spoil):
         load(train)
     assert str(raised.value).startswith(message) and "\n" not in str(raised.value)
     dataset = load(train, skip_bad=True)
-    assert len(load.lines) == 1 and load.lines[0].startswith(f"left out: {message}")
+    (line,) = load.lines()
+    assert line.startswith(f"left out: {message}")
     assert dataset.image_ids == [*whole.image_ids[:2], *whole.image_ids[3:]]
-    assert dataset.counts.tolist() == np.delete(whole.counts, 2).tolist()
-    np.testing.assert_array_equal(dataset.load_label_image(2), whole.load_label_image(3))
+    assert counts(dataset).tolist() == np.delete(counts(whole), 2).tolist()
+    np.testing.assert_array_equal(dataset.load_label_layers(2)[0], whole.load_label_layers(3)[0])
 
 
 def test_several_unusable_images_are_counted(train, load):
@@ -234,7 +240,7 @@ def test_images_of_any_kind_need_no_layout(tmp_path, load):
     (tmp_path / "mine" / "readme.txt").write_text("not an image")
     images = load(tmp_path / "mine")
     assert images.image_ids == ["a.b", "c", "d", "e"]
-    assert not images.has_masks
+    assert not images.has_objects
     assert images.sizes.tolist() == [[20, 30], [20, 30], [5, 30], [20, 30]]
     np.testing.assert_array_equal(images.load_image(0), colour)
     assert images.load_image(1).shape == (20, 30, 3)
@@ -245,11 +251,10 @@ def test_one_image_of_kaggle_s_is_not_taken_for_its_masks():
     assert [image.image_id for image in find_images(names, "a")] == ["a"]
 
 
-def test_images_beside_kaggle_s_layout_are_reported():
+def test_images_beside_kaggle_s_layout_are_reported(lines):
     names = ["a.png", "plate/b.tif", "plate/c/images/c.png", "plate/c/masks/1.png", "notes.txt"]
-    lines = []
-    assert [image.image_id for image in find_images(names, "set", report=lines.append)] == ["c"]
-    assert lines == ["set: left out 2 images that are in no <id>/images folder as others are: a.png"]
+    assert [image.image_id for image in find_images(names, "set")] == ["c"]
+    assert lines() == ["set: left out 2 images that are in no <id>/images folder as others are: a.png"]
 
 
 def test_a_folder_of_images_may_be_called_images():
@@ -274,11 +279,10 @@ def test_loose_images_of_one_name_are_told_apart_by_their_folders():
         (["a/images/a.png", "a/masks/x/1.png", "a/masks/2.png"], True, {"a": ("a/masks/2.png",)}, "a/masks/x/1.png"),
     ],
 )
-def test_masks_that_are_nobody_s_are_reported(names, masks, expected, first):
-    lines = []
-    found = find_images(names, "mine", masks=masks, report=lines.append)
+def test_masks_that_are_nobody_s_are_reported(lines, names, masks, expected, first):
+    found = find_images(names, "mine", masks=masks)
     assert {image.image_id: image.mask_names for image in found} == expected
-    (line,) = lines
+    (line,) = lines()
     assert line.startswith("mine: left out ") and line.endswith(f"called masks or labels that are nobody's: {first}")
 
 
@@ -294,9 +298,9 @@ def test_real_training_set(data_folder, load, tmp_path):
     dataset = load(data_folder / "dsb2018" / "stage1_train.zip")
     sizes, counts = np.unique(dataset.sizes, axis=0, return_counts=True)
     assert dict(zip(map(tuple, sizes.tolist()), counts.tolist(), strict=True)) == REAL_SIZES
-    objects = dataset.counts
+    objects = counts(dataset)
     assert (len(dataset), objects.sum(), objects.min(), objects.max(), np.median(objects)) == (664, 28986, 1, 375, 27)
-    largest = int(np.argmax(dataset.counts))
-    assert dataset.load_label_image(largest).max() == dataset.counts[largest]
+    largest = int(np.argmax(counts(dataset)))
+    assert dataset.load_label_layers(largest)[0].max() == counts(dataset)[largest]
     pack_dataset(dataset.select(range(0, 664, 8)), tmp_path / "packed.zip")
     assert 8 * (tmp_path / "packed.zip").stat().st_size < 50e6

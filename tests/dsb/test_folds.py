@@ -1,9 +1,23 @@
 import shutil
-from argparse import Namespace
+from pathlib import Path
 
+from common.batches.folds import split
+from common.cli import PredictionFlags
 from dsb.dataset import load_dataset
 from dsb.inference import choose_images
-from dsb.training import split
+
+
+def flags_of(folder, **given):
+    usual = {
+        "weights": "last",
+        "logs": Path("logs"),
+        "preset": "small",
+        "own": {},
+        "output": Path("s.csv"),
+        "score": None,
+    }
+    usual |= {"sample_submission": None, "workers": 0, "overlays": None, "limit": None, "skip_bad": True}
+    return PredictionFlags(dataset=folder, given=given, **usual)
 
 
 def test_inference_deals_the_folds_of_training_when_images_are_left_out(generated_set, tmp_path):
@@ -14,19 +28,17 @@ def test_inference_deals_the_folds_of_training_when_images_are_left_out(generate
     assert dataset.left_out == (spoilt.name,)
     seen = []
     for fold in "01234":
-        flags = Namespace(dataset=tmp_path / "set", fold=fold, skip_bad=True, sample_submission=None, limit=None)
-        held_out = split(dataset, fold, None)[1].image_ids
+        held_out = split(dataset, dataset.sizes, fold, None)[1].image_ids
         if held_out:
-            assert choose_images(flags)[1] == held_out
+            assert choose_images(flags_of(tmp_path / "set", fold=fold))[1] == held_out
         seen += held_out
     assert sorted(seen) == dataset.image_ids
 
 
-def test_a_image_that_cannot_be_used_keeps_an_empty_row(generated_set, tmp_path):
+def test_an_image_that_cannot_be_used_keeps_an_empty_row(generated_set, tmp_path):
     shutil.copytree(generated_set, tmp_path / "set")
     spoilt = sorted((tmp_path / "set" / "stage1_train").iterdir())[0]
     (spoilt / "images" / f"{spoilt.name}.png").write_bytes(b"no image")
-    flags = Namespace(dataset=tmp_path / "set", skip_bad=True, sample_submission=None, limit=None)
-    images, image_ids = choose_images(flags)
+    images, image_ids = choose_images(flags_of(tmp_path / "set"))
     assert image_ids[0] == spoilt.name
     assert spoilt.name not in images.image_ids

@@ -16,8 +16,8 @@ from tests.scripts import INFERENCE, TINY, TRAINING, finish, run_here, start
 
 TEST = ["--dataset", "data/stage1_test", "--sample-submission", "data/stage1_sample_submission.csv"]
 TRAINING_FLAGS = "dataset weights logs preset fold epochs steps-per-epoch limit seed skip-bad"
-INFERENCE_FLAGS = "dataset weights logs preset fold limit seed skip-bad output sample-submission workers confidence"
-INFERENCE_FLAGS += " score image labels"
+INFERENCE_FLAGS = "dataset weights logs preset fold limit skip-bad output sample-submission workers confidence"
+INFERENCE_FLAGS += " score overlays labels csv-only as-published"
 
 pytestmark = pytest.mark.slow
 
@@ -117,7 +117,7 @@ def test_single_prediction_of_a_test_set(single, folder):
     assert read_image_ids(submission) == image_ids
     assert (read_rows(submission, ["EncodedPixels"])["EncodedPixels"] != "").any()
     assert f" over {len(image_ids)} images\n" in output
-    assert {path.stem for path in (folder / "images").iterdir()} == {*image_ids, "overview"}
+    assert {path.stem for path in (folder / "overlays").iterdir()} == {*image_ids, "overview"}
 
 
 def test_label_images_are_those_of_the_submission(single, folder):
@@ -190,13 +190,13 @@ def test_the_published_fifteen_views_and_what_belongs_to_them(folder):
             "small",
             "--min-dim",
             128,
-            "--tta",
+            "--views",
             "votes",
             "--output",
             output,
             *flags,
         ]
-        code, _, errors = finish(start(folder, "my_inference_tta.py", *flags, "--published"))
+        code, _, errors = finish(start(folder, "my_inference_tta.py", *flags, "--as-published"))
         assert (code, errors) == (0, [])
         assert check_submission(output, read_image_ids(output)) == []
         written.add(output.read_bytes())
@@ -213,10 +213,10 @@ def test_large_images_go_through_tiles(script, trained, folder):
 
 
 def test_what_belongs_to_the_15_views_is_refused_where_there_are_others(trained, folder):
-    flags = [*TEST, "--tta", "majority", "--published", "--output", "refused.csv"]
+    flags = [*TEST, "--views", "majority", "--as-published", "--output", "refused.csv"]
     code, _, errors = finish(start(folder, "my_inference_tta.py", *flags))
     assert code == 2 and len(errors) == 1
-    assert errors[0].endswith(": --published: belongs to the 15 views; add --tta votes")
+    assert errors[0].endswith(": --as-published: belongs to the 15 views; add --views votes")
     assert not (folder / "refused.csv").exists()
 
 
@@ -225,8 +225,8 @@ def test_what_belongs_to_the_15_views_is_refused_where_there_are_others(trained,
     [
         *((script, TRAINING_FLAGS) for script in TRAINING),
         *((script, INFERENCE_FLAGS) for script in INFERENCE),
-        ("my_inference.py", "published"),
-        ("my_inference_tta.py", "published channel-shift swap-scales"),
+        ("my_inference.py", "dilation"),
+        ("my_inference_tta.py", "views channel-shift swap-scales"),
         ("score.py", "solution only-submitted table"),
     ],
 )

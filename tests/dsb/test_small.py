@@ -1,23 +1,24 @@
 """The weights that come along: what they are, and that they find nuclei in images of many kinds."""
 
-import argparse
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
+from common.cli import PredictionFlags, check_outputs
 from common.errors import InputError
 from common.images.decoding import save_image
+from common.images.image_set import ImageSet
 from common.images.synthetic import generate_sample
 from common.masks.instances import Instances
 from common.masks.rle import decode_instances
 from common.output.submission import read_rows
 from common.scoring.dsb import dsb_score
 from dsb.config import DSBConfig
-from dsb.inference import name_folders
+from dsb.outputs import choose_folders
+from tests.image_sets import Arrays
 from tests.scripts import DSB, finish, load_presets, start
 
 WEIGHTS = DSB / "weights" / "small"
@@ -80,24 +81,35 @@ def test_they_find_nuclei_in_any_folder_of_images(kinds, tmp_path):
 
 
 @pytest.fixture
-def named(tmp_path, monkeypatch):
+def named(tmp_path, monkeypatch, lines):
     """Return a function from flags that differ to what becomes of the folders, and the lines for the user."""
     monkeypatch.chdir(tmp_path)
-    usual = {"output": Path("out/n.csv"), "labels": None, "image": None, "csv_only": False, "score": None}
+    usual = {"output": Path("out/n.csv"), "overlays": None, "score": None, "sample_submission": None, "limit": None}
+    usual |= {"weights": "small", "logs": Path("logs"), "preset": "small", "workers": 0, "skip_bad": False, "given": {}}
 
-    def name(image_names=("a.png",), **given):
-        flags = argparse.Namespace(dataset=Path("mine"), **usual | given)
-        tree = SimpleNamespace(path=tmp_path / "mine")
-        lines = name_folders(flags, SimpleNamespace(tree=tree, image_ids=["a"], image_names=image_names))
-        return *(str(flags.labels), str(flags.overlays)), lines
+    def name(image_name="a.png", labels=None, csv_only=False, **given):
+        own = {"labels": labels, "csv_only": csv_only}
+        flags = PredictionFlags(dataset=Path("mine"), own=own, **usual | given)
+        source = Named([np.zeros((4, 4, 3), np.uint8)])
+        source.path, source.name = tmp_path / "mine", image_name
+        folders = choose_folders(flags, ImageSet.of_all(source, ["a"], [[4, 4]]))
+        check_outputs(flags, folders)
+        return str(folders.get("labels")), str(folders.get("overlays")), lines()
 
     return name
+
+
+class Named(Arrays):
+    """One image whose file has a name."""
+
+    def image_name(self, row):
+        return self.name
 
 
 def test_label_images_and_drawn_overlays_go_beside_the_csv(named):
     assert named() == ("out/n_labels", "out/n_overlays", [])
     assert named(labels=Path("mine_too")) == ("mine_too", "out/n_overlays", [])
-    assert named(csv_only=True) == named(image_names=["a/images/a.png"]) == ("None", "None", [])
+    assert named(csv_only=True) == named("a/images/a.png") == ("None", "None", [])
 
 
 def test_what_would_lie_among_the_images_is_not_written(named):
@@ -132,7 +144,7 @@ def test_an_earlier_runs_folders_are_written_anew(named):
 
 
 def test_the_folders_are_nobody_elses_place(named):
-    with pytest.raises(InputError, match=r"--labels out/n_overlays: that is the place of --overlays"):
+    with pytest.raises(InputError, match=r"--overlays out/n_overlays: that is the place of --labels"):
         named(labels=Path("out/n_overlays"))
     with pytest.raises(InputError, match=r"--labels out/n_labels: that is the place of --score"):
         named(score=Path("out/n_labels"))

@@ -212,7 +212,7 @@ def test_more_objects_than_16_bits_can_number():
         labels_in_16_bits(labels, "x")
 
 
-def test_a_image_that_is_too_wide_for_its_kind_is_named(tmp_path):
+def test_an_image_that_is_too_wide_for_its_kind_is_named(tmp_path):
     with pytest.raises(InputError, match=r"x\.jpg: 1 x 70000 pixels are too many for such a file"):
         save_image(tmp_path / "x.jpg", np.zeros((1, 70000, 3), np.uint8))
     assert not (tmp_path / "x.jpg").exists()

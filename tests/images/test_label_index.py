@@ -62,19 +62,18 @@ def test_random_masks_against_painting_backwards():
     assert contested == masks.sum() - masks.any(axis=0).sum() and dropped == 30 - len(kept)
 
 
-def test_an_index_is_built_once_and_again_after_a_change(tree, tmp_path):
-    lines: list[str] = []
-    first = open_index(tree, IMAGES, tmp_path / "cache", lines.append)
+def test_an_index_is_built_once_and_again_after_a_change(tree, tmp_path, lines):
+    first = open_index(tree, IMAGES, tmp_path / "cache")
     changed = first.path.stat().st_mtime_ns
-    again = open_index(open_tree(tree.path), IMAGES, tmp_path / "cache", lines.append)
+    again = open_index(open_tree(tree.path), IMAGES, tmp_path / "cache")
     assert again.path == first.path and first.path.stat().st_mtime_ns == changed
     np.testing.assert_array_equal(again.load_label_image("a"), stack_masks(MASKS, (9, 7))[0])
     assert again.sizes.tolist() == [[9, 7]] and again.counts.tolist() == [2] and again.problems == [""]
     save_image(tree.path / "1.png", np.zeros((9, 7), np.uint8))
-    renewed = open_index(open_tree(tree.path), IMAGES, tmp_path / "cache", lines.append)
+    renewed = open_index(open_tree(tree.path), IMAGES, tmp_path / "cache")
     assert renewed.path != first.path and renewed.load_label_image("a").max() == 1
     assert first.load_label_image("a").max() == 2
-    assert lines == []
+    assert lines() == []
 
 
 def test_a_problem_that_is_gone_is_forgotten(tree, tmp_path, monkeypatch):
@@ -84,9 +83,9 @@ def test_a_problem_that_is_gone_is_forgotten(tree, tmp_path, monkeypatch):
     with monkeypatch.context() as context:
         context.setattr("common.images.label_index.decode_image", lack_a_decoder)
         for _ in range(2):
-            index = open_index(tree, IMAGES, tmp_path / "cache", print)
+            index = open_index(tree, IMAGES, tmp_path / "cache")
             assert "no decoder installed" in index.problems[0]
-    assert open_index(tree, IMAGES, tmp_path / "cache", print).problems == [""]
+    assert open_index(tree, IMAGES, tmp_path / "cache").problems == [""]
 
 
 def test_labels_beyond_8_bits_survive(tmp_path):
@@ -97,32 +96,32 @@ def test_labels_beyond_8_bits_survive(tmp_path):
         mask[number] = 255
         save_image(folder / f"{number:03}.png", mask.reshape(20, 20))
     images = [ImageFiles("a", "a.png", tuple(f"{number:03}.png" for number in range(300)))]
-    label_image = open_index(open_tree(folder), images, tmp_path / "cache", print).load_label_image("a")
+    label_image = open_index(open_tree(folder), images, tmp_path / "cache").load_label_image("a")
     np.testing.assert_array_equal(label_image.ravel(), np.r_[1:301, np.zeros(100)])
 
 
-def test_a_folder_that_cannot_be_written_to_is_replaced(tree, tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_written_to_is_replaced(tree, tmp_path, monkeypatch, lines):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
     (tmp_path / "file").write_text("no folder")
-    lines: list[str] = []
-    index = open_index(tree, IMAGES, tmp_path / "file", lines.append)
+    index = open_index(tree, IMAGES, tmp_path / "file")
     assert index.path.parent == tmp_path / "temporary" / "kaggle-segmentation"
-    assert len(lines) == 1 and "file: cannot be written to" in lines[0]
-    assert open_index(tree, IMAGES, tmp_path / "file", lines.append).path == index.path
+    (line,) = lines()
+    assert "file: cannot be written to" in line
+    assert open_index(tree, IMAGES, tmp_path / "file").path == index.path
 
 
 def test_the_default_folder_is_the_users_cache(tree, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
-    assert open_index(tree, IMAGES, None, print).path.parent == tmp_path / "home" / "kaggle-segmentation"
+    assert open_index(tree, IMAGES, None).path.parent == tmp_path / "home" / "kaggle-segmentation"
 
 
 def test_a_damaged_index_is_named(tree, tmp_path):
-    path = open_index(tree, IMAGES, tmp_path / "cache", print).path
+    path = open_index(tree, IMAGES, tmp_path / "cache").path
     with h5py.File(path, "a") as file:
         del file["counts"]
     with pytest.raises(InputError, match="a damaged index; remove the file"):
-        open_index(tree, IMAGES, tmp_path / "cache", print)
+        open_index(tree, IMAGES, tmp_path / "cache")
     path.write_bytes(b"HDF")
     with pytest.raises(InputError, match="a damaged index; remove the file"):
-        open_index(tree, IMAGES, tmp_path / "cache", print)
+        open_index(tree, IMAGES, tmp_path / "cache")

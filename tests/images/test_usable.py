@@ -15,15 +15,15 @@ def test_what_is_read_comes_in_the_items_order():
     assert read_usable(read, names, source="set") == [(name, len(name)) for name in names]
 
 
-def test_bad_items_are_refused_or_left_out():
+def test_bad_items_are_refused_or_left_out(lines):
     names = ["a", "bad1", "bcd", "bad2"]
     with pytest.raises(
         InputError, match=r"^bad1: damaged; replace it \(1 more are unusable\), or leave out .*--skip-bad"
     ):
         read_usable(read, names, source="set")
-    lines = []
-    assert read_usable(read, names, source="set", skip_bad=True, report=lines.append) == [("a", 1), ("bcd", 3)]
-    assert lines == ["left out: bad1: damaged; replace it", "left out: bad2: damaged; replace it"]
+
+    assert read_usable(read, names, source="set", skip_bad=True) == [("a", 1), ("bcd", 3)]
+    assert lines() == ["left out: bad1: damaged; replace it", "left out: bad2: damaged; replace it"]
 
 
 def test_nothing_usable():

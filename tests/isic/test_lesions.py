@@ -7,13 +7,15 @@ import shutil
 import numpy as np
 import pytest
 
-from common.batches.loader import BatchLoader
+from common.batches.instance_samples import instance_batches
 from common.errors import InputError
 from common.images.decoding import decode_image
 from common.masks.instances import Instances
-from isic.config import PUBLISHED, SMALL
+from common.masks.polygons import polygon_instances
+from common.scoring.evaluation import Pair
+from isic.config import PUBLISHED, SMALL, LesionConfig
 from isic.dataset import load_images, load_labelled, split
-from isic.evaluation import LabelledResult, mean_score, paint_lesion, report, score_lesion, score_result
+from isic.evaluation import paint_lesion, score_lesion, score_report
 from isic.labels import parse_labels
 from isic.outputs import save_boxes, save_masks
 from tests.lesions import HEIGHT, WIDTH, corners, make_labels, write_labels, write_set
@@ -22,26 +24,24 @@ NAMES = ("lesion",)
 
 
 def parse(labels, class_names=NAMES):
-    """Return the images and the lines that were reported."""
-    lines = []
-    return parse_labels(json.dumps(labels).encode(), "labels.json", class_names, lines.append), lines
+    return parse_labels(json.dumps(labels).encode(), "labels.json", class_names)
 
 
-def test_labels_are_read():
-    images, lines = parse(make_labels(["ISIC_1", "ISIC_3", "ISIC_6"]))
+def test_labels_are_read(lines):
+    images = parse(make_labels(["ISIC_1", "ISIC_3", "ISIC_6"]))
     assert [image.file_name for image in images] == ["ISIC_1.jpg", "ISIC_3.jpg"]
     assert images[0].image_shape == (HEIGHT, WIDTH)
     assert [len(lesion.polygons) for lesion in images[1].lesions] == [1, 2]
     assert images[0].lesions[0].polygons[0].tolist() == [[8, 10], [8, 30], [28, 30], [28, 10]]
-    assert lines == ["labels.json: left out 1 images without annotations, such as ISIC_6.jpg"]
+    assert lines() == ["labels.json: left out 1 images without annotations, such as ISIC_6.jpg"]
 
 
-def test_categories_are_known_by_their_names():
+def test_categories_are_known_by_their_names(lines):
     labels = make_labels(["ISIC_1", "ISIC_3"])
     labels["categories"] = [{"id": 4, "name": "naevus"}, {"id": 1, "name": "lesion"}]
     labels["annotations"][0]["category_id"] = 4
-    images, lines = parse(labels, ("lesion", "naevus"))
-    assert [lesion.class_id for image in images for lesion in image.lesions] == [2, 1, 1] and not lines
+    images = parse(labels, ("lesion", "naevus"))
+    assert [lesion.class_id for image in images for lesion in image.lesions] == [2, 1, 1] and not lines()
 
 
 @pytest.mark.parametrize(
@@ -61,18 +61,18 @@ def test_categories_are_known_by_their_names():
         ("annotations", {"category_id": 2}, "left out annotation 1: category_id 2 is no category's"),
     ],
 )
-def test_what_is_unusable_is_reported_and_left_out(part, change, message):
+def test_what_is_unusable_is_reported_and_left_out(lines, part, change, message):
     labels = make_labels(["ISIC_1", "ISIC_2"])
     labels[part][1] = {key: value for key, value in (labels[part][1] | change).items() if value is not None}
-    images, lines = parse(labels)
+    images = parse(labels)
     assert [image.file_name for image in images] == ["ISIC_1.jpg"]
-    assert lines[0].startswith(f"labels.json: {message}")
+    assert lines()[0].startswith(f"labels.json: {message}")
 
 
 def test_crowds_are_not_learnt():
     labels = make_labels(["ISIC_1", "ISIC_3"])
     labels["annotations"][1]["iscrowd"] = 1
-    assert [len(image.lesions) for image in parse(labels)[0]] == [1, 1]
+    assert [len(image.lesions) for image in parse(labels)] == [1, 1]
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_masks_lie_where_the_images_show_them(small_set):
 
 
 def test_a_batch_of_lesions(small_set):
-    batch = BatchLoader(load_labelled(small_set, "train", NAMES), SMALL, training=True).batch_at(3)
+    batch = instance_batches(load_labelled(small_set, "train", NAMES), SMALL, training=True).batch_at(3)
     assert batch["images"].shape == (4, 128, 128, 3) and set(np.unique(batch["class_ids"])) == {0, 1}
 
 
@@ -142,15 +142,14 @@ def test_a_folder_of_images_alone(small_set):
     assert load_images(small_set / "train", "test").image_ids == ["ISIC_1", "ISIC_2", "ISIC_3", "ISIC_4", "ISIC_6"]
 
 
-def test_images_that_do_not_fit_their_labels(small_set, tmp_path):
+def test_images_that_do_not_fit_their_labels(small_set, tmp_path, lines):
     labels = make_labels(["ISIC_1", "ISIC_2"])
     labels["images"][1]["width"] = 61
     write_labels(tmp_path / "wide.json", labels)
     with pytest.raises(InputError, match=r"ISIC_2\.jpg: 48 x 60 pixels, but labelled with 48 x 61; label it anew"):
         load_labelled(small_set, "train", NAMES, labels=tmp_path / "wide.json")
-    lines = []
-    kept = load_labelled(small_set, "train", NAMES, labels=tmp_path / "wide.json", skip_bad=True, report=lines.append)
-    assert kept.image_ids == ["ISIC_1"] and len(lines) == 1
+    kept = load_labelled(small_set, "train", NAMES, labels=tmp_path / "wide.json", skip_bad=True)
+    assert kept.image_ids == ["ISIC_1"] and len(lines()) == 1
     write_labels(tmp_path / "more.json", make_labels(["ISIC_5"]))
     with pytest.raises(InputError, match=r"more\.json: ISIC_5\.jpg is not among the images of "):
         load_labelled(small_set, "train", NAMES, labels=tmp_path / "more.json")
@@ -177,7 +176,7 @@ def square(left, top, side, score=1.0):
     )
 
 
-def test_one_mask_a_image():
+def test_one_mask_an_image():
     pair = Instances.from_crops(
         np.array([[0, 0, 2, 2], [1, 1, 4, 3]]), [np.ones((2, 2)), np.ones((3, 2))], None, [0.4, 0.6]
     )
@@ -200,20 +199,42 @@ def test_scores_by_hand():
     assert score_lesion(empty, empty).jaccard == 1 and score_lesion(mask, empty).dice == 0
 
 
-def test_scores_of_a_set(capsys):
-    shape = (HEIGHT, WIDTH)
-    results = [
-        LabelledResult(square(10, 8, 20), square(10, 8, 20), shape),
-        LabelledResult(square(10, 8, 20), square(10, 18, 20), shape),  # Jaccard 1/3
-        LabelledResult(square(0, 0, 10), Instances.empty(), shape),
+def pair(true, predicted):
+    return Pair("a", (HEIGHT, WIDTH), true, predicted, np.zeros(len(true), bool))
+
+
+def test_scores_of_a_set():
+    pairs = [
+        pair(square(10, 8, 20), square(10, 8, 20)),
+        pair(square(10, 8, 20), square(10, 18, 20)),  # Jaccard 1/3
+        pair(square(0, 0, 10), Instances.empty()),
     ]
-    score = mean_score([score_result(one, "best") for one in results])
-    assert score.jaccard == pytest.approx(4 / 9) and score.thresholded == pytest.approx(1 / 3)
-    assert score.dice == pytest.approx(0.5)
-    report(results, NAMES, "best")
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[-1] == "mean Jaccard 0.4444 over 3 images"
+    report = score_report(iter(pairs), NAMES, "best")
+    assert report.score == pytest.approx(4 / 9)
+    lines = report.text.splitlines()
+    assert lines[-2:] == ["Dice 0.5000, Jaccard from 0.65 on 0.3333", "mean Jaccard 0.4444 over 3 images"]
     assert "mean of the images' own average precisions at IoU 0.5: 0.3333" in lines
+
+
+def test_the_chosen_mask_is_scored():
+    two = Instances.from_crops(
+        np.array([[8, 10, 28, 30], [30, 40, 40, 50]]), [np.ones((20, 20)), np.ones((10, 10))], None, [0.9, 0.4]
+    )
+    assert score_report([pair(square(10, 8, 20), two)], NAMES, "best").score == 1
+    assert score_report([pair(square(10, 8, 20), two)], NAMES, "union").score == pytest.approx(0.8)
+
+
+def test_a_set_knows_where_its_images_are(small_set):
+    some = load_images(small_set, "train").select([4, 0])
+    assert some.image_names == ["train/ISIC_6.jpg", "train/ISIC_1.jpg"] and some.path == small_set
+    assert not some.has_objects and len(some.load_instances(0)) == 0
+    assert some.signature() != load_images(small_set, "train").signature()
+
+
+def test_options_without_an_effect_are_not_offered():
+    training, prediction = ({spec.name for spec in LesionConfig.options(use)} for use in ("training", "prediction"))
+    assert not {"separate", "views"} & (training | prediction)
+    assert "lesion" in prediction - training and {"fold", "fold_seed"} <= training & prediction
 
 
 def test_masks_and_boxes_are_written(tmp_path):
@@ -235,17 +256,14 @@ def test_masks_and_boxes_are_written(tmp_path):
 def test_polygons_have_the_area_of_their_outline():
     labels = make_labels(["ISIC_1"])
     labels["annotations"][0]["segmentation"] = [[5.5, 3.2, 50.1, 9.9, 40.0, 44.4, 12.3, 30.0], corners(0, 0, 2)]
-    (image,), _ = parse(labels)
+    (image,) = parse(labels)
     y, x = image.lesions[0].polygons[0].T
     area = abs(np.dot(y, np.roll(x, 1)) - np.dot(x, np.roll(y, 1))) / 2 + 4
-
-    from common.masks.polygons import polygon_instances
-
     (painted,) = polygon_instances([image.lesions[0].polygons], image.image_shape).areas
     assert painted == pytest.approx(area, rel=0.02)
 
 
-def test_the_published_figures():
+def test_the_published_hyperparameters():
     assert (PUBLISHED.num_classes, PUBLISHED.backbone, PUBLISHED.batch_size) == (2, "resnet101", 2)
     assert (PUBLISHED.min_dim, PUBLISHED.max_dim, PUBLISHED.anchor_scales) == (800, 1024, (32, 64, 128, 256, 512))
     assert (PUBLISHED.steps_per_epoch, PUBLISHED.epochs, PUBLISHED.validation_steps) == (100, 10, 50)
@@ -255,15 +273,14 @@ def test_the_published_figures():
 
 
 @pytest.mark.slow
-def test_the_real_set(data_folder):
+def test_the_real_set(data_folder, lines):
     archive = data_folder / "isic" / "isic.zip"
-    lines = []
-    training, test = (load_labelled(archive, subset, NAMES, report=lines.append) for subset in ("train", "test"))
-    assert (len(training), len(test), lines) == (200, 14, [])
+    training, test = (load_labelled(archive, subset, NAMES) for subset in ("train", "test"))
+    assert (len(training), len(test), lines()) == (200, 14, [])
     assert (training.sizes == 224).all() and len(split(training, "0", 2018)[1]) == 40
     ious = []
     for index, image_id in enumerate(test.image_ids):
         name = f"masks/{image_id}_Segmentation.png"
-        drawn = decode_image(test.tree.read(name), name)[..., 0] > 127
+        drawn = decode_image(test.source.tree.read(name), name)[..., 0] > 127
         ious.append(score_lesion(drawn, paint_lesion(test.load_instances(index), (224, 224), "union")).jaccard)
     assert min(ious) > 0.95  # what the outlines leave of the masks that they were drawn around

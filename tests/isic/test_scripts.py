@@ -1,13 +1,16 @@
 """isic/train.py and isic/predict.py as a user runs them."""
 
 import csv
+import runpy
+import sys
 from pathlib import Path
 
 import pytest
 
 from common.images.decoding import decode_image
+from isic.config import SMALL
 from tests.lesions import HEIGHT, WIDTH, write_set
-from tests.scripts import NARROW_FLAGS, finish, run_here, start
+from tests.scripts import NARROW_FLAGS, run_here
 
 FOLDER = Path(__file__).resolve().parents[2] / "isic"
 FLAGS = "dataset labels weights logs preset limit skip-bad fold fold-seed lesion min-dim max-dim"
@@ -28,6 +31,7 @@ TINY += ["--confidence", "0", "--mask-threshold", "0.4", "--epochs", "1", "--sco
         ),
         ("train.py", ["--dataset", "set", "--class-names", "mole"], "category 'lesion' is none of mole"),
         ("train.py", ["--fold", "5"], "--fold: invalid choice: '5'"),
+        ("train.py", ["--separate"], "unrecognized arguments: --separate"),
         ("predict.py", ["--dataset", "set"], "logs: no trained step there; train with isic/train.py"),
         ("predict.py", ["--weights", "no.h5"], "no.h5: no such file"),
         ("predict.py", ["--subset", "val"], "--subset: invalid choice: 'val'"),
@@ -43,7 +47,47 @@ def test_bad_input_is_one_line(tmp_path, monkeypatch, capsys, script, arguments,
 
 
 @pytest.mark.parametrize(
-    ("script", "flags"), [("train.py", "epochs exclude"), ("predict.py", "subset score masks image output workers")]
+    ("arguments", "message"),
+    [
+        (["--fold", "0"], "--fold 0: the images of train are dealt to folds; give --subset train, too"),
+        (
+            ["--score", "a.json", "--labels", "b.json"],
+            "--score a.json: the labels are b.json by --labels; give the file",
+        ),
+        (["--score", "no.json"], "no.json: no such file; give the labels with --labels"),
+    ],
+)
+def test_impossible_choices_of_images_are_refused(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    write_set(tmp_path / "set")
+    (tmp_path / "some.h5").write_bytes(b"")
+    flags = ["--dataset", "set", "--weights", "some.h5", "--geometry", "aligned", *arguments]
+    code, _, errors = run_here(monkeypatch, capsys, FOLDER / "predict.py", *flags)
+    assert code == 2 and message in errors.splitlines()[-1]
+
+
+def test_labels_by_either_flag_choose_the_same_images(tmp_path, monkeypatch):
+    write_set(tmp_path / "set")
+    labels = tmp_path / "own.json"
+    (tmp_path / "set" / "labels.json").rename(labels)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    script = runpy.run_path(str(FOLDER / "predict.py"), run_name="prediction")
+
+    def choose(*arguments):
+        flags = ["predict.py", "--dataset", tmp_path / "set", "--subset", "train", *arguments]
+        monkeypatch.setattr(sys, "argv", list(map(str, flags)))
+        return script["choose_images"](script["_parse"](), SMALL)
+
+    chosen = [choose("--score", labels), choose("--score", "--labels", labels)]
+    assert [images.image_ids for images in chosen] == [["ISIC_1", "ISIC_2", "ISIC_3", "ISIC_4"]] * 2
+    assert [len(images.load_instances(2)) for images in chosen] == [2, 2]
+    in_fold = [choose("--fold", 0, "--labels", labels), choose("--fold", 0, "--score", labels)]
+    assert in_fold[0].image_ids == in_fold[1].image_ids and 0 < len(in_fold[0]) < 4
+    assert len(choose("--limit", 5)) == 5  # without labels, all images
+
+
+@pytest.mark.parametrize(
+    ("script", "flags"), [("train.py", "epochs exclude"), ("predict.py", "subset score masks overlays output workers")]
 )
 def test_help_shows_every_flag(monkeypatch, capsys, script, flags):
     code, text, errors = run_here(monkeypatch, capsys, FOLDER / script, "--help")
@@ -58,8 +102,12 @@ def trained(tmp_path_factory):
     """Where a user stands who has trained for an epoch of one step."""
     folder = tmp_path_factory.mktemp("user")
     write_set(folder / "set")
-    code, _, errors = finish(start(folder, FOLDER / "train.py", "--dataset", "set", *TINY, "--fold", "same"))
-    assert (code, errors) == (0, [])
+    script = str(FOLDER / "train.py")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "path", list(sys.path))
+        patch.setattr(sys, "argv", [script, "--dataset", "set", *TINY, "--fold", "same"])
+        runpy.run_path(script, run_name="__main__")
     return folder
 
 
@@ -71,12 +119,14 @@ def test_training_is_scored(trained):
 
 
 @pytest.mark.slow
-def test_lesions_are_predicted_scored_and_drawn(trained):
+def test_lesions_are_predicted_scored_and_drawn(trained, monkeypatch, capsys):
+    monkeypatch.chdir(trained)
     flags = ["--dataset", "set", "--subset", "train", "--score", "--overlays", "overlays", "--masks", "masks"]
-    code, output, errors = finish(start(trained, FOLDER / "predict.py", *flags, "--workers", 0))
-    assert (code, errors) == (0, [])
+    code, output, _ = run_here(monkeypatch, capsys, FOLDER / "predict.py", *flags, "--workers", 0)
+    assert code == 0
     lines = output.splitlines()
     assert lines[1].startswith("careful: ") and "was trained on 4 of these images, such as ISIC_1" in lines[1]
+    assert lines[2] == "wrote submissions/isic.csv: 4 images"
     assert lines[-1].startswith("mean Jaccard ") and lines[-1].endswith(" over 4 images")
     assert any(line.startswith("mAP at IoU 0.5: ") for line in lines)
     ids = ["ISIC_1", "ISIC_2", "ISIC_3", "ISIC_4"]
@@ -85,4 +135,4 @@ def test_lesions_are_predicted_scored_and_drawn(trained):
     assert all(mask.shape == (HEIGHT, WIDTH, 3) and set(mask.ravel().tolist()) <= {0, 255} for mask in masks.values())
     with (trained / "submissions" / "isic_boxes.csv").open(newline="") as file:
         assert {row["ImageId"] for row in csv.DictReader(file)} <= set(ids)
-    assert {path.stem for path in (trained / "images").iterdir()} == {*ids, "overview"}
+    assert {path.stem for path in (trained / "overlays").iterdir()} == {*ids, "overview"}

@@ -54,7 +54,7 @@ def test_no_boxes():
 
 def test_fields_stay_aligned_when_boxes_are_degenerate():
     boxes = np.array([[2, 2, 2, 5], [4, 4, 1, 1], [20, 0, 30, 5], [np.nan, 0, 3, 3], [0, 0, np.inf, 3], [0, 0, 2, 2]])
-    painted = paint_masks(boxes, np.ones((6, 3, 3)), (9, 9), class_ids=np.arange(1, 7), scores=np.linspace(0, 1, 6))
+    painted = paint_masks(boxes, np.ones((6, 3, 3)), (9, 9)).labelled(np.arange(1, 7), np.linspace(0, 1, 6))
     assert painted.areas.tolist() == [0, 0, 0, 0, 0, 4]
     assert painted.boxes[:5].tolist() == [[0, 0, 0, 0]] * 5
     assert painted.class_ids.tolist() == [1, 2, 3, 4, 5, 6]

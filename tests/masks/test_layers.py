@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from common.batches.loader import BatchLoader
+from common.batches.instance_samples import instance_batches
+from common.images.image_set import ImageSet
 from common.masks.crops import drop_empty
 from common.masks.instances import Instances
 from common.masks.layers import layer_boxes, pack_layers, unpack_layers
+from tests.image_sets import Arrays
 from tests.objects import random_objects
 from tests.tiny import TINY
 
@@ -55,34 +57,35 @@ def test_layers_without_objects():
     assert (labels.shape, boxes.shape, owners.shape) == ((0,), (0, 4), (0,))
 
 
-class Rings:
-    """One image of three overlapping squares of two classes, one of them hidden by another, one at the border."""
+RINGS = Instances.from_crops(
+    np.array([[10, 10, 40, 40], [20, 20, 30, 30], [30, 30, 64, 64]]),
+    [np.ones((30, 30)), np.ones((10, 10)), np.ones((34, 34))],
+)
 
-    image_ids = ("rings",)
-    sizes = np.array([[64, 64]])
-    objects = Instances.from_crops(
-        np.array([[10, 10, 40, 40], [20, 20, 30, 30], [30, 30, 64, 64]]),
-        [np.ones((30, 30)), np.ones((10, 10)), np.ones((34, 34))],
-    )
 
-    def load_image(self, index):
-        return np.zeros((64, 64, 3), np.uint8)
+class Rings(Arrays):
+    """A black image of three overlapping squares of two classes, one of them hidden by another, one at the border."""
 
-    def load_label_layers(self, index):
-        return pack_layers(self.objects, (64, 64))
+    def __init__(self, layers=None, class_ids=(1, 2, 1)):
+        super().__init__([np.zeros((64, 64, 3), np.uint8)], class_ids=[np.array(class_ids, np.int32)])
+        self.layers = pack_layers(RINGS, (64, 64)) if layers is None else layers
 
-    def load_class_ids(self, index):
-        return np.array([1, 2, 1], np.int32)
+    def load_label_layers(self, row):
+        return self.layers
+
+
+def rings(**options):
+    return ImageSet.of_all(Rings(**options), ["rings"], [[64, 64]])
 
 
 def test_overlapping_objects_stay_whole_in_a_batch():
     plain = {"min_enlarge": 1.0, "zoom": 1.0, "aspect_ratio": 1.0}
     config = replace(TINY, batch_size=1, class_names=("square", "core"), **plain)
-    batch = BatchLoader(Rings(), config, training=False).batch_at(0)
-    assert batch["boxes"][0].tolist() == [*Rings.objects.boxes.tolist(), [0, 0, 0, 0]]
+    batch = instance_batches(rings(), config, training=False).batch_at(0)
+    assert batch["boxes"][0].tolist() == [*RINGS.boxes.tolist(), [0, 0, 0, 0]]
     assert batch["class_ids"].tolist() == [[1, 2, 1, 0]]
     assert batch["mini_masks"][0, :3].all()
-    moved = BatchLoader(Rings(), replace(config, augment=True, rotation_range=0.0), training=True)
+    moved = instance_batches(rings(), replace(config, augment=True, rotation_range=0.0), training=True)
     for step in range(8):
         batch = moved.batch_at(step)
         assert sorted((batch["boxes"][0, :, 2:] - batch["boxes"][0, :, :2]).max(axis=1).tolist()) == [0, 10, 30, 34]
@@ -93,13 +96,12 @@ def test_overlapping_objects_stay_whole_in_a_batch():
 
 def test_too_many_overlapping_objects_are_a_random_choice():
     config = replace(TINY, batch_size=1, max_instances=2, class_names=("square", "core"), min_enlarge=1.0, zoom=1.0)
-    batches = [BatchLoader(Rings(), config, training=False).batch_at(step) for step in range(12)]
+    batches = [instance_batches(rings(), config, training=False).batch_at(step) for step in range(12)]
     assert {tuple(batch["class_ids"][0].tolist()) for batch in batches} == {(1, 2), (2, 1), (1, 1)}
 
 
-def test_a_image_without_layers_is_background():
-    images = Rings()
-    images.load_label_layers, images.load_class_ids = lambda index: [], lambda index: np.zeros(0, np.int32)
+def test_an_image_without_layers_is_background():
+    images = rings(layers=[], class_ids=())
     config = replace(TINY, augment=True, crop_draws=3, balanced=True, class_names=("square", "core"))
-    batch = BatchLoader(images, config, training=True).batch_at(0)
+    batch = instance_batches(images, config, training=True).batch_at(0)
     assert not any(batch[name].any() for name in ("boxes", "class_ids", "mini_masks"))

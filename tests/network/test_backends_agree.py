@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import pytest
 
-from common.config import Config
 from common.images.synthetic import generate_sample
+from common.mask_rcnn_config import MaskRCNNConfig
 from common.masks.boxes import box_ious
 from common.network.mask_rcnn.detector import Detector
 from common.network.mask_rcnn.model import MaskRCNN
@@ -60,7 +60,7 @@ def save_found(folder: str) -> None:
 
 def find(folder: Path, name: str) -> list[Detections]:
     """Return what weights find: random ones in noise, those that come along in an image of nuclei."""
-    model = MaskRCNN((DSBConfig if name == "small" else Config).load(folder / f"{name}.json"))
+    model = MaskRCNN((DSBConfig if name == "small" else MaskRCNNConfig).load(folder / f"{name}.json"))
     load_weights(model, folder / f"{name}.h5")
     rng = np.random.default_rng(4)
     if name == "small":

@@ -1,6 +1,5 @@
 """Files that others wrote: the Mask R-CNN library's, Keras' ImageNet weights, and hostile ones."""
 
-import argparse
 import json
 import zlib
 from dataclasses import replace
@@ -10,13 +9,14 @@ import keras
 import numpy as np
 import pytest
 
-from common.cli import config_of_weights
-from common.config import Config
+from common.cli import choose_model, parse_model_flags
 from common.errors import InputError
+from common.flags import OneLineParser
+from common.mask_rcnn_config import MaskRCNNConfig
 from common.network.fit import load_start
 from common.network.mask_rcnn.model import MaskRCNN
 from common.network.weights import load_weights, save_weights, weighted_layers
-from common.runs.start import adopt_geometry, find_start
+from common.runs.start import Start, adopt_geometry, find_start
 from common.runs.weights_file import WeightsFile, is_ours, read_geometry
 from tests.network.test_weights import published_table
 from tests.scripts import TINY as FLAGS
@@ -174,40 +174,42 @@ def test_who_wrote_a_file_and_in_which_geometry(model, tmp_path):
 
 
 def test_a_run_takes_the_geometry_of_its_start(model, tmp_path):
-    aligned, flags = replace(CONFIG, geometry="aligned"), argparse.Namespace()
+    aligned = replace(CONFIG, geometry="aligned")
     write_library_file(tmp_path / "final.h5", table_of(model))
-    start = find_start(str(tmp_path / "final.h5"), tmp_path, replace(CONFIG, name="001"))
-    assert adopt_geometry(aligned, start, flags) == CONFIG
-    assert adopt_geometry(aligned, start, argparse.Namespace(geometry="aligned")) == aligned
-    assert adopt_geometry(aligned, find_start("none", tmp_path, replace(CONFIG, name="001")), flags) == aligned
+
+    def adopted(weights, name="001", previous=None):
+        return adopt_geometry(aligned, find_start(Start(tmp_path, weights, previous), replace(CONFIG, name=name)))
+
+    assert adopted(str(tmp_path / "final.h5")) == CONFIG
+    assert adopted("none") == aligned
     # A step after it, and going on with it, whatever the preset says.
     (tmp_path / "001").mkdir()
     save_weights(model, tmp_path / "001" / "last.h5")
-    assert (
-        adopt_geometry(aligned, find_start("last", tmp_path, replace(CONFIG, name="002"), previous="001"), flags)
-        == CONFIG
-    )
+    assert adopted("last", "002", "001") == CONFIG
     (tmp_path / "001" / "last.npz").touch()
-    assert adopt_geometry(aligned, find_start("none", tmp_path, replace(CONFIG, name="001")), flags) == CONFIG
+    assert adopted("none") == CONFIG
 
 
 def test_a_prediction_takes_the_geometry_of_its_weights(model, tmp_path):
     write_library_file(tmp_path / "final.h5", table_of(model))
     presets = {"small": replace(CONFIG, geometry="aligned")}
-    flags = argparse.Namespace(preset="small")
-    assert config_of_weights(flags, tmp_path / "final.h5", presets) == CONFIG
-    flags = argparse.Namespace(preset="small", geometry="aligned")
-    assert config_of_weights(flags, tmp_path / "final.h5", presets) == presets["small"]
+
+    def chosen(*arguments):
+        arguments = ["--weights", str(tmp_path / "final.h5"), *arguments]
+        return choose_model(parse_model_flags(presets, OneLineParser(None), arguments=arguments), presets, "t.py")[0]
+
+    assert chosen() == CONFIG
+    assert chosen("--geometry", "aligned") == presets["small"]
 
 
-def test_a_start_from_the_librarys_weights_lists_what_does_not_fit(model, tmp_path, capsys):
+def test_a_start_from_the_librarys_weights_lists_what_does_not_fit(model, tmp_path, lines):
     many = MaskRCNN(replace(CONFIG, class_names=("a", "b", "c")))
     write_library_file(tmp_path / "final.h5", table_of(many))
     assert not load_start(model, tmp_path / "final.h5", tmp_path / "001")
-    assert capsys.readouterr().out.count("not loaded: mrcnn_") == 3
+    assert sum(line.startswith("not loaded: mrcnn_") for line in lines()) == 3
     four = ["mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_bbox", "mrcnn_mask"]
     assert not load_start(model, tmp_path / "final.h5", tmp_path / "001", exclude=four)
-    assert "not loaded" not in capsys.readouterr().out
+    assert not any("not loaded" in line for line in lines())
 
 
 def test_keras_reads_our_files_by_name(model, tmp_path):
@@ -247,12 +249,12 @@ def test_the_coco_file_at_full_size(tmp_path):
     table = published_table("resnet101", 81)
     write_library_file(tmp_path / "mask_rcnn_coco.h5", table)
     assert (tmp_path / "mask_rcnn_coco.h5").stat().st_size > 4 * 64_158_584
-    coco = MaskRCNN(Config(class_names=tuple(map(str, range(80)))))
+    coco = MaskRCNN(MaskRCNNConfig(class_names=tuple(map(str, range(80)))))
     assert load_weights(coco, tmp_path / "mask_rcnn_coco.h5") == []
     check_places(coco, {}, table)
     del coco
     for backbone in ("resnet101", "resnet50"):
-        one = MaskRCNN(Config(backbone=backbone))
+        one = MaskRCNN(MaskRCNNConfig(backbone=backbone))
         before = {key: value for key, value in values_of(one).items() if key[0] in CLASS_LAYERS}
         left = load_weights(one, tmp_path / "mask_rcnn_coco.h5", partial=True)
         assert len(left) == 3 and {line.split(":")[0] for line in left} == CLASS_LAYERS
@@ -269,7 +271,7 @@ def test_the_imagenet_file_at_full_size(tmp_path):
     assert sum(int(np.prod(shape)) for shape in table.values()) == 23_587_712
     write_imagenet_file(tmp_path / "resnet50.h5", table)
     for backbone in ("resnet50", "resnet101"):
-        model = MaskRCNN(Config(backbone=backbone))
+        model = MaskRCNN(MaskRCNNConfig(backbone=backbone))
         before = {key: value for key, value in values_of(model).items() if key not in table}
         (line,) = load_weights(model, tmp_path / "resnet50.h5", partial=True)
         assert line.startswith("not in the file: ")

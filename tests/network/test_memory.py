@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from common.config import Config, Stage
+from common.config import Stage
+from common.mask_rcnn_config import MaskRCNNConfig
 from tests.tiny import TINY
 
 RUN = replace(
@@ -26,9 +27,9 @@ def resident_mib() -> float:
     return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmRSS"))
 
 
-def memory_after_each_epoch(config: Config, images: Path, folder: Path) -> list[float]:
+def memory_after_each_epoch(config: MaskRCNNConfig, images: Path, folder: Path) -> list[float]:
     """Train, validate, detect and save everything in each epoch."""
-    from common.batches.loader import BatchLoader
+    from common.batches.instance_samples import instance_batches
     from common.network.fit import fit
     from common.network.mask_rcnn.detector import Detector
     from common.network.mask_rcnn.model import MaskRCNN
@@ -44,8 +45,8 @@ def memory_after_each_epoch(config: Config, images: Path, folder: Path) -> list[
         memory.append(resident_mib())
         return 1.0
 
-    training, validation = (BatchLoader(dataset, config, training=training) for training in (True, False))
-    fit(model, config, training, validation, folder / "run", score=score)
+    training, validation = (instance_batches(dataset, config, training=training) for training in (True, False))
+    fit(model, training, validation, folder / "run", score=score)
     return memory
 
 

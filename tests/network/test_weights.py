@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import pytest
 
-from common.config import Config
 from common.errors import InputError
+from common.mask_rcnn_config import MaskRCNNConfig
 from common.network.mask_rcnn.model import MaskRCNN
 from common.network.weights import load_weights, save_weights, weighted_layers
 from common.runs import published_weights
@@ -94,7 +94,7 @@ def test_the_table_has_the_published_number_of_parameters(backbone, num_classes,
 
 
 def test_layers_and_shapes_are_the_librarys():
-    model = MaskRCNN(Config(class_names=tuple(f"class {i}" for i in range(80))))
+    model = MaskRCNN(MaskRCNNConfig(class_names=tuple(f"class {i}" for i in range(80))))
     found = {(layer.name, w.name): tuple(w.shape) for layer in weighted_layers(model) for w in layer.weights}
     table = published_table("resnet101", 81)
     assert found == table
@@ -103,7 +103,7 @@ def test_layers_and_shapes_are_the_librarys():
 
 
 def test_the_smaller_backbone_has_fewer_blocks():
-    model = MaskRCNN(Config(backbone="resnet50"))
+    model = MaskRCNN(MaskRCNNConfig(backbone="resnet50"))
     found = {(layer.name, w.name): tuple(w.shape) for layer in weighted_layers(model) for w in layer.weights}
     assert found == published_table("resnet50", 2)
 

@@ -6,40 +6,37 @@ import pytest
 from common.errors import InputError
 from common.masks.instances import Instances
 from common.output.results import RESULT_COLUMNS, read_results, result_rows
-from common.output.writer import write_submission
+from common.output.writer import RowMaker, write_rows
 from common.prediction.detections import Detections
+from common.prediction.postprocess import Look, Masking, Prediction
+from common.prediction.views import View
+from tests.image_sets import array_set
+
+# Three images of which the second is black.
+IMAGES = array_set([np.full((20, 30, 3), value, np.uint8) for value in (1, 0, 1)], image_ids=["a", "b", "c"])
 
 
-class Images:
-    """Three images of which the second is black."""
-
-    image_ids = ("a", "b", "c")
-
-    def load_image(self, index):
-        return np.full((20, 30, 3), index != 1, np.uint8)
-
-
-def detect(image_id, image):
+def look(image_id, image):
     """Find two overlapping objects, one at the border, and one without pixels; nothing in a black image."""
     boxes = np.array([[0, 0, 8, 30], [4, 10, 20, 20], [25, 0, 30, 9]], np.float32)
     probs = np.ones((3, 28, 28), np.float16)
     found = Detections(boxes, np.array([0.9, 1 / 3, 0.1], np.float32), np.array([2, 1, 2], np.int32), probs, (20, 30))
     nothing = Detections(boxes[:0], found.scores[:0], found.class_ids[:0], probs[:0], (20, 30))
-    return found if image.any() else nothing, 0.5
+    seen = found if image.any() else nothing
+    return Prediction([Look(View(), [0], seen)], (20, 30), Masking(0.5, separate=False))
 
 
 @pytest.fixture
 def written(tmp_path):
-    ids = list(Images.image_ids)
-    options = {"fingerprint": "x", "num_workers": 0, "columns": RESULT_COLUMNS}
-    write_submission(Images(), ids, detect, result_rows, tmp_path / "r.csv", **options)
+    maker = RowMaker(look, result_rows, RESULT_COLUMNS)
+    write_rows(IMAGES, IMAGES.image_ids, maker, tmp_path / "r.csv", fingerprint="x", num_workers=0)
     return tmp_path / "r.csv"
 
 
 def test_objects_come_back(written):
     objects = read_results(written, dict.fromkeys("abc", (20, 30)))
     assert list(objects) == ["a", "b", "c"]
-    expected = detect("a", np.ones(1))[0].paint(0.5)
+    expected = look("a", np.ones(1)).looks[0].detections.paint(0.5)
     for found, count in zip(objects.values(), (2, 0, 2), strict=True):
         assert len(found) == count
         np.testing.assert_array_equal(found.boxes, expected.boxes[:count])

@@ -1,3 +1,4 @@
+import dataclasses
 import errno
 import functools
 import multiprocessing
@@ -5,29 +6,23 @@ import os
 import signal
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from common.config import Config
+from common.config import Stage
 from common.errors import InputError
-from common.files import FolderTree
+from common.mask_rcnn_config import MaskRCNNConfig
 from common.output.submission import SubmissionWriter
-from common.output.writer import choose_image_ids, detect_views, fingerprint, image_rng, write_submission
+from common.output.writer import RowMaker, choose_image_ids, fingerprint, image_rng, write_rows
 from common.parallel import JobError
-from common.prediction.views import VIEWS, scaled_shape
+from tests.image_sets import array_set
 
 IDS = [f"p{number}" for number in range(12)]
 
 
-class Images:
-    """Twelve images; each has its number in all pixels."""
-
-    image_ids = IDS
-
-    def load_image(self, index):
-        return np.full((4, 5, 3), index, np.uint8)
+# Twelve images; each has its number in all pixels.
+IMAGES = array_set([np.full((4, 5, 3), number, np.uint8) for number in range(12)])
 
 
 def predict(log: Path, deadly: str, image_id, image):
@@ -39,33 +34,36 @@ def predict(log: Path, deadly: str, image_id, image):
     return image_id, int(image.sum())
 
 
-def encode(image_id, total):
+def encode(job):
     """Return runs that tell where they are from; workers finish out of order."""
+    _, total = job
     time.sleep(0.02 * (total % 3))
     return [f"{total + 1} 2", f"{total + 9} 1"] if total else []
 
 
-def encode_badly(image_id, total):
-    if image_id == "p3":
+def encode_badly(job):
+    if job[0] == "p3":
         raise ZeroDivisionError("no such thing")
-    return encode(image_id, total)
+    return encode(job)
 
 
-def encode_bad_input(image_id, total):
+def encode_bad_input(job):
     raise InputError("a mask is torn; mend it")
 
 
-def encode_and_die(image_id, total):
+def encode_and_die(job):
     os._exit(3)
 
 
 def write(output, num_workers, *, log=None, deadly="", encode=encode, image_ids=IDS, weights="weights 1"):
-    job = functools.partial(predict, log or output.with_suffix(".log"), deadly)
-    write_submission(Images(), image_ids, job, encode, output, fingerprint=weights, num_workers=num_workers)
+    look = functools.partial(predict, log or output.with_suffix(".log"), deadly)
+    write_rows(IMAGES, image_ids, RowMaker(look, encode), output, fingerprint=weights, num_workers=num_workers)
 
 
 def expected_rows(image_ids=IDS):
-    rows = [(image_id, encode(image_id, 60 * IDS.index(image_id)) if image_id in IDS else []) for image_id in image_ids]
+    rows = [
+        (image_id, encode((image_id, 60 * IDS.index(image_id))) if image_id in IDS else []) for image_id in image_ids
+    ]
     lines = [f"{image_id},{text}\n" for image_id, texts in rows for text in texts or [""]]
     return "ImageId,EncodedPixels\n" + "".join(lines)
 
@@ -126,7 +124,7 @@ def test_failure_of_a_worker_ends_the_run_with_the_images_id(tmp_path, num_worke
     assert sorted((tmp_path / "again").read_text().split()) == sorted(IDS[finished:])
 
 
-def test_death_of_a_worker_ends_the_run_with_a_images_id(tmp_path):
+def test_death_of_a_worker_ends_the_run_with_an_images_id(tmp_path):
     with pytest.raises(JobError, match=r"^p0: "):
         write(tmp_path / "s.csv", 2, encode=encode_and_die)
     write(tmp_path / "s.csv", 2)
@@ -152,67 +150,55 @@ def test_full_disk_loses_nothing(tmp_path, monkeypatch):
     assert sorted((tmp_path / "again").read_text().split()) == sorted(IDS[5:])
 
 
-def test_id_without_a_image_has_an_empty_row(tmp_path):
+def test_id_without_an_image_has_an_empty_row(tmp_path):
     image_ids = ["p7", "nowhere", "p2"]
     for num_workers in (0, 2):
         write(tmp_path / "s.csv", num_workers, image_ids=image_ids)
         assert (tmp_path / "s.csv").read_text() == expected_rows(image_ids)
 
 
-def test_sample_submission_gives_ids_and_order():
-    images = SimpleNamespace(image_ids=["a", "b", "c"], left_out=(), tree=FolderTree(Path("stage1_test")))
+def test_sample_submission_gives_ids_and_order(lines):
+    images = array_set([IMAGES.load_image(0)] * 3, image_ids=["a", "b", "c"])
     assert choose_image_ids(images, None, skip_bad=False) == ["a", "b", "c"]
     assert choose_image_ids(images, ["c", "a"], skip_bad=False) == ["c", "a"]
-    with pytest.raises(InputError, match=r"stage1_test: has no image x of the sample submission \(2 are lacking\)"):
+    with pytest.raises(InputError, match=r"arrays: has no image x of the sample submission \(2 are lacking\)"):
         choose_image_ids(images, ["c", "x", "a", "y"], skip_bad=False)
-    images.left_out = ("aa",)  # it cannot be used, but a submission names it
-    assert choose_image_ids(images, None, skip_bad=True) == ["a", "aa", "b", "c"]
-    reports = []
-    assert choose_image_ids(images, ["c", "x", "a"], skip_bad=True, report=reports.append) == ["c", "x", "a"]
-    assert reports == ["no image x: it gets an empty row"]
+    unusable = dataclasses.replace(images, left_out=("aa",))  # it cannot be used, but a submission names it
+    assert choose_image_ids(unusable, None, skip_bad=True) == ["a", "aa", "b", "c"]
+    assert choose_image_ids(images, ["c", "x", "a"], skip_bad=True) == ["c", "x", "a"]
+    assert lines() == ["no image x: it gets an empty row"]
 
 
 def test_fingerprint_tells_runs_apart(tmp_path):
     first, second = tmp_path / "1.h5", tmp_path / "2.h5"
     first.write_bytes(b"one")
     second.write_bytes(b"two")
-    signatures = [lambda name=name: name for name in ("t", "u")]
-    images = SimpleNamespace(image_ids=["a", "b"], signature=signatures[0])
+    images, fewer, others = array_set([IMAGES.load_image(0)] * 2), IMAGES.select([0]), IMAGES.select([0, 1])
     runs = [
-        (Config(), first, images),
-        (Config(confidence=0.8), first, images),
-        (Config(), second, images),
-        (Config(), first, SimpleNamespace(image_ids=["a"], signature=signatures[0])),
-        (Config(), first, SimpleNamespace(image_ids=["a", "b"], signature=signatures[1])),
-        (Config(), first, images, True, False),
-        (Config(), first, images, False, True),
+        (MaskRCNNConfig(), first, images),
+        (MaskRCNNConfig(confidence=0.8), first, images),
+        (MaskRCNNConfig(), second, images),
+        (MaskRCNNConfig(), first, fewer),
+        (MaskRCNNConfig(), first, dataclasses.replace(others, source=array_set(others.source.images, name="u").source)),
+        (MaskRCNNConfig(), first, images, True, False),
+        (MaskRCNNConfig(), first, images, False, True),
     ]
     assert len({fingerprint(*run) for run in runs}) == len(runs)
-    assert fingerprint(*runs[0]) == fingerprint(Config(), first, images)
+    assert fingerprint(*runs[0]) == fingerprint(MaskRCNNConfig(), first, images)
     assert "\n" not in fingerprint(*runs[0])
 
 
-def test_a_images_random_numbers_are_its_own():
+def test_hyperparameters_of_training_do_not_keep_a_prediction_from_being_resumed(tmp_path):
+    weights = tmp_path / "w.h5"
+    weights.touch()
+    trained = MaskRCNNConfig(batch_size=7, schedule=(Stage(3, 1e-3),), loss_weights=(1, 1, 2, 1, 1))
+    assert fingerprint(trained, weights, IMAGES) == fingerprint(MaskRCNNConfig(), weights, IMAGES)
+
+
+def test_an_images_random_numbers_are_its_own():
     first, again, other, reseeded = (
         image_rng(seed, image_id).integers(1 << 30, size=4).tolist()
         for seed, image_id in ((1, "a"), (1, "a"), (1, "b"), (2, "a"))
     )
     assert first == again
     assert first != other and first != reseeded and other != reseeded
-
-
-def test_each_distinct_view_is_detected_once():
-    image = np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8)
-    seen = []
-
-    def detect(images):
-        seen.extend(images)
-        return [one.shape for one in seen]
-
-    found = detect_views(detect, image, VIEWS, 80, np.random.default_rng(0))
-    assert sorted(place for _, places, _ in found for place in places) == list(range(15))
-    assert [shape for _, _, shape in found] == [(*scaled_shape(view, (40, 60)), 3) for view, _, _ in found]
-    # Twice is what detection enlarges to, below 512 nothing is shrunk, and two flips with a half turn are none.
-    assert found[0][1] == [0, 1, 2, 3, 8, 9]
-    assert len(detect_views(lambda images: list(images), image, VIEWS, 1, np.random.default_rng(0))) > len(found)
-    np.testing.assert_array_equal(seen[0], image)

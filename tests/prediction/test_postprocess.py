@@ -5,10 +5,26 @@ import pytest
 
 from common.masks.rle import decode_instances, encode_instances
 from common.prediction.detections import Detections
-from common.prediction.postprocess import Masking, merge, merged_runs, separate, separated_runs
+from common.prediction.postprocess import (
+    Look,
+    Masking,
+    Prediction,
+    merge_by_majority,
+    merge_by_votes,
+    run_length_rows,
+    separate,
+)
 from common.prediction.views import VIEWS, View, distinct_views, invert_view, scaled_shape
 
 SHAPE = (40, 56)
+
+
+def single(found, masking):
+    return Prediction([Look(View(), [0], found)], SHAPE, masking)
+
+
+def merged(looks, masking, merging="votes"):
+    return Prediction([Look(*look) for look in looks], SHAPE, masking, merging)
 
 
 def detections(boxes, scores, image_shape=SHAPE, probs=None):
@@ -62,8 +78,8 @@ def test_higher_score_has_the_contested_pixels():
 def test_nothing_found():
     found = detections([], [])
     assert len(separate(found, Masking(0.5))) == 0
-    assert separated_runs(found, Masking(0.5, dilation=True)) == []
-    assert merged_runs([(View(), list(range(15)), found)], SHAPE, Masking(0.5)) == []
+    assert run_length_rows(single(found, Masking(0.5, dilation=True))) == []
+    assert run_length_rows(merged([(View(), list(range(15)), found)], Masking(0.5))) == []
 
 
 def seen(view, box, image_shape=SHAPE):
@@ -74,7 +90,7 @@ def seen(view, box, image_shape=SHAPE):
 def test_equal_views_count_as_often_as_they_occur():
     corner = seen(View(), (0, 0, 6, 8))
     for places, kept in (([0, 3, 5, 8], 0), ([0, 3, 5, 8, 9], 1)):
-        instances = merge([(View(), places, corner)], SHAPE, Masking(0.5))
+        instances = merge_by_votes([Look(View(), places, corner)], SHAPE, Masking(0.5))
         assert len(instances) == kept
     np.testing.assert_array_equal(instances.boxes, [(0, 0, 6, 8)])
 
@@ -86,8 +102,8 @@ def test_views_vote_in_the_images_own_pixels():
         (quarter, [2, 3], seen(quarter, (56 - 20, 2, 56 - 4, 10))),
         (doubled, [4], seen(doubled, (2 * (40 - 10), 8, 2 * (40 - 2), 40))),
     ]
-    np.testing.assert_array_equal(merge(predictions, SHAPE, Masking(0.5)).boxes, [(2, 4, 10, 20)])
-    assert len(merge(predictions[1:], SHAPE, Masking(0.5))) == 0
+    np.testing.assert_array_equal(merge_by_votes(predictions, SHAPE, Masking(0.5)).boxes, [(2, 4, 10, 20)])
+    assert len(merge_by_votes(predictions[1:], SHAPE, Masking(0.5))) == 0
 
 
 @pytest.mark.parametrize("published", [False, True])
@@ -104,7 +120,9 @@ def test_merge_is_the_references_over_all_fifteen(oracle, seed, published):
         stacks.append(without_empty(stack(invert_view(some.paint(0.5), view, SHAPE))))
     expected = oracle.merge_tta(stacks, published=published)
     assert expected is not None
-    np.testing.assert_array_equal(stack(merge(predictions, SHAPE, Masking(0.5, published=published))), expected)
+    np.testing.assert_array_equal(
+        stack(merge_by_votes(predictions, SHAPE, Masking(0.5, published=published))), expected
+    )
 
 
 def _as_seen(found, view, seed):
@@ -124,43 +142,54 @@ def _as_seen(found, view, seed):
     return detections(boxes * scale, found.scores, shape, probs)
 
 
-def test_runs_are_those_of_the_objects():
+def test_rows_are_the_run_lengths_of_the_objects():
     found = random_detections(np.random.default_rng(3), 12)
-    for runs, instances in (
-        (separated_runs(found, Masking(0.4, dilation=True)), separate(found, Masking(0.4, dilation=True))),
-        (separated_runs(found, Masking(0.4, published=True)), separate(found, Masking(0.4, published=True))),
+    for prediction, instances in (
+        (single(found, Masking(0.4, dilation=True)), separate(found, Masking(0.4, dilation=True))),
+        (single(found, Masking(0.4, published=True)), separate(found, Masking(0.4, published=True))),
         (
-            merged_runs([(View(), range(5), found)], SHAPE, Masking(0.4)),
-            merge([(View(), range(5), found)], SHAPE, Masking(0.4)),
+            merged([(View(), range(5), found)], Masking(0.4)),
+            merge_by_votes([Look(View(), range(5), found)], SHAPE, Masking(0.4)),
         ),
     ):
+        runs = run_length_rows(prediction)
         assert len(runs) == len(instances) > 1
         np.testing.assert_array_equal(stack(decode_instances(runs, SHAPE)), stack(instances))
 
 
-def test_workers_can_take_the_jobs():
+def test_objects_may_share_pixels_where_they_are_not_to_be_separated():
+    found = detections([(0, 0, 4, 6), (0, 3, 4, 9), (50, 0, 60, 9)], [0.6, 0.9, 0.5])
+    kept = single(found, Masking(0.5, separate=False)).instances()
+    assert kept.areas.tolist() == [24, 24]  # the third lies outside and is empty
+    np.testing.assert_allclose(kept.scores, [0.6, 0.9])
+    assert single(found, Masking(0.5)).instances().areas.sum() == 36
+
+
+def test_workers_can_take_a_prediction():
     found = random_detections(np.random.default_rng(4), 3)
-    function, arguments = pickle.loads(pickle.dumps((separated_runs, (found, Masking(0.5, dilation=True)))))
-    assert function(*arguments) == separated_runs(found, Masking(0.5, dilation=True))
+    prediction = single(found, Masking(0.5, dilation=True))
+    function, argument = pickle.loads(pickle.dumps((run_length_rows, prediction)))
+    assert function(argument) == run_length_rows(prediction)
 
 
 def test_majority_and_suppression_reach_the_rows():
     found = random_detections(np.random.default_rng(5), 12)
-    views = [(View(), [0, 2], found), (View(flip_lr=True), [1], found)]
-    elected = merge(views, SHAPE, Masking(0.4, majority=True, largest_share=0.3))
+    views = [Look(View(), [0, 2], found), Look(View(flip_lr=True), [1], found)]
+    elected = merge_by_majority(views, SHAPE, Masking(0.4, largest_share=0.3))
     assert elected.to_masks(SHAPE).sum(axis=0).max() == 1
-    assert merged_runs(views, SHAPE, Masking(0.4, majority=True, largest_share=0.3)) == encode_instances(elected, SHAPE)
+    rows = run_length_rows(merged(views, Masking(0.4, largest_share=0.3), "majority"))
+    assert rows == encode_instances(elected, SHAPE)
     fewer = separate(found, Masking(0.4, largest_share=0.1))
     assert len(fewer) < len(separate(found, Masking(0.4)))
-    assert separated_runs(found, Masking(0.4, largest_share=0.1)) == encode_instances(fewer, SHAPE)
+    assert run_length_rows(single(found, Masking(0.4, largest_share=0.1))) == encode_instances(fewer, SHAPE)
 
 
 def test_a_view_counts_at_each_of_its_places():
     rng = np.random.default_rng(6)
     first, second = random_detections(rng, 12), random_detections(rng, 12)
-    masking = Masking(0.4, majority=True)
     once = [(View(), [0, 3], first), (View(flip_lr=True), [1], second), (View(turns=2), [2], first)]
     apart = [(View(), [0], first), (View(), [3], first), *once[1:]]
-    assert len(merged_runs(once, SHAPE, masking)) > 1
-    assert merged_runs(once, SHAPE, masking) == merged_runs(apart, SHAPE, masking)
-    assert merged_runs(once, SHAPE, masking) != merged_runs([(View(), [0], first), *once[1:]], SHAPE, masking)
+    fewer = [(View(), [0], first), *once[1:]]
+    rows, equal, others = (run_length_rows(merged(one, Masking(0.4), "majority")) for one in (once, apart, fewer))
+    assert len(rows) > 1
+    assert rows == equal != others

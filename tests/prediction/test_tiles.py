@@ -5,11 +5,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from common.config import Config
 from common.masks.instances import Instances
 from common.prediction.detections import Detections
-from common.prediction.postprocess import Masking, merge, separate, separated_runs
-from common.prediction.tiles import TiledDetections, choose_detector, detect_in_tiles, join_tiles, tile_boxes
+from common.prediction.postprocess import Look, Masking, Prediction, merge_by_votes, run_length_rows, separate
+from common.prediction.tiles import TiledDetections, detect_in_tiles, join_tiles, tile_boxes
 from common.prediction.views import VIEWS, View, apply_view, distinct_views, scaled_shape
 
 TILE, OVERLAP = 64, 16
@@ -52,9 +51,12 @@ def random_labels(rng, image_shape, count, largest):
     return parts
 
 
-def in_tiles(image_shape, detector=see_all):
-    config = Config(min_dim=64, max_whole_side=TILE, tile_size=TILE, tile_overlap=OVERLAP)
-    return choose_detector(detector, image_shape, config)
+def in_tiles(detector=see_all):
+    return lambda images: [detect_in_tiles(detector, image, TILE, OVERLAP) for image in images]
+
+
+def rows_of(found, masking):
+    return run_length_rows(Prediction([Look(View(), [0], found)], found.image_shape, masking))
 
 
 def assert_same(instances, expected):
@@ -87,10 +89,9 @@ def test_tiles_cover_the_image(image_shape):
 def test_tiles_give_what_the_whole_image_gives(image_shape, largest):
     for seed in range(5):
         label_image = random_labels(np.random.default_rng(seed), image_shape, 1500 // largest, largest)
-        detector = in_tiles(image_shape)
-        (found,) = detector([to_image(label_image)])
+        (found,) = in_tiles()([to_image(label_image)])
         assert_same(found.paint(0.5), see_all([to_image(label_image)])[0].paint(0.5))
-        assert isinstance(found, TiledDetections) == (max(image_shape) > TILE)
+        assert isinstance(found, TiledDetections)
 
 
 @pytest.mark.parametrize("y", range(40, 72, 3))
@@ -98,50 +99,15 @@ def test_tiles_give_what_the_whole_image_gives(image_shape, largest):
 def test_object_at_a_corner_of_tiles_is_found_once(y, size):
     label_image = np.zeros((112, 112), np.int32)  # tiles meet from 48 to 64
     label_image[y : y + size, 50 : 50 + size] = 1
-    (found,) = in_tiles(label_image.shape)([to_image(label_image)])
+    (found,) = in_tiles()([to_image(label_image)])
     assert [len(sight.paint(0.5)) for sight in found.found] != [1, 0, 0, 0]
     assert found.paint(0.5).boxes.tolist() == [[y, 50, y + size, 50 + size]]
 
 
 def test_nothing_found():
-    (found,) = in_tiles((150, 170))([np.zeros((150, 170, 3), np.uint8)])
+    (found,) = in_tiles()([np.zeros((150, 170, 3), np.uint8)])
     assert len(found.paint(0.5)) == len(separate(found, Masking(0.5))) == 0
-    assert separated_runs(found, Masking(0.5, dilation=True)) == []
-
-
-def test_image_that_fits_goes_to_the_detector():
-    for side, kind in ((TILE, Sight), (TILE + 1, TiledDetections)):
-        (found,) = in_tiles((side, 30))([np.zeros((side, 30, 3), np.uint8)])
-        assert isinstance(found, kind)
-
-
-def test_contrast_is_that_of_the_image_not_of_the_tile():
-    seen = []
-
-    def detector(images):
-        seen.extend(images)
-        return see_all(seen[-1:])
-
-    image = np.zeros((TILE, 2 * TILE, 3), np.uint8)
-    image[:, :TILE] = np.linspace(0, 100, TILE)[:, None]
-    image[:, TILE:] = 100
-    config = Config(min_dim=64, max_whole_side=TILE, tile_size=TILE, tile_overlap=16, stretch_contrast=True)
-    choose_detector(detector, image.shape[:2], config)([image])
-    assert len(seen) > 2
-    assert {tile.max() for tile in seen} == {255}
-    assert seen[-1].min() == 255
-
-
-def test_a_image_that_is_scaled_down_is_not_cut():
-    shapes = []
-
-    def detector(images):
-        shapes.extend(image.shape for image in images)
-        return []
-
-    config = Config(min_dim=64, max_dim=128, max_whole_side=TILE, tile_size=TILE, tile_overlap=OVERLAP)
-    choose_detector(detector, (150, 300), config)([np.zeros((150, 300, 3), np.uint8)])
-    assert shapes == [(150, 300, 3)]
+    assert rows_of(found, Masking(0.5, dilation=True)) == []
 
 
 def test_one_tile_at_a_time_and_one_shape():
@@ -207,9 +173,9 @@ def test_all_views_vote_as_on_the_whole_image():
     label_image = random_labels(np.random.default_rng(1), (150, 170), 40, 40)
     image, rng = to_image(label_image), np.random.default_rng(0)
     merged = []
-    for detector in (see_all, in_tiles(label_image.shape)):
-        found = [(view, [i], detector([apply_view(image, view, rng)])[0]) for i, view in enumerate(views)]
-        merged.append(merge(found, label_image.shape, Masking(0.5)))
+    for detector in (see_all, in_tiles()):
+        found = [Look(view, [i], detector([apply_view(image, view, rng)])[0]) for i, view in enumerate(views)]
+        merged.append(merge_by_votes(found, label_image.shape, Masking(0.5)))
     assert len(merged[0]) == label_image.max()
     assert_same(merged[1], merged[0].select(np.argsort(-merged[0].scores, kind="stable")))
 
@@ -223,7 +189,7 @@ def test_views_of_other_scales_are_cut_into_tiles_of_the_same_size():
 
     image = np.zeros((700, 800, 3), np.uint8)
     for view, _ in distinct_views(VIEWS, image.shape[:2]):
-        (found,) = in_tiles(image.shape[:2], detector)([apply_view(image, view, np.random.default_rng(0))])
+        (found,) = in_tiles(detector)([apply_view(image, view, np.random.default_rng(0))])
         assert found.image_shape == scaled_shape(view, image.shape[:2])
     assert shapes == {(TILE, TILE)}
 
@@ -238,4 +204,4 @@ def test_workers_can_take_what_was_found():
     found = detect_in_tiles(detector, np.zeros((64, 112, 3), np.uint8), TILE, OVERLAP)
     again = pickle.loads(pickle.dumps(found))
     assert len(again.paint(0.5)) == 4
-    assert separated_runs(again, Masking(0.5, dilation=True)) == separated_runs(found, Masking(0.5, dilation=True))
+    assert rows_of(again, Masking(0.5, dilation=True)) == rows_of(found, Masking(0.5, dilation=True))

@@ -1,16 +1,28 @@
 """Radiographs and their labels: found, read, checked and shrunk."""
 
+import json
 import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from common.batches.instance_samples import InstanceSamples
 from common.batches.loader import BatchLoader
 from common.errors import InputError
 from rsna.augmentation import IMGAUG, OURS, choose_augmentation
-from rsna.config import PRESETS
-from rsna.dataset import filled_boxes, load_labelled, load_unlabelled, shrink_image
+from rsna.config import DEMO, PRESETS, RSNAConfig
+from rsna.dataset import (
+    balance,
+    filled_boxes,
+    have_boxes,
+    load_labelled,
+    load_unlabelled,
+    shrink_image,
+    true_boxes,
+    with_side,
+)
+from rsna.files import TEST as TEST_PART
 from rsna.labels import CLASSES, read_classes, read_labels
 from tests.dicoms import encode_dicom
 from tests.radiographs import BOXES, SIZE, TEST, radiograph, write_labels, write_set
@@ -32,15 +44,15 @@ def own_cache(tmp_path, monkeypatch):
 
 def test_patients_and_their_boxes(folder):
     images = load_labelled(folder)
-    assert list(images.image_ids) == sorted(BOXES) and list(images.classes) == list(PATIENT_CLASSES.values())
+    assert list(images.image_ids) == sorted(BOXES) and list(images.source.classes) == list(PATIENT_CLASSES.values())
     for index, boxes in enumerate(BOXES.values()):
         expected = [[y, x, y + height, x + width] for x, y, width, height in boxes]
-        assert images.boxes[index].tolist() == expected
+        assert true_boxes(images)[images.image_ids[index]].tolist() == expected
         image = images.load_image(index)
         assert image.shape == (SIZE, SIZE, 3) and image.dtype == np.uint8
         assert np.abs(image - radiograph(boxes)[..., None].astype(int)).max() <= (40 if index == 1 else 0)
         assert len(images.load_class_ids(index)) == len(boxes) == len(images.load_instances(index))
-    assert images.positive.nonzero()[0].tolist() == [1, 4, 5, 8]
+    assert have_boxes(images).nonzero()[0].tolist() == [1, 4, 5, 8]
     assert images.sizes.tolist() == [[SIZE, SIZE]] * 10
 
 
@@ -62,13 +74,37 @@ def test_overlapping_boxes_stay_whole_and_nothing_is_nothing(folder):
 
 def test_shrunken_images_and_boxes(folder):
     images = load_labelled(folder, side=64)
-    assert images.sizes.tolist() == [[64, 64]] * 10 and images.stored_sizes.tolist() == [[SIZE, SIZE]] * 10
+    assert images.sizes.tolist() == [[64, 64]] * 10 and images.source.stored_sizes.tolist() == [[SIZE, SIZE]] * 10
     assert images.load_image(4).shape == (64, 64, 3)
     assert images.load_instances(1).boxes.tolist() == [[12, 8, 36, 24]]  # 30, 20, 91, 61 at two fifths
-    assert images.boxes[1].tolist() == [[30, 20, 90, 60]]
+    assert true_boxes(images)["patient-1"].tolist() == [[30, 20, 90, 60]]
     image = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
     assert shrink_image(image, 30).shape == (30, 40, 3) and shrink_image(image, 90) is image
     np.testing.assert_allclose(shrink_image(image, 30)[0, 0], image[:3, :3].mean(axis=(0, 1)), atol=0.6)
+
+
+def test_facts_of_patients_follow_a_selection(folder):
+    images = load_labelled(folder)
+    chosen = with_side(images.select([8, 0, 4, 4]), 64)
+    assert have_boxes(chosen).tolist() == [True, False, True, True]
+    assert list(true_boxes(chosen)) == ["patient-8", "patient-0", "patient-4"]
+    assert chosen.sizes.tolist() == [[64, 64]] * 4 and chosen.source.stored_shape(0) == (SIZE, SIZE)
+    assert chosen.load_instances(0).boxes.tolist() == [[4, 32, 40, 50]]  # 10, 80, 101, 126 at two fifths
+    assert chosen.signature() != images.select([8, 0, 4, 4]).signature()
+
+
+def test_an_unusable_image_leaves_the_others_their_boxes(folder, tmp_path):
+    other = shutil.copytree(folder, tmp_path / "other")
+    (other / "stage_2_train_images" / "patient-0.dcm").write_bytes(b"hello")
+    images = load_labelled(other, skip_bad=True)
+    assert images.left_out == ("patient-0",) and have_boxes(images).nonzero()[0].tolist() == [0, 3, 4, 7]
+    assert images.load_instances(0).boxes.tolist() == [[30, 20, 91, 61]]
+
+
+def test_labels_of_another_place_belong_to_the_part_that_is_named(folder, tmp_path):
+    write_labels(tmp_path, ["test-a,,,,,0", "test-b,1,2,3,4,1", "test-c,,,,,0"])
+    images = load_labelled(folder, part=TEST_PART, labels=tmp_path / "stage_2_train_labels.csv")
+    assert list(images.image_ids) == list(TEST) and have_boxes(images).tolist() == [False, True, False]
 
 
 def test_small_boxes_keep_a_pixel():
@@ -80,22 +116,22 @@ def test_small_boxes_keep_a_pixel():
 @pytest.mark.parametrize(("negatives", "rows"), [("all", range(10)), ("none", [1, 4, 5, 8])])
 def test_who_is_trained_on(folder, negatives, rows):
     images = load_labelled(folder)
-    assert list(images.balance(negatives).image_ids) == [f"patient-{row}" for row in rows]
-    assert len(images.balance(negatives, 3)) == 3
+    assert list(balance(images, negatives).image_ids) == [f"patient-{row}" for row in rows]
+    assert len(balance(images, negatives, 3)) == 3
 
 
 def test_patients_with_boxes_are_repeated(folder):
     images = load_labelled(folder).select(np.array([0, 1, 2, 3, 4, 6]))  # two of six have boxes
-    counts = images.balance("even").positive
+    counts = have_boxes(balance(images, "even"))
     assert (counts.sum(), len(counts)) == (4, 8)
     nobody = load_labelled(folder).select(np.array([0]))
     with pytest.raises(InputError, match="--negatives none: none of the 1 patients has a box"):
-        nobody.balance("none")
+        balance(nobody, "none")
 
 
 def test_the_test_part_and_other_layouts(folder, tmp_path):
     test = load_unlabelled(folder)
-    assert tuple(test.image_ids) == TEST and not test.positive.any()
+    assert tuple(test.image_ids) == TEST and not have_boxes(test).any() and not test.has_objects
     shutil.make_archive(str(tmp_path / "stage_2_train_images"), "zip", folder, "stage_2_train_images")
     for path in folder.glob("*.csv"):
         shutil.copy(path, tmp_path)
@@ -104,7 +140,7 @@ def test_the_test_part_and_other_layouts(folder, tmp_path):
         assert list(images.image_ids) == sorted(BOXES)
     (tmp_path / "stage_2_detailed_class_info.csv").unlink()
     shutil.move(tmp_path / "stage_2_train_images.zip", tmp_path / "train.zip")
-    assert set(load_labelled(tmp_path).classes) == {"with boxes", "without boxes"}
+    assert set(load_labelled(tmp_path).source.classes) == {"with boxes", "without boxes"}
 
 
 @pytest.mark.parametrize(
@@ -142,19 +178,19 @@ def test_labels_of_nobody_and_classes(tmp_path):
         read_classes(path)
 
 
-def test_images_and_labels_of_different_patients(folder, tmp_path):
+def test_images_and_labels_of_different_patients(folder, tmp_path, lines):
     other = shutil.copytree(folder, tmp_path / "other")
     (other / "stage_2_train_images" / "patient-3.dcm").unlink()
     with pytest.raises(InputError, match=r"1 patients are without an image, patient-3 the first; .*--skip-bad"):
         load_labelled(other)
     (other / "stage_2_train_images" / "new.dcm").write_bytes(encode_dicom(radiograph([])))
-    lines: list[str] = []
-    images = load_labelled(other, skip_bad=True, report=lines.append)
+    images = load_labelled(other, skip_bad=True)
     assert len(images) == 9 and "patient-3" not in images.image_ids
-    assert len(lines) == 2 and "1 patients are without a row, new the first" in lines[1]
+    reported = lines()
+    assert len(reported) == 2 and "1 patients are without a row, new the first" in reported[1]
     write_labels(other, ["somebody,,,,,0"])
     with pytest.raises(InputError, match="knows none of the 10 images"):
-        load_labelled(other, skip_bad=True, report=lines.append)
+        load_labelled(other, skip_bad=True)
 
 
 def test_a_box_outside_of_its_image(folder, tmp_path):
@@ -169,13 +205,17 @@ def test_a_box_outside_of_its_image(folder, tmp_path):
 @pytest.mark.parametrize("imgaug", [False, True])
 def test_augmented_batches(folder, name, imgaug):
     config = replace(TINY, augment=True, aspect_ratio=1.0, min_enlarge=1.0, zoom=1.0, batch_size=8)
-    images = load_labelled(folder, side=64).balance("none")
-    change = choose_augmentation(name, imgaug=imgaug)
+    images = balance(load_labelled(folder, side=64), "none")
+
+    def first_batch(config, change=None):
+        sample = InstanceSamples(images, config, training=True, change=change)
+        return BatchLoader(images, config, sample, training=True).batch_at(0)
+
     try:
-        batch = BatchLoader(images, config, training=True, change=change).batch_at(0)
+        batch = first_batch(config, choose_augmentation(name, imgaug=imgaug))
     except InputError as error:
         pytest.skip(str(error))
-    plain = BatchLoader(images, replace(config, augment=False), training=True).batch_at(0)
+    plain = first_batch(replace(config, augment=False))
     assert batch["images"].shape == plain["images"].shape and (batch["images"] != plain["images"]).any()
     inside = [
         image[int(y1 + 1) : int(y2 - 1), int(x1 + 1) : int(x2 - 1)].mean()
@@ -186,16 +226,16 @@ def test_augmented_batches(folder, name, imgaug):
     assert set(OURS) == set(IMGAUG)
 
 
-def test_the_figures_of_the_known_runs():
+def test_the_hyperparameters_of_the_known_runs():
     runs = {name: config for name, config in PRESETS.items() if name not in ("demo", "small")}
     names = "batch_size backbone min_dim train_rois max_instances max_detections confidence detection_nms_threshold"
     names += " rpn_train_anchors fpn_channels train_proposals steps_per_epoch validation_steps weight_decay"
-    figures = {
+    values = {
         name: (*(getattr(config, field) for field in names.split()), config.anchor_scales[:4])
         for name, config in runs.items()
     }
     usual, ours, coco = (16, 32, 64, 128), (32, 64, 128, 256), (200, 50, 1e-4)
-    assert figures == {
+    assert values == {
         "lungfish": (2, "resnet50", 256, 32, 4, 3, 0.78, 0.01, 256, 256, 2000, *coco, usual),
         "lungfish-small-data": (2, "resnet50", 256, 32, 4, 3, 0.7, 0.01, 256, 256, 2000, 500, 50, 1e-4, usual),
         "lungfish-big-data": (2, "resnet101", 256, 32, 4, 3, 0.78, 0.01, 256, 256, 2000, *coco, usual),
@@ -208,16 +248,27 @@ def test_the_figures_of_the_known_runs():
     assert all(c.name == "pneumonia" and c.max_whole_side >= 2**16 for c in PRESETS.values())
 
 
+def test_options_without_effect_are_none(tmp_path):
+    DEMO.save(tmp_path / "config.json")
+    written = json.loads((tmp_path / "config.json").read_text())
+    without = {"views", "separate", "rotation_range", "upright", "max_whole_side", "tile_size", "mask_threshold"}
+    assert without <= RSNAConfig.unused and not RSNAConfig.unused & written.keys()
+    assert RSNAConfig.load(tmp_path / "config.json") == DEMO
+    assert {"augment", "imgaug", "augmentation", "recolour", "fuse_views", "shrink"} <= written.keys()
+
+
 def test_real_patients(data_folder):
     images = load_labelled(data_folder / "rsna", side=256)
-    assert (len(images), images.positive.sum(), sum(map(len, images.boxes))) == (61, 21, 27)
-    assert {name: list(images.classes).count(name) for name in CLASSES} == dict(zip(CLASSES, (21, 19, 21), strict=True))
-    assert images.stored_sizes.tolist() == [[1024, 1024]] * 61
+    assert (len(images), have_boxes(images).sum(), sum(map(len, true_boxes(images).values()))) == (61, 21, 27)
+    assert {name: list(images.source.classes).count(name) for name in CLASSES} == dict(
+        zip(CLASSES, (21, 19, 21), strict=True)
+    )
+    assert images.source.stored_sizes.tolist() == [[1024, 1024]] * 61
     row = list(images.image_ids).index("01cad8d0-45cd-4603-b099-94055d322310")
-    assert images.boxes[row].tolist() == [[667, 218, 991, 476], [556, 756, 997, 981]]
+    assert images.source.boxes[row].tolist() == [[667, 218, 991, 476], [556, 756, 997, 981]]
     image = images.load_image(row)
     assert image.shape == (256, 256, 3) and 130 < image.mean() < 150 and (image[..., 0] == image[..., 2]).all()
-    for index in images.positive.nonzero()[0].tolist():
+    for index in have_boxes(images).nonzero()[0].tolist():
         objects = images.load_instances(index)
-        assert np.abs(objects.boxes - images.boxes[index] / 4).max() <= 0.75
+        assert np.abs(objects.boxes - images.source.boxes[index] / 4).max() <= 0.75
         assert (objects.areas > 100).all()

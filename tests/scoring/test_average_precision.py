@@ -9,7 +9,7 @@ import pytest
 from common.masks.crops import drop_empty
 from common.masks.instances import Instances
 from common.scoring.average_precision import COCO_THRESHOLDS, average_precision, image_average_precision
-from common.scoring.comparison import compare_boxes, compare_masks
+from common.scoring.comparison import compare_masks
 from tests.objects import random_objects
 
 SHAPE = (60, 80)
@@ -90,8 +90,6 @@ def test_nothing_to_find_and_nothing_found():
     assert np.isnan(ap([(Instances.empty(), squares(0))]).mean)
     assert ap([(squares(0), Instances.empty())]).mean == 0
     assert average_precision([], []).precision.shape == (0, 10)
-    boxes, ids, scores = np.zeros((0, 4)), np.zeros(0, int), np.zeros(0)
-    assert np.isnan(average_precision([compare_boxes(boxes, ids, boxes, ids, scores)], [1]).mean)
 
 
 def test_only_the_best_predictions_count():
@@ -117,7 +115,7 @@ def library_ap(comparison, threshold):
     return sum((recalls[k] - recalls[k - 1]) * max(precisions[k:]) for k in range(1, len(recalls)))
 
 
-def test_the_librarys_average_precision_of_a_image():
+def test_the_librarys_average_precision_of_an_image():
     assert image_average_precision(
         compare_masks(squares(0, 20), squares(0, 40, 20, scores=[0.9, 0.8, 0.7]))
     ) == pytest.approx(0.5 + 0.5 * 2 / 3)
@@ -144,8 +142,8 @@ def random_image(rng):
     return true, drop_empty(predicted), rng.random(len(true)) < 0.2
 
 
-def coco_eval(images, kind, max_detections, area_ranges):
-    """Return pycocotools' precision (T, 101, K, A) and recall (T, K, A) of images, `kind` being segm or bbox."""
+def coco_eval(images, max_detections, area_ranges):
+    """Return pycocotools' precision (T, 101, K, A) and recall (T, K, A) of images."""
     coco = pytest.importorskip("pycocotools.coco")
     from pycocotools.cocoeval import COCOeval
     from pycocotools.mask import encode
@@ -154,12 +152,9 @@ def coco_eval(images, kind, max_detections, area_ranges):
     for image_id, (true, predicted, crowd) in enumerate(images):
         for objects, records in ((true, annotations), (predicted, results)):
             masks = objects.to_masks(SHAPE).astype(np.uint8)
-            for i, (y1, x1, y2, x2) in enumerate(objects.boxes.tolist()):
+            for i in range(len(objects)):
                 record = {"image_id": image_id, "category_id": int(objects.class_ids[i])}
-                if kind == "segm":
-                    record |= {"segmentation": encode(np.asfortranarray(masks[i])), "area": int(objects.areas[i])}
-                else:
-                    record |= {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": (y2 - y1) * (x2 - x1)}
+                record |= {"segmentation": encode(np.asfortranarray(masks[i])), "area": int(objects.areas[i])}
                 if records is annotations:
                     record |= {"id": len(annotations) + 1, "iscrowd": int(crowd[i])}
                 else:
@@ -173,7 +168,7 @@ def coco_eval(images, kind, max_detections, area_ranges):
     }
     with contextlib.redirect_stdout(io.StringIO()):
         truth.createIndex()
-        evaluation = COCOeval(truth, truth.loadRes(results), kind)
+        evaluation = COCOeval(truth, truth.loadRes(results), "segm")
         evaluation.params.maxDets = [max_detections]
         evaluation.params.areaRng = area_ranges
         evaluation.evaluate()
@@ -181,20 +176,13 @@ def coco_eval(images, kind, max_detections, area_ranges):
     return evaluation.eval["precision"][..., 0], evaluation.eval["recall"][..., 0]
 
 
-@pytest.mark.parametrize("kind", ["segm", "bbox"])
 @pytest.mark.parametrize(("seed", "max_detections"), [(0, 100), (1, 100), (2, 3)])
-def test_it_agrees_with_pycocotools(kind, seed, max_detections):
+def test_it_agrees_with_pycocotools(seed, max_detections):
     rng = np.random.default_rng(seed)
     images = [random_image(rng) for _ in range(60)]
     area_ranges = [(0, 1e10), (200, 700)]
-    precision, recall = coco_eval(images, kind, max_detections, area_ranges)
-    if kind == "segm":
-        comparisons = [compare_masks(*image) for image in images]
-    else:
-        comparisons = [
-            compare_boxes(true.boxes, true.class_ids, found.boxes, found.class_ids, found.scores, crowd)
-            for true, found, crowd in images
-        ]
+    precision, recall = coco_eval(images, max_detections, area_ranges)
+    comparisons = [compare_masks(*image) for image in images]
     for a, area_range in enumerate(area_ranges):
         ours = average_precision(comparisons, CLASSES, max_detections=max_detections, area_range=area_range)
         assert 0.05 < ours.mean < 0.9

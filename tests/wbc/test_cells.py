@@ -7,19 +7,20 @@ import cv2
 import numpy as np
 import pytest
 
-from common.batches.loader import BatchLoader
+from common.batches.instance_samples import instance_batches
 from common.errors import InputError
 from common.files import open_tree
 from common.images.decoding import decode_image
 from common.masks.instances import Instances
 from common.network.backend import non_max_suppression, portable_non_max_suppression
 from common.scoring.comparison import compare_masks
+from common.scoring.evaluation import Pair
 from tests.cells import write_pair, write_set
 from wbc.cells import decode_cell_mask, fit_mask, label_cells
-from wbc.config import CLASS_NAMES, PUBLISHED, SMALL
+from wbc.config import CLASS_NAMES, PUBLISHED, SMALL, WBCConfig
 from wbc.confusion import confusion_matrix, draw_confusion, save_confusion
 from wbc.dataset import count_images, load_cells
-from wbc.evaluation import usual_classes
+from wbc.evaluation import score_report, usual_classes
 from wbc.prepare import find_class, plan, write_layout
 
 
@@ -59,6 +60,11 @@ def test_cells_touch_at_corners():
     assert label_cells(mask).max() == 2
 
 
+def counts(cells):
+    """Return the number of cells of each image of a set."""
+    return cells.source.counts[cells.rows].tolist()
+
+
 @pytest.fixture(scope="module")
 def small_set(tmp_path_factory):
     """A set with cells at the border, an image without any, and masks of both sizes; not to be changed."""
@@ -68,14 +74,14 @@ def small_set(tmp_path_factory):
 def test_the_set_is_read(small_set):
     cells = load_cells(small_set.parent, "train", CLASS_NAMES)
     assert cells.image_ids == ["Monocyte_01", "Neutrophil_01", "Neutrophil_02", "Neutrophil_03"]
-    assert cells.sizes.tolist() == [[57, 72]] * 4 and cells.counts.tolist() == [1, 2, 0, 1]
+    assert cells.sizes.tolist() == [[57, 72]] * 4 and counts(cells) == [1, 2, 0, 1]
     assert [cells.load_class_ids(i).tolist() for i in range(4)] == [[4], [5, 5], [], [5]]
     two = cells.load_instances(1)
     assert two.boxes[0].tolist()[:2] == [0, 0] and two.class_ids.tolist() == [5, 5]
     assert len(cells.load_instances(2)) == 0 and not cells.load_label_layers(2)[0].any()
     assert cells.load_image(0).shape == (57, 72, 3)
     some = cells.select(np.array([False, True, False, True]))
-    assert some.image_ids == ["Neutrophil_01", "Neutrophil_03"] and some.counts.tolist() == [2, 1]
+    assert some.image_ids == ["Neutrophil_01", "Neutrophil_03"] and counts(some) == [2, 1]
     assert load_cells(small_set, "val", CLASS_NAMES).image_ids == ["Monocyte_02", "Neutrophil_04"]
 
 
@@ -88,7 +94,7 @@ def test_a_smaller_masks_cells_lie_where_the_image_shows_them(small_set):
 
 def test_a_subset_without_masks(small_set):
     cells = load_cells(small_set, "detect", CLASS_NAMES)
-    assert cells.image_ids == ["a", "b"] and cells.counts.tolist() == [0, 0]
+    assert cells.image_ids == ["a", "b"] and counts(cells) == [0, 0] and not cells.has_objects
 
 
 def test_a_zip_archive_is_the_same_set(small_set, tmp_path):
@@ -96,13 +102,12 @@ def test_a_zip_archive_is_the_same_set(small_set, tmp_path):
         for path in sorted(small_set.rglob("*.png")):
             archive.write(path, path.relative_to(small_set.parent))
     folder, archive = (load_cells(path, "train", CLASS_NAMES) for path in (small_set, tmp_path / "WBC.zip"))
-    assert archive.image_ids == folder.image_ids and archive.counts.tolist() == folder.counts.tolist()
+    assert archive.image_ids == folder.image_ids and counts(archive) == counts(folder)
     np.testing.assert_array_equal(archive.load_label_layers(1), folder.load_label_layers(1))
 
 
 def test_rare_classes_are_repeated(small_set):
-    config = SMALL
-    loader = BatchLoader(load_cells(small_set, "train", CLASS_NAMES), config, training=True)
+    loader = instance_batches(load_cells(small_set, "train", CLASS_NAMES), SMALL, training=True)
     shown = loader.sampler.indices.tolist()
     assert shown.count(0) == 2 and all(shown.count(i) == 1 for i in (1, 2, 3))  # two Neutrophil images have cells
     batch = loader.batch_at(0)
@@ -131,7 +136,7 @@ def change(folder, change):
             lambda root: write_pair(root, "train", "Basophil", "Monocyte_01", np.zeros((57, 72), bool)),
             "Basophil/Monocyte_01.png and .*Monocyte/Monocyte_01.png have one name",
         ),
-        (lambda root: (root / "train/image/Monocyte/Monocyte_01.png").write_bytes(b"no"), "Monocyte_01.png: not a pic"),
+        (lambda root: (root / "train/image/Monocyte/Monocyte_01.png").write_bytes(b"no"), "Monocyte_01.png: not an im"),
         (lambda root: (root / "train").rename(root / "other"), "no images in train/image/<Class>; give the folder"),
     ],
 )
@@ -141,11 +146,11 @@ def test_bad_sets_are_refused(tmp_path, spoil, message):
         load_cells(root, "train", CLASS_NAMES)
 
 
-def test_bad_images_are_left_out_where_asked(tmp_path):
+def test_bad_images_are_left_out_where_asked(tmp_path, lines):
     root = change(tmp_path, lambda root: (root / "train/mask/Monocyte/Monocyte_01.png").unlink())
-    lines = []
-    cells = load_cells(root, "train", CLASS_NAMES, skip_bad=True, report=lines.append)
-    assert len(cells) == 3 and len(lines) == 1 and "Monocyte_01.png: has no mask" in lines[0]
+    cells = load_cells(root, "train", CLASS_NAMES, skip_bad=True)
+    (line,) = lines()
+    assert len(cells) == 3 and "Monocyte_01.png: has no mask" in line
 
 
 def test_classes_that_count(small_set, monkeypatch):
@@ -172,6 +177,16 @@ def test_confusion_by_hand():
     strict = confusion_matrix([compare_masks(true, found)], 3, threshold=0.9)
     assert strict.tolist() == [[0, 2, 2], [1, 0, 0], [2, 0, 0]]
     assert confusion_matrix([], 3).tolist() == [[0] * 3] * 3
+
+
+def test_the_score_is_the_mean_over_the_usual_classes():
+    true, found = squares((0, 0), (0, 20), class_ids=[1, 2]), squares((0, 0), class_ids=[1], scores=[0.9])
+    pairs = [Pair("a", (20, 40), true, found, np.zeros(2, bool))]
+    report, confusion = score_report(iter(pairs), ["Ba", "Eo"], [1])
+    assert report.score == 1 and confusion.tolist() == [[0, 0, 0], [0, 1, 0], [1, 0, 0]]
+    assert report.text.splitlines()[-1] == "mAP at IoU 0.5: 1.0000 over 1 images and the classes Ba"
+    assert [line.split()[0] for line in report.text.splitlines()[:-1]] == ["class", "Ba", "Eo", "all"]
+    assert score_report(pairs, ["Ba", "Eo"], [1, 2])[0].score == pytest.approx(0.5)
 
 
 def test_the_confusion_is_written_and_drawn(tmp_path):
@@ -214,7 +229,7 @@ def test_raw_images_become_a_set(tmp_path):
     write_layout(images, masks, planned, tmp_path / "new" / "WBC")
     sets = {subset: load_cells(tmp_path / "new" / "WBC", subset, CLASS_NAMES) for subset in ("train", "val", "detect")}
     assert [len(cells) for cells in sets.values()] == [9, 2, 7]
-    val = [files.class_id for files in sets["val"].files]
+    val = [image.class_id for image in sets["val"].source.images]
     assert sorted(val) == [1, 5]
     for cells in (sets["train"], sets["val"]):
         for index in range(len(cells)):
@@ -258,7 +273,11 @@ def test_abbreviated_classes():
     assert [find_class(name, CLASS_NAMES) for name in names] == ["Lymphocyte", "Lymphocyte", "", "", "Neutrophil", ""]
 
 
-def test_the_published_figures():
+def test_options_without_an_effect_are_not_offered():
+    assert not {"separate", "views"} & {spec.name for spec in WBCConfig.options()}
+
+
+def test_the_published_hyperparameters():
     assert (PUBLISHED.num_classes, PUBLISHED.name, PUBLISHED.backbone) == (6, "wbc", "resnet50")
     assert (PUBLISHED.min_dim, PUBLISHED.max_dim, PUBLISHED.batch_size, PUBLISHED.steps_per_epoch) == (768, 768, 1, 60)
     assert (PUBLISHED.anchor_scales, PUBLISHED.train_rois) == ((32, 64, 128, 256, 512), 200)
@@ -269,13 +288,13 @@ def test_the_published_figures():
 
 @pytest.mark.slow
 def test_the_real_set(data_folder):
-    counts = {1: (2, 1), 2: (26, 5), 3: (66, 14), 4: (47, 9), 5: (156, 31)}
+    expected = {1: (2, 1), 2: (26, 5), 3: (66, 14), 4: (47, 9), 5: (156, 31)}
     sets = [load_cells(data_folder / "wbc" / "WBC.zip", subset, CLASS_NAMES) for subset in ("train", "val")]
     for i, cells in enumerate(sets):
-        classes = np.array([files.class_id for files in cells.files])
-        assert {class_id: int((classes == class_id).sum()) for class_id in counts} == {
-            k: v[i] for k, v in counts.items()
+        classes = np.array([image.class_id for image in cells.source.images])
+        assert {class_id: int((classes == class_id).sum()) for class_id in expected} == {
+            k: v[i] for k, v in expected.items()
         }
-        assert (cells.counts == 1).all()
+        assert set(counts(cells)) == {1}
         assert {tuple(size) for size in cells.sizes.tolist()} >= {(120, 120), (300, 300)}
     assert usual_classes(data_folder / "wbc" / "WBC.zip", CLASS_NAMES) == [2, 3, 4, 5]

@@ -1,13 +1,15 @@
 """wbc/wbc.py as a user runs it."""
 
 import csv
+import runpy
+import sys
 from pathlib import Path
 
 import pytest
 
 from common.output.submission import read_rows
 from tests.cells import write_set
-from tests.scripts import NARROW_FLAGS, finish, run_here, start
+from tests.scripts import NARROW_FLAGS, run_here
 
 SCRIPT = Path(__file__).resolve().parents[2] / "wbc" / "wbc.py"
 FLAGS = "dataset weights logs preset epochs limit skip-bad balanced min-dim max-dim confidence"
@@ -24,8 +26,13 @@ TINY += ["--confidence", "0", "--mask-threshold", "0.4", "--epochs", "1", "--sco
         (["mask"], "invalid choice: 'mask'"),
         (["train", "--dataset", "nowhere"], "nowhere: no such folder or zip archive"),
         (["train", "--class-names", "Monocyte"], "WBC/train/image/Neutrophil: no class of Monocyte; rename"),
-        (["evaluate"], "logs: no trained step there; train with wbc/wbc.py train"),
-        (["evaluate", "--subset", "detect"], "--subset: invalid choice: 'detect'"),
+        (["train", "--dilation"], "unrecognized arguments: --dilation"),
+        (["predict", "--score"], "logs: no trained step there; train with wbc/wbc.py train"),
+        (["predict", "--subset", "detect", "--score"], "--score: the images of detect have no masks; choose --subset"),
+        (
+            ["predict", "--score", "x.csv"],
+            "--score x.csv: the masks of --dataset are the ground truth; give --score alone",
+        ),
         (["prepare", "--images", "data"], "the following arguments are required: --masks"),
         (["prepare", "--images", "data", "--masks", "data", "--seed", "-1"], "--seed -1: must be at least 0"),
     ],
@@ -42,8 +49,10 @@ def test_bad_input_is_one_line(tmp_path, monkeypatch, capsys, arguments, message
     ("command", "flags"),
     [
         ("train", FLAGS),
-        ("predict", FLAGS.replace("epochs ", "") + " subset splash image output workers"),
-        ("evaluate", "subset splash image output"),
+        (
+            "predict",
+            FLAGS.replace("epochs ", "").replace("balanced ", "") + " subset splash overlays output workers score",
+        ),
         ("prepare", "images masks dataset seed"),
     ],
 )
@@ -59,8 +68,11 @@ def trained(tmp_path_factory):
     """Where a user stands who has trained for an epoch of one step."""
     folder = tmp_path_factory.mktemp("user")
     write_set(folder / "WBC")
-    code, _, errors = finish(start(folder, SCRIPT, "train", "--dataset", "WBC", *TINY))
-    assert (code, errors) == (0, [])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "path", list(sys.path))
+        patch.setattr(sys, "argv", [str(SCRIPT), "train", "--dataset", "WBC", *TINY])
+        runpy.run_path(str(SCRIPT), run_name="__main__")
     return folder
 
 
@@ -72,10 +84,11 @@ def test_training_is_scored(trained):
 
 
 @pytest.mark.slow
-def test_cells_are_evaluated_and_drawn(trained):
-    flags = ["--dataset", "WBC", "--overlays", "overlays", "--workers", 0]
-    code, output, errors = finish(start(trained, SCRIPT, "evaluate", *flags))
-    assert (code, errors) == (0, [])
+def test_cells_are_scored_and_drawn(trained, monkeypatch, capsys):
+    monkeypatch.chdir(trained)
+    flags = ["--dataset", "WBC", "--score", "--overlays", "overlays", "--workers", 0]
+    code, output, _ = run_here(monkeypatch, capsys, SCRIPT, "predict", *flags)
+    assert code == 0
     lines = output.splitlines()
     table = [line.split()[0] for line in lines if line.startswith(("Basophil", "Monocyte", "Neutrophil", "all "))]
     assert table == ["Basophil", "Monocyte", "Neutrophil", "all"]
@@ -84,14 +97,16 @@ def test_cells_are_evaluated_and_drawn(trained):
     assert list(dict.fromkeys(rows["ImageId"])) == ["Monocyte_02", "Neutrophil_04"]
     assert (trained / "submissions" / "wbc_confusion.csv").read_text().startswith("true,missed,Basophil,")
     assert (trained / "submissions" / "wbc_confusion.png").exists()
-    assert {path.stem for path in (trained / "images").iterdir()} == {"Monocyte_02", "Neutrophil_04", "overview"}
+    assert {path.stem for path in (trained / "overlays").iterdir()} == {"Monocyte_02", "Neutrophil_04", "overview"}
 
 
 @pytest.mark.slow
-def test_images_without_masks_are_predicted(trained):
-    flags = ["--dataset", "WBC", "--subset", "detect", "--limit", 1, "--output", "one.csv"]
-    code, output, errors = finish(start(trained, SCRIPT, "predict", *flags, "--splash", "s", "--overlays", "p"))
-    assert (code, errors) == (0, [])
+def test_images_without_masks_are_predicted(trained, monkeypatch, capsys):
+    monkeypatch.chdir(trained)
+    flags = ["--dataset", "WBC", "--subset", "detect", "--limit", 1, "--output", "one.csv", "--workers", 0]
+    code, output, _ = run_here(monkeypatch, capsys, SCRIPT, "predict", *flags, "--splash", "s", "--overlays", "p")
+    assert code == 0
     assert output.splitlines()[-3] == "wrote one.csv: 1 images"
     assert [path.name for path in (trained / "s").iterdir()] == ["a.png"]
     assert {path.name for path in (trained / "p").iterdir()} == {"a.png", "overview.png"}
+    assert not (trained / "one_confusion.csv").exists()

@@ -3,14 +3,17 @@
 import contextlib
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import keras
 import numpy as np
 from keras import ops
 
+from common.mask_rcnn_config import MaskRCNNConfig
 from common.masks.crops import mean_inside
 from common.network.backend import compile_for_prediction, predicts_in_threads
 from common.network.mask_rcnn.model import MaskRCNN
+from common.network.weights import load_weights
 from common.prediction.detections import Detections, Frame
 
 BATCH_PIXELS = 1 << 20  # of a batch, so that its memory is bounded: four images of 512x512
@@ -69,6 +72,13 @@ class Detector:
             boxes, mask_boxes = (to_image(found[name][i, :count][sure]) for name in ("boxes", "mask_boxes"))
             probs = probs[sure].astype(np.float16)
             yield Detections(boxes, scores, class_ids, probs, frame.image_shape, as_library, mask_boxes)
+
+
+def load_detector(config: MaskRCNNConfig, weights: Path) -> Detector:
+    """Build a model with weights from a file, ready to detect."""
+    model = MaskRCNN(config)
+    load_weights(model, weights)
+    return Detector(model)
 
 
 class _Detecting(keras.Model):

@@ -3,12 +3,16 @@
 import contextlib
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
 
-from common.config import Config
+from common.batches.changes import Change
+from common.batches.instance_samples import instance_batches
+from common.batches.loader import BatchLoader
+from common.images.image_set import ImageSet
+from common.mask_rcnn_config import MaskRCNNConfig
 from common.network.backend import fuse, non_max_suppression
 from common.network.mask_rcnn.anchors import pyramid_anchors
 from common.network.mask_rcnn.box_coding import (
@@ -22,7 +26,9 @@ from common.network.mask_rcnn.heads import build_class_head, build_mask_head, bu
 from common.network.mask_rcnn.losses import LOSS_NAMES, box_loss, class_loss, mask_loss, mean_square_penalty
 from common.network.mask_rcnn.pyramid import build_pyramid
 from common.network.mask_rcnn.roi import NUM_LEVELS, build_atlas, corner_aligned_roi, roi_align
-from common.network.mask_rcnn.targets import anchor_targets, mask_targets, roi_targets
+from common.network.mask_rcnn.targets import RoiSampling, anchor_targets, mask_targets, roi_targets
+
+HEADS = "mrcnn_.*|rpn_.*|fpn_.*"
 
 
 class MaskRCNN(keras.Model):
@@ -32,10 +38,20 @@ class MaskRCNN(keras.Model):
     `segment` are the parts of inference. Between them, boxes are half-open in the aligned geometry, and end on their
     last row and column in the library's.
 
-    Source: He et al.: Mask R-CNN, 2017; the defaults of `Config` are those of the Mask R-CNN library.
+    Source: He et al.: Mask R-CNN, 2017; the defaults of `MaskRCNNConfig` are those of the Mask R-CNN library.
     """
 
-    def __init__(self, config: Config) -> None:
+    loss_names: ClassVar[Mapping[str, str]] = dict(
+        zip(LOSS_NAMES, ("rpn", "rpn box", "class", "box", "mask"), strict=True)
+    )
+    layer_groups: ClassVar[Mapping[str, str]] = {
+        "heads": HEADS,
+        "5+": f"{HEADS}|res5.*|bn5.*",
+        "4+": f"{HEADS}|res[45].*|bn[45].*",
+        "3+": f"{HEADS}|res[345].*|bn[345].*",
+    }
+
+    def __init__(self, config: MaskRCNNConfig) -> None:
         super().__init__(name="mask_rcnn")
         self.config = config
         self._as_library = config.geometry == "library"
@@ -52,6 +68,15 @@ class MaskRCNN(keras.Model):
         self.seed_generator = keras.random.SeedGenerator(config.seed)
         self.loss_trackers = {name: keras.metrics.Mean(name) for name in LOSS_NAMES}
         self.built = True
+
+    @property
+    def random_states(self) -> list:
+        """What anchors and regions are sampled with."""
+        return [self.seed_generator.state]
+
+    def batches(self, images: ImageSet, *, training: bool, change: Change | None = None) -> BatchLoader:
+        """Return batches of crops with their objects."""
+        return instance_batches(images, self.config, training=training, change=change)
 
     def call(self, inputs: Mapping, training: bool | None = None) -> dict:
         """Return the five losses of a batch.
@@ -171,16 +196,9 @@ class MaskRCNN(keras.Model):
         true_boxes = self._corners(inputs["boxes"])
         if config.add_true_boxes:
             proposals = ops.concatenate([proposals, true_boxes], axis=1)
-        targets = roi_targets(
-            proposals,
-            true_boxes,
-            inputs["class_ids"],
-            self._noise(proposals),
-            num_sampled=config.train_rois,
-            positive_ratio=config.positive_ratio,
-            fill=config.fill_negatives,
-            box_std=config.box_std,
-        )
+        sampling = RoiSampling(config.train_rois, config.positive_ratio, config.fill_negatives)
+        noise = self._noise(proposals)
+        targets = roi_targets(proposals, true_boxes, inputs["class_ids"], noise, sampling, config.box_std)
         atlas = build_atlas(features[:NUM_LEVELS])
         num_positive = targets.instances.shape[1]
         logits, deltas = self.class_head(self._pool(atlas, targets.rois, config.pool_size), training=training)

@@ -49,6 +49,20 @@ class RoiTargets(NamedTuple):
     instances: Any
 
 
+class RoiSampling(NamedTuple):
+    """How many regions the heads learn from.
+
+    Attributes:
+        num_sampled: P + Q.
+        positive_ratio: P is at most this share of the sample.
+        fill: use all Q negatives; otherwise only as many as keep the ratio.
+    """
+
+    num_sampled: int
+    positive_ratio: float
+    fill: bool
+
+
 def anchor_targets(anchors, true_boxes, noise, *, num_sampled: int, box_std: Sequence[float]) -> AnchorTargets:
     """Choose anchors to learn from.
 
@@ -92,10 +106,7 @@ def roi_targets(
     true_boxes,
     class_ids,
     noise,
-    *,
-    num_sampled: int,
-    positive_ratio: float,
-    fill: bool,
+    sampling: RoiSampling,
     box_std: Sequence[float],
 ) -> RoiTargets:
     """Choose regions for the heads to learn from: positive with IoU >= 0.5 with an object, else negative.
@@ -105,13 +116,12 @@ def roi_targets(
         true_boxes: (B, G, 4) float32, pixels; rows of zeros are no objects.
         class_ids: (B, G) int32.
         noise: (B, N) float32 in [0, 1), random; decides the sample.
-        num_sampled: P + Q.
-        positive_ratio: P is at most this share of the sample.
-        fill: use all Q negatives; otherwise only as many as keep the ratio.
+        sampling: how many.
         box_std: divisors of the deltas.
 
     Source: Girshick: Fast R-CNN, 2015, section 2.3; `fill=False` is the Mask R-CNN library's rule.
     """
+    num_sampled, positive_ratio, fill = sampling
     ious = pairwise_ious(proposals, true_boxes)  # (B, N, G)
     best = ops.max(ious, axis=2)
     exists = ops.any(proposals != 0, axis=2)

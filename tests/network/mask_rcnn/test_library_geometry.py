@@ -280,7 +280,7 @@ def test_boxes_and_masks_return_to_the_image(image_shape):
     assert (painted != dense).sum() <= 1e-5 * dense.sum()  # ties at the threshold
 
 
-def test_the_whole_way_of_a_image(model):
+def test_the_whole_way_of_an_image(model):
     """From pixels to masks: the image fills its frame, so that nothing is scaled."""
     image = np.random.default_rng(7).integers(0, 256, (*SHAPE, 3)).astype(np.uint8)
     (found,) = Detector(model)([image])

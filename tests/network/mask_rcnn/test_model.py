@@ -150,7 +150,7 @@ def test_threads_may_detect_at_the_same_time(finder):
         np.testing.assert_array_equal(one.boxes, detector([image])[0].boxes)
 
 
-def test_a_image_is_seen_the_same_alone_and_in_a_batch(detector):
+def test_an_image_is_seen_the_same_alone_and_in_a_batch(detector):
     images = np.random.default_rng(1).integers(0, 256, (3, 64, 64, 3)).astype(np.uint8)
     for image, in_batch in zip(images, detector(list(images)), strict=True):
         (alone,) = detector([image])

@@ -10,7 +10,7 @@ from common.masks.boxes import box_ious
 from common.network.backend import fuse
 from common.network.mask_rcnn.anchors import pyramid_anchors
 from common.network.mask_rcnn.box_coding import encode_deltas
-from common.network.mask_rcnn.targets import anchor_targets, mask_targets, roi_targets
+from common.network.mask_rcnn.targets import RoiSampling, anchor_targets, mask_targets, roi_targets
 
 STD = (0.1, 0.1, 0.2, 0.2)
 ANCHORS = keras.ops.convert_to_numpy(pyramid_anchors((64, 64), (8, 16, 32, 64, 128), (0.5, 1, 2)))
@@ -77,7 +77,7 @@ def test_anchor_targets(num_sampled, run):
     assert np.isfinite(targets.deltas).all()
 
 
-def test_a_image_without_objects_has_negative_anchors_only():
+def test_an_image_without_objects_has_negative_anchors_only():
     targets = as_arrays(anchor_targets(ANCHORS, OBJECTS[1:2], NOISE[1:2], num_sampled=64, box_std=STD))
     assert targets.weights[0, :32].sum() == 0
     assert targets.weights[0, 32:].sum() == 64
@@ -107,8 +107,8 @@ def test_roi_targets(fill, num_sampled, positive_ratio):
     proposals = random_proposals(rng, 20)
     noise = rng.random(proposals.shape[:2]).astype(np.float32)
     class_ids = np.where(OBJECTS.any(axis=2), rng.integers(1, 5, (4, 6)), 0).astype(np.int32)
-    options = {"num_sampled": num_sampled, "positive_ratio": positive_ratio, "fill": fill, "box_std": STD}
-    targets = as_arrays(roi_targets(proposals, OBJECTS, class_ids, noise, **options))
+    sampling = RoiSampling(num_sampled, positive_ratio, fill)
+    targets = as_arrays(roi_targets(proposals, OBJECTS, class_ids, noise, sampling, STD))
     most = int(num_sampled * positive_ratio)
     assert targets.rois.shape == (4, num_sampled, 4)
     for i, (boxes, true_boxes) in enumerate(zip(proposals, OBJECTS, strict=True)):
@@ -137,12 +137,12 @@ def test_without_filling_negatives_keep_the_ratio_exactly(num_sampled, positive_
     """The library's figure int(positives / ratio) - positives, for any number of positives."""
     most = int(num_sampled * positive_ratio)
     true_boxes = true_boxes_of([[0, 0, 10, 10]])
-    options = {"num_sampled": num_sampled, "positive_ratio": positive_ratio, "fill": False, "box_std": STD}
+    sampling = RoiSampling(num_sampled, positive_ratio, False)
     for count in {0, 1, 2, 33, 50, most - 1, most}:
         proposals = np.tile(np.array([30, 30, 40, 40], np.float32), (1, count + num_sampled, 1))
         proposals[0, :count] = [0, 0, 10, 10]
         noise = np.random.default_rng(count).random(proposals.shape[:2]).astype(np.float32)
-        weights = as_arrays(roi_targets(proposals, true_boxes, np.ones((1, 6), np.int32), noise, **options)).weights
+        weights = as_arrays(roi_targets(proposals, true_boxes, np.ones((1, 6), np.int32), noise, sampling, STD)).weights
         found = min(count, most)
         assert weights[0, :most].sum() == found
         assert weights[0, most:].sum() == int(found / positive_ratio) - found, f"{count} positives"
@@ -151,9 +151,11 @@ def test_without_filling_negatives_keep_the_ratio_exactly(num_sampled, positive_
 def test_padding_is_never_a_region():
     proposals = np.zeros((1, 30, 4), np.float32)
     proposals[0, 4] = [0, 0, 9, 9]
-    options = {"num_sampled": 12, "positive_ratio": 0.5, "fill": True, "box_std": STD}
+    sampling = RoiSampling(12, 0.5, True)
     for true_boxes in (OBJECTS[:1], OBJECTS[1:2]):
-        targets = as_arrays(roi_targets(proposals, true_boxes, np.ones((1, 6), np.int32), NOISE[:1, :30], **options))
+        targets = as_arrays(
+            roi_targets(proposals, true_boxes, np.ones((1, 6), np.int32), NOISE[:1, :30], sampling, STD)
+        )
         assert targets.rois[targets.weights > 0].tolist() == [[0, 0, 9, 9]]
 
 

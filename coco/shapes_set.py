@@ -1,13 +1,12 @@
 """Generated images of squares, circles and triangles in random colours."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
+from common.images.image_set import ImageSet, Source
 from common.masks.boxes import box_ious
-from common.masks.instances import Instances
-from common.masks.layers import unpack_layers
 from common.masks.polygons import fill_polygon
 
 MARGIN = 20  # pixels: centres stay so far from the border, and no shape is smaller
@@ -40,65 +39,72 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class ShapesSet:
-    """N generated images; each depends on the seed, the part and its number alone.
+class GeneratedShapes(Source):
+    """Generated images without end; each depends on the seed, the part and its number alone.
 
     Attributes:
-        count: N.
         side: of the images, pixels.
         seed: of all images.
         part: "training" and "validation" have no image in common.
     """
 
-    count: int
     side: int
     seed: int
     part: str = "training"
 
-    def __len__(self) -> int:
-        """Return the number of images."""
-        return self.count
-
-    @cached_property
-    def image_ids(self) -> list[str]:
-        """The images' names."""
-        return [f"{self.part}-{index:05}" for index in range(self.count)]
-
     @property
-    def sizes(self) -> np.ndarray:
-        """(N, 2) int, height and width."""
-        return np.full((self.count, 2), self.side)
+    def path(self) -> Path:
+        """The current folder: there are no files."""
+        return Path()
 
-    def signature(self) -> str:
-        """Return a text that changes when the images change."""
-        return repr(self)
+    def image_name(self, row: int) -> str:
+        """Return an empty text."""
+        return ""
 
-    def load_image(self, index: int) -> np.ndarray:
+    def signature(self, rows: np.ndarray) -> str:
+        """Return a text that changes when these images change."""
+        return f"{self} {rows.tolist()}"
+
+    def load_image(self, row: int) -> np.ndarray:
         """Return an image, (H, W, 3) uint8."""
-        shapes, background = self._plan(index)
+        shapes, background = self.plan(row)
         image = np.full((self.side, self.side, 3), background, np.uint8)
         for shape in shapes:
             image[draw(shape, self.side)] = shape.colour
         return image
 
-    def load_label_layers(self, index: int) -> list[np.ndarray]:
+    def load_label_layers(self, row: int) -> list[np.ndarray]:
         """Return its shapes as one label image: a later shape hides what it covers."""
         label_image = np.zeros((self.side, self.side), np.int32)
-        for label, shape in enumerate(self._plan(index)[0], start=1):
+        for label, shape in enumerate(self.plan(row)[0], start=1):
             label_image[draw(shape, self.side)] = label
         return [label_image]
 
-    def load_class_ids(self, index: int) -> np.ndarray:
+    def load_class_ids(self, row: int) -> np.ndarray:
         """Return the classes of its shapes, (count,) int32."""
-        return np.array([shape.class_id for shape in self._plan(index)[0]], np.int32)
+        return np.array([shape.class_id for shape in self.plan(row)[0]], np.int32)
 
-    def load_instances(self, index: int) -> Instances:
-        """Return its shapes, as far as they are seen."""
-        return unpack_layers(self.load_label_layers(index), self.load_class_ids(index))
-
-    def _plan(self, index: int) -> tuple[list[Shape], np.ndarray]:
-        rng = np.random.default_rng([self.seed, *self.part.encode(), index])
+    def plan(self, row: int) -> tuple[list[Shape], np.ndarray]:
+        """Return an image's shapes in the order in which they are painted, and the background's colour, (3,) int."""
+        rng = np.random.default_rng([self.seed, *self.part.encode(), row])
         return plan_shapes(rng, self.side), rng.integers(0, 256, 3)
+
+
+def generate_shapes(count: int, side: int, seed: int, part: str = "training") -> ImageSet[GeneratedShapes]:
+    """Return a set of generated images, drawn when they are asked for.
+
+    Args:
+        count: number of images, N.
+        side: of the images, pixels.
+        seed: of all images.
+        part: "training" and "validation" have no image in common.
+
+    Example:
+        >>> generate_shapes(2, 128, 7).image_ids
+        ['training-00000', 'training-00001']
+    """
+    image_ids = [f"{part}-{row:05}" for row in range(count)]
+    return ImageSet.of_all(GeneratedShapes(side, seed, part), image_ids, np.full((count, 2), side))
 
 
 def plan_shapes(rng: np.random.Generator, side: int) -> list[Shape]:

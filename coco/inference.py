@@ -1,0 +1,56 @@
+"""What the three scripts' predictions have in common."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from common.cli import PredictionFlags, parse_prediction_flags
+from common.config import RunConfig
+from common.engine import predict_results
+from common.errors import InputError
+from common.flags import OneLineParser
+
+if TYPE_CHECKING:
+    from common.images.image_set import ImageSet
+    from common.output.results import Results
+    from common.output.writer import RowMaker
+    from common.predictor import Predictor
+
+
+def parse_flags(
+    presets: Mapping[str, RunConfig],
+    *,
+    dataset: str | None,
+    output: str,
+    parser: OneLineParser,
+    arguments: Sequence[str],
+) -> PredictionFlags:
+    """Read a prediction's flags, see `parse_prediction_flags`.
+
+    Raises:
+        InputError: wrong flags, or `--score` with a path.
+    """
+    flags = parse_prediction_flags(presets, dataset=dataset, output=output, parser=parser, arguments=arguments)
+    if isinstance(flags.score, Path):
+        raise InputError(f"--score {flags.score}: give --score alone; the set has its own ground truth")
+    return flags
+
+
+def predict_images(
+    predictor: "Predictor", images: "ImageSet", flags: PredictionFlags, maker: "RowMaker | None" = None
+) -> "Results":
+    """Write the CSV, draw the images where asked, and return what was found.
+
+    Args:
+        predictor: finds the objects.
+        images: the set, with its objects.
+        flags: where to write.
+        maker: see `predict_results`.
+    """
+    from common.drawing.gallery import draw_results
+
+    found = predict_results(predictor, images, flags.output, maker=maker, num_workers=flags.workers)
+    print(f"wrote {flags.output}: {len(images)} images")
+    if flags.overlays:
+        draw_results(flags.overlays, images, found)
+    return found

@@ -1,0 +1,114 @@
+"""Images with a mask file an object, or a label image: read through the index that keeps them as label images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from common.errors import InputError
+from common.files import FileTree
+from common.images.decoding import decode_image
+from common.images.image_set import ImageSet, Source
+from common.images.label_index import ImageFiles, LabelIndex, open_index
+from common.images.usable import refuse_or_report
+from common.log import logger
+from common.masks.instances import Instances
+
+
+@dataclass(frozen=True, eq=False)
+class MaskFiles(Source):
+    """M images in files, and the masks of their objects, which are of one class.
+
+    Attributes:
+        tree: where the files are.
+        image_ids: of each image.
+        image_names: of each image's file in the tree.
+        index: sizes, counts and label images of all.
+        has_masks: there are masks; not so for test sets.
+    """
+
+    tree: FileTree
+    image_ids: Sequence[str]
+    image_names: Sequence[str]
+    index: LabelIndex
+    has_masks: bool
+
+    @property
+    def path(self) -> Path:
+        """The folder or archive."""
+        return self.tree.path
+
+    def image_name(self, row: int) -> str:
+        """Return the name of an image's file in the tree."""
+        return self.image_names[row]
+
+    def signature(self, rows: np.ndarray) -> str:
+        """Return a text that changes when these images change."""
+        return self.tree.signature([self.image_name(row) for row in rows.tolist()])
+
+    def load_image(self, row: int) -> np.ndarray:
+        """Return an image, (H, W, 3) uint8, RGB."""
+        name = self.image_name(row)
+        return decode_image(self.tree.read(name), f"{self.path}/{name}")
+
+    def load_label_layers(self, row: int) -> list[np.ndarray]:
+        """Return its objects as one layer: its label image, labels 1 to their count.
+
+        Raises:
+            InputError: a set without masks.
+        """
+        if not self.has_masks:
+            raise InputError(f"{self.path}: holds no masks; training and scoring need them")
+        return [self.index.load_label_image(self.image_ids[row])]
+
+    def load_class_ids(self, row: int) -> np.ndarray:
+        """Return the classes of its objects, all 1."""
+        return np.ones(self.index.counts[row], np.int32)
+
+    def load_instances(self, row: int) -> Instances:
+        """Return its objects."""
+        return Instances.from_label_image(self.load_label_layers(row)[0])
+
+
+def open_mask_files(
+    tree: FileTree, files: Sequence[ImageFiles], *, cache: Path | None = None, skip_bad: bool = False
+) -> ImageSet[MaskFiles]:
+    """Look through all images and masks, once, and return the set of the good ones.
+
+    Args:
+        tree: holds the files.
+        files: names of the files of each image; masks for all of them, or for none.
+        cache: folder that keeps what was found; by default one in the user's cache folder.
+        skip_bad: report unusable images and leave them out.
+
+    Raises:
+        InputError: no images; an unusable image, and `skip_bad` is off; nothing but unusable images.
+    """
+    if not files:
+        raise InputError(f"{tree.path}: no images found")
+    index = open_index(tree, files, cache)
+    refuse_or_report(index.problems, str(tree.path), skip_bad=skip_bad)
+    _report_masks(tree, index)
+    rows = np.flatnonzero([not problem for problem in index.problems])
+    has_masks = any(image.has_masks for image in files)
+    names = [image.image_id for image in files], [image.image_name for image in files]
+    return ImageSet(
+        MaskFiles(tree, *names, index, has_masks),
+        image_ids=[files[row].image_id for row in rows.tolist()],
+        sizes=index.sizes[rows],
+        rows=rows,
+        has_objects=has_masks,
+        left_out=tuple(one.image_id for one, problem in zip(files, index.problems, strict=True) if problem),
+    )
+
+
+def _report_masks(tree: FileTree, index: LabelIndex) -> None:
+    if index.contested.any():
+        images, pixels = np.count_nonzero(index.contested), index.contested.sum()
+        logger.info(
+            f"{tree.path}: masks overlap in {images} images by {pixels} pixels; the first by file name has them"
+        )
+    if index.dropped.any():
+        images, masks = np.count_nonzero(index.dropped), index.dropped.sum()
+        logger.info(f"{tree.path}: left out {masks} masks without pixels of their own in {images} images")

@@ -1,0 +1,188 @@
+"""A trained model, ready to predict: images in, objects out."""
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from common.config import CONFIG_FILE
+from common.errors import InputError
+from common.images.colours import stretch_contrast
+from common.mask_rcnn_config import MaskRCNNConfig
+from common.masks.instances import Instances
+from common.parallel import PREDICTING, map_in_order
+from common.prediction.detections import Paintable
+from common.prediction.postprocess import Look, Masking, Prediction
+from common.prediction.tiles import detect_in_tiles
+from common.prediction.views import VIEW_SETS, View, apply_view, distinct_views
+from common.runs.start import adopt_geometry, named_weights
+
+if TYPE_CHECKING:
+    from common.network.mask_rcnn.detector import Detector
+
+Views = Literal["votes", "majority"]
+
+
+class Predictor:
+    """Finds objects in images of any size.
+
+    It owns all that lies between an image and its objects: contrast, scale, padding, tiles, views, masks, overlaps.
+    The network is built when the first image comes. May be used from several threads, and pickled: what is sent to
+    another process or machine is the config and the path of the weights.
+
+    Args:
+        config: of the model, with thresholds and the way to make masks.
+        weights: HDF5 file.
+
+    Example:
+        >>> Predictor.load("small", confidence=0.9).config.confidence
+        0.9
+    """
+
+    def __init__(self, config: MaskRCNNConfig, weights: Path) -> None:
+        self.config = config
+        self.weights = weights
+        self._detector: Detector | None = None
+        self._loading = threading.Lock()
+
+    @classmethod
+    def load(cls, weights: str | Path, **changes: Any) -> "Predictor":
+        """Return the predictor of weights with a `config.json` beside them.
+
+        Args:
+            weights: an HDF5 file, or the name of weights that come with the project, such as "small".
+            changes: options of the config that are to have other values, by name.
+
+        Raises:
+            InputError: no such file, no config beside it, or an impossible value.
+        """
+        path = named_weights().get(str(weights), Path(weights))
+        if not path.is_file():
+            raise InputError(f"{weights}: no such file; give an .h5 file, or one of {', '.join(named_weights())}")
+        config = MaskRCNNConfig.load(path.parent / CONFIG_FILE, others=True)
+        unknown = sorted(changes.keys() - {spec.name for spec in MaskRCNNConfig.options("prediction")})
+        if unknown:
+            raise InputError(f"{unknown[0]}: no option of prediction; `MaskRCNNConfig` lists them")
+        return cls(replace(adopt_geometry(config, path), **changes), path)
+
+    @classmethod
+    def of_model(cls, model: Any) -> "Predictor":
+        """Return a predictor of a model in memory, with its weights as they are at each call; not to be pickled."""
+        from common.network.mask_rcnn.detector import Detector
+
+        predictor = cls(model.config, Path())
+        predictor._detector = Detector(model)
+        return predictor
+
+    @property
+    def masking(self) -> Masking:
+        """How detections become masks."""
+        return Masking(
+            self.config.mask_threshold,
+            separate=self.config.separate,
+            largest_share=self.config.mask_nms_threshold,
+            published=self.config.as_published,
+            dilation=self.config.dilation,
+        )
+
+    def predict(self, image: np.ndarray, views: Views | None = None) -> Instances:
+        """Return the objects of an image.
+
+        Args:
+            image: (H, W, 3) uint8, RGB.
+            views: look at it in several views, and merge them: by "votes" or "majority", see
+                `MaskRCNNConfig.views`.
+
+        Returns:
+            N objects in the image's pixels, none empty; with scores and class ids.
+        """
+        return self.look(image, views).instances()
+
+    def predict_many(
+        self, images: Iterable[np.ndarray], views: Views | None = None, *, progress: bool = False
+    ) -> Iterator[Instances]:
+        """Yield the objects of each image, in order; two images are worked on at a time.
+
+        Args:
+            images: (H, W, 3) uint8 each, RGB; taken one at a time.
+            views: see `predict`.
+            progress: show a progress bar.
+        """
+        jobs = ((f"image {number}", (image, views)) for number, image in enumerate(images, start=1))
+        with ThreadPoolExecutor(PREDICTING) as threads:
+            found = map_in_order(self.predict, jobs, threads, ahead=PREDICTING + 1)
+            total = len(images) if isinstance(images, Sequence) else None
+            for _, instances in tqdm(found, total=total, unit="image", disable=not progress):
+                yield instances
+
+    def look(
+        self, image: np.ndarray, views: Views | Sequence[View] | None = None, *, rng: np.random.Generator | None = None
+    ) -> Prediction:
+        """Return what the network says of an image: the half of `predict` that needs the network.
+
+        Args:
+            image: (H, W, 3) uint8, RGB.
+            views: see `predict`; or views of one's own, whose looks are not to be merged.
+            rng: source of the channel shifts, where the config asks for them.
+
+        Raises:
+            InputError: views are to be merged, of a model of several classes.
+        """
+        config, shape = self.config, (image.shape[0], image.shape[1])
+        if views is None:
+            return Prediction([Look(View(), [0], self.detect(image))], shape, self.masking)
+        if isinstance(views, str) and len(config.class_names) > 1:
+            raise InputError(f"views {views}: merge objects of one class; this model has {len(config.class_names)}")
+        shifts = config.channel_shift and rng is not None
+        distinct = distinct_views(self._views(views), shape, config.min_dim, channel_shift=shifts)
+        rng = rng or np.random.default_rng(config.seed)
+        found = self._detect(
+            (apply_view(image, view, rng, channel_shift=shifts) for view, _ in distinct), self._fits(shape)
+        )
+        looks = [Look(view, places, part) for (view, places), part in zip(distinct, found, strict=True)]
+        return Prediction(looks, shape, self.masking, views if isinstance(views, str) else None)
+
+    def detect(self, image: np.ndarray) -> Paintable:
+        """Return boxes, classes, scores and mask probabilities of an image, (H, W, 3) uint8, in one view."""
+        return self._detect([image], self._fits((image.shape[0], image.shape[1])))[0]
+
+    def _views(self, views: Views | Sequence[View]) -> Sequence[View]:
+        if not isinstance(views, str):
+            return views
+        chosen = VIEW_SETS[views]
+        return [view.swap_scales() for view in chosen] if self.config.swap_scales and views == "votes" else chosen
+
+    def _fits(self, image_shape: tuple[int, int]) -> bool:
+        """Say whether an image is detected in one piece, in all its views, instead of in tiles."""
+        return bool(self.config.max_dim) or max(image_shape) <= self.config.max_whole_side
+
+    def _detect(self, images: Iterable[np.ndarray], whole: bool) -> Sequence[Paintable]:
+        """Return what is found in images, which are views of one."""
+        # Contrast is the whole image's: tiles are parts of one image.
+        images = map(stretch_contrast, images) if self.config.stretch_contrast else images
+        detector = self._load()
+        if whole:
+            return detector(images)
+        size, overlap = self.config.tile_size, self.config.tile_overlap
+        return [detect_in_tiles(detector, image, size, overlap) for image in images]
+
+    def _load(self) -> "Detector":
+        with self._loading:
+            if self._detector is None:
+                from common.network.mask_rcnn.detector import load_detector
+
+                self._detector = load_detector(self.config, self.weights)
+            return self._detector
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self.weights == Path():
+            raise TypeError("a predictor of a model in memory cannot be pickled; save its weights and load those")
+        return {"config": self.config, "weights": self.weights}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]

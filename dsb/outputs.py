@@ -1,0 +1,88 @@
+"""What is made of a submission: label images and overlays, and where they go for images of one's own."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from common.cli import PredictionFlags
+from common.drawing.gallery import save_gallery
+from common.errors import InputError
+from common.images.colours import stretch_contrast
+from common.images.decoding import labels_in_16_bits, save_image
+from common.images.image_set import ImageSet
+from common.log import logger
+from common.masks.instances import Instances
+from common.masks.rle import decode_instances
+from common.output.submission import COLUMNS, read_rows
+from dsb.dataset import is_in_kaggle_layout
+from dsb.evaluation import Truth
+
+OVERVIEWS = {"overview.png", "all_overview.png"}
+SUFFIXES = {"labels": ".tif", "overlays": ".png"}  # of the files in the folders of these flags
+
+
+def choose_folders(flags: PredictionFlags, images: ImageSet) -> dict[str, Path]:
+    """Return the folders to write to, by their flags' names.
+
+    Images of one's own, not in Kaggle's layout, get label images and overlays beside the CSV, unless flags say
+    otherwise.
+
+    Raises:
+        InputError: such a folder holds what this set's run did not write.
+    """
+    folders = flags.folders(["labels"])
+    if flags.own["csv_only"] or any(map(is_in_kaggle_layout, images.image_ids, images.image_names)):
+        return folders
+    for name, suffix in SUFFIXES.items():
+        folder = flags.output.with_name(f"{flags.output.stem}_{name}")
+        if name in folders:
+            continue
+        if images.path.resolve() in (folder.resolve(), *folder.resolve().parents):
+            logger.info(f"{folder}: not written, as it lies among the images; give another place with --{name}")
+            continue
+        _refuse_files_of_others(folder, flags.output, {f"{image_id}{suffix}" for image_id in images.image_ids})
+        folders[name] = folder
+    return folders
+
+
+def save_overlays(submission: Path, images: ImageSet, true: Truth, folder: Path) -> str:
+    """Write each image with its objects, beside the truth where it is known; see `save_gallery`."""
+    texts = _read_texts(submission)
+    return save_gallery(
+        folder,
+        (
+            (image_id, stretch_contrast(images.load_image(row)))
+            for row, image_id in enumerate(images.image_ids)
+            if image_id in texts
+        ),
+        lambda image_id, shape: decode_instances(texts[image_id], shape),
+        (lambda image_id, _: true[image_id][0] if image_id in true else Instances.empty()) if true else None,
+    )
+
+
+def save_label_images(submission: Path, shapes: Mapping[str, tuple[int, int]], folder: Path) -> None:
+    """Write the objects of each image as `<id>.tif`, (H, W) uint16: 0 is background, the objects are 1, 2, ...
+
+    Args:
+        submission: the CSV.
+        shapes: (height, width) of each image.
+        folder: is made where it is missing.
+    """
+    texts = _read_texts(submission)
+    for image_id, shape in shapes.items():
+        if image_id in texts:
+            label_image = decode_instances(texts[image_id], shape).to_label_image(shape)
+            save_image(folder / f"{image_id}.tif", labels_in_16_bits(label_image, image_id))
+
+
+def _refuse_files_of_others(folder: Path, submission: Path, own: set[str]) -> None:
+    """Refuse a folder that is there, unless an earlier run of a set wrote it beside its submission."""
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    others = names - own - OVERVIEWS if submission.exists() else names
+    if others:
+        raise InputError(f"{folder}: holds other files, such as {min(others)}; choose another --output, or --csv-only")
+
+
+def _read_texts(submission: Path) -> dict[str, list[str]]:
+    """Return the run lengths of each image's objects."""
+    rows = read_rows(submission, COLUMNS).groupby("ImageId")["EncodedPixels"]
+    return {str(image_id): [text for text in texts if text] for image_id, texts in rows}

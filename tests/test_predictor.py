@@ -1,0 +1,216 @@
+"""One object that predicts: what it owns, how it is loaded, sent and shared."""
+
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from common.errors import InputError
+from common.mask_rcnn_config import MaskRCNNConfig
+from common.prediction.detections import Detections
+from common.prediction.tiles import TiledDetections
+from common.prediction.views import TURNED_VIEWS, VIEWS, View, scaled_shape
+from common.predictor import Predictor
+from tests.image_sets import predictor_of
+
+TILE = 64
+TILED = MaskRCNNConfig(min_dim=64, max_whole_side=TILE, tile_size=TILE, tile_overlap=16)
+RNG = np.random.default_rng(0)
+
+
+def bright_box(image):
+    """Detect the box around what is brighter than 128."""
+    rows, columns = np.nonzero(image[..., 0] > 128)
+    boxes = [[rows.min(), columns.min(), rows.max() + 1, columns.max() + 1]] if len(rows) else []
+    count = len(boxes)
+    probs = np.ones((count, 28, 28), np.float16)
+    values = np.reshape(boxes, (-1, 4)).astype(np.float32)
+    return Detections(values, np.full(count, 0.9, np.float32), np.ones(count, np.int32), probs, image.shape[:2])
+
+
+def find_bright(images):
+    return [bright_box(image) for image in images]
+
+
+def box_image(height=60, width=60, box=(8, 12, 30, 42)):
+    image = np.zeros((height, width, 3), np.uint8)
+    y1, x1, y2, x2 = box
+    image[y1:y2, x1:x2] = 200
+    return image
+
+
+class Recording:
+    """A detector that notes what it is shown."""
+
+    def __init__(self):
+        self.images = []
+
+    def __call__(self, images):
+        images = list(images)
+        self.images += images
+        return find_bright(images)
+
+
+def test_an_image_that_fits_is_detected_whole_and_others_in_tiles():
+    for side, kind in ((TILE, Detections), (TILE + 1, TiledDetections)):
+        found = predictor_of(find_bright, TILED).detect(np.zeros((side, 30, 3), np.uint8))
+        assert isinstance(found, kind)
+
+
+def test_contrast_is_that_of_the_image_not_of_the_tile():
+    image = np.zeros((TILE, 2 * TILE, 3), np.uint8)
+    image[:, :TILE] = np.linspace(0, 100, TILE)[:, None]
+    image[:, TILE:] = 100
+    detector = Recording()
+    config = MaskRCNNConfig(min_dim=64, max_whole_side=TILE, tile_size=TILE, tile_overlap=16, stretch_contrast=True)
+    predictor_of(detector, config).detect(image)
+    assert len(detector.images) > 2
+    assert {tile.max() for tile in detector.images} == {255}
+    assert detector.images[-1].min() == 255
+
+
+def test_an_image_that_is_scaled_down_is_not_cut():
+    detector = Recording()
+    config = MaskRCNNConfig(min_dim=64, max_dim=128, max_whole_side=TILE, tile_size=TILE, tile_overlap=16)
+    predictor_of(detector, config).detect(np.zeros((150, 300, 3), np.uint8))
+    assert [image.shape for image in detector.images] == [(150, 300, 3)]
+
+
+def test_each_distinct_view_is_detected_once():
+    image, detector = RNG.integers(0, 256, (40, 60, 3)).astype(np.uint8), Recording()
+    looks = predictor_of(detector, MaskRCNNConfig(min_dim=80, tile_size=80, tile_overlap=16)).look(image, "votes").looks
+    assert sorted(place for look in looks for place in look.places) == list(range(15))
+    assert [one.shape for one in detector.images] == [(*scaled_shape(look.view, (40, 60)), 3) for look in looks]
+    # Twice is what detection enlarges to, below 512 nothing is shrunk, and two flips with a half turn are none.
+    assert looks[0].places == [0, 1, 2, 3, 8, 9]
+    np.testing.assert_array_equal(detector.images[0], image)
+    smaller = predictor_of(Recording(), MaskRCNNConfig(min_dim=64, tile_size=80, tile_overlap=16))
+    assert len(smaller.look(image, "votes").looks) > len(looks)
+
+
+@pytest.mark.parametrize("views", [None, "votes", "majority"])
+def test_objects_are_found_where_they_are_in_any_views(views):
+    (box,) = predictor_of(find_bright).predict(box_image(), views).boxes.tolist()
+    assert np.abs(np.subtract(box, (8, 12, 30, 42))).max() <= 1
+
+
+def test_nothing_to_find_is_an_ordinary_result():
+    for views in (None, "votes", "majority"):
+        assert len(predictor_of(find_bright).predict(np.zeros((50, 40, 3), np.uint8), views)) == 0
+
+
+def test_views_of_ones_own_are_not_merged():
+    prediction = predictor_of(find_bright).look(box_image(), [View(), View(flip_lr=True)])
+    assert [look.view.flip_lr for look in prediction.looks] == [False, True]
+    assert prediction.merging is None
+
+
+def test_views_by_name_are_those_of_the_runs():
+    for name, views in (("votes", VIEWS), ("majority", TURNED_VIEWS)):
+        looks = predictor_of(find_bright).look(box_image(700, 700), name).looks
+        assert sorted(place for look in looks for place in look.places) == list(range(len(views)))
+
+
+def test_scales_of_the_votes_may_be_swapped():
+    shapes = []
+    for swap in (False, True):
+        detector = Recording()
+        predictor_of(detector, MaskRCNNConfig(swap_scales=swap)).look(box_image(600, 600), "votes")
+        shapes.append({image.shape[:2] for image in detector.images})
+    assert shapes[0] != shapes[1] == {(width, height) for height, width in shapes[0]}
+
+
+def test_channels_are_shifted_where_the_config_asks_for_it():
+    image = box_image()
+    shown = []
+    for config, seed in ((MaskRCNNConfig(), 1), (MaskRCNNConfig(channel_shift=True), 1), (MaskRCNNConfig(), None)):
+        detector = Recording()
+        rng = None if seed is None else np.random.default_rng(seed)
+        predictor_of(detector, config).look(image, "votes", rng=rng)
+        shown.append(len({one.tobytes() for one in detector.images}))
+    assert shown[0] == shown[2] < shown[1]
+
+
+def test_options_decide_how_masks_are_made():
+    image = box_image()
+    usual = predictor_of(find_bright).predict(image).areas.sum()
+    grown = MaskRCNNConfig(separate=True, dilation=True)
+    assert predictor_of(find_bright, grown).predict(image).areas.sum() > usual
+
+
+def test_views_of_a_model_of_several_classes_are_refused():
+    predictor = predictor_of(find_bright, MaskRCNNConfig(class_names=("cat", "dog")))
+    assert len(predictor.predict(box_image())) == 1
+    with pytest.raises(InputError, match="views votes: merge objects of one class; this model has 2"):
+        predictor.predict(box_image(), "votes")
+
+
+def test_many_images_come_back_in_order(capsys):
+    boxes = [(row, 2, row + 5, 20) for row in range(3, 23)]
+    images = (box_image(box=box) for box in boxes)
+    found = [instances.boxes.tolist() for instances in predictor_of(find_bright).predict_many(images)]
+    assert found == [[list(box)] for box in boxes]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_only_a_few_images_are_taken_ahead():
+    taken = []
+
+    def images():
+        for number in range(50):
+            taken.append(number)
+            yield box_image()
+
+    found = predictor_of(find_bright).predict_many(images())
+    next(found)
+    assert len(taken) <= 5
+
+
+def test_threads_may_share_a_predictor():
+    predictor = predictor_of(find_bright)
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(predictor.predict, [box_image(box=(row, 2, row + 5, 20)) for row in range(3, 40)]))
+    assert [instances.boxes[0, 0] for instances in found] == list(range(3, 40))
+
+
+def test_a_pickled_predictor_is_config_and_path():
+    predictor = Predictor.load("small", confidence=0.7)
+    data = pickle.dumps(predictor)
+    assert len(data) < 20_000
+    again = pickle.loads(data)
+    assert (again.config, again.weights) == (predictor.config, predictor.weights)
+    in_memory = predictor_of(find_bright)
+    in_memory.weights = Path()
+    with pytest.raises(TypeError, match="save its weights"):
+        pickle.dumps(in_memory)
+
+
+def test_weights_that_come_along_are_loaded_by_name():
+    predictor = Predictor.load("small")
+    assert predictor.weights.name == "weights.h5"
+    assert predictor.config.class_names == ("nucleus",) and predictor.config.separate
+
+
+def test_config_beside_the_weights_may_be_a_competitions(tmp_path):
+    config = MaskRCNNConfig(confidence=0.4)
+    config.save(tmp_path / "config.json")
+    text = (tmp_path / "config.json").read_text().replace("{", '{"fold": "1",', 1)
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(InputError, match="no such file"):
+        Predictor.load(tmp_path / "w.h5")
+
+
+def test_what_cannot_be_loaded_is_one_line(tmp_path):
+    (tmp_path / "w.h5").touch()
+    for weights, changes, message in (
+        ("smal", {}, r"smal: no such file; give an \.h5 file, or one of small"),
+        (tmp_path / "w.h5", {}, r"config\.json: no such file; it is written beside the weights"),
+        ("small", {"confidance": 0.5}, "confidance: no option of prediction"),
+        ("small", {"batch_size": 2}, "batch_size: no option of prediction"),
+        ("small", {"confidence": 2.0}, r"--confidence 2\.0: must be from 0 to 1"),
+    ):
+        with pytest.raises(InputError, match=message) as caught:
+            Predictor.load(weights, **changes)
+        assert "\n" not in str(caught.value)
