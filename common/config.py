@@ -102,7 +102,10 @@ class Config:
     head_channels: int = option(1024, "width of the class and box head", minimum=32)  # 16 groups of one would be 0
     mask_channels: int = option(256, "channels of the mask head", minimum=16)
     mask_convs: int = option(4, "3x3 convolutions of the mask head", minimum=1, maximum=8)
-    bfloat16: bool = option(False, "convolve in bfloat16; losses, boxes and scores stay float32")
+    bfloat16: bool = option(
+        False,
+        "convolve in bfloat16 where the machine has units for it, else float32; losses, boxes and scores stay float32",
+    )
 
     # Anchors and proposals
     anchor_scales: tuple[float, ...] = option((8, 16, 32, 64, 128), "anchor sides at strides 4, 8, ..., pixels")

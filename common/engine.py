@@ -67,11 +67,13 @@ def train(
     from common.batches.loader import BatchLoader
     from common.network.fit import fit, load_start
     from common.network.mask_rcnn.model import MaskRCNN
+    from common.network.precision import describe_precision
 
     watched = held_out if held_out is not None and len(held_out.image_ids) else None
     if start and start.parent not in (folder, flags.logs / str(previous)):
         seen = _warn_of_names(start, seen, watched)
-    print(f"{keras.backend.backend()} on {', '.join(keras.distribution.list_devices())}")
+    devices = ", ".join(keras.distribution.list_devices())
+    print(f"{keras.backend.backend()} on {devices}; {describe_precision(config.bfloat16)}")
     keras.utils.set_random_seed(config.seed)  # of the initial weights
     model = MaskRCNN(config)
     fit(
