@@ -1,9 +1,16 @@
-# A developer's day. `make` lists the targets. Needs python3.11 and make; `make PYTHON=...` names another interpreter.
+# A developer's day. `make` lists the targets. Needs make and Python 3.11 to 3.13; `make PYTHON=...` names the interpreter.
 
-PYTHON ?= python3.11
+# The first of several commands that runs; pyenv leaves some that do not.
+first = $(shell for name in $(1); do "$$name" -c '' 2>/dev/null && echo "$$name" && break; done)
+PYTHON ?= $(or $(call first,python3.11 python3.12 python3.13),python3)
+KAGGLE_PYTHON ?= $(or $(call first,python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13*/bin/python)),$(PYTHON))
 BIN := .venv/bin
 RUN := $(BIN)/python
 INSTALLED := .venv/.installed
+KAGGLE := .venv-kaggle
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --custom-compile-command "make lock" $(LOCK_FLAGS)
+extras = $(foreach extra,$(1),--extra $(extra))
 
 # DATA names Kaggle's stage1_train, a folder or zip archive, of which a fold is held back and some of it scored; without
 # it the demo runs on a generated set. An interrupted demo goes on where it was; `make clean` starts it anew.
@@ -16,7 +23,7 @@ DEMO_TEST := --logs $(DEMO_LOGS) $(DEMO_SET) --output demo/tta.csv --overlays de
 
 BENCHMARKS := run_lengths merge_views paint_masks score training_batch large_image long_run kill
 
-.PHONY: help install demo demo-data test test-jax lint format benchmark clean
+.PHONY: help install lock demo demo-data test test-jax test-kaggle lint format benchmark clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -24,12 +31,24 @@ help:  ## list the targets
 
 install: $(INSTALLED)  ## make .venv with everything that the tests need; again only when a dependency changed
 
-$(INSTALLED): Makefile setup.cfg pyproject.toml
+$(INSTALLED): Makefile setup.cfg pyproject.toml requirements/lock.txt requirements/imgaug.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
 	$(PYTHON) -m venv .venv
-	$(RUN) -m pip install --quiet --editable '.[cpu,jax,onnx,imgaug,rsna,test,dev]'
-	$(RUN) -m pip install --quiet --no-deps imgaug==0.4.0
+	$(RUN) -m pip install --quiet --require-hashes --requirement requirements/lock.txt
+	$(RUN) -m pip install --quiet --require-hashes --no-deps --requirement requirements/imgaug.txt
+	$(RUN) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
+
+$(KAGGLE)/.installed: requirements/kaggle.txt
+	$(KAGGLE_PYTHON) -m venv $(KAGGLE)
+	$(KAGGLE)/bin/python -m pip install --quiet --require-hashes --requirement requirements/kaggle.txt
+	touch $@
+
+lock: install  ## write requirements/*.txt anew from setup.cfg and *.in; LOCK_FLAGS=--upgrade takes the newest versions
+	$(COMPILE) setup.cfg $(call extras,cpu jax onnx imgaug rsna test dev) --output-file requirements/lock.txt >/dev/null
+	$(COMPILE) setup.cfg requirements/kaggle.in $(call extras,cpu jax imgaug rsna test) \
+		--output-file requirements/kaggle.txt >/dev/null
+	$(COMPILE) --no-deps requirements/imgaug.in --output-file requirements/imgaug.txt >/dev/null
 
 demo: install $(if $(DATA),,demo-data)  ## find nuclei at once; train, predict with many views and score; or on DATA=path
 	$(RUN) dsb/my_inference.py $(DEMO_FIRST)
@@ -48,6 +67,10 @@ test-jax: install  ## run the tests of model and training on JAX, and the recipe
 	KERAS_BACKEND=jax $(RUN) -m pytest tests/network \
 		tests/dsb/test_scripts.py::test_a_packed_set_trains_the_recipe_for_a_gpu
 
+test-kaggle: install $(KAGGLE)/.installed  ## run the tests of model, training, prediction and scripts on Kaggle's versions
+	$(KAGGLE)/bin/python -m pytest tests/network tests/runs tests/prediction tests/output tests/images tests/dsb
+	$(RUN) -m pytest tests/test_versions.py
+
 lint: install  ## check style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -62,4 +85,4 @@ benchmark: install  ## measure against the others; prints tables
 
 clean:  ## remove the demo and caches; keeps .venv, logs and submissions
 	rm -rf demo .pytest_cache .ruff_cache .mypy_cache *.egg-info
-	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
+	find . -path './.venv*' -prune -o -name __pycache__ -type d -exec rm -rf {} +

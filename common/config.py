@@ -106,7 +106,10 @@ class RunConfig:
         minimum=0,
         only="training",
     )
-    bfloat16: bool = option(False, "convolve in bfloat16; losses, boxes and scores stay float32")
+    bfloat16: bool = option(
+        False,
+        "convolve in bfloat16 where the machine has units for it, else float32; losses, boxes and scores stay float32",
+    )
 
     # Validation
     validation_steps: int = option(50, "batches that the validation losses see", minimum=0, only="training")

@@ -54,7 +54,7 @@ def train(
     from common.network.fit import Beginning, fit, load_start
     from common.network.network import build_network, prepare_backend
 
-    logger.info(prepare_backend(config.seed))
+    logger.info(prepare_backend(config))
     model = build_network(config)
     resumes = load_start(model, weights, folder, exclude=start.exclude)
     fit(

@@ -204,7 +204,7 @@ class _Run:
             self.model.optimizer.learning_rate = learning_rate_at(
                 self.config, self.epoch * self.steps + done - 1, self.steps
             )
-            losses = _as_floats(self.model.train_on_batch(batch, return_dict=True))
+            losses = self._losses(self.model.train_on_batch, batch)
             if not math.isfinite(losses["loss"]):
                 text = ", ".join(f"{key} {value:g}" for key, value in losses.items())
                 raise InputError(f"the loss is no number any more ({text}) at {name}; look at these images' masks")
@@ -248,10 +248,15 @@ class _Run:
             state.assign(np.array([self.config.seed, 0], state.dtype))
         sums: Counter[str] = Counter()
         for step in range(steps):
-            sums.update(_as_floats(self.model.test_on_batch(self.validation.batch_at(step), return_dict=True)))
+            sums.update(self._losses(self.model.test_on_batch, self.validation.batch_at(step)))
         for state, values in zip(states, before, strict=True):
             state.assign(values)
         return {key: value / steps for key, value in sums.items()}
+
+    def _losses(self, step: Callable, batch: Mapping) -> dict[str, float]:
+        """Return the losses of a step; Keras 3.13 would return means over all steps since its metrics were reset."""
+        self.model.reset_metrics()
+        return {name: float(value) for name, value in step(batch, return_dict=True).items()}
 
     def _stage(self) -> Stage:
         return next((s for s in self.config.schedule if self.epoch < s.last_epoch), self.config.schedule[-1])
@@ -289,7 +294,3 @@ def _report_changes(before: RunConfig, now: RunConfig) -> None:
     for name, value in vars(before).items():
         if value != getattr(now, name):
             logger.info(f"going on with another {name}: {getattr(now, name)} instead of {value}")
-
-
-def _as_floats(losses: Mapping[str, Any]) -> dict[str, float]:
-    return {name: float(value) for name, value in losses.items()}

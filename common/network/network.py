@@ -48,9 +48,12 @@ def build_network(config: RunConfig) -> "keras.Model":
     raise TypeError(f"{type(config).__name__} is the config of no network")
 
 
-def prepare_backend(seed: int) -> str:
-    """Seed the initial weights, and return a line that says on which backend and devices training runs."""
+def prepare_backend(config: RunConfig) -> str:
+    """Seed the initial weights, and return a line that says on which backend and devices training runs, and how."""
     import keras
 
-    keras.utils.set_random_seed(seed)
-    return f"{keras.backend.backend()} on {', '.join(keras.distribution.list_devices())}"
+    from common.network.precision import describe_precision
+
+    keras.utils.set_random_seed(config.seed)
+    devices = ", ".join(keras.distribution.list_devices())
+    return f"{keras.backend.backend()} on {devices}; {describe_precision(config.bfloat16)}"

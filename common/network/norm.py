@@ -26,6 +26,10 @@ class GroupNorm(keras.layers.GroupNormalization):
     Source: Wu, He: Group Normalization, 2018.
     """
 
+    def add_weight(self, *args, **options):
+        """Add a weight that is float32 wherever it is read, as those of Keras' own layer are since 3.15."""
+        return super().add_weight(*args, **options | {"autocast": False})
+
     def call(self, inputs):
         """Normalise each group of channels of each image."""
         return _group_normalise(inputs, self.gamma, self.beta, self.groups, self.epsilon)

@@ -20,36 +20,65 @@ def built(layer, shape, seed=1):
     return layer
 
 
+def inputs_of(layer, features):
+    """Return features in the precision that the layer computes in."""
+    return ops.cast(features, layer.compute_dtype)
+
+
 def gradients(layer, features):
     """Return the gradients of a fixed weighing of the output by the input and by the weights."""
     weighing = np.random.default_rng(2).normal(size=features.shape).astype(np.float32)
+    features = inputs_of(layer, features)
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        inputs = tf.constant(features)
         with tf.GradientTape() as tape:
-            tape.watch(inputs)
-            total = tf.reduce_sum(layer(inputs) * weighing)
-        return [np.asarray(g) for g in tape.gradient(total, [inputs, layer.gamma.value, layer.beta.value])]
-    import jax
+            tape.watch(features)
+            total = tf.reduce_sum(tf.cast(layer(features), tf.float32) * weighing)
+        by_parts = tape.gradient(total, [features, layer.gamma.value, layer.beta.value])
+    else:
+        import jax
 
-    def total(inputs, gamma, beta):
-        return (layer.stateless_call([gamma, beta], [], inputs)[0] * weighing).sum()
+        def total(features, gamma, beta):
+            return (layer.stateless_call([gamma, beta], [], features)[0].astype("float32") * weighing).sum()
 
-    return [np.asarray(g) for g in jax.grad(total, (0, 1, 2))(features, layer.gamma.value, layer.beta.value)]
-
-
-def test_group_norm_is_keras_own(features):
-    ours = built(GroupNorm(16, epsilon=1e-5), features.shape)
-    theirs = built(layers.GroupNormalization(16, epsilon=1e-5), features.shape)
-    np.testing.assert_allclose(ours(features), theirs(features), atol=2e-5)
+        by_parts = jax.grad(total, (0, 1, 2))(features, layer.gamma.value, layer.beta.value)
+    return [np.asarray(ops.cast(part, "float32")) for part in by_parts]
 
 
-def test_group_norm_has_the_gradients_of_keras_own(features):
-    ours = gradients(built(GroupNorm(16, epsilon=1e-5), features.shape), features)
-    theirs = gradients(built(layers.GroupNormalization(16, epsilon=1e-5), features.shape), features)
-    for mine, wanted in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(mine, wanted, atol=1e-4)
+@pytest.fixture(params=["float32", "mixed_bfloat16"])
+def norms(request, features):
+    """Our layer, Keras' own with the same weights, and how far apart they may be."""
+    kinds = (GroupNorm, layers.GroupNormalization)
+    ours, theirs = (built(kind(16, epsilon=1e-5, dtype=request.param), features.shape) for kind in kinds)
+    return ours, theirs, 1e-4 if request.param == "float32" else 0.05
+
+
+def test_group_norm_is_keras_own(features, norms):
+    ours, theirs, apart = norms
+    mine, wanted = (layer(inputs_of(layer, features)) for layer in (ours, theirs))
+    assert keras.backend.standardize_dtype(mine.dtype) == ours.compute_dtype
+    np.testing.assert_allclose(*(ops.cast(values, "float32") for values in (mine, wanted)), rtol=apart, atol=apart)
+
+
+def test_group_norm_has_the_gradients_of_keras_own(features, norms):
+    ours, theirs, apart = norms
+    for mine, wanted in zip(gradients(ours, features), gradients(theirs, features), strict=True):
+        np.testing.assert_allclose(mine, wanted, rtol=apart, atol=apart * np.abs(wanted).max())
+
+
+def test_the_weights_of_a_group_norm_are_read_in_float32(features):
+    read = []
+
+    class Watched(GroupNorm):
+        def call(self, inputs):
+            read.extend(keras.backend.standardize_dtype(weight.dtype) for weight in (self.gamma, self.beta))
+            return super().call(inputs)
+
+    inputs = keras.Input(features.shape[1:], dtype="bfloat16")
+    outputs = Watched(16, dtype="mixed_bfloat16")(inputs)
+    keras.Model(inputs, outputs)(ops.cast(features, "bfloat16"))
+    assert set(read) == {"float32"}
 
 
 def test_group_norm_of_a_constant_is_its_beta():

@@ -27,6 +27,7 @@ from common.network.mask_rcnn.losses import LOSS_NAMES, box_loss, class_loss, ma
 from common.network.mask_rcnn.pyramid import build_pyramid
 from common.network.mask_rcnn.roi import NUM_LEVELS, build_atlas, corner_aligned_roi, roi_align
 from common.network.mask_rcnn.targets import RoiSampling, anchor_targets, mask_targets, roi_targets
+from common.network.precision import choose_policy
 
 HEADS = "mrcnn_.*|rpn_.*|fpn_.*"
 
@@ -56,7 +57,7 @@ class MaskRCNN(keras.Model):
         self.config = config
         self._as_library = config.geometry == "library"
         channels, norm = config.fpn_channels, config.norm
-        with _dtype_policy("mixed_bfloat16" if config.bfloat16 else "float32"):
+        with _dtype_policy(choose_policy(config.bfloat16)):
             self.pyramid = build_pyramid(config.backbone, norm, channels, config.mean_pixel, config.pixel_std)
             self.rpn = build_rpn(channels, config.rpn_channels, len(config.anchor_ratios))
             self.class_head = build_class_head(

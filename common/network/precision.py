@@ -1,0 +1,67 @@
+"""In which precision a network convolves: bfloat16 where the machine has units for it, float32 everywhere else."""
+
+from pathlib import Path
+
+import keras
+
+CPU_INFO = Path("/proc/cpuinfo")
+CPU_UNITS = ("avx512_bf16", "amx_bf16")  # as Linux calls them
+FIRST_GPU = (8, 0)  # compute capability of NVIDIA's first with units for bfloat16: T4 and P100 are older
+
+
+def choose_policy(bfloat16: bool) -> str:
+    """Return the dtype policy of a network's layers.
+
+    Without the units bfloat16 is emulated: slower than float32, and less exact.
+
+    Args:
+        bfloat16: convolve in bfloat16 where the machine has units for it.
+    """
+    return "mixed_bfloat16" if bfloat16 and not find_lack() else "float32"
+
+
+def describe_precision(bfloat16: bool) -> str:
+    """Say in a few words what `choose_policy` chooses, and why where that is not what was asked for."""
+    lack = find_lack() if bfloat16 else ""
+    return f"float32, as {lack} has no units for bfloat16" if lack else "bfloat16" if bfloat16 else "float32"
+
+
+def find_lack() -> str:
+    """Return the name of the device that lacks units for bfloat16; empty: none does."""
+    gpus = _gpus()
+    if gpus is None:  # a TPU, or a backend that says nothing
+        return ""
+    if gpus:
+        return next((name for name, capability in gpus if capability and capability < FIRST_GPU), "")
+    return "" if _cpu_has_units() else "this CPU"
+
+
+def _gpus() -> list[tuple[str, tuple[int, ...]]] | None:
+    """Return name and compute capability of each GPU; no capability where it is not NVIDIA's."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        devices = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
+        return [(details.get("device_name", "the GPU"), details.get("compute_capability", ())) for details in devices]
+    if keras.backend.backend() == "jax":
+        import jax
+
+        if jax.default_backend() == "cpu":
+            return []
+        if jax.default_backend() == "gpu":
+            return [(gpu.device_kind, _capability(getattr(gpu, "compute_capability", ""))) for gpu in jax.devices()]
+    return None
+
+
+def _capability(text: str) -> tuple[int, ...]:
+    """Turn "7.5" into (7, 5), and what AMD's GPUs say instead into nothing."""
+    parts = str(text).split(".")
+    return tuple(map(int, parts)) if all(part.isdecimal() for part in parts) else ()
+
+
+def _cpu_has_units() -> bool:
+    try:
+        words = CPU_INFO.read_text(encoding="utf-8", errors="replace").split()
+    except OSError:
+        return False
+    return any(unit in words for unit in CPU_UNITS)
