@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -32,6 +33,20 @@ A_MOMENT = 0.3  # seconds
 DATA = ["--images", 8, "--test-images", NUM_IMAGES, "--sizes", "64x64,64x96"]
 TRAIN = ["my_train_1.py", *TINY, "--epochs", NUM_EPOCHS]
 INFER = ["my_inference_tta.py", "--dataset", "data/stage1_test", "--workers", 2, "--output"]
+
+
+class Plan(NamedTuple):
+    """How often a script is killed, and when.
+
+    Attributes:
+        rng: source of the moments.
+        num_kills: at least 1.
+        most: that is done before a kill, but for what is done in the moment before it.
+    """
+
+    rng: np.random.Generator
+    num_kills: int
+    most: int
 
 
 def main() -> None:
@@ -65,7 +80,7 @@ def kill_inference(folder: Path, rng: np.random.Generator, num_kills: int) -> tu
         assert not (folder / "killed.csv").exists(), "finished before the last kill: give it more images"
 
     most = max(NUM_IMAGES // (2 * num_kills), 1)
-    done = kill_often(folder, [*INFER, "killed.csv"], rng, num_kills, images_done, most, check)
+    done = kill_often(folder, [*INFER, "killed.csv"], Plan(rng, num_kills, most), images_done, check)
     must_finish(folder, *INFER, "killed.csv")
     assert (folder / "killed.csv").read_bytes() == (folder / "undisturbed.csv").read_bytes(), "another submission"
     assert not partial.exists()
@@ -88,7 +103,7 @@ def kill_training(folder: Path, rng: np.random.Generator, num_kills: int) -> tup
                 assert len(weights)
                 assert all(np.isfinite(state[name]).all() for name in state.files)
 
-    done = kill_often(folder, TRAIN, rng, num_kills, epochs_done, 1, check)
+    done = kill_often(folder, TRAIN, Plan(rng, num_kills, 1), epochs_done, check)
     must_finish(folder, *TRAIN)
     check()
     with (run / "log.csv").open(newline="") as file:
@@ -101,10 +116,8 @@ def kill_training(folder: Path, rng: np.random.Generator, num_kills: int) -> tup
 def kill_often(
     folder: Path,
     command: list,
-    rng: np.random.Generator,
-    num_kills: int,
+    plan: Plan,
     progress: Callable[[], int],
-    most: int,
     check: Callable[[], None],
 ) -> str:
     """Start a script and kill it, again and again; return how far it had come at each kill.
@@ -112,21 +125,19 @@ def kill_often(
     Args:
         folder: to stand in.
         command: the script and its flags.
-        rng: source of the moments.
-        num_kills: at least 1.
+        plan: how often and when.
         progress: from the files, how much is done.
-        most: that is done before a kill, but for what is done in the moment before it.
         check: looks at the files after each kill.
     """
     done = []
-    for number in range(num_kills):
+    for number in range(plan.num_kills):
         before = progress()
         process = start(folder, *command)
         starting = number % 4 == 3
-        goal = before if starting else before + rng.integers(1, most + 1)
+        goal = before if starting else before + plan.rng.integers(1, plan.most + 1)
         while progress() < goal and process.poll() is None:
             time.sleep(0.01)
-        time.sleep(rng.uniform(0, START_UP if starting else A_MOMENT))
+        time.sleep(plan.rng.uniform(0, START_UP if starting else A_MOMENT))
         process.kill()
         output, errors = process.communicate()
         assert process.returncode == -9, f"ended by itself with code {process.returncode}: {output}{errors}"

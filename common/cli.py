@@ -141,10 +141,8 @@ def parse_training_flags(
         raise InputError(f"--weights {weights}: no such file; give {', '.join(names)} or a weights file")
     _check_limit(values["limit"])
     start = Start(values["logs"], weights, exclude=values["exclude"], geometry_given="geometry" in given)
-    dataset_path = values.get("dataset", Path())
-    flags = TrainingFlags(
-        start=start, dataset=dataset_path, limit=values["limit"], skip_bad=values["skip_bad"], given=given, own=own
-    )
+    source = {"dataset": values.get("dataset", Path()), "skip_bad": values.get("skip_bad", False)}
+    flags = TrainingFlags(start=start, limit=values["limit"], **source, given=given, own=own)
     return config, flags
 
 
@@ -204,7 +202,9 @@ def parse_prediction_flags(
     if values["workers"] < 0:
         raise InputError(f"--workers {values['workers']}: must be at least 0")
     _check_limit(values["limit"])
-    return PredictionFlags(**{"dataset": Path(), "sample_submission": None, **values}, given=given, own=own)
+    return PredictionFlags(
+        **{"dataset": Path(), "skip_bad": False, "sample_submission": None, **values}, given=given, own=own
+    )
 
 
 def add_sample_flag(parser: argparse.ArgumentParser) -> None:
@@ -329,8 +329,8 @@ def _add_set_flags(parser: OneLineParser, dataset: str | None) -> None:
     add = parser.add_argument
     if dataset is not None:
         add("--dataset", type=Path, default=Path(dataset), metavar="PATH", help=f"folder or zip (default: {dataset})")
+        add("--skip-bad", action="store_true", help="report unusable images and go on")
     add("--limit", type=int, metavar="N", help="use the first N images only")
-    add("--skip-bad", action="store_true", help="report unusable images and go on")
 
 
 def _add_run_flags(parser: OneLineParser, presets: Mapping[str, RunConfig]) -> None:

@@ -143,6 +143,8 @@ def predict_rows(
             logger.warning(
                 f"careful: {predictor.weights} was trained on {len(trained)} of these images, such as {trained[0]}"
             )
+    for predictor in predictors:
+        predictor.prepare()  # before a file is begun: weights that do not fit leave nothing behind
     prints = [fingerprint(one.config, one.weights, images, maker.rows.__name__, *maker.options) for one in predictors]
     write_rows(images, image_ids, maker, output, fingerprint=" ".join(prints), num_workers=num_workers)
 

@@ -147,6 +147,14 @@ class Predictor:
         looks = [Look(view, places, part) for (view, places), part in zip(distinct, found, strict=True)]
         return Prediction(looks, shape, self.masking, views if isinstance(views, str) else None)
 
+    def prepare(self) -> None:
+        """Build the network and read its weights now, instead of when the first image comes.
+
+        Raises:
+            InputError: no weights of this network.
+        """
+        self._load()
+
     def detect(self, image: np.ndarray) -> Paintable:
         """Return boxes, classes, scores and mask probabilities of an image, (H, W, 3) uint8, in one view."""
         return self._detect([image], self._fits((image.shape[0], image.shape[1])))[0]

@@ -9,6 +9,7 @@ from keras import ops
 
 from common.files import cache_folder
 from common.network.mask_rcnn.box_coding import pairwise_ious, take_rows
+from common.network.tensor import Tensor
 
 TILE = 256  # boxes that are decided on together
 
@@ -60,7 +61,9 @@ def fuse(function: Callable) -> Callable:
     return tf.function(function, jit_compile=True)
 
 
-def non_max_suppression(boxes, scores, *, max_output: int, iou_threshold: float, score_threshold: float = 0.0):
+def non_max_suppression(
+    boxes: Tensor, scores: Tensor, *, max_output: int, iou_threshold: float, score_threshold: float = 0.0
+) -> tuple:
     """Keep the best boxes of each class, dropping those that overlap a better one of their class too much.
 
     Args:
@@ -80,7 +83,7 @@ def non_max_suppression(boxes, scores, *, max_output: int, iou_threshold: float,
     return portable_non_max_suppression(boxes, scores, **options)
 
 
-def crop_and_resize(features, boxes, box_indices, size: int):
+def crop_and_resize(features: Tensor, boxes: Tensor, box_indices: Tensor, size: int) -> Tensor:
     """Sample `size` x `size` points of each box bilinearly, the first and last on the box's corners.
 
     Args:
@@ -99,7 +102,9 @@ def crop_and_resize(features, boxes, box_indices, size: int):
     return portable_crop_and_resize(features, boxes, box_indices, size)
 
 
-def portable_non_max_suppression(boxes, scores, *, max_output: int, iou_threshold: float, score_threshold: float):
+def portable_non_max_suppression(
+    boxes: Tensor, scores: Tensor, *, max_output: int, iou_threshold: float, score_threshold: float
+) -> tuple:
     """See `non_max_suppression`: in falling order of scores, a tile of boxes at a time.
 
     One box at a time would be a thousand steps of next to no work, and a GPU waits between them.
@@ -113,7 +118,7 @@ def portable_non_max_suppression(boxes, scores, *, max_output: int, iou_threshol
     boxes = take_rows(ops.pad(boxes, [*filling, [0, 0]]), order)
     places = ops.arange(total)
 
-    def decide(begin, live):
+    def decide(begin: Tensor, live: Tensor) -> tuple:
         tile = ops.slice(boxes, (0, begin, 0), (batch, TILE, 4))
         tile_columns = ops.slice(columns, (0, begin), (batch, TILE))
         drops = (pairwise_ious(tile, boxes) > iou_threshold) & (tile_columns[..., None] == columns[:, None])
@@ -123,7 +128,7 @@ def portable_non_max_suppression(boxes, scores, *, max_output: int, iou_threshol
         )
         return begin + TILE, live & ~ops.any(drops & kept[..., None], axis=1)
 
-    def unfinished(begin, live):
+    def unfinished(begin: Tensor, live: Tensor) -> Tensor:
         found = ops.sum(ops.cast(live & (places < begin), "int32"), axis=1)
         return ops.any((found < max_output) & ops.any(live & (places >= begin), axis=1))
 
@@ -138,21 +143,23 @@ def portable_non_max_suppression(boxes, scores, *, max_output: int, iou_threshol
     )
 
 
-def _keep_greedily(live, drops):
+def _keep_greedily(live: Tensor, drops: Tensor) -> Tensor:
     """Return which boxes stay, (B, T), if each of those drops the later ones that `drops`, (B, T, T), says.
 
     A box's fate depends on earlier ones alone: from the guess that all stay, each round sets at least one more box
     right for good, and most often nearly all.
     """
 
-    def correct(kept, _):
+    def correct(kept: Tensor, _: Tensor) -> tuple:
         better = live & ~ops.any(drops & kept[..., None], axis=1)
         return better, ops.any(better != kept)
 
     return ops.while_loop(lambda _, changed: changed, correct, (live, ops.any(live)))[0]
 
 
-def _non_max_suppression_tensorflow(boxes, scores, *, max_output: int, iou_threshold: float, score_threshold: float):
+def _non_max_suppression_tensorflow(
+    boxes: Tensor, scores: Tensor, *, max_output: int, iou_threshold: float, score_threshold: float
+) -> tuple:
     import tensorflow as tf
 
     kept_boxes, kept_scores, columns, counts = tf.image.combined_non_max_suppression(
@@ -161,7 +168,7 @@ def _non_max_suppression_tensorflow(boxes, scores, *, max_output: int, iou_thres
     return kept_boxes, kept_scores, tf.cast(columns, tf.int32), counts
 
 
-def portable_crop_and_resize(features, boxes, box_indices, size: int):
+def portable_crop_and_resize(features: Tensor, boxes: Tensor, box_indices: Tensor, size: int) -> Tensor:
     """See `crop_and_resize`: the four neighbours of each point, gathered from the flattened features."""
     batch, height, width, channels = ops.shape(features)
     steps = ops.arange(size, dtype="float32") / (size - 1)
@@ -180,7 +187,7 @@ def portable_crop_and_resize(features, boxes, box_indices, size: int):
     return sampled
 
 
-def _crop_and_resize_tensorflow(features, boxes, box_indices, size: int):
+def _crop_and_resize_tensorflow(features: Tensor, boxes: Tensor, box_indices: Tensor, size: int) -> Tensor:
     import tensorflow as tf
 
     limits = tf.cast(tf.shape(features)[1:3] - 1, tf.float32)

@@ -1,7 +1,11 @@
 """The two normalisations: frozen batch norm for pretrained weights, group norm to train from scratch."""
 
+from typing import Any
+
 import keras
 from keras import ops
+
+from common.network.tensor import Tensor
 
 
 class FrozenBatchNorm(keras.layers.BatchNormalization):
@@ -10,11 +14,11 @@ class FrozenBatchNorm(keras.layers.BatchNormalization):
     Two images a step are too few to estimate statistics from (the Mask R-CNN library does the same).
     """
 
-    def call(self, inputs, training=None, mask=None):
+    def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor = None) -> Tensor:
         """Normalise (B, H, W, C) with the moving mean and variance, whatever `training` says."""
         return super().call(inputs, training=False, mask=mask)
 
-    def fold(self, kernel, bias) -> tuple:
+    def fold(self, kernel: Tensor, bias: Tensor) -> tuple:
         """Return the kernel (h, w, in, C) and bias (C,) of a convolution that normalises its result, too."""
         scale = self.gamma * ops.rsqrt(self.moving_variance + self.epsilon)
         return kernel * scale, (bias - self.moving_mean) * scale + self.beta
@@ -26,11 +30,11 @@ class GroupNorm(keras.layers.GroupNormalization):
     Source: Wu, He: Group Normalization, 2018.
     """
 
-    def add_weight(self, *args, **options):
+    def add_weight(self, *args: Any, **options: Any) -> Any:
         """Add a weight that is float32 wherever it is read, as those of Keras' own layer are since 3.15."""
         return super().add_weight(*args, **options | {"autocast": False})
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         """Normalise each group of channels of each image."""
         return _group_normalise(inputs, self.gamma, self.beta, self.groups, self.epsilon)
 
@@ -46,16 +50,16 @@ class ConvNorm(keras.layers.Layer):
         super().__init__(autocast=False, name=f"{conv.name}_{norm.name}")  # kernels are folded in float32
         self.conv, self.norm = conv, norm
 
-    def build(self, input_shape) -> None:
+    def build(self, input_shape: Tensor) -> None:
         """Build both layers."""
         self.conv.build(input_shape)
         self.norm.build(self.compute_output_shape(input_shape))
 
-    def compute_output_shape(self, input_shape) -> tuple:
+    def compute_output_shape(self, input_shape: Tensor) -> tuple:
         """Return the convolution's."""
         return self.conv.compute_output_shape(input_shape)
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         """Convolve and normalise (B, H, W, C)."""
         frozen = isinstance(self.norm, FrozenBatchNorm)
         kernel, bias = self.conv.kernel, self.conv.bias
@@ -65,7 +69,7 @@ class ConvNorm(keras.layers.Layer):
         features = self._convolve(inputs, kernel) + bias
         return features if frozen else self.norm(features)
 
-    def _convolve(self, inputs, kernel):
+    def _convolve(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         if self.conv.padding == "same" or tuple(inputs.shape[1:3]) != self.conv.kernel_size:
             return self.conv.convolution_op(inputs, kernel)
         filters = self.conv.filters
@@ -95,31 +99,31 @@ def build_norm(kind: str, channels: int, name: str, gamma: float = 1.0) -> keras
     return FrozenBatchNorm(epsilon=1e-3, momentum=0.99, name=name)
 
 
-def _group_normalise(features, gamma, beta, groups: int, epsilon: float):
+def _group_normalise(features: Tensor, gamma: Tensor, beta: Tensor, groups: int, epsilon: float) -> tuple:
     """Normalise (B, H, W, C), with a gradient by hand: half the passes over the features that Keras' layer needs."""
     height, width, channels = ops.shape(features)[1:]
     count = ops.cast(height * width * (channels // groups), "float32")
 
-    def group_mean(sums):
+    def group_mean(sums: Tensor) -> Tensor:
         """Turn each channel's sum, (B, C), into its group's mean, (B, C)."""
         means = ops.sum(ops.reshape(sums, (-1, groups, channels // groups)), axis=2) / count
         return ops.repeat(means, channels // groups, axis=1)
 
-    def channel_sums(features):
+    def channel_sums(features: Tensor) -> Tensor:
         return ops.sum(ops.sum(ops.cast(features, "float32"), axis=2), axis=1)  # TensorFlow is slow at both in one
 
-    def everywhere(values, like):
+    def everywhere(values: Tensor, like: Tensor) -> Tensor:
         return ops.cast(values, like.dtype)[:, None, None]
 
     @ops.custom_gradient
-    def normalise(features, gamma, beta):
+    def normalise(features: Tensor, gamma: Tensor, beta: Tensor) -> tuple:
         mean = group_mean(channel_sums(features))
         variance = group_mean(channel_sums(ops.square(ops.cast(features, "float32")))) - ops.square(mean)
         inverse = ops.rsqrt(ops.maximum(variance, 0.0) + epsilon)
         scale = inverse * gamma
         normalised = features * everywhere(scale, features) + everywhere(beta - mean * scale, features)
 
-        def gradient(upstream):
+        def gradient(upstream: Tensor) -> tuple:
             by_beta = channel_sums(upstream)  # (B, C), as is by_gamma
             products = ops.cast(upstream, "float32") * ops.cast(features, "float32")
             by_gamma = (channel_sums(products) - mean * by_beta) * inverse

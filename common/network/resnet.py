@@ -1,6 +1,7 @@
 """Feature extractors: ResNet-50 and -101 with the Mask R-CNN library's layer names, and a small one for CPUs."""
 
 import string
+from typing import Any
 
 from keras import KerasTensor, layers
 
@@ -40,7 +41,7 @@ def backbone_features(images: KerasTensor, backbone: str, norm: str) -> list[Ker
     return features
 
 
-def _conv_norm(x: KerasTensor, filters: int, size: int, norm: str, name: str, **options) -> KerasTensor:
+def _conv_norm(x: KerasTensor, filters: int, size: int, norm: str, name: str, **options: Any) -> KerasTensor:
     """Convolve and normalise; `name` is a block's and a branch's, e.g. `2a_branch1`."""
     gamma = options.pop("gamma", 1.0)
     conv = layers.Conv2D(filters, size, padding="same", kernel_initializer="he_normal", name=f"res{name}", **options)

@@ -4,10 +4,14 @@ from collections.abc import Sequence
 
 from keras import ops
 
+from common.network.tensor import Tensor
+
 STRIDES = (4, 8, 16, 32, 64)  # of P2 to P6
 
 
-def pyramid_anchors(image_shape: Sequence, scales: Sequence[float], ratios: Sequence[float], *, offset: float = 0.5):
+def pyramid_anchors(
+    image_shape: Sequence, scales: Sequence[float], ratios: Sequence[float], *, offset: float = 0.5
+) -> Tensor:
     """Return the anchors of all levels, row by row, the ratios innermost.
 
     The anchors of cell (i, j) at a stride s are centred on the point ((i + offset) s, (j + offset) s).
@@ -30,7 +34,9 @@ def pyramid_anchors(image_shape: Sequence, scales: Sequence[float], ratios: Sequ
     return ops.concatenate(levels, axis=0)
 
 
-def _level_anchors(num_rows, num_columns, stride: int, scale: float, ratios: Sequence[float], offset: float):
+def _level_anchors(
+    num_rows: Tensor, num_columns: Tensor, stride: int, scale: float, ratios: Sequence[float], offset: float
+) -> Tensor:
     halves = ops.convert_to_tensor([(scale / ratio**0.5 / 2, scale * ratio**0.5 / 2) for ratio in ratios], "float32")
     y = (ops.cast(ops.arange(num_rows), "float32") + offset) * stride
     x = (ops.cast(ops.arange(num_columns), "float32") + offset) * stride

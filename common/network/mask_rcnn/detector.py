@@ -13,6 +13,7 @@ from common.mask_rcnn_config import MaskRCNNConfig
 from common.masks.crops import mean_inside
 from common.network.backend import compile_for_prediction, predicts_in_threads
 from common.network.mask_rcnn.model import MaskRCNN
+from common.network.tensor import Tensor
 from common.network.weights import load_weights
 from common.prediction.detections import Detections, Frame
 
@@ -93,7 +94,7 @@ class _Detecting(keras.Model):
         atlas, found = self.model.find(inputs["images"], inputs["windows"])
         return found | {"mask_probs": self._mask_probs(atlas, found["mask_boxes"], found["class_ids"], found["counts"])}
 
-    def _mask_probs(self, atlas, boxes, class_ids, counts):
+    def _mask_probs(self, atlas: Tensor, boxes: Tensor, class_ids: Tensor, counts: Tensor) -> tuple:
         """Return mask probabilities, (rounds, B, `MASKS_AT_ONCE`, S, S) float32; those of no use are zeros."""
         batch, most = ops.shape(boxes)[:2]
         rounds = -(-most // MASKS_AT_ONCE)
@@ -103,10 +104,10 @@ class _Detecting(keras.Model):
         side = 2 * self.model.config.mask_pool_size
         used = ops.max(counts)
 
-        def some_are_left(i, probs):
+        def some_are_left(i: Tensor, probs: Tensor) -> Tensor:
             return i * MASKS_AT_ONCE < used
 
-        def segment_some(i, probs):
+        def segment_some(i: Tensor, probs: Tensor) -> tuple:
             some = self.model.segment(atlas, ops.take(boxes, i, axis=1), ops.take(class_ids, i, axis=1))
             return i + 1, ops.scatter_update(probs, ops.reshape(i, (1, 1)), some[None])
 

@@ -2,10 +2,12 @@
 
 from keras import ops
 
+from common.network.tensor import Tensor
+
 LOSS_NAMES = ("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss")
 
 
-def class_loss(logits, labels, weights):
+def class_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     """Return the mean cross entropy.
 
     Args:
@@ -18,7 +20,7 @@ def class_loss(logits, labels, weights):
     return _weighted_mean(-picked, weights)
 
 
-def box_loss(deltas, targets, weights):
+def box_loss(deltas: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     """Return the mean smooth L1 distance, quadratic below 1.
 
     Args:
@@ -33,7 +35,7 @@ def box_loss(deltas, targets, weights):
     return _weighted_mean(ops.mean(smooth, axis=-1), weights)
 
 
-def mask_loss(logits, targets, weights):
+def mask_loss(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     """Return the mean binary cross entropy of pixels.
 
     Args:
@@ -45,7 +47,7 @@ def mask_loss(logits, targets, weights):
     return _weighted_mean(ops.mean(entropy, axis=(1, 2)), weights)
 
 
-def mean_square_penalty(variables):
+def mean_square_penalty(variables: Tensor) -> Tensor:
     """Return the sum over variables of their mean square, those named gamma or beta left out.
 
     Source: the Mask R-CNN library's L2 term, which divides by each weight's number of elements.
@@ -54,5 +56,5 @@ def mean_square_penalty(variables):
     return ops.sum(ops.stack(penalties)) if penalties else 0.0
 
 
-def _weighted_mean(values, weights):
+def _weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
     return ops.sum(values * weights) / ops.maximum(ops.sum(weights), 1.0)

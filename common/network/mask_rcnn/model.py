@@ -28,6 +28,7 @@ from common.network.mask_rcnn.pyramid import build_pyramid
 from common.network.mask_rcnn.roi import NUM_LEVELS, build_atlas, corner_aligned_roi, roi_align
 from common.network.mask_rcnn.targets import RoiSampling, anchor_targets, mask_targets, roi_targets
 from common.network.precision import choose_policy
+from common.network.tensor import Tensor
 
 HEADS = "mrcnn_.*|rpn_.*|fpn_.*"
 
@@ -107,7 +108,14 @@ class MaskRCNN(keras.Model):
         losses += self._head_losses(features, ops.stop_gradient(proposals), inputs, training)
         return dict(zip(LOSS_NAMES, losses, strict=True))
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(  # Keras hands these on by name
+        self,
+        x: Tensor = None,
+        y: Tensor = None,
+        y_pred: Any = None,
+        sample_weight: Tensor = None,
+        training: bool = True,
+    ) -> Tensor:
         """Return the weighted sum of the five losses and the L2 penalty; `y_pred` is what `call` returned."""
         for name, tracker in self.loss_trackers.items():
             tracker.update_state(y_pred[name])
@@ -116,14 +124,14 @@ class MaskRCNN(keras.Model):
             total = total + self.config.weight_decay * mean_square_penalty(self.trainable_variables)
         return total
 
-    def propose(self, images) -> tuple:
+    def propose(self, images: Tensor) -> tuple:
         """Return the pyramid's atlas and the proposals (B, N, 4), float32, pixels, of images (B, H, W, 3) uint8."""
         features = self.pyramid(images, training=False)
         logits, deltas = self._rpn_outputs(features, False)
         proposals = self._proposals(logits, deltas, self._anchors(images), images, self.config.detect_proposals)
         return build_atlas(features[:NUM_LEVELS]), proposals
 
-    def find(self, images, windows) -> tuple[Any, dict[str, Any]]:
+    def find(self, images: Tensor, windows: Tensor) -> tuple[Any, dict[str, Any]]:
         """Find objects, all but their masks.
 
         Args:
@@ -138,7 +146,7 @@ class MaskRCNN(keras.Model):
         found = {"boxes": boxes, "scores": scores, "class_ids": class_ids, "counts": counts}
         return atlas, found | {"mask_boxes": self.mask_regions(boxes, images)}
 
-    def detect(self, atlas, proposals, windows) -> tuple:
+    def detect(self, atlas: Tensor, proposals: Tensor, windows: Tensor) -> tuple:
         """Classify and refine proposals.
 
         Args:
@@ -174,7 +182,7 @@ class MaskRCNN(keras.Model):
         )
         return boxes, scores, columns + ops.cast(scores > 0, "int32"), counts
 
-    def segment(self, atlas, boxes, class_ids):
+    def segment(self, atlas: Tensor, boxes: Tensor, class_ids: Tensor) -> Tensor:
         """Return mask probabilities (B, N, 2 pool, 2 pool) float32 of boxes (B, N, 4) with class ids (B, N)."""
         shape = ops.shape(boxes)
         logits = self.mask_head(self._pool(atlas, boxes, self.config.mask_pool_size), training=False)
@@ -182,17 +190,17 @@ class MaskRCNN(keras.Model):
         side = 2 * self.config.mask_pool_size
         return ops.sigmoid(ops.reshape(logits, (shape[0], shape[1], side, side)))
 
-    def mask_regions(self, boxes, images):
+    def mask_regions(self, boxes: Tensor, images: Tensor) -> Tensor:
         """Return where the masks of boxes (B, N, 4) are looked for: `mask_margin` beyond, inside the padded image."""
         margin = self.config.mask_margin * (boxes[..., 2:] - boxes[..., :2])
         grown = ops.concatenate([boxes[..., :2] - margin, boxes[..., 2:] + margin], axis=-1)
         return clip_to_window(grown, self._whole(images))
 
-    def half_open(self, boxes):
+    def half_open(self, boxes: Tensor) -> Tensor:
         """Turn boxes (B, N, 4) of the model's geometry into half-open ones; rows of zeros stay."""
         return end_after_last_pixel(boxes) if self._as_library else boxes
 
-    def _head_losses(self, features, proposals, inputs, training) -> list:
+    def _head_losses(self, features: Tensor, proposals: Tensor, inputs: Tensor, training: Tensor) -> list:
         config = self.config
         true_boxes = self._corners(inputs["boxes"])
         if config.add_true_boxes:
@@ -221,12 +229,12 @@ class MaskRCNN(keras.Model):
             mask_loss(mask_logits, ops.reshape(masks, (-1, size, size)), ops.reshape(weights, (-1,))),
         ]
 
-    def _rpn_outputs(self, features, training) -> tuple:
+    def _rpn_outputs(self, features: Tensor, training: Tensor) -> tuple:
         """Return logits (B, A, 2) and deltas (B, A, 4) of all levels."""
         outputs = [self.rpn(level, training=training) for level in features]
         return tuple(ops.concatenate(part, axis=1) for part in zip(*outputs, strict=True))
 
-    def _proposals(self, logits, deltas, anchors, images, count: int):
+    def _proposals(self, logits: Tensor, deltas: Tensor, anchors: Tensor, images: Tensor, count: int) -> Tensor:
         """Return the best `count` refined anchors (B, count, 4) float32, pixels; rows of zeros fill up."""
         config = self.config
         scores = ops.softmax(ops.stop_gradient(logits), axis=-1)[..., 1]
@@ -247,26 +255,26 @@ class MaskRCNN(keras.Model):
         )
         return kept
 
-    def _anchors(self, images):
+    def _anchors(self, images: Tensor) -> Tensor:
         """Return all anchors, half-open."""
         shape, config = ops.shape(images)[1:3], self.config
         offset = 0.0 if self._as_library else 0.5
         return pyramid_anchors(shape, config.anchor_scales, config.anchor_ratios, offset=offset)
 
-    def _whole(self, images):
+    def _whole(self, images: Tensor) -> Tensor:
         """Return the box of whole images, (1, 4)."""
         height, width = ops.shape(images)[1:3]
         return self._corners(ops.cast(ops.stack([0, 0, height, width]), "float32")[None])
 
-    def _corners(self, boxes):
+    def _corners(self, boxes: Tensor) -> Tensor:
         """Turn half-open boxes into those of the model's geometry."""
         return end_on_last_pixel(boxes) if self._as_library else boxes
 
-    def _pool(self, atlas, boxes, size: int):
+    def _pool(self, atlas: Tensor, boxes: Tensor, size: int) -> Tensor:
         """Return the features of regions (B, N, 4), (B N, size, size, C) float32."""
         return (corner_aligned_roi if self._as_library else roi_align)(atlas, boxes, size)
 
-    def _noise(self, rows):
+    def _noise(self, rows: Tensor) -> Tensor:
         """Return a random number in [0, 1) for each row of (B, N, C)."""
         return keras.random.uniform(ops.shape(rows)[:2], seed=self.seed_generator)
 

@@ -5,6 +5,7 @@ from keras import layers
 
 from common.network.norm import ConvNorm, build_norm
 from common.network.resnet import backbone_features
+from common.network.tensor import Tensor
 
 
 def build_pyramid(
@@ -36,6 +37,6 @@ def build_pyramid(
     return keras.Model(images, levels, name="pyramid")
 
 
-def _conv(x, channels: int, size: int, norm: str, name: str):
+def _conv(x: Tensor, channels: int, size: int, norm: str, name: str) -> Tensor:
     conv = layers.Conv2D(channels, size, padding="same", name=name)
     return ConvNorm(conv, build_norm(norm, channels, f"{name}_norm"))(x) if norm == "group" else conv(x)

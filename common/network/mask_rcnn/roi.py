@@ -7,13 +7,14 @@ from keras import ops
 
 from common.network.backend import crop_and_resize
 from common.network.mask_rcnn.anchors import STRIDES
+from common.network.tensor import Tensor
 
 CANONICAL_SIZE = 224  # pixels; a region of this size is read from P4
 SAMPLES = 2  # points a bin and axis
 NUM_LEVELS = 4  # P2 to P5
 
 
-def roi_level(boxes):
+def roi_level(boxes: Tensor) -> Tensor:
     """Return the pyramid level that serves each region, 0 for P2 to 3 for P5.
 
     Args:
@@ -29,7 +30,7 @@ def roi_level(boxes):
     return ops.cast(ops.clip(level, 0, NUM_LEVELS - 1), "int32")
 
 
-def build_atlas(features: Sequence):
+def build_atlas(features: Sequence) -> Tensor:
     """Lay P2 to P5 side by side, in float32, so that one operation reads regions of every level.
 
     P2 stands on the left; P3, P4 and P5 one below the other on the right. Each is framed by a copy of its border,
@@ -50,7 +51,7 @@ def build_atlas(features: Sequence):
     return ops.concatenate([framed[0], right], axis=2)
 
 
-def roi_align(atlas, boxes, size: int):
+def roi_align(atlas: Tensor, boxes: Tensor, size: int) -> Tensor:
     """Pool each region to `size` x `size` bins, each the mean of 2 x 2 bilinear samples.
 
     Args:
@@ -73,7 +74,7 @@ def roi_align(atlas, boxes, size: int):
     return ops.average_pool(samples, SAMPLES, SAMPLES)
 
 
-def corner_aligned_roi(atlas, boxes, size: int):
+def corner_aligned_roi(atlas: Tensor, boxes: Tensor, size: int) -> Tensor:
     """Pool each region to `size` x `size` bilinear samples, the first and last on the region's corners.
 
     The image's first and last pixel stand on the first and last cell of every level.
@@ -96,7 +97,7 @@ def corner_aligned_roi(atlas, boxes, size: int):
     return _sample_levels(atlas, level, boxes * _twice(scales), size)
 
 
-def _sample_levels(atlas, level, corners, size: int):
+def _sample_levels(atlas: Tensor, level: Tensor, corners: Tensor, size: int) -> Tensor:
     """Sample `size` x `size` points between corners (B, N, 4), in cells of the level (B, N) int32."""
     origins = ops.take(_atlas_origins(atlas), level, axis=0)  # (B, N, 2)
     corners = ops.reshape(corners + _twice(origins), (-1, 4))
@@ -105,28 +106,28 @@ def _sample_levels(atlas, level, corners, size: int):
     return crop_and_resize(atlas, corners, indices, size)
 
 
-def _twice(pairs):
+def _twice(pairs: Tensor) -> Tensor:
     """Repeat rows and columns, (..., 2), for both corners of a box, (..., 4)."""
     return ops.concatenate([pairs, pairs], axis=-1)
 
 
-def _frame(level, below: int):
+def _frame(level: Tensor, below: int) -> Tensor:
     """Repeat the border cells of (B, H, W, C) once on every side, and `below` times at the bottom."""
     level = ops.concatenate([level[:, :1], level, *[level[:, -1:]] * below], axis=1)
     return ops.concatenate([level[:, :, :1], level, level[:, :, -1:]], axis=2)
 
 
-def _pad_zeros(level, below, right):
+def _pad_zeros(level: Tensor, below: Tensor, right: Tensor) -> Tensor:
     return ops.pad(level, ((0, 0), (0, below), (0, right), (0, 0)))
 
 
-def _level_shapes(atlas) -> list[tuple]:
+def _level_shapes(atlas: Tensor) -> list[tuple]:
     """Return the height and width of P2 to P5 in cells."""
     height, width = ops.shape(atlas)[1:3]
     return [((height - 6) // 2**level, (width - 4) // 3 * 2 // 2**level) for level in range(NUM_LEVELS)]
 
 
-def _atlas_origins(atlas):
+def _atlas_origins(atlas: Tensor) -> Tensor:
     """Return the position of each level's first cell in the atlas, (4, 2) float32 rows and columns."""
     (_, width), (third, _), (fourth, _), _ = _level_shapes(atlas)
     column = width + 3

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from keras import ops
 
 from common.network.mask_rcnn.box_coding import encode_deltas, pairwise_ious, take_rows
+from common.network.tensor import Tensor
 
 POSITIVE_ANCHOR_IOU = 0.7
 NEGATIVE_ANCHOR_IOU = 0.3
@@ -63,7 +64,9 @@ class RoiSampling(NamedTuple):
     fill: bool
 
 
-def anchor_targets(anchors, true_boxes, noise, *, num_sampled: int, box_std: Sequence[float]) -> AnchorTargets:
+def anchor_targets(
+    anchors: Tensor, true_boxes: Tensor, noise: Tensor, *, num_sampled: int, box_std: Sequence[float]
+) -> AnchorTargets:
     """Choose anchors to learn from.
 
     An anchor is positive with IoU >= 0.7 with an object, or where no other anchor overlaps that object more;
@@ -102,10 +105,10 @@ def anchor_targets(anchors, true_boxes, noise, *, num_sampled: int, box_std: Seq
 
 
 def roi_targets(
-    proposals,
-    true_boxes,
-    class_ids,
-    noise,
+    proposals: Tensor,
+    true_boxes: Tensor,
+    class_ids: Tensor,
+    noise: Tensor,
     sampling: RoiSampling,
     box_std: Sequence[float],
 ) -> RoiTargets:
@@ -145,7 +148,9 @@ def roi_targets(
     )
 
 
-def mask_targets(rois, true_boxes, mini_masks, instances, size: int, *, corner_aligned: bool = False):
+def mask_targets(
+    rois: Tensor, true_boxes: Tensor, mini_masks: Tensor, instances: Tensor, size: int, *, corner_aligned: bool = False
+) -> Tensor:
     """Cut each region out of its object's mask.
 
     The samples are the centres of `size` x `size` bins, or, corner-aligned, as many points whose first and last lie
@@ -192,12 +197,12 @@ def mask_targets(rois, true_boxes, mini_masks, instances, size: int, *, corner_a
     return ops.cast(value >= 0.5, "float32")
 
 
-def _sample(candidates, noise, count: int):
+def _sample(candidates: Tensor, noise: Tensor, count: int) -> tuple:
     """Return `count` random candidates of each image: indices (B, count) int32 and whether each is one, float32."""
     priorities, indices = ops.top_k(ops.where(candidates, noise, -1.0), count)
     return ops.cast(indices, "int32"), ops.cast(priorities >= 0, "float32")
 
 
-def _ranks(rows):
+def _ranks(rows: Tensor) -> Tensor:
     """Return 0, 1, 2, ... along the second axis, float32, (1, N)."""
     return ops.arange(rows.shape[1], dtype="float32")[None]
