@@ -21,9 +21,12 @@ DEMO_SET := $(if $(DATA),--dataset "$(DATA)" --fold 0 --limit 24 --score "$(DATA
 DEMO_FIRST := --weights small $(DEMO_SET) --output demo/first.csv --overlays demo/first --labels demo/labels
 DEMO_TEST := --logs $(DEMO_LOGS) $(DEMO_SET) --output demo/tta.csv --overlays demo/images
 
+# Two processes, one file of tests each at a time, so that what its tests share is made once.
+SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --durations 10
+
 BENCHMARKS := run_lengths merge_views paint_masks score training_batch large_image long_run kill
 
-.PHONY: help install lock demo demo-data test test-jax test-kaggle lint format benchmark clean
+.PHONY: help install lock demo demo-data test test-slow test-jax test-kaggle lint format benchmark clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -60,8 +63,11 @@ demo: install $(if $(DATA),,demo-data)  ## find nuclei at once; train, predict w
 demo-data: install
 	$(RUN) dsb/generate.py --output demo/data --images 120 --test-images 12 --seed 1 --sizes 256x256,256x320
 
-test: install  ## run every test, and the examples in the docstrings
-	$(RUN) -m pytest
+test: install  ## run the tests that take minutes together, and the examples in the docstrings
+	$(RUN) -m pytest $(SIDE_BY_SIDE) -m "not slow"
+
+test-slow: install  ## run the others: networks of full size, kills, exports, scripts as processes
+	$(RUN) -m pytest $(SIDE_BY_SIDE) -m slow tests
 
 test-jax: install  ## run the tests of model and training on JAX, and the recipe for a GPU
 	KERAS_BACKEND=jax $(RUN) -m pytest tests/network \

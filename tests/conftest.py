@@ -9,6 +9,11 @@ from pathlib import Path
 
 import pytest
 
+# Tests run side by side, a process a core: TensorFlow's threads would only wait for each other.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
 from common.images.synthetic import write_dataset
 from common.log import logger
 

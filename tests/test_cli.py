@@ -19,7 +19,7 @@ from common.config import Stage, option
 from common.errors import InputError
 from common.flags import OneLineParser
 from common.mask_rcnn_config import MaskRCNNConfig
-from common.runs.start import IMAGES_FILE, Start, find_trained_images
+from common.runs.start import Start
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,13 +254,6 @@ def test_a_set_is_scored_by_its_own_ground_truth_or_another(tmp_path):
     assert prediction().score is None
     assert prediction("--score").score is True
     assert prediction("--score", "set").score == Path("set")
-
-
-def test_images_that_weights_were_trained_on(tmp_path):
-    assert find_trained_images(tmp_path / "weights.h5", "abc") == []
-    (tmp_path / IMAGES_FILE).write_text("c\nb\nx\n")
-    assert find_trained_images(tmp_path / "weights.h5", "a") == []
-    assert find_trained_images(tmp_path / "weights.h5", "abc") == ["b", "c"]
 
 
 @pytest.mark.parametrize("output", [".", "set"])

@@ -92,3 +92,25 @@ def test_rooms_are_small_and_say_what_belongs_there(room):
     text = (room / "__init__.py").read_text(encoding="utf-8")
     assert ast.get_docstring(ast.parse(text))
     assert len(ast.parse(text).body) == 1, "no re-exports"
+
+
+# Modules whose tests stand with those of another one.
+TESTED_ELSEWHERE = {
+    "common.images.synthetic_layout": "synthetic",
+    "common.images.synthetic_render": "synthetic",
+    "common.network.mask_rcnn.heads": "model, and the layers' names and shapes in test_weights",
+    "common.network.mask_rcnn.pyramid": "model, and the layers' names and shapes in test_weights",
+    "common.network.network": "test_engine",
+    "common.network.resnet": "the layers' names and shapes in test_weights",
+    "common.network.tensor": "a type for annotations",
+    "common.recipe": "the presets of every competition",
+    "common.runs.weights_file": "network/test_weights and test_library_weights, which write such files",
+}
+
+
+def test_every_module_of_common_has_its_test_file():
+    modules = {name for name in FILES if name.startswith("common.") and not name.endswith("__init__")}
+    for name in modules - TESTED_ELSEWHERE.keys():
+        *rooms, module = name.split(".")[1:]
+        assert ROOT.joinpath("tests", *rooms, f"test_{module}.py").is_file(), name
+    assert modules >= TESTED_ELSEWHERE.keys()

@@ -8,7 +8,7 @@ import numpy as np
 
 from common.errors import InputError
 from common.files import hdf5_written_aside
-from common.runs.weights_file import GEOMETRY, KERAS_VERSION, Key, WeightsFile
+from common.runs.weights_file import GEOMETRY, KERAS_VERSION, WRITER, Key, WeightsFile
 
 RPN_GROUP = "rpn_model"  # the library keeps the proposal head's layers below this name
 
@@ -44,6 +44,7 @@ def save_weights(model: keras.Model, path: Path, *, half: bool = False) -> None:
             file[group].attrs["weight_names"] = np.array(weight_names, "S")
         # Without these Keras 2 takes a file for one of Keras 1, and transposes the kernel of mrcnn_mask_deconv.
         file.attrs["backend"], file.attrs[KERAS_VERSION] = np.bytes_("tensorflow"), np.bytes_("2.2.4")
+        file.attrs[WRITER] = "kaggle-segmentation"
         if geometry := getattr(getattr(model, "config", None), "geometry", None):
             file.attrs[GEOMETRY] = geometry
 

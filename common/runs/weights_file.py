@@ -13,6 +13,7 @@ import numpy as np
 from common.errors import InputError
 
 GEOMETRY = "geometry"  # attribute of our own files
+WRITER = "writer"  # attribute of a file that this project wrote
 KERAS_VERSION = "keras_version"  # attribute of Keras' files
 WHOLE_MODEL = "model_weights"  # the group beside the optimiser's, in the file of a whole model
 # Files of Keras 1 are that old: `conv1/conv1_W:0`; their "running_std" are variances.
@@ -100,7 +101,7 @@ def read_geometry(path: Path) -> Literal["aligned", "library"] | None:
 def is_ours(path: Path) -> bool:
     """Return whether this project wrote a file of weights."""
     with contextlib.suppress(InputError), _opened(path) as file:
-        return GEOMETRY in file.attrs
+        return WRITER in file.attrs or GEOMETRY in file.attrs  # files of version 0.1.0 have but the latter
     return False
 
 
