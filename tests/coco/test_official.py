@@ -128,7 +128,7 @@ def test_nothing_found_scores_nothing(tmp_path, drawn):
 
 @pytest.mark.parametrize("row", ["8,1,0.5,0,0,5,5,1 2", "7,1,0.5,0,0,5,5,1 2 2", "7,1,half,0,0,5,5,1 2"])
 def test_malformed_rows_are_one_line(tmp_path, drawn, row):
-    with pytest.raises(InputError, match=r"rows\.csv: [78]: .*predict anew"):
+    with pytest.raises(InputError, match=r"rows\.csv: [78]: .*predict again"):
         score(tmp_path, drawn, [row])
     assert not list((tmp_path / "out").iterdir())
 

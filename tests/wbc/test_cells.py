@@ -134,7 +134,7 @@ def change(folder, change):
         ),
         (
             lambda root: write_pair(root, "train", "Basophil", "Monocyte_01", np.zeros((57, 72), bool)),
-            "Basophil/Monocyte_01.png and .*Monocyte/Monocyte_01.png have one name",
+            "Basophil/Monocyte_01.png and .*Monocyte/Monocyte_01.png have the same name",
         ),
         (lambda root: (root / "train/image/Monocyte/Monocyte_01.png").write_bytes(b"no"), "Monocyte_01.png: not an im"),
         (lambda root: (root / "train").rename(root / "other"), "no images in train/image/<Class>; give the folder"),
