@@ -191,7 +191,7 @@ def filled_boxes(boxes: np.ndarray, image_shape: tuple[int, int], scores: np.nda
 
 
 def shrink_image(image: np.ndarray, side: int | None) -> np.ndarray:
-    """Shrink an image (H, W, 3) uint8 to a shorter side, pixels, by averaging areas."""
+    """Shrink an image (H, W, 3) uint8 to a shorter side, pixels, by area averaging."""
     height, width = shrunken_sizes(np.array([image.shape[:2]]), side)[0].tolist()
     same = (height, width) == image.shape[:2]
     return image if same else cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)

@@ -86,7 +86,7 @@ def match_labels(
     unlabelled = [file.image_id for file in files if file.image_id not in labels]
     missing = [patient for patient in labels if patient not in known]
     for patients, what in ((missing, "without an image"), (unlabelled, "without a row")):
-        problem = f"{labels_path}: {len(patients)} patients {what}, first {' '.join(patients[:1])}"
+        problem = f"{labels_path}: {len(patients)} patients {what}, such as {' '.join(patients[:1])}"
         if patients and not skip_bad:
             raise InputError(f"{problem}; download both again, or leave these out with --skip-bad")
         if patients:

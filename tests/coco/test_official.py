@@ -97,7 +97,7 @@ def test_the_report_holds_all_values_and_ends_with_both_scores(tmp_path, drawn, 
     lines = report.text.splitlines()
     boxes, masks = (evaluations[kind].stats[0] for kind in ("bbox", "segm"))
     assert 0 < masks < 1 and report.score == masks
-    assert lines[-1] == f"average precision {boxes:.4f} of boxes, {masks:.4f} of masks, 3 images"
+    assert lines[-1] == f"average precision: boxes {boxes:.4f}, masks {masks:.4f}, over 3 images"
     assert sum("Average Precision" in line for line in lines) == 12 and {"bbox:", "segm:"} <= set(lines)
     assert capsys.readouterr().out == ""
 

@@ -174,20 +174,20 @@ def test_labels_of_nobody_and_classes(tmp_path):
     with pytest.raises(InputError, match="line 3: 'b,Ill': choose one of Normal"):
         read_classes(path)
     path.write_text(f"patientId,class\na,Normal\nb,Normal\na,{CLASSES[2]}\n")
-    with pytest.raises(InputError, match=r"line 4: 'a,Lung Opacity': has another class"):
+    with pytest.raises(InputError, match=r"line 4: 'a,Lung Opacity': also has another class"):
         read_classes(path)
 
 
 def test_images_and_labels_of_different_patients(folder, tmp_path, lines):
     other = shutil.copytree(folder, tmp_path / "other")
     (other / "stage_2_train_images" / "patient-3.dcm").unlink()
-    with pytest.raises(InputError, match=r"1 patients without an image, first patient-3; .*--skip-bad"):
+    with pytest.raises(InputError, match=r"1 patients without an image, such as patient-3; .*--skip-bad"):
         load_labelled(other)
     (other / "stage_2_train_images" / "new.dcm").write_bytes(encode_dicom(radiograph([])))
     images = load_labelled(other, skip_bad=True)
     assert len(images) == 9 and "patient-3" not in images.image_ids
     reported = lines()
-    assert len(reported) == 2 and "1 patients without a row, first new" in reported[1]
+    assert len(reported) == 2 and "1 patients without a row, such as new" in reported[1]
     write_labels(other, ["somebody,,,,,0"])
     with pytest.raises(InputError, match="labels none of the 10 images"):
         load_labelled(other, skip_bad=True)

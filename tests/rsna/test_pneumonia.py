@@ -53,7 +53,7 @@ BAD_INPUT = {
     "cut-off": (["train"], {IMAGE: DICOM[:-300]}, "patient-3.dcm: a DICOM file"),
     "no-image": (["train"], {IMAGE: encode_dicom(None)}, "patient-3.dcm: a DICOM file without an image"),
     "no-dicom": (["train"], {IMAGE: b"hello"}, "patient-3.dcm: not an image"),
-    "unlabelled": (["train"], {"stage_2_train_images/new.dcm": DICOM}, "1 patients without a row, first new"),
+    "unlabelled": (["train"], {"stage_2_train_images/new.dcm": DICOM}, "1 patients without a row, such as new"),
     "no-run": (["predict"], {}, "logs: no trained step there; train with rsna/pneumonia.py train"),
     "no-weights": (["predict", "--weights", "a.h5,b.h5"], {}, "--weights a.h5: no such file"),
     "no-csv": (["score", "rsna.csv"], {}, "rsna.csv: no such file"),
