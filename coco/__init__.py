@@ -1,1 +1,1 @@
-"""COCO, and the samples of the Mask R-CNN library that go with it."""
+"""COCO, and the Mask R-CNN library's samples."""

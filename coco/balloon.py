@@ -1,15 +1,15 @@
-"""Balloons: the Mask R-CNN library's sample of training on polygons of one's own, and its colour splash.
+"""Balloons: the Mask R-CNN library's sample of training on your own polygons, and its colour splash.
 
     python coco/balloon.py train --dataset balloon --weights dsb/weights/small/weights.h5 --logs logs/small
     python coco/balloon.py train --dataset balloon --preset published --logs logs/published          # the library's
     python coco/balloon.py predict --dataset balloon --logs logs/small --score --overlays overlays   # scored and drawn
-    python coco/balloon.py splash --logs logs/small --image party.jpg   # grey but for the balloons
+    python coco/balloon.py splash --logs logs/small --image party.jpg   # grey except for the balloons
     python coco/balloon.py splash --logs logs/small --video party.mp4
 
-The data set, a folder or zip, has train and val, each with images and via_region_data.json of the VGG Image
+The data set, a folder or zip, has train and val, each with images and via_region_data.json from the VGG Image
 Annotator, version 1 or 2. Training writes config.json, log.csv, TensorBoard events and weights to <logs>/balloon;
-prediction a CSV of masks with scores. Killed and started again, either resumes. The splash colours what has a score of
-0.5 and more; --confidence says otherwise.
+prediction writes a CSV of masks with scores. If killed, the next run resumes. The splash colours balloons with a score
+of at least 0.5, or --confidence.
 """
 
 import sys
@@ -37,7 +37,7 @@ TRAINING = "coco/balloon.py train"
 
 
 def train(arguments: Sequence[str]) -> None:
-    """Train on the images of train, and watch and score those of val."""
+    """Train on train; validate and score on val."""
     config, flags = parse_training_flags(PRESETS, dataset=DATASET, parser=OneLineParser(__doc__), arguments=arguments)
 
     from coco.evaluation import score_masks
@@ -49,12 +49,12 @@ def train(arguments: Sequence[str]) -> None:
     training = open_via_set(tree, "train", skip_bad=flags.skip_bad).first(flags.limit)
     held_out = open_via_set(tree, "val", skip_bad=flags.skip_bad)
     if find_start(flags.start, config) is None:
-        print("careful: a few dozen images teach little from nothing; --weights dsb/weights/small/weights.h5 helps")
+        print("warning: a few dozen images do not suffice from scratch; try --weights dsb/weights/small/weights.h5")
     engine.train(config, training, held_out, flags.start, score=partial(score_masks, threshold=0.5))
 
 
 def predict(arguments: Sequence[str]) -> None:
-    """Predict the images of val; draw them and score the masks where asked."""
+    """Predict the images of val; optionally draw and score them."""
     parser = OneLineParser(__doc__)
     flags = parse_flags(PRESETS, dataset=DATASET, output="submissions/balloon.csv", parser=parser, arguments=arguments)
     config, weights = choose_model(flags, PRESETS, TRAINING)
@@ -73,12 +73,12 @@ def predict(arguments: Sequence[str]) -> None:
 
 
 def splash(arguments: Sequence[str]) -> None:
-    """Turn an image or a video grey but for the balloons."""
+    """Turn an image or a video grey except for the balloons."""
     parser = OneLineParser(__doc__)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--image", type=Path, metavar="PATH", help="an image")
     source.add_argument("--video", type=Path, metavar="PATH", help="a video")
-    help = "the file to write (default: <its name>_splash.png, or .avi)"
+    help = "file to write (default: <name>_splash.png, or .avi)"
     parser.add_argument("--output", type=Path, metavar="PATH", help=help)
     flags = parse_model_flags(PRESETS, parser, without=("class_names",), arguments=arguments)
     config, weights = choose_model(flags, PRESETS, TRAINING)
@@ -86,7 +86,7 @@ def splash(arguments: Sequence[str]) -> None:
     from common.drawing.gallery import DRAWN_SCORE
     from common.predictor import Predictor
 
-    if "confidence" not in flags.given:  # average precision needs unsure balloons, too; the eye does not
+    if "confidence" not in flags.given:  # only average precision needs low scores
         config = replace(config, confidence=max(config.confidence, DRAWN_SCORE))
     predictor = Predictor(config, weights)
     if flags.own["video"]:

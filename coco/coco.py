@@ -1,13 +1,13 @@
-"""COCO's 80 categories, and any other set with annotations of COCO's kind "instances".
+"""COCO's 80 categories, and any other set with annotations of COCO's type "instances".
 
-    python coco/coco.py train --dataset coco --logs logs/small                          # from nothing, on a CPU
+    python coco/coco.py train --dataset coco --logs logs/small                          # from scratch, on a CPU
     python coco/coco.py train --dataset coco --preset published --logs logs/published   # the library's
     python coco/coco.py predict --dataset coco --logs logs/small --score                # COCO's average precision
     python coco/coco.py predict --dataset coco --preset published --weights mask_rcnn_coco.h5 --score
 
-The data set, a folder or zip, has annotations/instances_<subset><year>.json, and the images in folders such as
-train2017. Training writes config.json, log.csv, TensorBoard events and weights to <logs>/coco; prediction a CSV of all
-objects and COCO's results JSON beside it. Killed and started again, either resumes.
+The data set, a folder or zip, has annotations/instances_<subset><year>.json, and images in folders such as train2017.
+Training writes config.json, log.csv, TensorBoard events and weights to <logs>/coco; prediction writes a CSV of all
+objects, and COCO's results JSON beside it. If killed, the next run resumes.
 """
 
 import sys
@@ -29,7 +29,7 @@ DATASET = "data/coco"
 
 
 def train(arguments: Sequence[str]) -> None:
-    """Train, and score some validation images from time to time."""
+    """Train, and periodically score some validation images."""
     config, flags = parse_training_flags(PRESETS, dataset=DATASET, parser=OneLineParser(__doc__), arguments=arguments)
 
     from coco.evaluation import score_masks
@@ -43,7 +43,7 @@ def train(arguments: Sequence[str]) -> None:
         config = replace(config, class_names=known)
     unknown = [name for name in config.class_names if name not in known]
     if unknown:
-        raise InputError(f"--class-names {unknown[0]}: no category of {subsets[0].file.name}")
+        raise InputError(f"--class-names {unknown[0]}: not a category of {subsets[0].file.name}")
     training = open_instances_set(tree, subsets, config.class_names, skip_bad=flags.skip_bad)
     watched = validation_subsets(tree, config.year)
     held_out = open_instances_set(tree, watched, config.class_names, skip_bad=flags.skip_bad)
@@ -51,9 +51,9 @@ def train(arguments: Sequence[str]) -> None:
 
 
 def predict(arguments: Sequence[str]) -> None:
-    """Predict a subset and write COCO's results file; score boxes and masks where asked."""
+    """Predict a subset and write COCO's results file; optionally score boxes and masks."""
     parser = OneLineParser(__doc__)
-    parser.add_argument("--subset", metavar="NAME", help="to predict (default: val, or of 2014 minival)")
+    parser.add_argument("--subset", metavar="NAME", help="to predict (default: val, or minival for 2014)")
     flags = parse_flags(PRESETS, dataset=DATASET, output="submissions/coco.csv", parser=parser, arguments=arguments)
     config, weights = choose_model(flags, PRESETS, "coco/coco.py train")
 

@@ -1,4 +1,4 @@
-"""The hyperparameters of the Mask R-CNN library's samples, and of what a CPU can train."""
+"""Hyperparameters of the Mask R-CNN library's samples, and of runs on a CPU."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,15 +10,15 @@ from common.recipe import NARROW, from_nothing
 
 @dataclass(frozen=True, kw_only=True)
 class ShapesConfig(MaskRCNNConfig):
-    """Generated squares, circles and triangles; the defaults are those of the Mask R-CNN library's sample."""
+    """Generated squares, circles and triangles; the defaults are the Mask R-CNN library's."""
 
     unused = SEPARATION
 
     name: str = "shapes"
-    seed: int = option(123, "seed of the generated images and of every random choice", minimum=0, maximum=2**32 - 1)
+    seed: int = option(123, "seed of the generated images and all random choices", minimum=0, maximum=2**32 - 1)
     class_names: tuple[str, ...] = ("square", "circle", "triangle")
-    images: int = option(500, "generated images to train on", minimum=1, only="training")
-    validation_images: int = option(50, "generated images to predict and to score", minimum=1)
+    images: int = option(500, "generated training images", minimum=1, only="training")
+    validation_images: int = option(50, "generated validation images, to predict and score", minimum=1)
 
     min_dim: int = option(128, "side of the images, pixels", minimum=80, maximum=1024)
     crop_size: int = 128
@@ -35,7 +35,7 @@ class ShapesConfig(MaskRCNNConfig):
 
 SHAPES_PUBLISHED = ShapesConfig(geometry="library")
 
-# From nothing, on a CPU, in minutes: never the same image twice.
+# From scratch, on a CPU, in minutes: every image is new.
 SHAPES_SMALL = from_nothing(
     SHAPES_PUBLISHED,
     **NARROW,
@@ -67,7 +67,7 @@ COCO_NAMES = (
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoConfig(MaskRCNNConfig):
-    """Photographs; the defaults are what the Mask R-CNN library's samples of COCO and the balloons share."""
+    """Photographs; the defaults are those that the Mask R-CNN library's COCO and balloon samples share."""
 
     unused = SEPARATION
 
@@ -88,13 +88,13 @@ class PhotoConfig(MaskRCNNConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class CocoConfig(PhotoConfig):
-    """COCO's 80 categories; the defaults are those of the library's training on it."""
+    """COCO's 80 categories; the defaults are those of the library's COCO sample."""
 
     name: str = "coco"
     class_names: tuple[str, ...] = option(
-        tuple(COCO_NAMES.split(",")), "names of the classes 1, 2, ...; training takes those of the annotations"
+        tuple(COCO_NAMES.split(",")), "names of the classes 1, 2, ...; training uses those in the annotations"
     )
-    year: Literal["2017", "2014"] = option("2017", "of the annotations")
+    year: Literal["2017", "2014"] = option("2017", "year of the annotations")
 
     steps_per_epoch: int = 1000
     schedule: tuple[Stage, ...] = (Stage(40, 1e-3, "heads"), Stage(120, 1e-3, "4+"), Stage(160, 1e-4))
@@ -119,7 +119,7 @@ class BalloonConfig(PhotoConfig):
 COCO_PUBLISHED = CocoConfig(geometry="library")
 BALLOON_PUBLISHED = BalloonConfig(geometry="library")
 
-# On a CPU: small images, cut out of larger ones.
+# On a CPU: small crops.
 _ON_A_CPU: dict[str, Any] = {
     "crop_size": 320,
     "aspect_ratio": 1.2,
@@ -145,8 +145,8 @@ COCO_SMALL = from_nothing(
     score_limit=100,
 )
 
-# A few dozen images teach little from nothing; the nuclei's weights, of the same shape, know round things already.
-# Any colour and size may be a balloon's.
+# A few dozen images do not suffice from scratch; the nuclei's weights, of the same architecture, already find round
+# objects. Balloons come in any colour and size.
 BALLOON_SMALL = from_nothing(
     BalloonConfig(),
     **_ON_A_CPU,

@@ -1,4 +1,4 @@
-"""Average precision of masks: the score of training and the table of a prediction."""
+"""Average precision of masks: the score in training and the table of a prediction."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -14,9 +14,9 @@ def mask_report(pairs: Iterable[Pair], class_names: Sequence[str], threshold: fl
     """Score masks by COCO's rules: average precision by class, and the mean over the classes.
 
     Args:
-        pairs: an image each; taken one at a time.
+        pairs: one per image; consumed one at a time.
         class_names: of the classes 1, 2, ...
-        threshold: IoU of the score, one of COCO's; None: their mean.
+        threshold: IoU of the score, one of COCO's; None for their mean.
     """
     comparisons = [compare_masks(pair.true, pair.predicted, pair.crowd) for pair in pairs]
     result = average_precision(comparisons, range(1, len(class_names) + 1))
@@ -26,7 +26,7 @@ def mask_report(pairs: Iterable[Pair], class_names: Sequence[str], threshold: fl
     name = "mAP" if len(class_names) > 1 else "AP"
     lines = (
         result.table(class_names),
-        f"mean of the images' own average precisions at IoU 0.5, all classes together: {own:.4f}",
+        f"mean of per-image average precision at IoU 0.5, all classes together: {own:.4f}",
         f"{name}{where}: {score:.4f} over {len(comparisons)} images",
     )
     return Report(score, "\n".join(lines))

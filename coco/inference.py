@@ -1,4 +1,4 @@
-"""What the three scripts' predictions have in common."""
+"""Prediction code that the three scripts share."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,10 +25,10 @@ def parse_flags(
     parser: OneLineParser,
     arguments: Sequence[str],
 ) -> PredictionFlags:
-    """Read a prediction's flags, see `parse_prediction_flags`.
+    """Parse a prediction's flags, see `parse_prediction_flags`.
 
     Raises:
-        InputError: wrong flags, or `--score` with a path.
+        InputError: invalid flags, or `--score` with a path.
     """
     flags = parse_prediction_flags(presets, dataset=dataset, output=output, parser=parser, arguments=arguments)
     if isinstance(flags.score, Path):
@@ -39,12 +39,12 @@ def parse_flags(
 def predict_images(
     predictor: "Predictor", images: "ImageSet", flags: PredictionFlags, maker: "RowMaker | None" = None
 ) -> "Results":
-    """Write the CSV, draw the images where asked, and return what was found.
+    """Write the CSV, optionally draw the images, and return the results.
 
     Args:
         predictor: finds the objects.
         images: the set, with its objects.
-        flags: where to write.
+        flags: the output paths.
         maker: see `predict_results`.
     """
     from common.drawing.gallery import draw_results

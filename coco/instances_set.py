@@ -1,4 +1,4 @@
-"""COCO's layout: annotations/instances_<subset><year>.json, and the images in folders of the subsets' names."""
+"""COCO's layout: annotations/instances_<subset><year>.json, and images in folders named after the subsets."""
 
 import itertools
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from common.files import FileTree, normal_name
 from common.images.image_set import ImageSet
 from common.images.usable import read_usable
 
-IMAGE_SUBSETS = {"minival": "val", "valminusminival": "val"}  # whose images stand among others'
+IMAGE_SUBSETS = {"minival": "val", "valminusminival": "val"}  # subsets whose images are in another's folder
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +24,8 @@ class Subset:
 
     Attributes:
         file_name: of the annotations, in the tree.
-        folder: that its images stand in, such as "train2017".
-        file: what the annotations hold.
+        folder: of its images, such as "train2017".
+        file: content of the annotations.
     """
 
     file_name: str
@@ -33,15 +33,15 @@ class Subset:
     file: InstancesFile
 
     def find_image(self, file_name: str, names: set[str], source: str) -> str:
-        """Return an image's name in the tree: in the subset's folder, in one in `images`, or beside the annotations.
+        """Return an image's name in the tree: in the subset's folder, also below `images`, or beside the annotations.
 
         Args:
-            file_name: as the annotations have it.
+            file_name: as in the annotations.
             names: of all files in the tree.
             source: the tree, for messages.
 
         Raises:
-            InputError: it is in none of these places.
+            InputError: it is not found there.
         """
         root = PurePosixPath(self.file_name).parent
         root = root.parent if root.name == "annotations" else root
@@ -54,18 +54,18 @@ class Subset:
 
 
 def training_subsets(tree: FileTree, year: str) -> list[Subset]:
-    """Read what the library trains on: "train", and of 2014 "valminusminival", where it and "minival" are there.
+    """Read what the library trains on: "train", and for 2014 "valminusminival", if it and "minival" exist.
 
     Raises:
         InputError: no annotations of "train".
     """
-    # Without "minival", all of "val" is held back.
+    # Without "minival", all of "val" is held out.
     parted = year == "2014" and all(_annotation_files(tree, name, year) for name in ("minival", "valminusminival"))
     return [read_subset(tree, name, year) for name in ["train", *(["valminusminival"] if parted else [])]]
 
 
 def validation_subsets(tree: FileTree, year: str) -> list[Subset]:
-    """Read what the library validates on: "val", but of 2014 "minival", where it is there; nothing without either."""
+    """Read what the library validates on: "val", or for 2014 "minival", if it exists; nothing without either."""
     names = ["minival", "val"] if year == "2014" else ["val"]
     return [read_subset(tree, name, year) for name in names if _annotation_files(tree, name, year)][:1]
 
@@ -75,11 +75,11 @@ def read_subset(tree: FileTree, name: str, year: str) -> Subset:
 
     Args:
         tree: holds them.
-        name: "train", "val", "minival", "valminusminival", or of one's own.
+        name: "train", "val", "minival", "valminusminival", or a custom one.
         year: "2014" or "2017".
 
     Raises:
-        InputError: they are not there, or twice, or damaged.
+        InputError: they are missing, duplicated or damaged.
     """
     found = _annotation_files(tree, name, year)
     if len(found) != 1:
@@ -100,13 +100,13 @@ def open_instances_set(
 
     Args:
         tree: holds the files.
-        subsets: of it.
+        subsets: of the tree.
         class_names: of the classes 1, 2, ...: categories by name, whatever their ids.
-        skip_bad: report unusable images and leave them out: each is decoded for it, which takes a while. Else a
-            damaged image is an error when its turn comes.
+        skip_bad: report unusable images and leave them out. This decodes every image up front, which takes a while;
+            otherwise a damaged image raises an error when it is loaded.
 
     Raises:
-        InputError: no category of these names, an image that is lacking, an annotation that cannot be used.
+        InputError: no category of these names, a missing image, or an unusable annotation.
     """
     names = set(tree.names())
     photos = [_read_photos(tree, subset, class_names, names, skip_bad) for subset in subsets]
@@ -114,7 +114,7 @@ def open_instances_set(
 
 
 def class_ids_by_category(file: InstancesFile, class_names: Sequence[str]) -> dict[object, int]:
-    """Return the class of each category that is one.
+    """Return the class id of each category that is a class.
 
     Raises:
         InputError: none is.
@@ -126,8 +126,8 @@ def class_ids_by_category(file: InstancesFile, class_names: Sequence[str]) -> di
     class_of = {name: class_id for class_id, name in enumerate(class_names, start=1)}
     known = {category_id: class_of[name] for category_id, name in file.categories.items() if name in class_of}
     if not known:
-        shown = f"{', '.join(file.class_names[:3])} and so on"
-        raise InputError(f"{file.name}: none of its categories, {shown}, is among --class-names {class_names[0]},...")
+        shown = f"{', '.join(file.class_names[:3])}, ..."
+        raise InputError(f"{file.name}: none of its categories ({shown}) is among --class-names {class_names[0]},...")
     return known
 
 

@@ -1,4 +1,4 @@
-"""COCO's results file, and its official score by pycocotools."""
+"""COCO's results file, and the official score by pycocotools."""
 
 import contextlib
 import io
@@ -32,15 +32,15 @@ COLUMNS = (*RESULT_COLUMNS[:-1], *BOX_COLUMNS, RESULT_COLUMNS[-1])
 
 
 def box_row_maker(predictor: Predictor) -> RowMaker:
-    """Return what makes rows of every object with its class, score, box and mask; their columns are `COLUMNS`."""
+    """Return a maker of one row per object with class, score, box and mask, the columns `COLUMNS`."""
     return RowMaker(lambda _, image: predictor.look(image), box_rows, COLUMNS)
 
 
 def box_rows(prediction: Prediction) -> list[str]:
-    """Return a row an object without its image's id; the box is the network's, not that of the mask.
+    """Return one row per object, without the image's id; the box is the network's, not the mask's.
 
     Args:
-        prediction: of the image; joined from tiles, objects have no boxes but their masks'.
+        prediction: of the image; objects joined from tiles have only their masks' boxes.
     """
     detections = prediction.looks[0].detections
     objects = detections.paint(prediction.masking.threshold)
@@ -58,7 +58,7 @@ def convert_rows(rows: Path, output: Path, file: InstancesFile, images: ImageSet
         rows: CSV with `COLUMNS`.
         output: the JSON to write.
         file: the images' annotation file.
-        images: that were predicted.
+        images: the predicted set.
         class_names: of the classes 1, 2, ...
     """
     categories = {class_id: category_id for category_id, class_id in class_ids_by_category(file, class_names).items()}
@@ -76,8 +76,8 @@ def score_results(
     Args:
         results: the JSON, from `convert_rows`.
         annotations: content of the images' annotation file.
-        file: the same, read.
-        images: that were predicted.
+        file: the same, parsed.
+        images: the predicted set.
         class_names: of the classes 1, 2, ...
     """
     ids = [image.image_id for image in _predicted(file, images)]
@@ -87,11 +87,11 @@ def score_results(
 
 
 def official_report(evaluations: Mapping[str, COCOeval], num_images: int) -> Report:
-    """Return the twelve values of each evaluation as pycocotools prints them; the score is that of the masks.
+    """Return the twelve values of each evaluation as pycocotools prints them; the score is the masks'.
 
     Args:
         evaluations: from `score_results`.
-        num_images: that were scored.
+        num_images: number of scored images.
     """
     text = io.StringIO()
     with contextlib.redirect_stdout(text):
@@ -99,14 +99,14 @@ def official_report(evaluations: Mapping[str, COCOeval], num_images: int) -> Rep
             print(f"{kind}:")
             evaluation.summarize()
     boxes, masks = (float(evaluations[kind].stats[0]) for kind in ("bbox", "segm"))
-    last = f"average precision {boxes:.4f} of boxes, {masks:.4f} of masks, {num_images} images"
+    last = f"average precision: boxes {boxes:.4f}, masks {masks:.4f}, over {num_images} images"
     return Report(masks, f"{text.getvalue()}{last}")
 
 
 def save_results(
     rows: Path, output: Path, images: Mapping[str, tuple[Any, tuple[int, int]]], category_ids: Mapping[int, Any]
 ) -> int:
-    """Write COCO's results file, whole or not at all.
+    """Write COCO's results file atomically.
 
     Args:
         rows: CSV with `COLUMNS`.
@@ -115,7 +115,7 @@ def save_results(
         category_ids: COCO's id of each class; objects of other classes are left out.
 
     Returns:
-        The number of objects in it.
+        The number of objects written.
 
     Raises:
         InputError: no such CSV, or malformed rows.
@@ -130,17 +130,17 @@ def save_results(
 
 
 def open_truth(data: bytes, image_ids: Collection[Any]) -> COCO:
-    """Return an annotation file as pycocotools can use it, with areas and boxes where other tools left them out.
+    """Return an annotation file for pycocotools, adding the areas and boxes that other tools leave out.
 
-    Annotations are numbered anew, from 1 on: to pycocotools, what matches number 0 matches nothing.
+    Annotations are renumbered from 1: pycocotools treats a match with id 0 as no match.
 
     Args:
-        data: the file's content, which `parse_instances` found good.
-        image_ids: images to be scored.
+        data: the file's content, accepted by `parse_instances`.
+        image_ids: images to score.
     """
     truth = COCO()
     truth.dataset, wanted = json.loads(data), set(image_ids)
-    # pycocotools would stumble over what is wrong with those of other images, which were left out for it.
+    # Other images may have been left out because of bad annotations, on which pycocotools would fail.
     annotations = truth.dataset["annotations"]
     kept = [one for one in annotations if one["image_id"] in wanted]
     truth.dataset["annotations"] = [one | {"id": number} for number, one in enumerate(kept, start=1)]
@@ -162,7 +162,7 @@ def _is_number(value: object) -> bool:
 def official_score(
     truth: COCO, results: Sequence[dict], kind: str, image_ids: Sequence[Any], category_ids: Sequence[Any]
 ) -> COCOeval:
-    """Return pycocotools' evaluation, summarised: `stats[0]` is the average precision, `stats[1]` that at IoU 0.5.
+    """Return pycocotools' evaluation, summarised: `stats[0]` is average precision, `stats[1]` that at IoU 0.5.
 
     Args:
         truth: from `open_truth`.
@@ -171,7 +171,7 @@ def official_score(
         image_ids: images that count.
         category_ids: categories that count.
     """
-    # With boxes beside masks, pycocotools would take the boxes' areas for the masks'.
+    # Given boxes and masks, pycocotools would use the boxes' areas for the masks.
     left_out = {"bbox"} if kind == "segm" else {"segmentation"}
     found = [{key: value for key, value in result.items() if key not in left_out} for result in results]
     with contextlib.redirect_stdout(io.StringIO()):
@@ -184,7 +184,7 @@ def official_score(
 
 
 def _predicted(file: InstancesFile, images: ImageSet) -> list[Listed]:
-    """Return what an annotation file lists of the images of a set."""
+    """Return the images of a set as listed in the annotation file."""
     predicted = set(images.image_ids)
     return [image for image in file.images if str(image.image_id) in predicted]
 
@@ -192,7 +192,7 @@ def _predicted(file: InstancesFile, images: ImageSet) -> list[Listed]:
 def _results(
     path: Path, images: Mapping[str, tuple[Any, tuple[int, int]]], category_ids: Mapping[int, Any]
 ) -> Iterator[dict]:
-    """Yield the objects of a CSV as COCO's results have them."""
+    """Yield the objects of a CSV in COCO's results format."""
     table = read_rows(path, COLUMNS)
     for name, rows in table[table["Score"] != ""].groupby("ImageId", sort=False):
         try:
@@ -201,7 +201,7 @@ def _results(
             class_ids, scores = rows["ClassId"].astype(int).tolist(), rows["Score"].astype(float).tolist()
             boxes = rows[list(BOX_COLUMNS)].astype(float).to_numpy().tolist()
         except (ValueError, KeyError) as error:
-            raise InputError(f"{path}: {name}: {error}; predict anew") from None
+            raise InputError(f"{path}: {name}: {error}; predict again") from None
         masks = runs_to_segmentations(runs, (height, width))
         for class_id, score, box, mask in zip(class_ids, scores, boxes, masks, strict=True):
             if class_id in category_ids:
@@ -210,7 +210,7 @@ def _results(
 
 
 def _nothing(truth: COCO) -> COCO:
-    """Return results without any object, which `loadRes` does not take."""
+    """Return results without objects, which `loadRes` does not accept."""
     nothing = COCO()
     nothing.dataset = {"images": truth.dataset["images"], "categories": truth.dataset["categories"], "annotations": []}
     nothing.createIndex()

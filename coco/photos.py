@@ -22,12 +22,12 @@ class Photo:
     """A photograph with N outlines.
 
     Attributes:
-        image_id: its name in results.
+        image_id: its id in results.
         name: of its file in the tree.
         image_shape: (height, width), pixels.
         class_ids: (N,) int32, 1-based.
         crowd: (N,) bool, regions of many objects.
-        outlines: N of the kind that `Photos.fill` takes.
+        outlines: N, of the type that `Photos.fill` takes.
     """
 
     image_id: str
@@ -40,7 +40,7 @@ class Photo:
 
 @dataclass(frozen=True, eq=False)
 class Photos(Source):
-    """M photographs; outlines are filled when they are asked for.
+    """M photographs; outlines are filled on demand.
 
     Attributes:
         tree: where the files are.
@@ -70,19 +70,19 @@ class Photos(Source):
         return load_photo(self.tree, self.photos[row])
 
     def load_truth(self, row: int) -> tuple[Instances, np.ndarray]:
-        """Return N objects and crowds of a photograph, and which are crowds, (N,) bool."""
+        """Return N objects and crowds of a photograph, and which of them are crowds, (N,) bool."""
         photo = self.photos[row]
         return self.fill(photo.outlines, photo.image_shape, photo.class_ids), photo.crowd
 
     def load_instances(self, row: int) -> Instances:
-        """Return the objects of a photograph without its crowds, as they are to be learnt."""
+        """Return the objects of a photograph for training, without crowds."""
         photo = self.photos[row]
         single = np.flatnonzero(~photo.crowd)
         outlines = [photo.outlines[i] for i in single.tolist()]
         return self.fill(outlines, photo.image_shape, photo.class_ids[single])
 
     def load_label_layers(self, row: int) -> list[np.ndarray]:
-        """Return the objects without crowds as label images, as few as their overlaps need."""
+        """Return the objects without crowds as label images, as few as their overlaps allow."""
         return pack_layers(self.load_instances(row), self.photos[row].image_shape)
 
     def load_class_ids(self, row: int) -> np.ndarray:
@@ -98,15 +98,15 @@ def open_photos(tree: FileTree, photos: Iterable[Photo], fill: Fill, source: str
         tree: where the files are.
         photos: N.
         fill: see `Photos`.
-        source: what lists them, for messages.
+        source: the file that lists them, for messages.
 
     Raises:
-        InputError: two have one id.
+        InputError: two have the same id.
     """
     by_id: dict[str, Photo] = {}
     for photo in photos:
         if by_id.setdefault(photo.image_id, photo) is not photo:
-            raise InputError(f"{source}: two images have the id {photo.image_id}; leave one of them")
+            raise InputError(f"{source}: two images have the id {photo.image_id}; remove one")
     sizes = np.array([photo.image_shape for photo in by_id.values()], int)
     return ImageSet.of_all(Photos(tree, list(by_id.values()), fill), list(by_id), sizes)
 
@@ -115,13 +115,13 @@ def load_photo(tree: FileTree, photo: Photo) -> np.ndarray:
     """Return a photograph, (H, W, 3) uint8, RGB.
 
     Raises:
-        InputError: no image, or of another size than the annotations say.
+        InputError: not an image, or its size differs from the annotations'.
     """
     path = f"{tree.path}/{photo.name}"
     image = decode_image(tree.read(photo.name), path)
     if image.shape[:2] != photo.image_shape:
         real, noted = (" x ".join(map(str, shape)) for shape in (image.shape[:2], photo.image_shape))
         raise InputError(
-            f"{path}: {real} pixels, but its annotations are for {noted}; fetch it again, or leave it out: --skip-bad"
+            f"{path}: {real} pixels, but annotated as {noted}; download it again, or leave it out with --skip-bad"
         )
     return image

@@ -1,6 +1,6 @@
-"""COCO's segmentations, which are polygons or run lengths, to objects and back.
+"""COCO's segmentations, polygons or run lengths, to objects and back.
 
-pycocotools fills the polygons: its masks are those that the scorer compares with, to the last pixel.
+pycocotools fills the polygons, so that masks equal the scorer's to the last pixel.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ LONGEST_NUMBER = 12  # characters of a compressed count: 60 bits
 
 @dataclass(frozen=True, slots=True)
 class RunLengths:
-    """A mask as counts of pixels outside and inside in turn, column by column.
+    """A mask as alternating counts of pixels outside and inside, column by column.
 
     Attributes:
         image_shape: (height, width), pixels.
@@ -34,17 +34,17 @@ Segmentation: TypeAlias = list[np.ndarray] | RunLengths  # polygons, (2 K,) floa
 
 
 def read_segmentation(value: object) -> Segmentation:
-    """Read what an annotation has as its `segmentation`.
+    """Parse an annotation's `segmentation`.
 
     Args:
-        value: from JSON: a list of polygons, or an object of size and counts, compressed or not.
+        value: from JSON: a list of polygons, or an object with size and counts, compressed or not.
 
     Raises:
-        ValueError: neither, or a damaged one.
+        ValueError: neither, or damaged.
     """
     if isinstance(value, list):
         if not value:
-            raise ValueError("no polygon")
+            raise ValueError("no polygons")
         return [_read_polygon(numbers) for numbers in value]
     if not isinstance(value, dict) or not {"size", "counts"} <= value.keys():
         raise ValueError("neither polygons nor run lengths")
@@ -52,9 +52,9 @@ def read_segmentation(value: object) -> Segmentation:
     decoded = decode_counts(counts) if isinstance(counts, str) else np.array(counts)
     height, width = map(int, value["size"])
     if decoded.ndim != 1 or decoded.dtype.kind != "i" or decoded.min(initial=0) < 0:
-        raise ValueError("counts are whole numbers from 0 on")
+        raise ValueError("counts must be non-negative integers")
     if decoded.sum() != height * width:
-        raise ValueError(f"counts of {decoded.sum()} pixels in all, where {height} x {width} has {height * width}")
+        raise ValueError(f"counts sum to {decoded.sum()} pixels, but {height} x {width} has {height * width}")
     return RunLengths((height, width), decoded.astype(np.int64))
 
 
@@ -63,11 +63,11 @@ def segmentation_instances(
     image_shape: tuple[int, int],
     class_ids: Sequence[int] | np.ndarray | None = None,
 ) -> Instances:
-    """Fill segmentations; memory follows the area of their boxes.
+    """Fill segmentations; memory grows with the area of their boxes.
 
     Args:
         segmentations: of N objects.
-        image_shape: (height, width), pixels; that of the run lengths, too.
+        image_shape: (height, width), pixels; also that of the run lengths.
         class_ids: (N,) int, 1-based; 1 by default.
 
     Returns:
@@ -79,7 +79,7 @@ def segmentation_instances(
         [[0, 1, 2, 3]]
     """
     edges = [np.cumsum(_counts(segmentation, image_shape)) for segmentation in segmentations]
-    starts = [part[0::2][: len(part) // 2] for part in edges]  # an odd one out ends the image
+    starts = [part[0::2][: len(part) // 2] for part in edges]  # an odd last count ends the image
     stops = [part[1::2] for part in edges]
     owners = np.repeat(np.arange(len(edges)), [len(part) for part in stops])
     nothing = np.zeros(0, np.int64)
@@ -90,14 +90,14 @@ def segmentation_instances(
 
 
 def runs_to_segmentations(runs: Runs, image_shape: tuple[int, int]) -> list[dict]:
-    """Write masks as COCO's results have them.
+    """Encode masks in COCO's results format.
 
     Args:
         runs: of N masks, joined where they touch.
         image_shape: (height, width), pixels.
 
     Returns:
-        N times `size` and `counts`, the latter compressed.
+        N times `size` and compressed `counts`.
 
     Example:
         >>> runs_to_segmentations(Runs(np.array([2]), np.array([5]), np.array([0]), 1), (3, 3))
@@ -116,19 +116,19 @@ def runs_to_segmentations(runs: Runs, image_shape: tuple[int, int]) -> list[dict
 
 
 def decode_counts(text: str) -> np.ndarray:
-    """Read compressed counts.
+    """Decode compressed counts.
 
-    Every character holds five bits of a number, the lowest first, and a sixth that says whether more follow; the
-    highest bit is the sign. From the fourth number on, each is the difference to the one two before it.
+    Every character holds five bits of a number, lowest first, and a sixth that tells whether more follow; the highest
+    bit is the sign. From the fourth number on, each is the difference from the one two before it.
 
     Args:
-        text: of an annotation or a result.
+        text: from an annotation or a result.
 
     Returns:
         (K,) int64.
 
     Raises:
-        ValueError: not such a text.
+        ValueError: malformed text.
 
     Example:
         >>> decode_counts("234").tolist()
@@ -158,7 +158,7 @@ def _counts(segmentation: Segmentation, image_shape: tuple[int, int]) -> np.ndar
 def _read_polygon(numbers: object) -> np.ndarray:
     polygon = np.array(numbers, np.float64)
     if polygon.ndim != 1 or len(polygon) < 6 or len(polygon) % 2:
-        raise ValueError(f"a polygon of {polygon.size} numbers; it takes x and y of three points at least")
+        raise ValueError(f"a polygon of {polygon.size} numbers; it needs x and y of at least three points")
     if not np.isfinite(polygon).all():
-        raise ValueError("a polygon with numbers that are not finite")
+        raise ValueError("a polygon whose numbers are not finite")
     return polygon

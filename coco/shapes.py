@@ -1,11 +1,11 @@
-"""Squares, circles and triangles, generated: the quickest proof that several classes are learnt.
+"""Generated squares, circles and triangles: the quickest proof that several classes are learnt.
 
-    python coco/shapes.py train                  # from nothing, minutes on two cores; --preset published --weights coco
-    python coco/shapes.py predict --score        # the validation images, with the average precision by class
+    python coco/shapes.py train                  # from scratch, minutes on two cores; --preset published --weights coco
+    python coco/shapes.py predict --score        # validation images, with average precision by class
     python coco/shapes.py predict --overlays overlays
 
-Training writes config.json, log.csv, TensorBoard events and weights to <logs>/shapes; prediction a CSV of masks with
-classes and scores. Killed and started again, either resumes. --seed chooses the images.
+Training writes config.json, log.csv, TensorBoard events and weights to <logs>/shapes; prediction writes a CSV of masks
+with classes and scores. If killed, the next run resumes. --seed chooses the images.
 """
 
 import sys
@@ -26,7 +26,7 @@ PRESETS = {"small": SHAPES_SMALL, "published": SHAPES_PUBLISHED}
 
 
 def train(arguments: Sequence[str]) -> None:
-    """Train, and score some validation images from time to time."""
+    """Train, and periodically score some validation images."""
     config, flags = parse_training_flags(PRESETS, dataset=None, parser=OneLineParser(__doc__), arguments=arguments)
 
     from coco.evaluation import score_masks
@@ -38,7 +38,7 @@ def train(arguments: Sequence[str]) -> None:
 
 
 def predict(arguments: Sequence[str]) -> None:
-    """Predict the validation images; draw them and score the masks where asked."""
+    """Predict the validation images; optionally draw and score them."""
     parser = OneLineParser(__doc__)
     flags = parse_flags(PRESETS, dataset=None, output="submissions/shapes.csv", parser=parser, arguments=arguments)
     config, weights = choose_model(flags, PRESETS, "coco/shapes.py train")

@@ -9,9 +9,9 @@ from common.images.image_set import ImageSet, Source
 from common.masks.boxes import box_ious
 from common.masks.polygons import fill_polygon
 
-MARGIN = 20  # pixels: centres stay so far from the border, and no shape is smaller
+MARGIN = 20  # pixels, least distance of a centre from the border, and least size of a shape
 MOST_SHAPES = 4
-COVERED = 0.3  # a shape whose box overlaps that of a later one by more is left out
+COVERED = 0.3  # a shape whose box has a higher IoU with that of a later one is left out
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Shape:
         class_id: 1 square, 2 circle, 3 triangle.
         y: row of its centre, pixels.
         x: column of its centre, pixels.
-        size: from the centre to its upper end, pixels.
+        size: distance from the centre to the top, pixels.
         colour: RGB, 0-255.
     """
 
@@ -34,18 +34,18 @@ class Shape:
 
     @property
     def box(self) -> tuple[int, int, int, int]:
-        """The box of twice its size around its centre, y1, x1, y2, x2, pixels."""
+        """The square around its centre with sides of twice its size, y1, x1, y2, x2, pixels."""
         return self.y - self.size, self.x - self.size, self.y + self.size, self.x + self.size
 
 
 @dataclass(frozen=True)
 class GeneratedShapes(Source):
-    """Generated images without end; each depends on the seed, the part and its number alone.
+    """An endless set of generated images; each depends only on the seed, the part and its number.
 
     Attributes:
         side: of the images, pixels.
         seed: of all images.
-        part: "training" and "validation" have no image in common.
+        part: "training" and "validation" share no image.
     """
 
     side: int
@@ -58,7 +58,7 @@ class GeneratedShapes(Source):
         return Path()
 
     def image_name(self, row: int) -> str:
-        """Return an empty text."""
+        """Return an empty name: there are no files."""
         return ""
 
     def signature(self, rows: np.ndarray) -> str:
@@ -85,19 +85,19 @@ class GeneratedShapes(Source):
         return np.array([shape.class_id for shape in self.plan(row)[0]], np.int32)
 
     def plan(self, row: int) -> tuple[list[Shape], np.ndarray]:
-        """Return an image's shapes in the order in which they are painted, and the background's colour, (3,) int."""
+        """Return an image's shapes in painting order, and the background's colour, (3,) int."""
         rng = np.random.default_rng([self.seed, *self.part.encode(), row])
         return plan_shapes(rng, self.side), rng.integers(0, 256, 3)
 
 
 def generate_shapes(count: int, side: int, seed: int, part: str = "training") -> ImageSet[GeneratedShapes]:
-    """Return a set of generated images, drawn when they are asked for.
+    """Return a set of generated images, drawn on demand.
 
     Args:
         count: number of images, N.
         side: of the images, pixels.
         seed: of all images.
-        part: "training" and "validation" have no image in common.
+        part: "training" and "validation" share no image.
 
     Example:
         >>> generate_shapes(2, 128, 7).image_ids
@@ -108,10 +108,10 @@ def generate_shapes(count: int, side: int, seed: int, part: str = "training") ->
 
 
 def plan_shapes(rng: np.random.Generator, side: int) -> list[Shape]:
-    """Draw one to four shapes, in the order in which they are painted, without those that later ones cover.
+    """Draw one to four shapes, in painting order, without those that later ones cover.
 
     Args:
-        rng: source of number, classes, colours, places and sizes.
+        rng: draws number, classes, colours, positions and sizes.
         side: of the image, pixels.
 
     Source: the Mask R-CNN library's shapes sample.

@@ -1,4 +1,4 @@
-"""Files of the VGG Image Annotator, 1 and 2: polygons of one class beside the images, as the balloons have them."""
+"""Files of the VGG Image Annotator, 1 and 2: polygons of one class beside the images, as for the balloons."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from common.images.usable import read_usable
 from common.masks.polygons import polygon_instances
 
 FILE_NAME = "via_region_data.json"
-PROJECT = "_via_img_metadata"  # where a project saved by version 2 keeps what an export is
+PROJECT = "_via_img_metadata"  # key of the annotations in a project saved by version 2
 
 
 def open_via_set(tree: FileTree, part: str, *, skip_bad: bool = False) -> ImageSet[Photos]:
@@ -28,7 +28,7 @@ def open_via_set(tree: FileTree, part: str, *, skip_bad: bool = False) -> ImageS
         skip_bad: report unusable images and leave them out.
 
     Raises:
-        InputError: no such file, an image that is lacking or damaged, a region that is no polygon.
+        InputError: no such file, a missing or damaged image, or a region that is not a polygon.
     """
     found = [name for name in tree.names() if PurePosixPath(name).parts[-2:] == (part, FILE_NAME)]
     if len(found) != 1:
@@ -51,14 +51,14 @@ def open_via_set(tree: FileTree, part: str, *, skip_bad: bool = False) -> ImageS
 
 
 def parse_via(data: bytes, name: str) -> dict[str, list[Any]]:
-    """Return the regions of each image by its file's name.
+    """Return the regions of each image by its file name.
 
     Args:
-        data: content of an export or a project; regions are a list, or, in version 1, an object.
+        data: content of an export or a project; regions are a list or, in version 1, an object.
         name: of the file, for messages.
 
     Raises:
-        InputError: no such file, or one that lists an image twice.
+        InputError: not such a file, or an image is listed twice.
     """
     try:
         values = json.loads(data)
@@ -73,20 +73,20 @@ def parse_via(data: bytes, name: str) -> dict[str, list[Any]]:
         if not isinstance(regions, Mapping | list) or not isinstance(entry.get("filename"), str):
             raise InputError(f"{name}: {key} has no filename or no regions; export its annotations as JSON")
         if entry["filename"] in images:
-            raise InputError(f"{name}: {entry['filename']} is listed twice; leave one of them")
+            raise InputError(f"{name}: {entry['filename']} is listed twice; remove one")
         images[entry["filename"]] = list(regions.values() if isinstance(regions, Mapping) else regions)
     return images
 
 
 def read_polygons(regions: list[Any], name: str) -> list[list[np.ndarray]]:
-    """Return regions as `polygon_instances` takes them; a point of the annotator is the middle of a pixel.
+    """Return regions as `polygon_instances` takes them; the annotator's points are pixel centres.
 
     Args:
         regions: from `parse_via`.
         name: of file and image, for messages.
 
     Raises:
-        InputError: a region that is no polygon of three points at least; names its place, from 1 on.
+        InputError: a region is not a polygon of at least three points; the message gives its number, from 1.
 
     Example:
         >>> shape = {"name": "polygon", "all_points_x": [0, 9, 9], "all_points_y": [0, 0, 9]}
@@ -101,6 +101,6 @@ def read_polygons(regions: list[Any], name: str) -> list[list[np.ndarray]]:
         except (KeyError, TypeError, ValueError):
             points = np.zeros((0, 2))
         if points.ndim != 2 or len(points) < 3 or not np.isfinite(points).all():
-            raise InputError(f"{name}, region {number}: not a polygon of three points at least; draw it anew as one")
+            raise InputError(f"{name}, region {number}: not a polygon of at least three points; redraw it as one")
         outlines.append([points + 0.5])
     return outlines

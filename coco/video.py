@@ -1,4 +1,4 @@
-"""Videos, frame by frame: read, changed, and written aside."""
+"""Videos: read, changed frame by frame, and written aside."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -12,11 +12,11 @@ from common.errors import InputError
 from common.files import written_aside
 
 CODECS = {".avi": "MJPG", ".mp4": "mp4v", ".mkv": "MJPG"}
-USUAL_RATE = 25.0  # frames a second of a video that does not say
+USUAL_RATE = 25.0  # frames per second, for a video without a rate
 
 
 def change_video(source: Path, output: Path, change: Callable[[np.ndarray], np.ndarray]) -> int:
-    """Write a video of the changed frames of another, of the same size and rate, whole or not at all.
+    """Write a video of the changed frames of another, with the same size and rate, atomically.
 
     Args:
         source: any video that OpenCV reads.
@@ -27,7 +27,7 @@ def change_video(source: Path, output: Path, change: Callable[[np.ndarray], np.n
         The number of frames.
 
     Raises:
-        InputError: not a video, or one without frames; another ending.
+        InputError: not a video, no frames, or an unknown suffix.
     """
     check_video_name(output)
     with _reading(source) as capture:
@@ -39,14 +39,14 @@ def change_video(source: Path, output: Path, change: Callable[[np.ndarray], np.n
                 writer.write(np.ascontiguousarray(change(frame)[..., ::-1]))
                 count += 1
             if not count:
-                raise InputError(f"{source}: a video without frames, or a damaged one; give another")
+                raise InputError(f"{source}: no frames, or a damaged video; give another")
     return count
 
 
 def check_video_name(output: Path) -> None:
-    """Raise InputError where no video can be written under a name."""
+    """Raise InputError if no video can be written under this name."""
     if output.suffix.lower() not in CODECS:
-        raise InputError(f"{output}: unknown kind of video; choose a name that ends in {', '.join(CODECS)}")
+        raise InputError(f"{output}: unknown video format; choose a name that ends in {', '.join(CODECS)}")
 
 
 def _frames(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
@@ -62,7 +62,7 @@ def _reading(source: Path) -> Iterator[cv2.VideoCapture]:
     capture = cv2.VideoCapture(str(source))
     try:
         if not source.is_file() or not capture.isOpened():
-            raise InputError(f"{source}: no such video, or none that OpenCV reads; give another")
+            raise InputError(f"{source}: no such video, or OpenCV cannot read it; give another")
         yield capture
     finally:
         capture.release()

@@ -1,4 +1,4 @@
-"""The hyperparameters of the published run on skin lesions, and of what a CPU can train."""
+"""Hyperparameters of the published run on skin lesions, and of a run on a CPU."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -19,13 +19,13 @@ class LesionConfig(MaskRCNNConfig):
     unused = SEPARATION
 
     name: str = "lesion"
-    class_names: tuple[str, ...] = option(("lesion",), "names of the categories in the labels; that of class 1 first")
+    class_names: tuple[str, ...] = option(("lesion",), "category names in the labels, in order of class id")
     fold: Literal["0", "1", "2", "3", "4", "same", "all"] = option(
-        "same", "fold kept for validation; same: watch the images that are trained on; all: watch none"
+        "same", "held-out fold; same: validate on the training images; all: no validation"
     )
-    fold_seed: int = option(FOLD_SEED, "seed by which the images are dealt to folds", minimum=0)
+    fold_seed: int = option(FOLD_SEED, "seed of the split into folds", minimum=0)
     lesion: Literal["best", "union"] = option(
-        "best", "the one mask of an image: that of the best score, or the union of all", only="prediction"
+        "best", "mask of an image: the lesion with the best score, or the union of all", only="prediction"
     )
 
 
@@ -45,7 +45,7 @@ PUBLISHED = LesionConfig(
     validation_steps=50,
 )
 
-# From nothing, on a CPU: every image is brought to 128 pixels, of which a lesion takes 20 to 128.
+# From scratch, on a CPU: every image is resized to 128 pixels, of which a lesion spans 20 to 128.
 SMALL = from_nothing(
     LesionConfig(),
     fold="0",
@@ -60,7 +60,7 @@ SMALL = from_nothing(
     channel_shift_range=20.0,
     max_instances=8,
     mask_convs=2,
-    anchor_scales=(16, 32, 64, 96, 128),  # every lesion of the 200 published images meets one with an IoU above 0.5
+    anchor_scales=(16, 32, 64, 96, 128),  # every lesion of the 200 published images has one with an IoU above 0.5
     rpn_train_anchors=64,
     pre_nms_limit=500,
     train_proposals=100,
@@ -72,7 +72,7 @@ SMALL = from_nothing(
     validation_steps=10,
     score_every=4,
     score_limit=40,
-    confidence=0.05,  # an image has a lesion, so an unsure one is better than none
+    confidence=0.05,  # every image has a lesion, so a low score is better than none
     max_detections=10,
 )
 

@@ -1,4 +1,4 @@
-"""Lesions: images in <subset>/*.jpg, in a folder or zip archive, and their labels in one JSON file."""
+"""Lesions: images in <subset>/*.jpg, in a folder or zip archive, with their labels in one JSON file."""
 
 import os
 from collections.abc import Sequence
@@ -24,13 +24,13 @@ LABELS = {"train": "labels.json", "test": "labels_test.json"}  # in the set, or 
 
 @dataclass(frozen=True, eq=False)
 class LesionFiles(Source):
-    """M images in files, with their lesions where there are labels.
+    """M images in files, with their lesions if labelled.
 
     Attributes:
         tree: where the images are.
         image_names: each image's name in the tree.
         sizes: (M, 2) int, height and width, pixels.
-        lesions: of each image; none where there are no labels.
+        lesions: of each image; none without labels.
     """
 
     tree: FileTree
@@ -56,12 +56,12 @@ class LesionFiles(Source):
         return _load_image(self.tree, self.image_names[row])
 
     def load_instances(self, row: int) -> Instances:
-        """Return the lesions of an image; one of several polygons is their union."""
+        """Return the lesions of an image, each the union of its polygons."""
         outlines = [lesion.polygons for lesion in self.lesions[row]]
         return polygon_instances(outlines, self._shape(row), self.load_class_ids(row))
 
     def load_label_layers(self, row: int) -> list[np.ndarray]:
-        """Return the lesions of an image as label images, (H, W) int32, as few as their overlaps need."""
+        """Return the lesions of an image as label images, (H, W) int32, as few as their overlaps allow."""
         return pack_layers(self.load_instances(row), self._shape(row))
 
     def load_class_ids(self, row: int) -> np.ndarray:
@@ -81,17 +81,17 @@ def load_labelled(
     labels: Path | None = None,
     skip_bad: bool = False,
 ) -> ImageSet[LesionFiles]:
-    """Open the images of a subset that the labels have lesions of, sorted by id, and look through all of them.
+    """Open the labelled images of a subset, sorted by id, and check all of them.
 
     Args:
         path: folder or zip archive of the images.
         subset: "train" or "test".
-        class_names: of the labels' categories, that of class 1 first.
+        class_names: of the labels' categories, in order of class id.
         labels: their file; by default `LABELS` in the set or beside the archive.
         skip_bad: report unusable images and leave them out.
 
     Raises:
-        InputError: no images or labels; an unusable image, and `skip_bad` is off.
+        InputError: no images or labels; an unusable image without `skip_bad`.
     """
     tree = open_tree(path)
     names = {PurePosixPath(name).name: name for name in find_images(tree, subset)}
@@ -106,7 +106,7 @@ def load_labelled(
         height, width = _load_image(tree, name).shape[:2]
         if (height, width) != image.image_shape:
             labelled_size, size = (" x ".join(map(str, shape)) for shape in (image.image_shape, (height, width)))
-            raise InputError(f"{tree.path}/{name}: {size} pixels, but labelled with {labelled_size}; label it anew")
+            raise InputError(f"{tree.path}/{name}: {size} pixels, but labelled as {labelled_size}; label it again")
         return name, (height, width)
 
     usable = read_usable(read, labelled, source=f"{tree.path.name}/{subset}", skip_bad=skip_bad)
@@ -121,7 +121,7 @@ def load_images(
     *,
     skip_bad: bool = False,
 ) -> ImageSet[LesionFiles]:
-    """Open all images of a subset without labels, sorted by id, and look through them.
+    """Open all images of a subset without labels, sorted by id, and check them.
 
     Args:
         path: see `load_labelled`.
@@ -129,7 +129,7 @@ def load_images(
         skip_bad: see `load_labelled`.
 
     Raises:
-        InputError: no images; an unusable one, and `skip_bad` is off.
+        InputError: no images; an unusable one without `skip_bad`.
     """
     tree = open_tree(path)
     usable = read_usable(
@@ -143,10 +143,10 @@ def load_images(
 
 
 def find_images(tree: FileTree, subset: str) -> list[str]:
-    """Return the names of the images in a folder named as the subset, or of all where there is no subset's folder.
+    """Return the names of the images in the subset's folder, or of all if there are no subset folders.
 
     Raises:
-        InputError: no images, or two of one name.
+        InputError: no images, or two of the same name.
     """
     paths = [path for path in map(PurePosixPath, tree.names()) if is_image(path)]
     if any(path.parent.name in SUBSETS for path in paths):
@@ -159,13 +159,13 @@ def find_images(tree: FileTree, subset: str) -> list[str]:
 def split(
     images: ImageSet[LesionFiles], fold: str, seed: int, limit: int | None = None
 ) -> tuple[ImageSet[LesionFiles], ImageSet[LesionFiles]]:
-    """Return the images to train on and those to watch.
+    """Return the training and the validation images.
 
     Args:
         images: N images.
-        fold: "0" to "4" holds a fifth back; "same" watches the images that are trained on, "all" none.
-        seed: of the dealing to folds.
-        limit: keeps the first of those to train on.
+        fold: "0" to "4" holds out a fifth; "same" validates on the training images, "all" on none.
+        seed: of the split into folds.
+        limit: keeps only the first training images.
 
     Raises:
         InputError: nothing is left to train on.
@@ -177,7 +177,7 @@ def split(
 
 
 def _read_labels(tree: FileTree, labels: Path | None, subset: str) -> tuple[bytes, str]:
-    """Return the content and the name of the labels' file."""
+    """Return the content and the name of the label file."""
     inside = [name for name in tree.names() if PurePosixPath(name).name == LABELS[subset]]
     if labels is None and len(inside) > 1:
         raise InputError(f"{tree.path}: holds {LABELS[subset]} {len(inside)} times; name one with --labels, unpacked")
@@ -190,7 +190,7 @@ def _read_labels(tree: FileTree, labels: Path | None, subset: str) -> tuple[byte
 
 
 def _make_set(source: LesionFiles, *, has_objects: bool = True) -> ImageSet[LesionFiles]:
-    """Return all images, called by their file names without endings."""
+    """Return all images; their ids are the file names without suffix."""
     image_ids = [PurePosixPath(name).stem for name in source.image_names]
     return ImageSet.of_all(source, image_ids, source.sizes, has_objects=has_objects)
 

@@ -1,4 +1,4 @@
-"""How well lesions were found: as objects, and by the ISIC challenge's scores of one mask an image."""
+"""Scores of lesions: as objects, and by the ISIC challenge's measures with one mask per image."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from common.scoring.average_precision import average_precision, image_average_pr
 from common.scoring.comparison import compare_masks
 from common.scoring.evaluation import Pair, Report
 
-JACCARD_THRESHOLD = 0.65  # below it, the challenge of 2018 counts a lesion as not found
+JACCARD_THRESHOLD = 0.65  # lesions below it score 0 in the 2018 challenge
 
 
 @dataclass(frozen=True)
 class LesionScore:
-    """How well the masks of an image agree, each in [0, 1].
+    """Scores of an image's mask, each in [0, 1].
 
     Attributes:
         jaccard: intersection over union.
-        thresholded: the same, and 0 where it is below `JACCARD_THRESHOLD`.
-        dice: twice the intersection over the sum of both areas.
+        thresholded: the same, but 0 below `JACCARD_THRESHOLD`.
+        dice: twice the intersection over the sum of the areas.
     """
 
     jaccard: float
@@ -29,15 +29,15 @@ class LesionScore:
 
 
 def paint_lesion(instances: Instances, image_shape: tuple[int, int], choice: str) -> np.ndarray:
-    """Return the one mask of an image.
+    """Return an image's mask.
 
     Args:
         instances: N lesions inside the image.
         image_shape: (height, width), pixels.
-        choice: "best" for the lesion of the best score, and of equals the first, or "union" for all.
+        choice: "best" for the lesion with the best score, the first of equals, or "union" for all.
 
     Returns:
-        (H, W) bool; nothing is set where N = 0.
+        (H, W) bool; empty if N = 0.
 
     Example:
         >>> pair = Instances.from_masks(np.array([[[1, 0, 0]], [[0, 1, 1]]]), scores=[0.5, 0.9])
@@ -53,7 +53,7 @@ def paint_lesion(instances: Instances, image_shape: tuple[int, int], choice: str
 
 
 def score_lesion(true: np.ndarray, predicted: np.ndarray) -> LesionScore:
-    """Compare two masks, (H, W) bool; two without a pixel agree.
+    """Compare two masks, (H, W) bool; two empty ones agree.
 
     Source: Codella et al.: Skin lesion analysis toward melanoma detection 2018, arXiv:1902.03368.
 
@@ -69,11 +69,11 @@ def score_lesion(true: np.ndarray, predicted: np.ndarray) -> LesionScore:
 
 
 def score_report(pairs: Iterable[Pair], class_names: Sequence[str], choice: str) -> Report:
-    """Score lesions by the challenge's measure, the mean Jaccard index, and report their average precision, too.
+    """Score lesions by the challenge's measure, the mean Jaccard index, and also report average precision.
 
     Args:
-        pairs: an image each, one at least; taken one at a time. Its true mask is all its true lesions.
-        class_names: that of class 1 first.
+        pairs: one per image, at least one; consumed one at a time. An image's true mask is the union of its lesions.
+        class_names: in order of class id.
         choice: see `paint_lesion`.
     """
     comparisons, scores = [], []
@@ -88,9 +88,9 @@ def score_report(pairs: Iterable[Pair], class_names: Sequence[str], choice: str)
     )
     lines = [
         result.table(class_names),
-        f"mean of the images' own average precisions at IoU 0.5: {by_image:.4f}",
+        f"mean of per-image average precision at IoU 0.5: {by_image:.4f}",
         f"mAP at IoU 0.5: {result.at(0.5).mean:.4f} over {len(scores)} images",
-        f"Dice {dice:.4f}, Jaccard from {JACCARD_THRESHOLD} on {thresholded:.4f}",
+        f"Dice {dice:.4f}, Jaccard thresholded at {JACCARD_THRESHOLD}: {thresholded:.4f}",
         f"mean Jaccard {jaccard:.4f} over {len(scores)} images",
     ]
     return Report(jaccard, "\n".join(lines))

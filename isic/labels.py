@@ -1,4 +1,4 @@
-"""Labels as makesense.ai exports them, COCO-like, read with tolerance: what is unusable is reported and left out."""
+"""Labels in makesense.ai's COCO-like export, read leniently: what is unusable is reported and left out."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ import numpy as np
 from common.errors import InputError
 from common.log import logger
 
-LARGEST_NUMBER = 1e9  # of a coordinate; what is no number is not below it either
+LARGEST_NUMBER = 1e9  # of a coordinate; NaN is not below it either
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Lesion:
 
     Attributes:
         class_id: 1-based.
-        polygons: its parts, (K, 2) float64 each, y and x of the corners, pixels; their union is one lesion.
+        polygons: its parts, (K, 2) float64 each, y and x of the corners, pixels; their union is the lesion.
     """
 
     class_id: int
@@ -28,10 +28,10 @@ class Lesion:
 
 @dataclass(frozen=True)
 class LabelledImage:
-    """An image, as the labels list it.
+    """An image, as listed in the labels.
 
     Attributes:
-        file_name: as the labels have it.
+        file_name: as in the labels.
         image_shape: (height, width), pixels.
         lesions: at least one.
     """
@@ -42,27 +42,27 @@ class LabelledImage:
 
 
 def parse_labels(data: bytes, name: str, class_names: Sequence[str]) -> list[LabelledImage]:
-    """Read the images that have annotations.
+    """Parse the images with annotations.
 
-    Left out, with a line: an image without annotations, which may only not have been looked at yet; one whose id comes
-    a second time; images, annotations and polygons that lack something. Crowds are left out in silence.
+    Reported and left out: images without annotations, which may not have been annotated yet; duplicate ids; incomplete
+    images, annotations and polygons. Crowds are left out silently.
 
     Args:
         data: the file's content.
         name: of the file, for messages.
-        class_names: of the categories, that of class 1 first.
+        class_names: of the categories, in order of class id.
 
     Raises:
-        InputError: no such file, a category of an id below 1 or of another name, or no image is left.
+        InputError: not such a file, a category with an id below 1 or another name, or no image is left.
     """
     try:
         root = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{name}: not JSON: {error}; export the labels again") from None
     parts = root if isinstance(root, dict) else {}
-    lacking = [key for key in ("images", "annotations", "categories") if not isinstance(parts.get(key), list)]
-    if lacking:
-        raise InputError(f"{name}: has no list of {lacking[0]}; export the labels in COCO's format")
+    missing = [key for key in ("images", "annotations", "categories") if not isinstance(parts.get(key), list)]
+    if missing:
+        raise InputError(f"{name}: has no list of {missing[0]}; export the labels in COCO format")
     class_ids = _read_categories(parts["categories"], name, class_names)
     images = _read_images(parts["images"], name)
     for annotation in parts["annotations"]:
@@ -82,12 +82,10 @@ def _read_categories(categories: Sequence[Any], name: str, class_names: Sequence
     for category in categories:
         values = category if isinstance(category, dict) else {}
         if not isinstance(values.get("id"), int) or values["id"] < 1:
-            raise InputError(
-                f"{name}: category {category}: ids are whole numbers from 1 on, 0 is background; renumber it"
-            )
+            raise InputError(f"{name}: category {category}: ids are integers from 1, as 0 is background; renumber it")
         if values.get("name") not in class_names:
             raise InputError(
-                f"{name}: category {values.get('name')!r} is none of {', '.join(class_names)}; look at --class-names"
+                f"{name}: category {values.get('name')!r} is none of {', '.join(class_names)}; check --class-names"
             )
         class_ids[values["id"]] = list(class_names).index(values["name"]) + 1
     return class_ids
@@ -100,9 +98,9 @@ def _read_images(images: Sequence[Any], name: str) -> dict[Any, LabelledImage]:
     for image in images:
         problem = _find_problem(image, {"id": (int, str), "file_name": str, "width": int, "height": int})
         if not problem and image["id"] in by_id:
-            problem = f"id {image['id']} is that of {by_id[image['id']].file_name}"
+            problem = f"id {image['id']} belongs to {by_id[image['id']].file_name}"
         if not problem and image["file_name"] in listed:
-            problem = "it is listed before"
+            problem = "listed before"
         if problem:
             logger.info(f"{name}: left out image {_name_of(image, 'file_name')}: {problem}")
         else:
@@ -125,11 +123,11 @@ def _add_lesion(
     if not problem:
         polygons = [polygon for polygon in map(_read_polygon, annotation["segmentation"]) if polygon is not None]
         if len(polygons) < len(annotation["segmentation"]) or not polygons:
-            problem = "a polygon is no list of x, y pairs of three corners or more"
+            problem = "a polygon is not a list of at least three x, y pairs"
         elif annotation["image_id"] not in images:
-            problem = f"image_id {annotation['image_id']} is no image's"
+            problem = f"unknown image_id {annotation['image_id']}"
         elif annotation["category_id"] not in class_ids:
-            problem = f"category_id {annotation['category_id']} is no category's"
+            problem = f"unknown category_id {annotation['category_id']}"
     if problem:
         logger.info(f"{name}: left out annotation {_name_of(annotation, 'id')}: {problem}")
     else:
@@ -138,19 +136,19 @@ def _add_lesion(
 
 
 def _find_problem(values: Any, kinds: Mapping[str, Any]) -> str:
-    """Return why a JSON object cannot be used: a key that it lacks, or a value of another kind; '' where it can."""
+    """Return why a JSON object is unusable: a missing key, or a value of the wrong type; '' if it is usable."""
     if not isinstance(values, dict):
-        return "no JSON object"
+        return "not a JSON object"
     for key, kind in kinds.items():
         if key not in values:
-            return f"lacks {key}"
+            return f"{key} is missing"
         if not isinstance(values[key], kind):
             return f"{key} is {values[key]!r}"
     return ""
 
 
 def _read_polygon(numbers: Any) -> np.ndarray | None:
-    """Return the corners (K, 2) float64, y and x, of a flat list of x and y; None where it is not one."""
+    """Return the corners (K, 2) float64, y and x, of a flat list of x and y, or None if it is malformed."""
     if not isinstance(numbers, list) or len(numbers) < 6 or len(numbers) % 2:
         return None
     if not all(isinstance(number, int | float) and abs(number) < LARGEST_NUMBER for number in numbers):

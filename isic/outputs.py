@@ -1,4 +1,4 @@
-"""What is made of the lesions found: a mask an image, and a table of boxes."""
+"""Output files: one mask per image, and a table of boxes."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,11 +16,11 @@ BOX_COLUMNS = ("ImageId", "ClassId", "Score", "X", "Y", "Width", "Height")
 def save_masks(
     folder: Path, found: Mapping[str, Instances], image_shapes: Mapping[str, tuple[int, int]], choice: str
 ) -> None:
-    """Write the mask of each image as `<id>_segmentation.png`, of the image's size, 255 on the lesion and 0 beside.
+    """Write the mask of each image as `<id>_segmentation.png`, in the image's size, 255 on the lesion and 0 elsewhere.
 
     Args:
-        folder: is made where it is missing.
-        found: lesions by the images' ids.
+        folder: created if missing.
+        found: lesions by image id.
         image_shapes: (height, width), pixels, likewise.
         choice: see `paint_lesion`.
     """
@@ -30,11 +30,11 @@ def save_masks(
 
 
 def save_boxes(path: Path, found: Mapping[str, Instances]) -> None:
-    """Write a row a lesion: the smallest box around its mask, left, top, width and height in pixels.
+    """Write one row per lesion: the smallest box around its mask, left, top, width and height in pixels.
 
     Args:
         path: the CSV.
-        found: lesions by the images' ids; one without any has no row.
+        found: lesions by image id; an image without lesions has no row.
     """
     lines = [",".join(BOX_COLUMNS)]
     for image_id, lesions in found.items():

@@ -1,13 +1,13 @@
-"""Find skin lesions: a mask of every image at its own size, boxes, overlays, and scores.
+"""Find skin lesions: a mask of every image in its own size, boxes, overlays, and scores.
 
     python isic/predict.py --dataset isic.zip --logs logs/small --overlays overlays              # the images of test/
     python isic/predict.py --dataset isic.zip --logs logs/small --score                            # with its labels
     python isic/predict.py --dataset isic.zip --logs logs/small --score labels_test.json           # with these
-    python isic/predict.py --dataset isic.zip --logs logs/small --subset train --fold 0 --score    # what was held back
+    python isic/predict.py --dataset isic.zip --logs logs/small --subset train --fold 0 --score    # held out
     python isic/predict.py --dataset folder_of_images --logs logs/small --masks masks
 
-Writes a CSV of all lesions with their masks and scores, one of their boxes, and a folder of masks, one an image.
-Killed and started again, it finishes the same files.
+Writes a CSV of all lesions with their masks and scores, one of their boxes, and a folder with one mask per image.
+If killed, the next run resumes.
 """
 
 import sys
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Predict, write masks and boxes, and draw and score where asked."""
+    """Predict, write masks and boxes; optionally draw and score."""
     flags = _parse()
     config, weights = choose_model(flags, PRESETS, "isic/train.py")
     images = choose_images(flags, config)
@@ -55,13 +55,13 @@ def main() -> None:
 
 
 def choose_images(flags: PredictionFlags, config: LesionConfig) -> "ImageSet":
-    """Return the images to predict, with their lesions where they are scored."""
+    """Return the images to predict, with their lesions if they are to be scored."""
     from isic.dataset import load_images, load_labelled, split
 
     subset, fold = flags.own["subset"], flags.given.get("fold", "all")
     in_fold = fold not in ("same", "all")
     if in_fold and subset != "train":
-        raise InputError(f"--fold {fold}: the images of train are dealt to folds; give --subset train, too")
+        raise InputError(f"--fold {fold}: only train is split into folds; add --subset train")
     labels = _choose_labels(flags)
     if flags.score or in_fold:
         images = load_labelled(flags.dataset, subset, config.class_names, labels=labels, skip_bad=flags.skip_bad)
@@ -70,17 +70,17 @@ def choose_images(flags: PredictionFlags, config: LesionConfig) -> "ImageSet":
     if in_fold:
         _, images = split(images, fold, config.fold_seed)
     if not len(images):
-        raise InputError(f"--fold {fold}: holds none of the images of {flags.dataset}; leave --fold out")
+        raise InputError(f"--fold {fold}: holds none of the images of {flags.dataset}; omit --fold")
     return images.first(flags.limit)
 
 
 def _choose_labels(flags: PredictionFlags) -> Path | None:
-    """Return the file of the labels that folds are dealt from and lesions are scored with; None: the set's own."""
+    """Return the label file for the split into folds and for scoring; None for the set's own."""
     labels: Path | None = flags.own["labels"]
     if not isinstance(flags.score, Path):
         return labels
     if labels:
-        raise InputError(f"--score {flags.score}: the labels are {labels} by --labels; give the file once")
+        raise InputError(f"--score {flags.score}: --labels already names {labels}; give the file once")
     return flags.score
 
 
@@ -88,14 +88,14 @@ def _parse() -> PredictionFlags:
     parser = OneLineParser(__doc__)
     add = parser.add_argument
     add("--subset", choices=["train", "test"], default="test", help="folder of the images (default: test)")
-    help = f"the set's labels, for --fold and --score, which may name them, too (default: {LABELS_HELP})"
+    help = f"labels for --fold and --score (default: the path after --score, or {LABELS_HELP})"
     add("--labels", type=Path, metavar="JSON", help=help)
     add(
         "--masks",
         type=Path,
         default=Path("submissions/isic_masks"),
         metavar="DIR",
-        help="where the masks go, <id>_segmentation.png (default: submissions/isic_masks)",
+        help="folder for the masks, <id>_segmentation.png (default: submissions/isic_masks)",
     )
     return parse_prediction_flags(PRESETS, dataset=DATASET, output="submissions/isic.csv", parser=parser)
 

@@ -1,9 +1,9 @@
-"""Train on skin lesions that were outlined with makesense.ai.
+"""Train on skin lesions outlined with makesense.ai.
 
     python isic/train.py --dataset isic.zip --labels labels.json --weights coco --logs logs/published  # as published
-    python isic/train.py --dataset isic.zip --labels labels.json --preset small --logs logs/small      # from nothing
+    python isic/train.py --dataset isic.zip --labels labels.json --preset small --logs logs/small      # from scratch
 
-Writes config.json, log.csv, TensorBoard events and weights to <logs>/lesion. Killed and started again, it goes on.
+Writes config.json, log.csv, TensorBoard events and weights to <logs>/lesion. If killed, the next run resumes.
 """
 
 import sys
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Train, and score the images of a fold from time to time."""
+    """Train, and periodically score the validation images."""
     parser = OneLineParser(__doc__)
     parser.add_argument("--labels", type=Path, metavar="JSON", help=f"the labels (default: {LABELS_HELP})")
     config, flags = parse_training_flags(PRESETS, dataset=DATASET, parser=parser)

@@ -1,4 +1,4 @@
-"""What the known runs did to their training images, by our own code or by imgaug."""
+"""The known runs' augmentations, in our own code or by imgaug."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,8 +8,8 @@ from typing import Any
 from common.batches.augment_imgaug import apply_imgaug
 from common.batches.changes import Affine, AllOf, Brighten, Change, Contrast, Displace, FlipLeftRight, Sharpen, SomeOf
 
-# `transfer` chooses between sharpening and a blur of 0.1 pixels at most. The latter leaves 8 bits as they are, so that
-# here its place is taken by no change at all.
+# `transfer` chooses between sharpening and a blur of at most 0.1 pixels. That blur does not change 8-bit images, so no
+# change takes its place.
 OURS: dict[str, Change] = {
     "flip": FlipLeftRight(),
     "mdai": SomeOf(
@@ -26,7 +26,7 @@ OURS: dict[str, Change] = {
 
 
 def choose_augmentation(name: str, *, imgaug: bool) -> Change:
-    """Return one of the augmentations, see `RSNAConfig.augmentation`."""
+    """Return one of the augmentations; see `RSNAConfig.augmentation`."""
     return partial(apply_imgaug, IMGAUG[name]) if imgaug else OURS[name]
 
 

@@ -1,4 +1,4 @@
-"""The hyperparameters of the known runs on chest radiographs, and of what a CPU can train."""
+"""Hyperparameters of the known runs on chest radiographs, and of runs on a CPU."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
@@ -7,8 +7,7 @@ from common.config import Stage, option
 from common.mask_rcnn_config import SEPARATION, MaskRCNNConfig
 from common.recipe import NARROW, from_nothing
 
-# The augmentations of `rsna/augmentation.py` know their own ranges; images are never cut into tiles; a prediction is
-# boxes without masks.
+# The augmentations of `rsna/augmentation.py` have their own ranges; images are never tiled; predictions have no masks.
 NO_EFFECT = frozenset(
     (
         "rotation_range",
@@ -24,61 +23,59 @@ NO_EFFECT = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class RSNAConfig(MaskRCNNConfig):
-    """Lung opacities, one class; the defaults are what all known runs share."""
+    """Lung opacities, one class; the defaults are those that all known runs share."""
 
     unused: ClassVar[frozenset[str]] = SEPARATION | NO_EFFECT
 
     name: str = "pneumonia"
     class_names: tuple[str, ...] = ("Lung Opacity",)
-    fold: Literal["0", "1", "2", "3", "4", "all"] = option("0", "fold kept for validation; all: train on everything")
+    fold: Literal["0", "1", "2", "3", "4", "all"] = option("0", "held-out fold; all: train on everything")
     negatives: Literal["all", "even", "none"] = option(
         "all",
-        "patients without a box: all train; even: those with boxes repeated to as many; none: left out",
+        "patients without boxes: train on all; even: repeat those with boxes to match; none: leave them out",
         only="training",
     )
 
-    min_dim: int = option(256, "shorter side to which the images are shrunk, pixels", minimum=64, maximum=1024)
+    min_dim: int = option(256, "shorter side to which images are shrunk, pixels", minimum=64, maximum=1024)
     crop_size: int = option(
         256, "side of a training crop, pixels, a multiple of 64", minimum=64, maximum=1024, only="training"
     )
     aspect_ratio: float = 1.0
     min_enlarge: float = 1.0
     zoom: float = 1.0
-    augment: bool = option(True, "change crops in the way of --augmentation", only="training")
+    augment: bool = option(True, "augment crops as --augmentation says", only="training")
     augmentation: Literal["flip", "mdai", "transfer"] = option(
         "transfer",
-        "what --augment does: the flip left-right of 'lungfish', or that of the runs of these names",
+        "what --augment does: flip left-right, as 'lungfish' did, or what the runs of these names did",
         only="training",
     )
-    imgaug: bool = option(False, "augment by the imgaug package instead of our own code", only="training")
+    imgaug: bool = option(False, "augment with the imgaug package instead of our own code", only="training")
     train_rois: int = 32
-    max_instances: int = option(
-        4, "boxes of a training image; a random choice where there are more", minimum=1, only="training"
-    )
+    max_instances: int = option(4, "boxes in a training image; of more, a random choice", minimum=1, only="training")
     validation_steps: int = 50
 
     confidence: float = 0.78
     detection_nms_threshold: float = 0.01
     max_whole_side: int = 65536
-    max_detections: int = option(3, "detections of an image", minimum=1, only="prediction")
+    max_detections: int = option(3, "detections per image", minimum=1, only="prediction")
     fuse_views: bool = option(
         False, "predict four views, mirrored and enlarged, and fuse their boxes", only="prediction"
     )
     fusion_iou: float = option(
         0.4,
-        "boxes of several views or weights that overlap more are one",
+        "IoU above which boxes of several views or models are fused",
         minimum=0,
         maximum=1,
         only="prediction",
     )
     fused_confidence: float = option(0.3, "lowest score of a fused box", minimum=0, maximum=1, only="prediction")
     shrink: float = option(
-        1.0, "factor on the sides of predicted boxes; the winners': 0.875", minimum=0.1, maximum=2, only="prediction"
+        1.0, "factor on the sides of predicted boxes; the winners used 0.875", minimum=0.1, maximum=2, only="prediction"
     )
 
 
-# A list of scales shorter than the five levels is continued by doubling: the library then has levels without anchors,
-# whose outputs it neither trains nor reads.
+# Fewer scales than the five levels are extended by doubling; the library leaves the other levels without anchors, and
+# neither trains nor reads their outputs.
 LUNGFISH = RSNAConfig(
     geometry="library",
     augment=False,
@@ -87,14 +84,14 @@ LUNGFISH = RSNAConfig(
     anchor_scales=(16, 32, 64, 128, 256),
     batch_size=2,
     steps_per_epoch=200,
-    # Its notebooks start anew for each of these.
+    # Its notebooks start each stage as a new training.
     schedule=(Stage(2, 6e-3, "heads"), Stage(10, 1e-3, "heads"), Stage(20, 1e-3, "4+"), Stage(30, 1e-3)),
 )
 
-# 1,000 images. It trained its batch norm, too, which this network keeps as it comes.
+# 1,000 images. It also trained its batch norm, which is frozen here.
 LUNGFISH_SMALL = replace(LUNGFISH, steps_per_epoch=500, schedule=(Stage(5, 6e-3, "heads"),), confidence=0.7)
 
-# All images, in four trainings of five epochs; flips from the second on.
+# All images, in four trainings of five epochs; with flips from the second on.
 LUNGFISH_BIG = replace(LUNGFISH, backbone="resnet101", augment=True, schedule=(Stage(15, 3e-3), Stage(20, 1e-3)))
 
 # The annotation service's starter, on 1,000 images.
@@ -117,7 +114,7 @@ MDAI = replace(
 )
 MDAI_CLIENT = replace(MDAI, batch_size=16, train_proposals=200)
 
-# The kernel that starts from COCO, and a copy of it that differs. Its first two epochs were not augmented.
+# The kernel that starts from COCO, and a modified copy. Its first two epochs had no augmentation.
 TRANSFER = replace(
     LUNGFISH,
     augment=True,
@@ -131,7 +128,7 @@ TRANSFER = replace(
 )
 TRANSFER_COPY = replace(TRANSFER, max_instances=4, confidence=0.78, detection_nms_threshold=0.01)
 
-# From nothing, on a CPU.
+# From scratch, on a CPU.
 SMALL = from_nothing(
     RSNAConfig(),
     **NARROW,
@@ -152,7 +149,7 @@ SMALL = from_nothing(
     detection_nms_threshold=0.1,
 )
 
-# Minutes: enough to see it work.
+# Takes minutes: enough to see it work.
 DEMO = replace(
     SMALL,
     min_dim=128,

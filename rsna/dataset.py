@@ -1,4 +1,4 @@
-"""Chest radiographs with their boxes, an image a patient, in the size that the network sees."""
+"""Chest radiographs with their boxes, one image per patient, in the size that the network sees."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -19,20 +19,18 @@ from common.masks.layers import pack_layers
 from rsna.files import CLASS_INFO, LABELS, TEST, TRAIN, find_beside, find_dicoms, find_images, match_labels
 from rsna.labels import read_classes, read_labels
 
-WITHOUT, WITH = "without boxes", "with boxes"  # the classes of patients where nobody says more
+WITHOUT, WITH = "without boxes", "with boxes"  # classes of patients without detailed class info
 
 
 @dataclass(frozen=True, eq=False)
 class Radiographs(Source):
-    """M patients, an image each, with their boxes as objects.
+    """M patients, one image each, with their boxes as objects.
 
     Attributes:
-        stored: the images as they are stored.
-        boxes: (K, 4) float64 of each patient, y1, x1, y2, x2, pixels of the stored image; no patient has any in a
-            test set.
-        classes: of each patient, a name.
-        side: the images are handed out with a shorter side of so many pixels, where theirs is longer; None: as they
-            are.
+        stored: the images as stored.
+        boxes: (K, 4) float64 for each patient, y1, x1, y2, x2, pixels of the stored image; none in a test set.
+        classes: name of each patient's class.
+        side: images whose shorter side is longer are shrunk to it, pixels; None keeps the stored size.
     """
 
     stored: MaskFiles
@@ -65,7 +63,7 @@ class Radiographs(Source):
         return self.stored.image_name(row)
 
     def signature(self, rows: np.ndarray) -> str:
-        """Return a text that changes when the files or the size of these images change."""
+        """Return a text that changes when the files or the size of these images changes."""
         return f"{self.stored.signature(rows)} {self.side}"
 
     def load_image(self, row: int) -> np.ndarray:
@@ -73,13 +71,13 @@ class Radiographs(Source):
         return shrink_image(self.stored.load_image(row), self.side)
 
     def load_instances(self, row: int) -> Instances:
-        """Return the boxes of an image as it is handed out, filled."""
+        """Return the boxes of the shrunken image, filled."""
         shape = self._shape(row)
-        # As the known runs drew them: a rectangle that ends on the pixel `x + width`.
+        # As in the known runs, a rectangle ends on the pixel `x + width`.
         return filled_boxes(scale_boxes(self.boxes[row] + [0, 0, 1, 1], self.stored_shape(row), shape), shape)
 
     def load_label_layers(self, row: int) -> list[np.ndarray]:
-        """Return the filled boxes of an image as label images, in as few as their overlaps need."""
+        """Return the filled boxes of an image as label images, as few as their overlaps allow."""
         return pack_layers(self.load_instances(row), self._shape(row))
 
     def load_class_ids(self, row: int) -> np.ndarray:
@@ -87,7 +85,7 @@ class Radiographs(Source):
         return np.ones(len(self.boxes[row]), np.int32)
 
     def _shape(self, row: int) -> tuple[int, int]:
-        """Return (height, width) of an image as it is handed out."""
+        """Return (height, width) of a shrunken image."""
         height, width = shrunken_sizes(self.stored_sizes[[row]], self.side)[0].tolist()
         return height, width
 
@@ -100,13 +98,13 @@ def load_labelled(
     skip_bad: bool = False,
     side: int | None = None,
 ) -> ImageSet[Radiographs]:
-    """Open the patients whose boxes are known, sorted by id.
+    """Open the labelled patients, sorted by id.
 
     Args:
         dataset: a folder with Kaggle's files, their archives or the parts `train`, `val` and `test`; or one of these.
-        part: names of the part's folder.
-        labels: CSV of the labels; by default it lies beside the images, or beside their folder or archive.
-        skip_bad: report patients without a usable image or without labels, and leave them out.
+        part: possible names of the part's folder.
+        labels: CSV of the labels; by default beside the images, or beside their folder or archive.
+        skip_bad: report patients without a usable image or labels, and leave them out.
         side: see `Radiographs`.
 
     Raises:
@@ -115,7 +113,7 @@ def load_labelled(
     folder = find_images(dataset, part)
     labels_path = labels or find_beside(folder, LABELS)
     if labels_path is None:
-        raise InputError(f"{folder}: no {LABELS[0]} there or beside it; put it there")
+        raise InputError(f"{folder}: no {LABELS[0]} in or beside it; add it")
     known = read_labels(labels_path)
     class_path = find_beside(folder, CLASS_INFO)
     classes = read_classes(class_path) if class_path else {}
@@ -130,7 +128,7 @@ def load_labelled(
 
 
 def load_unlabelled(dataset: Path, *, skip_bad: bool = False) -> ImageSet[Radiographs]:
-    """Open the test part's patients, sorted by id; arguments and errors as of `load_labelled`."""
+    """Open the test patients, sorted by id; arguments and errors as for `load_labelled`."""
     folder = find_images(dataset, TEST)
     files = find_dicoms(folder, TEST)
     stored = open_mask_files(open_tree(folder), files, skip_bad=skip_bad)
@@ -138,7 +136,7 @@ def load_unlabelled(dataset: Path, *, skip_bad: bool = False) -> ImageSet[Radiog
 
 
 def with_side(images: ImageSet[Radiographs], side: int | None) -> ImageSet[Radiographs]:
-    """Return the set whose images are handed out in another size, see `Radiographs`."""
+    """Return the set with images of another size, see `Radiographs`."""
     source = dataclasses.replace(images.source, side=side)
     return dataclasses.replace(images, source=source, sizes=shrunken_sizes(source.stored_sizes[images.rows], side))
 
@@ -149,20 +147,20 @@ def have_boxes(images: ImageSet[Radiographs]) -> np.ndarray:
 
 
 def true_boxes(images: ImageSet[Radiographs]) -> dict[str, np.ndarray]:
-    """Return the boxes of each patient of a set in the stored image's pixels, see `Radiographs`."""
+    """Return the boxes of each patient of a set in pixels of the stored image, see `Radiographs`."""
     return {patient: images.source.boxes[row] for patient, row in zip(images.image_ids, images.rows, strict=True)}
 
 
 def balance(images: ImageSet[Radiographs], negatives: str, limit: int | None = None) -> ImageSet[Radiographs]:
-    """Return the set that is trained on.
+    """Return the set to train on.
 
     Args:
         images: N patients.
-        negatives: what becomes of patients without boxes, see `RSNAConfig.negatives`.
-        limit: keeps the first patients of those that would be trained on.
+        negatives: how to use patients without boxes, see `RSNAConfig.negatives`.
+        limit: keeps only the first patients.
 
     Raises:
-        InputError: nobody is left.
+        InputError: no patient is left.
     """
     positive = have_boxes(images)
     chosen = np.flatnonzero(positive | (negatives != "none"))[:limit]
@@ -174,7 +172,7 @@ def balance(images: ImageSet[Radiographs], negatives: str, limit: int | None = N
 
 
 def filled_boxes(boxes: np.ndarray, image_shape: tuple[int, int], scores: np.ndarray | None = None) -> Instances:
-    """Return boxes as filled rectangles of whole pixels, cut at the border, a pixel wide and high at least.
+    """Return boxes as filled rectangles of whole pixels, clipped to the image, at least one pixel wide and high.
 
     Args:
         boxes: (N, 4) float, y1, x1, y2, x2, pixels; they touch the image.
@@ -193,21 +191,21 @@ def filled_boxes(boxes: np.ndarray, image_shape: tuple[int, int], scores: np.nda
 
 
 def shrink_image(image: np.ndarray, side: int | None) -> np.ndarray:
-    """Shrink an image (H, W, 3) uint8 to a shorter side, pixels; each pixel is the mean of what it covers."""
+    """Shrink an image (H, W, 3) uint8 to a shorter side, pixels, by area averaging."""
     height, width = shrunken_sizes(np.array([image.shape[:2]]), side)[0].tolist()
     same = (height, width) == image.shape[:2]
     return image if same else cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def shrunken_sizes(sizes: np.ndarray, side: int | None) -> np.ndarray:
-    """Return what images of (N, 2) int, height and width, are shrunk to; shorter ones, and all for None, stay."""
+    """Return the shrunken sizes of images, (N, 2) int, height and width; small images, and all for None, stay."""
     if side is None or not len(sizes):
         return sizes
     return np.rint(sizes * np.minimum(1, side / sizes.min(axis=1, keepdims=True))).astype(int)
 
 
 def scale_boxes(boxes: np.ndarray, shape: tuple[int, int], other_shape: tuple[int, int]) -> np.ndarray:
-    """Bring boxes (N, 4) from an image of one shape, (height, width), to the same image in another one."""
+    """Scale boxes (N, 4) from one shape of an image, (height, width), to another."""
     return boxes * np.tile(np.array(other_shape) / shape, 2)
 
 
@@ -223,4 +221,4 @@ def _check_boxes(labels_path: Path, images: ImageSet, labels: dict[str, np.ndarr
     for index, patient in enumerate(images.image_ids):
         height, width = images.shape(index)
         if (box_areas(clip_boxes(labels[patient], (height, width))) <= 0).any():
-            raise InputError(f"{labels_path}: {patient}: a box lies outside of the image of {height} x {width}")
+            raise InputError(f"{labels_path}: {patient}: a box lies outside the image of {height} x {width}")

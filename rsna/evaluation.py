@@ -1,4 +1,4 @@
-"""What a set holds, and how well its patients were predicted, as text."""
+"""Reports of the patients in a set and of their scores."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ NUM_WORST = 10
 
 
 def describe_patients(parts: Mapping[str, ImageSet[Radiographs]]) -> str:
-    """Return a table of the classes of patients, a column a part of the data, and of the boxes."""
+    """Return a table with the number of patients of each class, and of boxes; one column per part of the data."""
     counts = {name: Counter(part.source.classes[row] for row in part.rows) for name, part in parts.items()}
     table = pd.DataFrame(counts).fillna(0).astype(int).sort_index()
     table.loc["boxes"] = [sum(len(part.source.boxes[row]) for row in part.rows) for part in parts.values()]
@@ -27,7 +27,7 @@ def describe_patients(parts: Mapping[str, ImageSet[Radiographs]]) -> str:
 
 
 def score_predictor(predictor: Predictor, images: ImageSet[Radiographs], shrink: float) -> float:
-    """Return the competition's score of single predictions of a set; 0 where nobody counts.
+    """Return the competition's score of single predictions of a set; 0 if no patient counts.
 
     Args:
         predictor: finds the boxes.
@@ -49,7 +49,7 @@ def score_csv(path: Path, images: ImageSet[Radiographs], patients: Sequence[str]
     Args:
         path: the CSV.
         images: labelled.
-        patients: whom the CSV must have, and nobody else; those who are not among `images` are not scored.
+        patients: exactly those the CSV must have; those not in `images` are not scored.
 
     Raises:
         InputError: the CSV fails its check.
@@ -62,11 +62,11 @@ def score_csv(path: Path, images: ImageSet[Radiographs], patients: Sequence[str]
 
 
 def score_report(images: ImageSet[Radiographs], predicted: Mapping[str, Predictions]) -> Report:
-    """Score the patients of a set, and report it by class of patients and by threshold, with the worst patients.
+    """Score the patients of a set; the report is by class and by threshold, and lists the worst patients.
 
     Args:
         images: labelled.
-        predicted: the boxes of each patient; whom it lacks has none.
+        predicted: the boxes of each patient; a missing patient has none.
     """
     score = score_predictions(true_boxes(images), predicted)
     classes = {patient: images.source.classes[row] for patient, row in zip(images.image_ids, images.rows, strict=True)}

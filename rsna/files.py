@@ -1,4 +1,4 @@
-"""Where Kaggle's files are: a DICOM image a patient, and CSVs beside them."""
+"""Kaggle's file layout: one DICOM image per patient, and CSVs beside them."""
 
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -22,7 +22,7 @@ def find_images(dataset: Path, names: Sequence[str]) -> Path:
     Args:
         dataset: a folder with Kaggle's folders, their zip archives, or the parts `train`, `val` and `test`; or one of
             these.
-        names: of the part's folder.
+        names: possible names of the part's folder.
 
     Raises:
         InputError: there is none.
@@ -39,20 +39,20 @@ def find_images(dataset: Path, names: Sequence[str]) -> Path:
 
 
 def find_beside(images: Path, names: Sequence[str]) -> Path | None:
-    """Return the first of some files that lies in the images' folder or beside that or their archive; None: none."""
+    """Return the first of some files found in the images' folder, or beside it or their archive, or None."""
     folders = [images, images.parent] if images.is_dir() else [images.parent]
     return next((folder / name for folder in folders for name in names if (folder / name).is_file()), None)
 
 
 def find_dicoms(images: Path, folders: Sequence[str]) -> list[ImageFiles]:
-    """Return the DICOM files, sorted by patient; those of the part's folder, where there are others, too.
+    """Return the DICOM files, sorted by patient; only those in the part's folder, if there is one.
 
     Args:
         images: folder or zip archive.
-        folders: names of the part's folder.
+        folders: possible names of the part's folder.
 
     Raises:
-        InputError: none, or two of one patient.
+        InputError: no files, or two for one patient.
     """
     paths = [PurePosixPath(name) for name in open_tree(images).names() if name.lower().endswith(".dcm")]
     paths = [path for path in paths if path.parent.name in folders] or paths
@@ -60,7 +60,7 @@ def find_dicoms(images: Path, folders: Sequence[str]) -> list[ImageFiles]:
     if not paths:
         raise InputError(f"{images}: holds no .dcm files; give the folder that holds {folders[0]}")
     if len(by_patient) < len(paths):
-        raise InputError(f"{images}: holds a patient's file twice; leave one of each")
+        raise InputError(f"{images}: holds a patient's file twice; keep one of each")
     return [ImageFiles(patient, str(by_patient[patient])) for patient in sorted(by_patient)]
 
 
@@ -71,27 +71,27 @@ def match_labels(
     *,
     skip_bad: bool,
 ) -> list[ImageFiles]:
-    """Return the files of the patients who have labels; see that no label lacks its file.
+    """Return the files of the labelled patients; check that every label has its file.
 
     Args:
         files: the images.
         labels: by patient.
-        labels_path: where they are from, for messages.
-        skip_bad: report what has no counterpart, and leave it out.
+        labels_path: their file, for messages.
+        skip_bad: report images and labels without a counterpart, and leave them out.
 
     Raises:
-        InputError: an image without labels or labels without an image, and `skip_bad` is off; no pair at all.
+        InputError: an image without labels or labels without an image, without `skip_bad`; no pair at all.
     """
     known = {file.image_id for file in files}
     unlabelled = [file.image_id for file in files if file.image_id not in labels]
-    lacking = [patient for patient in labels if patient not in known]
-    for patients, what in ((lacking, "without an image"), (unlabelled, "without a row")):
-        problem = f"{labels_path}: {len(patients)} patients are {what}, {' '.join(patients[:1])} the first"
+    missing = [patient for patient in labels if patient not in known]
+    for patients, what in ((missing, "without an image"), (unlabelled, "without a row")):
+        problem = f"{labels_path}: {len(patients)} patients {what}, such as {' '.join(patients[:1])}"
         if patients and not skip_bad:
-            raise InputError(f"{problem}; fetch both again, or leave these out with --skip-bad")
+            raise InputError(f"{problem}; download both again, or leave these out with --skip-bad")
         if patients:
             logger.info(f"left out: {problem}")
     matched = [file for file in files if file.image_id in labels]
     if not matched:
-        raise InputError(f"{labels_path}: knows none of the {len(files)} images; give labels and images of one stage")
+        raise InputError(f"{labels_path}: labels none of the {len(files)} images; give both from the same stage")
     return matched

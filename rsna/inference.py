@@ -1,4 +1,4 @@
-"""From images to boxes: one view or several, one file of weights or several."""
+"""From images to boxes, with one or several views and models."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,15 +24,15 @@ from rsna.submission import COLUMNS, Predictions, check_predictions, format_pred
 VIEWS = (View(), View(flip_lr=True), View(scale_y=1.25, scale_x=1.25), View(flip_lr=True, scale_y=1.25, scale_x=1.25))
 DRAWN_SIDE = 512  # pixels, of the images in a gallery
 
-Found = tuple[np.ndarray, np.ndarray]  # boxes (N, 4) in the stored image's pixels, and scores (N,)
+Found = tuple[np.ndarray, np.ndarray]  # boxes (N, 4) in pixels of the stored image, and scores (N,)
 
 
 @dataclass(frozen=True, eq=False)
 class FoundBoxes:
-    """What is found in an image before it becomes one set of boxes; small enough to send to another process.
+    """The boxes found in an image before they are fused; small enough to send to another process.
 
     Attributes:
-        found: by each view and model; by a single one, it is not fused.
+        found: by each view and model; a single one is not fused.
         image_shape: (height, width), pixels.
         shrink: factor on the sides.
         fusion_iou: see `fuse_boxes`.
@@ -46,7 +46,7 @@ class FoundBoxes:
     fused_confidence: float = 0.0
 
     def join(self) -> Predictions:
-        """Make the boxes of all views and models one set, shrunken and cut at the image's border."""
+        """Fuse the boxes of all views and models, shrink them and clip them to the image."""
         boxes, scores = self.found[0]
         if len(self.found) > 1:
             boxes, scores = self._fuse()
@@ -67,17 +67,17 @@ def predict_set(
     output: Path,
     num_workers: int,
 ) -> None:
-    """Predict patients into a CSV and check it; killed and started again, it finishes the same file.
+    """Predict patients into a CSV and check it; if killed, the next run resumes.
 
     Args:
-        models: configs and weights; the first config says what becomes of the boxes.
-        images: as they are stored.
-        patients: every one that is to have a row, in their order.
+        models: configs and weights; the first config says how boxes are fused.
+        images: as stored.
+        patients: of the rows, in order.
         output: the CSV.
         num_workers: processes beside this one.
 
     Raises:
-        InputError: boxes are to be fused, and the package for it is missing; the CSV fails its check.
+        InputError: the package for box fusion is missing, or the CSV fails its check.
     """
     config = models[0][0]
     if len(models) > 1 or config.fuse_views:
@@ -102,13 +102,13 @@ def predict_set(
 def find_boxes(
     predictor: Predictor, image: np.ndarray, stored_shape: tuple[int, int], *, fuse_views: bool = False
 ) -> list[Found]:
-    """Return what is found in each distinct view of an image.
+    """Return the boxes found in each distinct view of an image, in pixels of the stored image.
 
     Args:
-        predictor: never cuts an image into tiles, see `RSNAConfig`.
+        predictor: does not tile images, see `RSNAConfig`.
         image: (H, W, 3) uint8, shrunken to the size that the network sees.
-        stored_shape: (height, width) of the stored image, in whose pixels the boxes are returned.
-        fuse_views: look at it in all of `VIEWS`.
+        stored_shape: (height, width) of the stored image.
+        fuse_views: predict all of `VIEWS`.
     """
     shape = (image.shape[0], image.shape[1])
     found = []
@@ -126,7 +126,7 @@ def prediction_rows(found: FoundBoxes) -> list[str]:
 
 
 def draw_boxes(folder: Path, images: ImageSet[Radiographs], predicted: Mapping[str, Predictions]) -> str:
-    """Write each predicted image with its boxes, beside the true ones where any are known; see `save_gallery`."""
+    """Write each predicted image with its boxes, beside the true ones if known; see `save_gallery`."""
     small = with_side(images, DRAWN_SIDE)
     indices = {patient: index for index, patient in enumerate(images.image_ids) if patient in predicted}
 

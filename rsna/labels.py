@@ -1,4 +1,4 @@
-"""The competition's labels: boxes of every patient, and the three classes in which patients were sorted."""
+"""The competition's labels: the boxes and the class, one of three, of every patient."""
 
 from pathlib import Path
 
@@ -18,13 +18,13 @@ def read_labels(path: Path) -> dict[str, np.ndarray]:
     """Read the boxes of every patient, in the order of their rows.
 
     Args:
-        path: CSV with `LABEL_COLUMNS`: a row a box, Target 1; one with empty cells and Target 0 for a patient without.
+        path: CSV with `LABEL_COLUMNS`: one row per box, Target 1; or one with empty cells and Target 0 without boxes.
 
     Returns:
-        (N, 4) float64 of each patient, y1, x1, y2, x2, the image's pixels.
+        (N, 4) float64 for each patient, y1, x1, y2, x2, image pixels.
 
     Raises:
-        InputError: no such file, or a row that is not as it should be.
+        InputError: no such file, or a malformed row.
     """
     table = read_rows(path, LABEL_COLUMNS)
     _, *cells, targets = (table[column].fillna("").str.strip() for column in LABEL_COLUMNS)
@@ -33,9 +33,9 @@ def read_labels(path: Path) -> dict[str, np.ndarray]:
     whole = np.isfinite(numbers).all(axis=1) & (numbers[:, 2:] > 0).all(axis=1)
     patients = table["patientId"].to_numpy(str)
     good = np.where(targets == "1", whole, (targets == "0") & empty) & (patients != "")
-    _refuse(path, table, LABEL_COLUMNS, ~good, "Target is 1 with a box, or 0 with empty cells")
+    _refuse(path, table, LABEL_COLUMNS, ~good, "Target must be 1 with a box, or 0 with empty cells")
     twice = pd.Series(patients).duplicated(keep=False).to_numpy() & (targets == "0").to_numpy()
-    _refuse(path, table, LABEL_COLUMNS, twice, "has other rows, too; a patient without boxes has one")
+    _refuse(path, table, LABEL_COLUMNS, twice, "has other rows, but a patient without boxes needs exactly one")
     boxes = boxes_from_xywh(numbers)
     rows = pd.Series(np.arange(len(table))).groupby(patients, sort=False).indices
     return {str(patient): boxes[indices][~empty[indices]] for patient, indices in rows.items()}
@@ -48,17 +48,17 @@ def read_classes(path: Path) -> dict[str, str]:
         path: CSV with `CLASS_COLUMNS`; patients may occur several times.
 
     Raises:
-        InputError: no such file, an unknown class, or a patient with two of them.
+        InputError: no such file, an unknown class, or a patient with two classes.
     """
     table = read_rows(path, CLASS_COLUMNS)
     _refuse(path, table, CLASS_COLUMNS, ~table["class"].isin(CLASSES).to_numpy(), f"choose one of {', '.join(CLASSES)}")
     pairs = table[list(CLASS_COLUMNS)].drop_duplicates()
-    _refuse(path, pairs, CLASS_COLUMNS, pairs["patientId"].duplicated().to_numpy(), "has another class, too")
+    _refuse(path, pairs, CLASS_COLUMNS, pairs["patientId"].duplicated().to_numpy(), "also has another class")
     return dict(zip(pairs["patientId"], pairs["class"], strict=True))
 
 
 def _refuse(path: Path, table: pd.DataFrame, columns: tuple[str, ...], bad: np.ndarray, remedy: str) -> None:
-    """Raise an error about the first bad row, if there is one."""
+    """Raise an error about the first bad row, if any."""
     rows = np.flatnonzero(bad)
     if len(rows):
         row = table.iloc[rows[0]]

@@ -2,13 +2,13 @@
 
     python rsna/pneumonia.py train --dataset datasets --preset lungfish --weights coco       # or last, none, a file
     python rsna/pneumonia.py predict --dataset datasets --fuse-views --shrink 0.875       # the test part
-    python rsna/pneumonia.py predict --dataset datasets --score --output submissions/rsna_held_back.csv
-    python rsna/pneumonia.py score submissions/rsna_held_back.csv --dataset datasets --fold 0
+    python rsna/pneumonia.py predict --dataset datasets --score --output submissions/rsna_held_out.csv
+    python rsna/pneumonia.py score submissions/rsna_held_out.csv --dataset datasets --fold 0
 
-Training writes config.json, log.csv, TensorBoard events and weights to <logs>/pneumonia; prediction a checked CSV,
-`patientId,PredictionString`. Both go on with what a killed run left. --score predicts the patients that training held
-back (--fold chooses others) and prints the competition's score; --score CSV those of the test part, whose labels are
-in that file.
+Training writes config.json, log.csv, TensorBoard events and weights to <logs>/pneumonia; prediction writes a checked
+CSV, `patientId,PredictionString`. Both resume a killed run. --score predicts the patients held out of training (--fold
+chooses others) and prints the competition's score; --score CSV predicts and scores the test part, with its labels from
+that file.
 """
 
 import sys
@@ -41,7 +41,7 @@ DATASET = "datasets"
 
 
 def train(arguments: Sequence[str]) -> None:
-    """Train, and score some held-back patients from time to time."""
+    """Train, and periodically score some held-out patients."""
     config, flags = parse_training_flags(PRESETS, dataset=DATASET, parser=OneLineParser(__doc__), arguments=arguments)
 
     from common.batches.folds import split
@@ -51,7 +51,7 @@ def train(arguments: Sequence[str]) -> None:
 
     images = load_labelled(flags.dataset, skip_bad=flags.skip_bad, side=config.min_dim)
     training, held_out = split(images, have_boxes(images), config.fold, None)
-    print(describe_patients({"to train on": training, "held back": held_out}))
+    print(describe_patients({"training": training, "held out": held_out}))
     engine.train(
         config,
         balance(training, config.negatives, flags.limit),
@@ -63,7 +63,7 @@ def train(arguments: Sequence[str]) -> None:
 
 
 def predict(arguments: Sequence[str]) -> None:
-    """Predict the test part or held-back patients; draw and score them where asked."""
+    """Predict the test part or held-out patients; optionally draw and score them."""
     parser = OneLineParser(__doc__)
     add_sample_flag(parser)
     flags = parse_prediction_flags(
@@ -97,7 +97,7 @@ def score(arguments: Sequence[str]) -> None:
     add = parser.add_argument
     add("csv", type=Path, metavar="CSV")
     add("--dataset", type=Path, default=Path(DATASET), metavar="PATH", help=f"folder or zip (default: {DATASET})")
-    help = "whose patients the CSV holds (default: all)"
+    help = "fold whose patients the CSV holds (default: all)"
     add("--fold", choices=["0", "1", "2", "3", "4", "all"], default="all", help=help)
     add("--skip-bad", action="store_true", help="report unusable images, and do not score them")
     flags = parser.parse_args(arguments)
@@ -111,13 +111,13 @@ def score(arguments: Sequence[str]) -> None:
 
 
 def _choose_models(flags: PredictionFlags) -> list[tuple[RSNAConfig, Path]]:
-    """Return the weights that `--weights` names, several with commas between them, each with its config."""
+    """Return the weights of `--weights`, separated by commas, each with its config."""
     names = flags.weights.split(",")
     return [choose_model(replace(flags, weights=name), PRESETS, "rsna/pneumonia.py train") for name in names]
 
 
 def _choose_images(flags: PredictionFlags, fold: str) -> "ImageSet[Radiographs]":
-    """Return the patients to predict: the test part's, with labels where `--score` names a file, or a fold's."""
+    """Return the patients to predict: a fold's, or the test part's, with labels if `--score` names a file."""
     from rsna.dataset import load_labelled, load_unlabelled
     from rsna.files import TEST
 

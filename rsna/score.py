@@ -9,19 +9,19 @@ import pandas as pd
 from common.masks.boxes import box_ious
 from rsna.submission import Predictions
 
-THRESHOLDS = np.arange(8, 16) / 20  # 0.40, 0.45 ... 0.75, each the double nearest to it
+THRESHOLDS = np.arange(8, 16) / 20  # 0.40, 0.45 ... 0.75, each correctly rounded
 
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """How well a set of patients was predicted.
+    """The score of a set of patients.
 
     Attributes:
-        mean: of the scores of the patients that count; NaN where none does.
-        patients: a row a patient with the columns patientId, boxes, predicted, score; the score is NaN for those that
-            do not count.
-        by_threshold: a row a threshold with the columns iou, tp, fp, fn, precision, recall, score: counts summed over
-            the patients, the rates of these sums, and the mean of tp / (tp + fp + fn) over the patients that count.
+        mean: of the scores of the patients that count; NaN if none does.
+        patients: one row per patient, columns patientId, boxes, predicted, score; the score is NaN for a patient that
+            does not count.
+        by_threshold: one row per threshold, columns iou, tp, fp, fn, precision, recall, score: counts summed over the
+            patients, the rates of these sums, and the mean of tp / (tp + fp + fn) over the patients that count.
     """
 
     mean: float
@@ -29,7 +29,7 @@ class Score:
     by_threshold: pd.DataFrame
 
     def by_class(self, classes: Mapping[str, str]) -> pd.DataFrame:
-        """Return a row a class of patients: how many, how many count, their boxes, and the mean score."""
+        """Return one row per class: how many patients, how many that count, their boxes, and the mean score."""
         groups = self.patients.groupby(self.patients["patientId"].map(classes).rename("class"))
         counts = groups.agg(
             patients=("score", "size"),
@@ -43,8 +43,8 @@ class Score:
 def count_hits(true: np.ndarray, predicted: Predictions) -> np.ndarray:
     """Return how many predictions hit at each threshold.
 
-    The predictions choose in the order of their confidence: each takes, of the true boxes that are left, the one that
-    it overlaps most, if their IoU is above the threshold.
+    In descending order of confidence, each prediction takes the free true box with the highest IoU, if that is above
+    the threshold.
 
     Args:
         true: (N, 4) float, y1, x1, y2, x2, pixels.
@@ -70,12 +70,12 @@ def count_hits(true: np.ndarray, predicted: Predictions) -> np.ndarray:
 
 
 def threshold_scores(tp: np.ndarray, num_true: np.ndarray, num_predicted: np.ndarray) -> np.ndarray:
-    """Return tp / (tp + fp + fn); NaN where there is nothing to find and nothing was predicted, which does not count.
+    """Return tp / (tp + fp + fn); NaN, not to be counted, if there is nothing to find and nothing is predicted.
 
     Args:
         tp: (..., 8) int, hits.
         num_true: (...) int, true boxes.
-        num_predicted: (...) int, predicted ones.
+        num_predicted: (...) int, predicted boxes.
 
     Example:
         >>> threshold_scores(np.array([[0], [0], [1]]), np.array([0, 0, 2]), np.array([0, 3, 1])).tolist()
@@ -90,7 +90,7 @@ def score_predictions(true: Mapping[str, np.ndarray], predicted: Mapping[str, Pr
 
     Args:
         true: the true boxes of every patient, (N, 4) float, y1, x1, y2, x2, pixels.
-        predicted: likewise; whom it lacks has no box.
+        predicted: likewise; a missing patient has no box.
     """
     nothing = Predictions(np.zeros((0, 4)), np.zeros(0))
     found = [predicted.get(patient, nothing) for patient in true]

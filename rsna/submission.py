@@ -1,4 +1,4 @@
-"""The competition's CSV: a row a patient, and in it groups of `confidence x y width height` in the image's pixels."""
+"""The competition's CSV: one row per patient, with groups of `confidence x y width height` in image pixels."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,7 +12,7 @@ from common.masks.boxes import boxes_from_xywh
 from common.output.submission import read_rows
 
 COLUMNS = ("patientId", "PredictionString")
-GROUP = 5  # numbers of a box
+GROUP = 5  # numbers per box
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _ROUNDING = 0.05  # pixels; boxes are written with one decimal
 
@@ -31,7 +31,7 @@ class Predictions:
 
 
 def format_predictions(boxes: np.ndarray, scores: np.ndarray) -> str:
-    """Return a PredictionString, the surest box first; sides that come out as 0.0 leave their box out.
+    """Return a PredictionString, highest score first; boxes with a side that rounds to 0.0 are left out.
 
     Args:
         boxes: (N, 4) float, y1, x1, y2, x2, pixels.
@@ -49,24 +49,24 @@ def format_predictions(boxes: np.ndarray, scores: np.ndarray) -> str:
 
 
 def parse_predictions(text: str) -> Predictions:
-    """Read a PredictionString.
+    """Parse a PredictionString.
 
     Raises:
-        ValueError: says what is wrong with it.
+        ValueError: malformed, or an impossible value.
     """
     words = text.split()
     if len(words) % GROUP:
-        raise ValueError(f"{len(words)} numbers, where groups of confidence x y width height make it a multiple of 5")
+        raise ValueError(f"{len(words)} numbers; groups of confidence x y width height need a multiple of 5")
     wrong = [word for word in words if not _NUMBER.fullmatch(word)]
     if wrong:
-        raise ValueError(f"{wrong[0]!r} is no number")
+        raise ValueError(f"{wrong[0]!r} is not a number")
     groups = np.array(words, np.float64).reshape(-1, GROUP)
     scores, sides = groups[:, 0], groups[:, 3:]
     impossible = scores[(scores < 0) | (scores > 1)]
     if len(impossible):
         raise ValueError(f"the confidence {impossible[0]:g} is not between 0 and 1")
     if not (sides > 0).all() or not np.isfinite(groups).all():
-        raise ValueError("a box without width or height, or without end")
+        raise ValueError("a box without width or height, or not finite")
     return Predictions(boxes_from_xywh(groups[:, 1:]), scores)
 
 
@@ -74,7 +74,7 @@ def read_predictions(path: Path) -> dict[str, Predictions]:
     """Read the boxes of every patient.
 
     Raises:
-        InputError: no such file, a malformed row, or a patient with two of them.
+        InputError: no such file, a malformed row, or a patient with two rows.
     """
     table = read_rows(path, COLUMNS)
     predictions: dict[str, Predictions] = {}
@@ -91,15 +91,15 @@ def read_predictions(path: Path) -> dict[str, Predictions]:
 def check_predictions(
     path: Path, patients: Iterable[str], image_shapes: Mapping[str, tuple[int, int]] | None = None
 ) -> list[str]:
-    """List what the competition would reject, or could not have been meant.
+    """List what the competition would reject, and what cannot be intended.
 
     Args:
         path: the CSV.
-        patients: everyone who must have a row, and nobody else.
-        image_shapes: (height, width) of images, for boxes that leave them; unchecked by default.
+        patients: exactly those that must have a row.
+        image_shapes: (height, width) of images, to find boxes that leave them; unchecked by default.
 
     Returns:
-        One problem an entry, with its line number, in the order of the lines; nothing where all is well.
+        One entry per problem, with its line number, in the order of the lines.
 
     Raises:
         InputError: no such file.
@@ -109,14 +109,14 @@ def check_predictions(
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     if not lines or lines[0] != ",".join(COLUMNS):
-        return [f"line 1: the header is {lines[0] if lines else ''!r} where {','.join(COLUMNS)!r} is due"]
+        return [f"line 1: the header is {lines[0] if lines else ''!r}, not {','.join(COLUMNS)!r}"]
     left = dict.fromkeys(patients, True)
     problems = []
     for number, line in enumerate(lines[1:], start=2):
         problems += [f"line {number}: {problem}" for problem in _line_problems(line, left, image_shapes or {})]
     missing = [patient for patient, is_left in left.items() if is_left]
-    lacking = "has no row; a patient without boxes needs one with an empty cell"
-    return problems + [f"line {len(lines) + 1}: {patient}: {lacking}" for patient in missing]
+    problem = "has no row; a patient without boxes needs one with an empty cell"
+    return problems + [f"line {len(lines) + 1}: {patient}: {problem}" for patient in missing]
 
 
 def _line_problems(line: str, left: dict[str, bool], image_shapes: Mapping[str, tuple[int, int]]) -> Iterator[str]:
@@ -129,7 +129,7 @@ def _line_problems(line: str, left: dict[str, bool], image_shapes: Mapping[str, 
         yield f"{line[:60]!r} is not a patient, a comma and numbers"
         return
     if patient not in left:
-        yield f"{patient}: no patient of this set"
+        yield f"{patient}: not a patient of this set"
     if second:
         yield f"{patient}: has a second row; put all boxes into one"
     try:

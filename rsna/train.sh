@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train from the latest weights: goes on with the run under logs, or starts one, a published preset from the COCO weights.
+# Train from the latest weights: resume the run under logs, or start one; published presets start from the COCO weights.
 #     bash rsna/train.sh --dataset datasets --preset lungfish
 # LOGS names another folder of runs, PYTHON another interpreter; everything else is a flag of `pneumonia.py train`.
 set -euo pipefail

@@ -7,7 +7,7 @@ SHAPE = (57, 72)
 
 
 def write_pair(root, subset, class_name, name, mask, *, border=0):
-    """Write an image with dark cells where the mask is set, and the mask, without a border of its own if asked."""
+    """Write an image with dark cells where the mask is set, and the mask, cropped by `border` pixels on each side."""
     image = np.full((*mask.shape, 3), 200, np.uint8)
     image[mask] = (150, 60, 110)
     inner = mask[border : mask.shape[0] - border, border : mask.shape[1] - border]

@@ -52,7 +52,7 @@ FORMS = {
 
 
 def annotation_file(objects=OBJECTS):
-    """What a file holds; images are called <id>.png."""
+    """Return the content of an annotation file; images are called <id>.png."""
     annotations = []
     for image_id, drawn in objects.items():
         for category_id, boxes, form, crowd in drawn:
@@ -63,7 +63,7 @@ def annotation_file(objects=OBJECTS):
 
 
 def write_subset(folder, name, year="2017", *, images=None, content=None, objects=OBJECTS):
-    """Write a subset's annotations and images, which show the objects brighter than the background."""
+    """Write a subset's annotations, and images whose objects are brighter than the background."""
     content = annotation_file(objects) if content is None else content
     (folder / "annotations").mkdir(parents=True, exist_ok=True)
     (folder / "annotations" / f"instances_{name}{year}.json").write_text(json.dumps(content))

@@ -1,4 +1,4 @@
-"""What several test files share: the slow reference and the real data, where the machine has them."""
+"""Fixtures that several test files share, among them the slow reference and the real data, if available."""
 
 import importlib.util
 import logging
@@ -32,7 +32,7 @@ def oracle():
 
 @pytest.fixture(scope="session")
 def data_folder():
-    """The folder that holds dsb2018/; `SEGMENTATION_DATA` names it."""
+    """The folder with dsb2018/; `SEGMENTATION_DATA` names it."""
     path = os.environ.get("SEGMENTATION_DATA")
     if not path:
         pytest.skip("SEGMENTATION_DATA does not name the data folder")
@@ -41,7 +41,7 @@ def data_folder():
 
 @pytest.fixture(scope="session")
 def generated_set(tmp_path_factory):
-    """A folder whose stage1_train holds six small generated images; not to be changed."""
+    """A folder whose stage1_train holds six small generated images; do not modify it."""
     folder = tmp_path_factory.mktemp("generated")
     write_dataset(folder / "stage1_train", 6, 1, sizes=[(64, 64), (64, 96)])
     return folder
@@ -49,7 +49,7 @@ def generated_set(tmp_path_factory):
 
 @pytest.fixture
 def lines(monkeypatch):
-    """Collect the logger's lines; returns a function that hands out those since its last call."""
+    """Collect the logger's lines; yields a function that returns those since its last call."""
     messages = []
     handler = logging.Handler()
     handler.emit = lambda record: messages.append(record.getMessage())
@@ -67,7 +67,7 @@ def lines(monkeypatch):
 
 @pytest.fixture
 def full_disk(tmp_path):
-    """A disk of 16 KB, nearly full; only an administrator may mount one."""
+    """A disk of 16 KB; mounting one needs root."""
     disk = tmp_path / "disk"
     disk.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(disk)]

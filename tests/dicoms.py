@@ -1,4 +1,4 @@
-"""DICOM files made by hand, plain or JPEG Baseline as the hospitals' archives have them."""
+"""Hand-made DICOM files, uncompressed or JPEG Baseline, as in hospital archives."""
 
 import io
 import warnings
@@ -11,7 +11,7 @@ from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian,
 
 
 def encode_dicom(pixels: np.ndarray | None, *, jpeg: bool = False, **fields) -> bytes:
-    """Return a DICOM file with an image (H, W) or (H, W, 3), or (F, H, W) with `NumberOfFrames`; None: without any."""
+    """Return a DICOM file with an image, (H, W) or (H, W, 3), or (F, H, W) with `NumberOfFrames`; None for no image."""
     content = Dataset()
     content.file_meta = FileMetaDataset()
     content.file_meta.TransferSyntaxUID = JPEGBaseline8Bit if jpeg else ExplicitVRLittleEndian
@@ -30,7 +30,7 @@ def encode_dicom(pixels: np.ndarray | None, *, jpeg: bool = False, **fields) -> 
         setattr(content, keyword, value)
     file = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # values that the standard forbids are what some tests are about
+        warnings.simplefilter("ignore")  # some tests are about non-standard values
         content.save_as(file, enforce_file_format=True)
     return file.getvalue()
 

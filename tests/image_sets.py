@@ -11,7 +11,7 @@ from common.predictor import Predictor
 
 
 class Arrays(Source):
-    """Images that are there, with label images and classes."""
+    """Images in memory, with label images and classes."""
 
     path = Path("arrays")
 
@@ -41,14 +41,14 @@ class Arrays(Source):
 
 
 def array_set(images, label_images=None, class_ids=None, *, image_ids=None, name="arrays"):
-    """Return the set of some arrays, called p0, p1, ... by default."""
+    """Return a set of arrays, called p0, p1, ... by default."""
     source = Arrays(images, label_images, class_ids, name)
     sizes = np.array([image.shape[:2] for image in images])
     return ImageSet.of_all(source, image_ids or [f"p{row}" for row in range(len(images))], sizes)
 
 
 def predictor_of(detector, config=None):
-    """Return a predictor that has a function from images to their detections in place of a network."""
+    """Return a predictor with a function from images to their detections instead of a network."""
     predictor = Predictor(config or MaskRCNNConfig(), Path("weights.h5"))
     predictor._detector = detector
     return predictor

@@ -1,4 +1,4 @@
-"""A hand-made set of skin lesions with labels of makesense.ai's kind."""
+"""A hand-made set of skin lesions with labels in makesense.ai's format."""
 
 import json
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 WIDTH, HEIGHT = 60, 48
-SQUARES = {  # left, top, side of each lesion, a polygon each
+SQUARES = {  # left, top, side of each lesion's polygons
     "ISIC_1": [[(10, 8, 20)]],
     "ISIC_2": [[(0, 0, 16)]],
     "ISIC_3": [[(30, 20, 24)], [(4, 4, 10), (20, 30, 8)]],
@@ -22,7 +22,7 @@ def corners(left, top, side):
 
 
 def make_labels(image_ids):
-    """Return the labels of some images; annotations are numbered from 0, images from 1."""
+    """Return the labels of images; annotations are numbered from 0, images from 1."""
     images, annotations = [], []
     for number, image_id in enumerate(image_ids, start=1):
         images.append({"id": number, "width": WIDTH, "height": HEIGHT, "file_name": f"{image_id}.jpg"})

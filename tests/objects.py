@@ -1,4 +1,4 @@
-"""Objects for tests."""
+"""Random objects for tests."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from common.masks.instances import Instances
 
 
 def random_objects(rng, count, image_shape):
-    """Blobs that overlap a lot, some empty, some of a single pixel, some at the border."""
+    """Return blobs that overlap a lot, some empty, some of a single pixel, some at the border."""
     height, width = image_shape
     masks = np.zeros((count, height, width), dtype=bool)
     for mask in masks:

@@ -7,7 +7,7 @@ import numpy as np
 from tests.dicoms import encode_dicom
 
 SIZE = 160
-# Of each patient the boxes x, y, width, height: one at the border, two that overlap, and most without any.
+# Boxes of each patient, x, y, width, height: one at the border, two that overlap; most patients have none.
 BOXES: dict[str, list[tuple[float, ...]]] = {f"patient-{k}": [] for k in range(10)}
 BOXES["patient-1"] = [(20.0, 30.0, 40.0, 60.0)]
 BOXES["patient-4"] = [(100.0, 80.0, 60.0, 80.0)]
@@ -45,5 +45,5 @@ def write_set(folder: Path) -> Path:
 
 
 def write_labels(folder: Path, rows: list[str]) -> None:
-    """Write the labels anew."""
+    """Replace the labels."""
     (folder / "stage_2_train_labels.csv").write_text("\n".join(["patientId,x,y,width,height,Target", *rows, ""]))

@@ -1,4 +1,4 @@
-"""Running the scripts as a user does: in this process, which is fast, or in one of their own, from any folder."""
+"""Run the scripts as a user does: in this process, which is fast, or in a new one, from any folder."""
 
 import os
 import runpy
@@ -11,18 +11,18 @@ DSB = Path(__file__).resolve().parents[1] / "dsb"
 TRAINING = ("my_train_1.py", "my_train_2.py", "my_train_3.py")
 INFERENCE = ("my_inference.py", "my_inference_tta.py")
 NARROW_FLAGS = ["--fpn-channels", "16", "--rpn-channels", "16", "--head-channels", "64", "--mask-channels", "16"]
-# A network cut to a minimum, for training; nothing trains its class head, so that it finds something.
+# A minimal network, for training; its class head is not trained, so that it finds something.
 TINY = ["--preset", "demo", "--min-dim", "64", "--crop-size", "64", "--batch-size", "1", "--steps-per-epoch", "2"]
 TINY += NARROW_FLAGS
 TINY += ["--mask-convs", "1", "--train-rois", "8", "--train-proposals", "50", "--detect-proposals", "50"]
 TINY += ["--pre-nms-limit", "200", "--max-detections", "20", "--confidence", "0", "--dataset", "data/stage1_train"]
 TINY += ["--loss-weights", "1,1,0,1,1", "--mask-threshold", "0.4"]
-TIMEOUT = 600  # seconds; a compilation takes 20 on a machine with nothing else to do
+TIMEOUT = 600  # seconds; a compilation takes 20 on an idle machine
 LOG_LINES = ("WARNING: All log messages before absl", "I0000 ", "W0000 ", "E0000 ")  # TensorFlow's own
 
 
 def run_here(monkeypatch, capsys, script, *arguments):
-    """Run a script in this process; return its exit code, its output and its errors."""
+    """Run a script in this process; return its exit code, stdout and stderr."""
     monkeypatch.setattr(sys, "argv", [str(DSB / script), *map(str, arguments)])
     monkeypatch.setattr(sys, "path", list(sys.path))
     capsys.readouterr()
@@ -40,8 +40,8 @@ def load_presets(monkeypatch, script):
 
 
 def start(folder, script, *arguments):
-    """Start a script as a process in a folder, with the cache of masks and no progress bars in there."""
-    matplotlib = Path(tempfile.gettempdir()) / "matplotlib"  # Keras imports it, and its cache takes long to build
+    """Start a script as a process in a folder that also holds the mask cache; without progress bars."""
+    matplotlib = Path(tempfile.gettempdir()) / "matplotlib"  # Keras imports it, and its cache is slow to build
     environment = os.environ | {
         "XDG_CACHE_HOME": str(folder / "cache"),
         "MPLCONFIGDIR": str(matplotlib),
@@ -58,7 +58,7 @@ def start(folder, script, *arguments):
 
 
 def finish(process):
-    """Wait for a process; return its exit code, its output and the lines on its stderr but for TensorFlow's log."""
+    """Wait for a process; return its exit code, stdout, and the lines of stderr without TensorFlow's log."""
     try:
         output, errors = process.communicate(timeout=TIMEOUT)
     except subprocess.TimeoutExpired:

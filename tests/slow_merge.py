@@ -1,4 +1,4 @@
-"""Vote merging as plainly as it can be said: an object is the set of its pixels, votes are counters of pixels."""
+"""Vote merging in its plainest form: an object is the set of its pixels, votes are counters of pixels."""
 
 from collections import Counter
 

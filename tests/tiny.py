@@ -48,7 +48,7 @@ def empty_batch(config: MaskRCNNConfig, batch_size: int, side: int | None = None
 
 
 def label_batch(config: MaskRCNNConfig, label_images: list[np.ndarray]) -> dict[str, np.ndarray]:
-    """Return a training batch of images whose objects, of class 1, are brighter than the background."""
+    """Return a training batch of images with objects of class 1, brighter than the background."""
     batch = empty_batch(config, len(label_images), len(label_images[0]))
     for row, label_image in enumerate(label_images):
         labels, boxes = label_boxes(label_image)

@@ -1,4 +1,4 @@
-"""From the mask of an image to its cells: one threshold, the missing border, and connected components."""
+"""From an image's mask to its cells: a threshold, padding to the image's size, and connected components."""
 
 import cv2
 import numpy as np
@@ -6,12 +6,12 @@ import numpy as np
 from common.errors import InputError
 from common.images.decoding import decode_image
 
-MASK_THRESHOLD = 10  # grey, 0-255: only what is brighter is cell
-LARGEST_DIFFERENCE = 8  # pixels, of a mask's height or width from its image's: LISC's masks are so much smaller
+MASK_THRESHOLD = 10  # grey, 0-255: brighter pixels are cell
+LARGEST_DIFFERENCE = 8  # pixels, between the heights or widths of mask and image; LISC's masks are 8 smaller
 
 
 def decode_cell_mask(data: bytes, name: str) -> np.ndarray:
-    """Decode the mask of all cells of an image, white on black.
+    """Decode the mask of all cells in an image, white on black.
 
     Args:
         data: the file's content.
@@ -21,7 +21,7 @@ def decode_cell_mask(data: bytes, name: str) -> np.ndarray:
         (H, W) bool.
 
     Raises:
-        InputError: no image, or one that is not black but too dark to have cells.
+        InputError: not an image, or one that is not black but too dark to have cells.
     """
     grey = cv2.cvtColor(decode_image(data, name), cv2.COLOR_RGB2GRAY)
     brightest = int(grey.max())
@@ -31,12 +31,12 @@ def decode_cell_mask(data: bytes, name: str) -> np.ndarray:
 
 
 def fit_mask(mask: np.ndarray, image_shape: tuple[int, int]) -> np.ndarray:
-    """Bring a mask to its image's size: evenly padded where it is smaller, cut where it is larger.
+    """Pad or crop a mask evenly to its image's size.
 
-    Where the difference is odd, the bottom or right has the larger share.
+    Of an odd difference, the bottom or right side gets the larger part.
 
     Args:
-        mask: (h, w) bool, whose centre is the image's.
+        mask: (h, w) bool, centred on the image.
         image_shape: (height, width) of the image, pixels.
 
     Returns:
@@ -61,7 +61,7 @@ def fit_mask(mask: np.ndarray, image_shape: tuple[int, int]) -> np.ndarray:
 
 
 def label_cells(mask: np.ndarray) -> np.ndarray:
-    """Number the cells of a mask: pixels that touch, corner to corner as well, are of one cell.
+    """Label the cells of a mask: connected components, with diagonal neighbours.
 
     Args:
         mask: (H, W) bool.

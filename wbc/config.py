@@ -1,4 +1,4 @@
-"""The hyperparameters of the published run on white blood cells, and of what a CPU can train."""
+"""Hyperparameters of the published run on white blood cells, and of a run on a CPU."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class WBCConfig(MaskRCNNConfig):
     unused = SEPARATION
 
     name: str = "wbc"
-    class_names: tuple[str, ...] = option(CLASS_NAMES, "names of the class folders; that of class 1 first")
+    class_names: tuple[str, ...] = option(CLASS_NAMES, "names of the class folders, in order of class id")
 
 
 PUBLISHED = WBCConfig(
@@ -37,7 +37,7 @@ PUBLISHED = WBCConfig(
     confidence=0.8,
 )
 
-# From nothing, on a CPU: images of one cell each, all brought to one size, in which a cell is 50 to 120 pixels wide.
+# From scratch, on a CPU: images of one cell each, resized so that a cell is 50 to 120 pixels wide.
 SMALL = from_nothing(
     WBCConfig(),
     min_dim=128,
@@ -52,7 +52,7 @@ SMALL = from_nothing(
     channel_shift_range=10.0,
     max_instances=16,
     mask_convs=2,
-    anchor_scales=(16, 48, 72, 96, 120),  # every cell of the training part meets one with an IoU above 0.5
+    anchor_scales=(16, 48, 72, 96, 120),  # every training cell has one with an IoU above 0.5
     rpn_train_anchors=64,
     pre_nms_limit=500,
     train_proposals=100,

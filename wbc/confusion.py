@@ -1,4 +1,4 @@
-"""The confusion matrix of matched masks: which class was found where which one is."""
+"""The confusion matrix of matched masks."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from common.files import written_aside
 from common.images.decoding import save_image
 from common.scoring.comparison import Comparison
 
-FIRST_COLUMN, LINE, CELL_WIDTH = 130, 34, 96  # pixels of the drawn table
+FIRST_COLUMN, LINE, CELL_WIDTH = 130, 34, 96  # pixels, of the drawn table
 WHITE, BLACK, BLUE = (255, 255, 255), (0, 0, 0), (40, 90, 200)
 
 
@@ -19,18 +19,18 @@ def confusion_matrix(
 ) -> np.ndarray:
     """Count the pairs of true and predicted classes.
 
-    A prediction, the best first, takes the true object of whatever class that it overlaps most, of those that are left
-    and whose IoU reaches the threshold.
+    In descending order of score, each prediction takes the free true object of any class with the highest IoU, if that
+    reaches the threshold.
 
     Args:
-        comparisons: an image each.
+        comparisons: one per image.
         num_classes: K, background included.
         threshold: IoU.
-        lowest_score: worse predictions do not count.
+        lowest_score: predictions below it do not count.
 
     Returns:
-        (K, K) int64, a row a true class, a column a predicted one. Row 0 holds predictions that took nothing, column 0
-        true objects that were not taken.
+        (K, K) int64, one row per true class, one column per predicted class. Row 0 counts predictions that took
+        nothing, column 0 true objects that were not taken.
     """
     matrix = np.zeros((num_classes, num_classes), np.int64)
     for comparison in comparisons:

@@ -1,4 +1,4 @@
-"""The class-folder layout: <subset>/image/<Class>/<name>.png, and the masks under <subset>/mask likewise."""
+"""The class-folder layout: <subset>/image/<Class>/<name>.png, and masks likewise under <subset>/mask."""
 
 import os
 from collections import Counter
@@ -24,10 +24,10 @@ class CellImage:
     """The files of an image.
 
     Attributes:
-        image_id: the image's file name without its ending.
+        image_id: the image's file name without suffix.
         image_name: in the tree.
-        mask_name: in the tree; empty where there is none.
-        class_id: of all its cells, 1-based; 0 where it is not known.
+        mask_name: in the tree; empty without a mask.
+        class_id: of all its cells, 1-based; 0 if unknown.
     """
 
     image_id: str
@@ -44,7 +44,7 @@ class CellFiles(Source):
         tree: where the files are.
         images: the files of each image.
         sizes: (M, 2) int, height and width, pixels.
-        counts: (M,) int, cells of each image.
+        counts: (M,) int, cells in each image.
     """
 
     tree: FileTree
@@ -90,17 +90,16 @@ def load_cells(
     *,
     skip_bad: bool = False,
 ) -> ImageSet[CellFiles]:
-    """Open a subset, sorted by id, and look through all of its images and masks.
+    """Open a subset, sorted by id, and check all of its images and masks.
 
     Args:
-        path: a folder or zip archive; the subsets stand in it or in a folder of it.
+        path: a folder or zip archive that holds the subsets, directly or in a folder.
         subset: "train", "val" or "detect".
-        class_names: of the class folders, that of class 1 first.
+        class_names: of the class folders, in order of class id.
         skip_bad: report unusable images and leave them out.
 
     Raises:
-        InputError: not such a folder or archive; a class folder of another name; an unusable image, and `skip_bad`
-            is off.
+        InputError: not such a folder or archive; a class folder of another name; an unusable image without `skip_bad`.
     """
     tree = open_tree(path)
     images = find_images(tree.names(), subset, class_names, str(tree.path))
@@ -121,16 +120,16 @@ def find_images(names: Sequence[str], subset: str, class_names: Sequence[str], s
     """Find the images of a subset, and their masks, among file names.
 
     Args:
-        names: relative names with forward slashes; what does not fit the layout is ignored.
+        names: relative names with forward slashes; those outside the layout are ignored.
         subset: "train", "val" or "detect".
-        class_names: of the class folders, that of class 1 first.
+        class_names: of the class folders, in order of class id.
         source: where the names are from, for messages.
 
     Returns:
         The files of each image, sorted by id.
 
     Raises:
-        InputError: no images, a class folder of another name, or two images or masks of one name.
+        InputError: no images, a class folder of another name, or two images or masks of the same name.
 
     Example:
         >>> find_images(["WBC/val/image/Monocyte/1.png", "WBC/val/mask/Monocyte/1.png"], "val", ["Monocyte"], "WBC")
@@ -164,7 +163,7 @@ class_id=1)]
 
 
 def count_images(path: str | os.PathLike[str], subset: str, class_names: Sequence[str]) -> dict[int, int]:
-    """Return how many images of each class a subset has by its file names; none where there is no such subset.
+    """Count the images of each class in a subset by their file names; a missing subset has none.
 
     Args:
         path: see `load_cells`.
@@ -179,7 +178,7 @@ def count_images(path: str | os.PathLike[str], subset: str, class_names: Sequenc
 
 def _class_id(folder: PurePosixPath, class_names: Sequence[str], source: str) -> int:
     if folder.name not in class_names:
-        raise InputError(f"{source}/{folder}: no class of {', '.join(class_names)}; rename or remove the folder")
+        raise InputError(f"{source}/{folder}: none of {', '.join(class_names)}; rename or remove the folder")
     return list(class_names).index(folder.name) + 1
 
 
@@ -188,7 +187,7 @@ def _load_image(tree: FileTree, image: CellImage) -> np.ndarray:
 
 
 def _load_mask(tree: FileTree, image: CellImage, image_shape: tuple[int, int]) -> np.ndarray:
-    """Return the mask of all cells, (*image_shape) bool."""
+    """Return the mask of all cells, (*image_shape,) bool."""
     if not image.mask_name:
         raise InputError(f"{tree.path}/{image.image_name}: has no mask; add it under mask/, or remove the image")
     name = f"{tree.path}/{image.mask_name}"

@@ -1,4 +1,4 @@
-"""How well cells and their classes were found."""
+"""Scores of cells and their classes."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -11,11 +11,11 @@ from common.scoring.evaluation import Pair, Report
 from wbc.confusion import confusion_matrix
 from wbc.dataset import count_images
 
-FEWEST_IMAGES = 10  # to train on, of a class that counts in the mean
+FEWEST_IMAGES = 10  # training images of a class that counts in the mean
 
 
 def usual_classes(dataset: str | os.PathLike[str], class_names: Sequence[str]) -> list[int]:
-    """Return the classes with at least `FEWEST_IMAGES` images in train, or all where none has so many."""
+    """Return the classes with at least `FEWEST_IMAGES` training images, or all if none has as many."""
     counts = count_images(dataset, "train", class_names)
     every = range(1, len(class_names) + 1)
     return [class_id for class_id in every if counts.get(class_id, 0) >= FEWEST_IMAGES] or list(every)
@@ -25,12 +25,12 @@ def score_report(pairs: Iterable[Pair], class_names: Sequence[str], usual: Seque
     """Score masks by the mean of the usual classes' average precisions at an IoU of 0.5, and report all classes.
 
     Args:
-        pairs: an image each; taken one at a time.
-        class_names: that of class 1 first.
+        pairs: one per image; consumed one at a time.
+        class_names: in order of class id.
         usual: the classes that count.
 
     Returns:
-        The report, and which classes were mistaken for which, see `confusion_matrix`.
+        The report, and the confusion matrix, see `confusion_matrix`.
     """
     comparisons = [compare_masks(pair.true, pair.predicted, pair.crowd) for pair in pairs]
     table = average_precision(comparisons, range(1, len(class_names) + 1)).table(class_names)

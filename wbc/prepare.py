@@ -1,4 +1,4 @@
-"""From raw images and masks, a folder a class, to the class-folder layout."""
+"""From raw images and masks, one folder per class, to the class-folder layout."""
 
 import shutil
 import tempfile
@@ -18,7 +18,7 @@ from common.images.decoding import decode_image, is_image, save_image
 from wbc.cells import decode_cell_mask, fit_mask
 
 TABLE = "source_files.csv"
-SHORTEST_NAME = 4  # letters of an abbreviated class, as LISC's "Baso"
+SHORTEST_NAME = 4  # letters of an abbreviated class, such as LISC's "Baso"
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ class RawImage:
 
     Attributes:
         image_name: in the tree of images.
-        mask_name: in the tree of masks; empty where there is none.
-        class_name: of its cells; empty where there is no mask.
+        mask_name: in the tree of masks; empty without a mask.
+        class_name: of its cells; empty without a mask.
         subset: "train", "val" or "detect".
-        name: of its files in the layout, without ending.
+        name: of its files in the layout, without suffix.
     """
 
     image_name: str
@@ -41,26 +41,25 @@ class RawImage:
 
 
 def plan(images: FileTree, masks: FileTree, class_names: Sequence[str], seed: int) -> list[RawImage]:
-    """Find each image's mask, and deal the images of every class: four fifths to train, one to val.
+    """Find each image's mask, and split the images of every class: four fifths for train, one for val.
 
-    A mask has its image's name, whatever the ending, in a folder of the same class. Images without one go to
-    detect.
+    A mask has its image's name, whatever the suffix, in a folder of the same class. Images without one go to detect.
 
     Args:
-        images: a folder a class, named as the class or by its first letters, at least four; others hold no masks.
+        images: one folder per class, named after it or by at least its first four letters; other folders have no masks.
         masks: likewise.
         class_names: of the classes.
-        seed: of the dealing.
+        seed: of the split.
 
     Raises:
-        InputError: a mask whose folder is no class's, or without an image; two masks, or images with a mask, of one
+        InputError: a mask in a folder of no class, or without an image; two masks, or images with a mask, of the same
             name and class; nothing to train on.
     """
     mask_names: dict[tuple[str, str], str] = {}
     for name in _image_names(masks):
         class_name = find_class(name.parent.name, class_names)
         if not class_name:
-            raise InputError(f"{masks.path}/{name.parent}: no class of {', '.join(class_names)}; rename the folder")
+            raise InputError(f"{masks.path}/{name.parent}: none of {', '.join(class_names)}; rename the folder")
         _add_once(mask_names, (class_name, name.stem), str(name), masks.path)
     raw_images = [_raw_image(name, mask_names, class_names) for name in _image_names(images)]
     owners: dict[tuple[str, str], str] = {}
@@ -86,7 +85,7 @@ def plan(images: FileTree, masks: FileTree, class_names: Sequence[str], seed: in
 
 
 def find_class(folder: str, class_names: Sequence[str]) -> str:
-    """Return the class that a folder's name begins, whatever the case; an empty text where none or several.
+    """Return the class whose name starts with a folder's, ignoring case; '' if none or several do.
 
     Example:
         >>> find_class("baso", ["Basophil", "Neutrophil"]), find_class("mixt", ["Basophil"])
@@ -97,16 +96,16 @@ def find_class(folder: str, class_names: Sequence[str]) -> str:
 
 
 def write_layout(images: FileTree, masks: FileTree, planned: Sequence[RawImage], output: Path) -> None:
-    """Write images and masks as PNG files, masks in their images' sizes, and a table of where each is from.
+    """Write images and masks as PNG files, masks in their images' sizes, and a table of their sources.
 
     Args:
         images: see `plan`.
         masks: see `plan`.
         planned: from `plan`.
-        output: a folder that does not exist yet; appears when all is written.
+        output: a new folder, created atomically.
 
     Raises:
-        InputError: it does, or a file is damaged.
+        InputError: the folder exists, or a file is damaged.
     """
     if output.exists():
         raise InputError(f"{output}: exists; choose another folder, or remove it")
@@ -118,7 +117,7 @@ def write_layout(images: FileTree, masks: FileTree, planned: Sequence[RawImage],
         rows = [f"{one.name}.png,{one.class_name},{one.subset},{one.image_name}" for one in planned]
         with written_aside(aside / TABLE) as table:
             table.write_text("\n".join(["name,class,subset,source_file", *rows]) + "\n", encoding="utf-8")
-        aside.chmod(0o755)  # a temporary folder is its maker's alone
+        aside.chmod(0o755)  # a temporary folder is private
         aside.replace(output)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
@@ -126,7 +125,7 @@ def write_layout(images: FileTree, masks: FileTree, planned: Sequence[RawImage],
 
 def _add_once(names: dict[tuple[str, str], str], key: tuple[str, str], name: str, folder: Path) -> None:
     if names.setdefault(key, name) != name:
-        raise InputError(f"{folder}: {names[key]} and {name} are of one class and one name; rename one, and its pair")
+        raise InputError(f"{folder}: {names[key]} and {name} have the same class and name; rename one, and its pair")
 
 
 def _image_names(tree: FileTree) -> list[PurePosixPath]:

@@ -2,12 +2,12 @@
 
     python wbc/wbc.py prepare --images raw/images --masks raw/masks --dataset WBC
     python wbc/wbc.py train --dataset WBC --weights coco --logs logs/published   # as published
-    python wbc/wbc.py train --dataset WBC --preset small --logs logs/small       # from nothing, on a CPU
+    python wbc/wbc.py train --dataset WBC --preset small --logs logs/small       # from scratch, on a CPU
     python wbc/wbc.py predict --dataset WBC --logs logs/small --score            # the images of val
     python wbc/wbc.py predict --dataset WBC --logs logs/small --subset detect --splash splashes
 
-Training writes config.json, log.csv, TensorBoard events and weights to <logs>/wbc; prediction a CSV of masks with
-classes and scores, and the confusion matrix beside it where it is scored. Killed and started again, they go on.
+Training writes config.json, log.csv, TensorBoard events and weights to <logs>/wbc; prediction writes a CSV of masks
+with classes and scores, and with --score the confusion matrix beside it. If killed, the next run resumes.
 """
 
 import sys
@@ -40,7 +40,7 @@ DATASET = "data/WBC"
 
 
 def train(arguments: Sequence[str]) -> None:
-    """Train on the images of train, and watch and score those of val."""
+    """Train on train; validate and score on val."""
     parser = OneLineParser(__doc__)
     config, flags = parse_training_flags(PRESETS, dataset=DATASET, parser=parser, arguments=arguments)
 
@@ -61,7 +61,7 @@ def train(arguments: Sequence[str]) -> None:
 
 
 def predict(arguments: Sequence[str]) -> None:
-    """Predict a subset, and draw it and score it where asked."""
+    """Predict a subset; optionally draw and score it."""
     flags = _parse(arguments)
     config, weights = choose_model(flags, PRESETS, "wbc/wbc.py train")
 
@@ -79,11 +79,11 @@ def predict(arguments: Sequence[str]) -> None:
 
 
 def prepare(arguments: Sequence[str]) -> None:
-    """Split raw images and masks, a folder a class, into train and val."""
+    """Split raw images and masks, one folder per class, into train and val."""
     parser = OneLineParser(__doc__)
     add = parser.add_argument
-    add("--images", type=Path, required=True, metavar="PATH", help="folder or zip of the images, a folder a class")
-    add("--masks", type=Path, required=True, metavar="PATH", help="folder or zip of the masks, of the same names")
+    add("--images", type=Path, required=True, metavar="PATH", help="folder or zip of images, one folder per class")
+    add("--masks", type=Path, required=True, metavar="PATH", help="folder or zip of masks, with the same names")
     add("--dataset", type=Path, default=Path(DATASET), metavar="DIR", help=f"folder to write (default: {DATASET})")
     add("--seed", type=int, default=PUBLISHED.seed, metavar="N", help="seed of the split (default: %(default)s)")
     flags = parser.parse_args(arguments)
@@ -103,7 +103,7 @@ def prepare(arguments: Sequence[str]) -> None:
 def _parse(arguments: Sequence[str]) -> PredictionFlags:
     parser = OneLineParser(__doc__)
     add = parser.add_argument
-    add("--subset", choices=["train", "val", "detect"], default="val", help="of the images (default: val)")
+    add("--subset", choices=["train", "val", "detect"], default="val", help="to predict (default: val)")
     add("--splash", type=Path, metavar="DIR", help="write grey images with the cells in colour")
     flags = parse_prediction_flags(
         PRESETS, dataset=DATASET, output="submissions/wbc.csv", parser=parser, arguments=arguments
@@ -133,7 +133,7 @@ def _draw(flags: PredictionFlags, images: "ImageSet", found: Mapping[str, "Insta
 def _score(
     flags: PredictionFlags, images: "ImageSet", found: Mapping[str, "Instances"], class_names: Sequence[str]
 ) -> None:
-    """Print the score, and write which classes were mistaken for which beside the CSV."""
+    """Print the score, and write the confusion matrix beside the CSV."""
     from common.scoring.evaluation import pair_results
     from wbc.confusion import save_confusion
     from wbc.evaluation import score_report, usual_classes
@@ -142,7 +142,7 @@ def _score(
     report, confusion = score_report(pair_results(images, found), class_names, usual)
     path = flags.output.with_name(f"{flags.output.stem}_confusion.csv")
     save_confusion(path, confusion, class_names)
-    print(f"wrote {path}, and as an image {path.with_suffix('.png').name}: cells by true and predicted class")
+    print(f"wrote {path} and {path.with_suffix('.png').name}: the confusion matrix")
     print(report.text)
 
 

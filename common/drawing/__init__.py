@@ -1,4 +1,4 @@
-"""Images for the eye: objects drawn in, comparisons, galleries, colour splash.
+"""Visualisation: drawn objects, comparisons, galleries, colour splash.
 
 Imports `common.scoring`, `common.images` and `common.masks`.
 """

@@ -1,4 +1,4 @@
-"""Images for the eye: objects drawn over an image, truth beside prediction, sheets of rows."""
+"""Objects drawn over an image, ground truth beside prediction, overview sheets."""
 
 import colorsys
 from collections.abc import Iterable, Sequence
@@ -12,21 +12,21 @@ from common.scoring.comparison import compare_masks
 GREEN, YELLOW, RED, WHITE = (0, 220, 0), (255, 220, 0), (255, 40, 40), (255, 255, 255)
 CAPTION_HEIGHT = 18  # pixels
 GAP = 4  # between tiles, pixels
-MOST_WIDTHS = 8  # of a tile: so many times as wide as high, and flatter images are squeezed
-_GOLDEN = 0.618034  # turns of the hue between neighbours: no two near indices look alike
+MOST_WIDTHS = 8  # largest ratio of a tile's width to its height; flatter images are squeezed
+_GOLDEN = 0.618034  # hue step between neighbours, in turns: nearby indices look different
 
 
 def draw_instances(
     image: np.ndarray, instances: Instances, *, boxes: bool = False, scores: bool = False, alpha: float = 0.0
 ) -> np.ndarray:
-    """Draw objects over an image: a contour one pixel wide, which leaves the object to be seen, and a fill on request.
+    """Draw objects over an image: a contour one pixel wide, which leaves the object visible, and optionally a fill.
 
     Args:
-        image: (H, W, 3) uint8, RGB; stays as it is.
+        image: (H, W, 3) uint8, RGB; not modified.
         instances: N objects; an earlier one covers a later one.
         boxes: whether to draw their boxes.
         scores: whether to write their scores, in percent.
-        alpha: opacity of the fill, 0-1; 0 leaves it out.
+        alpha: opacity of the fill, 0-1; 0 for none.
 
     Returns:
         (H, W, 3) uint8.
@@ -56,13 +56,13 @@ def draw_instances(
 
 
 def draw_comparison(image: np.ndarray, true: Instances, predicted: Instances, *, threshold: float = 0.5) -> np.ndarray:
-    """Draw contours: the truth green; predictions yellow where they meet an object, red where they do not.
+    """Draw contours: ground truth green, predictions that match an object yellow, others red.
 
     Args:
-        image: (H, W, 3) uint8, RGB; stays as it is.
+        image: (H, W, 3) uint8, RGB; not modified.
         true: the true objects.
-        predicted: the predicted ones.
-        threshold: a prediction meets an object at an IoU above this, 0-1.
+        predicted: the predicted objects.
+        threshold: a prediction matches an object at an IoU above this, 0-1.
 
     Returns:
         (H, W, 3) uint8.
@@ -80,15 +80,15 @@ def make_overview(
     """Lay rows of images out on one sheet, a caption above each column.
 
     Args:
-        rows: images (H, W, 3) uint8, as many a row as there are captions.
+        rows: images (H, W, 3) uint8, one per caption in each row.
         captions: of the columns.
-        tile_height: height of every image on the sheet, pixels; they keep their proportions.
+        tile_height: height of every image on the sheet, pixels; the aspect ratio is kept.
 
     Returns:
         (H, W, 3) uint8.
 
     Raises:
-        ValueError: a row whose length is not that of the captions.
+        ValueError: a row does not have one image per caption.
 
     Example:
         >>> image = np.zeros((10, 20, 3), np.uint8)
@@ -97,7 +97,7 @@ def make_overview(
     """
     tiles = [[_scale(image, tile_height) for image in row] for row in rows]
     if any(len(row) != len(captions) for row in tiles):
-        raise ValueError(f"every row must hold {len(captions)} images, one a caption")
+        raise ValueError(f"every row needs {len(captions)} images, one per caption")
     widths = [max((row[j].shape[1] for row in tiles), default=tile_height) for j in range(len(captions))]
     lefts = np.cumsum([0, *(width + GAP for width in widths)]).tolist()
     step = tile_height + GAP
@@ -112,7 +112,7 @@ def make_overview(
 
 
 def instance_colour(index: int) -> tuple[int, int, int]:
-    """Return the colour of the object at `index`, RGB 0-255: always the same, and unlike its neighbours'.
+    """Return the colour of the object at `index`, RGB 0-255: deterministic, and unlike its neighbours'.
 
     Example:
         >>> instance_colour(0) != instance_colour(1)
@@ -123,7 +123,7 @@ def instance_colour(index: int) -> tuple[int, int, int]:
 
 
 def inner_contour(mask: np.ndarray) -> np.ndarray:
-    """Return the pixels of a mask (H, W) bool that touch its outside or the array's edge.
+    """Return the pixels of a mask (H, W) bool that touch the background or the array's edge.
 
     Example:
         >>> int(inner_contour(np.ones((3, 3), dtype=bool)).sum())

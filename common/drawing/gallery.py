@@ -1,4 +1,4 @@
-"""Images with their objects drawn in, as files, and an overview of the first ones."""
+"""Files of images with their objects drawn in, and an overview of the first ones."""
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -24,15 +24,15 @@ def draw_results(
     kind: str = "objects",
     lowest_score: float = DRAWN_SCORE,
 ) -> None:
-    """Write the images of a set with what was found in them, see `save_gallery`, and say so.
+    """Draw the predicted objects of a set, see `save_gallery`, and log it.
 
     Args:
-        folder: is made where it is missing.
+        folder: created if missing.
         images: the set.
         found: the objects of each image by its id.
-        truth: the set's own objects are known.
+        truth: whether to draw the set's own objects beside them.
         kind: what the objects are, for the message.
-        lowest_score: of an object that is drawn.
+        lowest_score: of drawn objects.
     """
     rows = {image_id: row for row, image_id in enumerate(images.image_ids)}
     overview = save_gallery(
@@ -42,7 +42,7 @@ def draw_results(
         (lambda image_id, _: images.load_instances(rows[image_id])) if truth else None,
         lowest_score=lowest_score,
     )
-    of_score = f" of score {lowest_score:g} and more" if lowest_score else ""
+    of_score = f" with a score of at least {lowest_score:g}" if lowest_score else ""
     logger.info(f"wrote {folder}: {overview}, and each image with its {kind}{of_score}")
 
 
@@ -54,17 +54,17 @@ def save_gallery(
     *,
     lowest_score: float = 0.0,
 ) -> str:
-    """Write each image with its objects as `<id>.png`, beside the truth where it is known, and an overview.
+    """Write each image with its objects as `<id>.png`, beside the ground truth if given, and an overview.
 
     Args:
-        folder: is made where it is missing.
-        images: ids and images, (H, W, 3) uint8; taken one at a time.
+        folder: created if missing.
+        images: ids and images, (H, W, 3) uint8; consumed one at a time.
         predicted: from an id and (height, width) to the image's objects.
         true: likewise.
-        lowest_score: of a predicted object that is drawn.
+        lowest_score: of drawn predictions.
 
     Returns:
-        The overview's name, `overview.png` unless an image is called so.
+        The overview's name, `overview.png` unless an image has that name.
     """
     overview: list[list[np.ndarray]] = []
     name = "overview.png"

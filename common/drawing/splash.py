@@ -1,4 +1,4 @@
-"""Colour splash: a grey image in which only the objects keep their colours."""
+"""Colour splash: a grey image in which only the objects keep their colour."""
 
 import cv2
 import numpy as np
@@ -7,14 +7,14 @@ from common.masks.instances import Instances
 
 
 def colour_splash(image: np.ndarray, instances: Instances) -> np.ndarray:
-    """Return a grey copy of an image with the objects in its own colours.
+    """Return a grey copy of an image in which the objects keep their colour.
 
     Args:
-        image: (H, W, 3) uint8, RGB; stays as it is.
+        image: (H, W, 3) uint8, RGB; not modified.
         instances: N objects inside the image.
 
     Returns:
-        (H, W, 3) uint8; all grey where there are no objects.
+        (H, W, 3) uint8; all grey without objects.
 
     Source: the Mask R-CNN library's balloon sample.
 

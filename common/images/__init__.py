@@ -1,4 +1,4 @@
-"""Images and sets of images: decoding, DICOM, colours, the cache of their masks, generated images.
+"""Images and image sets: decoding, DICOM, colours, the cache of masks, synthetic images.
 
-Imports `common.masks`, and `files`, `parallel` and `errors`.
+Imports `common.masks`, `files`, `parallel` and `errors`.
 """

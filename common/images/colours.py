@@ -1,4 +1,4 @@
-"""Colours and contrast: the same for all images before the network sees them, or changed at random in training."""
+"""Colours and contrast: normalised before the network sees an image, augmented in training."""
 
 import cv2
 import numpy as np
@@ -7,8 +7,8 @@ _LEVELS = np.arange(256, dtype=np.float32)
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue, by ITU-R BT.601
 _GREY_MATRIX = np.tile(_LUMINANCE, (3, 1))
 
-TINTED, GREY, INVERTED, BLURRED, NOISY = 0.4, 0.2, 0.15, 0.15, 0.15  # chances of each change of `recolour`
-LEAST_CONTRAST = 50.0  # luminance, of the two colours that an image is tinted with
+TINTED, GREY, INVERTED, BLURRED, NOISY = 0.4, 0.2, 0.15, 0.15, 0.15  # probability of each change in `recolour`
+LEAST_CONTRAST = 50.0  # luminance difference between the two colours of a tinted image
 
 
 def stretch_contrast(
@@ -18,9 +18,9 @@ def stretch_contrast(
 
     Args:
         image: (H, W, 3) uint8.
-        lowest: share of the values that become 0.
-        highest: share of the values up to the one that becomes 255.
-        largest_gain: contrast grows by this factor at most, so that the noise of an empty image stays low.
+        lowest: quantile that becomes 0.
+        highest: quantile that becomes 255.
+        largest_gain: largest contrast factor, which keeps the noise of an empty image low.
 
     Returns:
         (H, W, 3) uint8.
@@ -29,7 +29,7 @@ def stretch_contrast(
         >>> stretch_contrast(np.arange(100, 200, dtype=np.uint8).reshape(10, 10, 1).repeat(3, 2))[[0, 4, 9], 9, 0]
         array([ 23, 126, 255], dtype=uint8)
     """
-    # NumPy would count in a copy of eight bytes a value, 900 MB for 6144x6144 pixels.
+    # NumPy would count in a copy with eight bytes per value, 900 MB for 6144x6144 pixels.
     histogram = cv2.calcHist([image.reshape(len(image), -1)], [0], None, [256], [0, 256])
     counts = np.cumsum(histogram, dtype=np.int64)
     low, high = np.searchsorted(counts, [lowest * image.size, highest * image.size])
@@ -38,14 +38,14 @@ def stretch_contrast(
 
 
 def recolour(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Tint, or change saturation, hue, contrast and brightness and now and then invert; seldom blur or add noise.
+    """Tint, or change saturation, hue, contrast and brightness and sometimes invert; occasionally blur or add noise.
 
-    Tinted, inverted and grey images let one kind of microscope teach another: an image of fluorescence that runs
-    from one random colour to another might as well be stained tissue.
+    Tinting, inversion and grey help to generalise across microscopes: a fluorescence image mapped to a random colour
+    ramp resembles stained tissue.
 
     Args:
         image: (H, W, 3) uint8, RGB.
-        rng: source of every change.
+        rng: draws every change.
 
     Returns:
         (H, W, 3) uint8.
@@ -63,11 +63,11 @@ def recolour(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def shift_channels(image: np.ndarray, shifts: np.ndarray) -> np.ndarray:
-    """Add an amount to each channel, and clip to the image's own minimum and maximum.
+    """Shift each channel, and clip to the image's own minimum and maximum.
 
     Args:
         image: (H, W, 3) uint8.
-        shifts: (3,) float, 0-255 either way.
+        shifts: (3,) float in [-255, 255].
 
     Returns:
         (H, W, 3) uint8.
@@ -76,12 +76,12 @@ def shift_channels(image: np.ndarray, shifts: np.ndarray) -> np.ndarray:
         >>> shift_channels(np.array([[[10, 20, 30]]], np.uint8), np.array([-5, 5, 5])).tolist()
         [[[10, 25, 30]]]
     """
-    shifted = cv2.add(image, np.append(np.rint(shifts), 0))  # OpenCV takes four channels, and cuts at 0 and 255
+    shifted = cv2.add(image, np.append(np.rint(shifts), 0))  # OpenCV takes four channels and clips to 0-255
     return np.clip(shifted, image.min(), image.max(), out=shifted)
 
 
 def _colour_matrix(rng: np.random.Generator) -> np.ndarray:
-    """Draw a (3, 3) float32 matrix for RGB: between grey and double saturation, channels a little mixed."""
+    """Draw a (3, 3) float32 matrix for RGB: from grey to increased saturation, channels slightly mixed."""
     saturation = 0.0 if rng.random() < GREY else rng.uniform(0.4, 1.6)
     mixed = np.eye(3) + rng.uniform(-0.1, 0.1, (3, 3))
     mixed /= mixed.sum(axis=1, keepdims=True)  # grey stays grey
@@ -89,7 +89,7 @@ def _colour_matrix(rng: np.random.Generator) -> np.ndarray:
 
 
 def _tone_curve(rng: np.random.Generator) -> np.ndarray:
-    """Draw what becomes of the values 0 to 255, (256,) float32."""
+    """Draw a curve that maps the values 0 to 255, (256,) float32."""
     curve = (_LEVELS / 255) ** np.exp(rng.uniform(-0.5, 0.5))
     if rng.random() < INVERTED:
         curve = 1 - curve
@@ -98,7 +98,7 @@ def _tone_curve(rng: np.random.Generator) -> np.ndarray:
 
 
 def _colour_ramp(rng: np.random.Generator) -> np.ndarray:
-    """Draw the colours that stand for the values 0 to 255, from one to another, (256, 1, 3) uint8."""
+    """Draw a ramp between two colours for the values 0 to 255, (256, 1, 3) uint8."""
     first = last = np.zeros(3)
     while abs(_LUMINANCE @ (last - first)) < LEAST_CONTRAST:
         first, last = rng.uniform(0, 255, (2, 3))
@@ -107,5 +107,5 @@ def _colour_ramp(rng: np.random.Generator) -> np.ndarray:
 
 
 def _look_up(image: np.ndarray, curve: np.ndarray) -> np.ndarray:
-    """Replace the values of a uint8 array by those of a curve, (256,) float, rounded and cut."""
+    """Map the values of a uint8 array through a curve, (256,) float, rounded and clipped."""
     return cv2.LUT(image, np.clip(np.rint(curve), 0, 255).astype(np.uint8))

@@ -1,4 +1,4 @@
-"""DICOM, the file format of radiology: the image in it, as it is stored."""
+"""DICOM, the file format of radiology: its image, as stored."""
 
 import functools
 import io
@@ -11,7 +11,7 @@ from common.errors import InputError
 
 
 def is_dicom(data: bytes) -> bool:
-    """Tell a DICOM file by its mark after 128 bytes of anything.
+    """Recognise a DICOM file by the marker after its 128-byte preamble.
 
     Example:
         >>> is_dicom(bytes(128) + b"DICM"), is_dicom(b"DICM")
@@ -21,9 +21,9 @@ def is_dicom(data: bytes) -> bool:
 
 
 def decode_dicom(data: bytes, name: str) -> np.ndarray:
-    """Decode the one image of a DICOM file; compressed ones as far as pydicom's decoders are installed.
+    """Decode the single image of a DICOM file; compressed ones need the matching pydicom decoder.
 
-    There is no windowing: the values are those of the file, inverted where it says that the lowest is white.
+    There is no windowing: the values are the file's own, inverted for MONOCHROME1, where the lowest is white.
 
     Args:
         data: the file's content.
@@ -33,20 +33,20 @@ def decode_dicom(data: bytes, name: str) -> np.ndarray:
         (H, W), or (H, W, 3) RGB, of the file's own dtype.
 
     Raises:
-        InputError: no DICOM file, one without an image or with several, or a damaged one.
+        InputError: not a DICOM file, one with no or several images, or a damaged one.
     """
     dcmread, pixel_array = _import_pydicom()
     try:
         content = dcmread(io.BytesIO(data))
         if not any(keyword in content for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
-            raise InputError(f"{name}: a DICOM file without an image, or cut off; replace or remove it")
+            raise InputError(f"{name}: a DICOM file without an image, or truncated; replace or remove it")
         pixels = pixel_array(content)
         lowest_is_white = content.PhotometricInterpretation == "MONOCHROME1"
         bits = int(content.BitsStored) if lowest_is_white else 0
     except InputError:
         raise
-    except Exception as error:  # pydicom has no class of its own: damage shows as a dozen kinds of errors
-        raise InputError(f"{name}: a DICOM file that cannot be read: {error}; replace or remove it") from None
+    except Exception as error:  # pydicom has no error class of its own: damage raises a dozen kinds
+        raise InputError(f"{name}: a DICOM file that cannot be decoded: {error}; replace or remove it") from None
     if pixels.ndim != (3 if content.SamplesPerPixel == 3 else 2):
         raise InputError(f"{name}: a DICOM file with {len(pixels)} images; split it, or remove it")
     if not lowest_is_white:
@@ -57,9 +57,9 @@ def decode_dicom(data: bytes, name: str) -> np.ndarray:
 
 @functools.cache
 def _import_pydicom() -> tuple[Callable, Callable]:
-    """Return the functions that read a file and that decode its image; they load for a while, and few sets need it.
+    """Return pydicom's `dcmread` and `pixel_array`, imported late: it takes a while, and few sets need it.
 
-    What pydicom warns of either ends in an error, or is a field beside the image that the standard forbids.
+    Its warnings are silenced: they either precede an error, or concern non-standard fields other than the image.
     """
     from pydicom import dcmread
     from pydicom.pixels import pixel_array

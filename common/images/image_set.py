@@ -1,4 +1,4 @@
-"""A set of images with their objects: what training, folds, prediction, drawing and scoring take."""
+"""Image sets with their objects, for training, folds, prediction, drawing and scoring."""
 
 import dataclasses
 from abc import ABC, abstractmethod
@@ -14,9 +14,9 @@ from common.masks.layers import unpack_layers
 
 
 class Source(ABC):
-    """Where images and their objects come from, numbered 0 to M - 1: one class a layout of files.
+    """Where images and their objects come from, numbered 0 to M - 1: one class per file layout.
 
-    May be pickled, and used from any thread or process. Images and objects are read when they are asked for.
+    Can be pickled, and used from any thread or process. Images and objects are read on demand.
     """
 
     @property
@@ -26,7 +26,7 @@ class Source(ABC):
 
     @abstractmethod
     def image_name(self, row: int) -> str:
-        """Return the name of an image's file below `path`; empty where there is no file."""
+        """Return the name of an image's file below `path`; empty without a file."""
 
     @abstractmethod
     def signature(self, rows: np.ndarray) -> str:
@@ -40,7 +40,7 @@ class Source(ABC):
     def load_label_layers(self, row: int) -> Sequence[np.ndarray]:
         """Return its objects as label images, (H, W) int32; object k has the label k + 1 in one of them.
 
-        Objects without overlaps need one layer; `common.masks.layers.pack_layers` makes as few as others need.
+        Disjoint objects need one layer; `common.masks.layers.pack_layers` makes a few for others.
         """
 
     @abstractmethod
@@ -52,7 +52,7 @@ class Source(ABC):
         return unpack_layers(self.load_label_layers(row), self.load_class_ids(row))
 
     def load_truth(self, row: int) -> tuple[Instances, np.ndarray]:
-        """Return its objects as they are scored, and which are crowds of many, (count,) bool."""
+        """Return its objects for scoring, and which of them are crowds, (count,) bool."""
         instances = self.load_instances(row)
         return instances, np.zeros(len(instances), bool)
 
@@ -66,11 +66,11 @@ class ImageSet(Generic[S]):
 
     Attributes:
         source: reads them.
-        image_ids: the competition's name of each image.
+        image_ids: the competition's id of each image.
         sizes: (N, 2) int, height and width, pixels.
-        rows: (N,) int, the source's number of each image; one may occur twice.
-        has_objects: objects are known; not so for test sets.
-        left_out: ids of images that were found but cannot be used.
+        rows: (N,) int, each image's number in the source; may repeat.
+        has_objects: whether objects are known; not for test sets.
+        left_out: ids of images that were found but are unusable.
     """
 
     source: S
@@ -91,7 +91,7 @@ class ImageSet(Generic[S]):
 
     @property
     def path(self) -> Path:
-        """The folder or archive that the images are from."""
+        """The folder or archive of the images."""
         return self.source.path
 
     @property
@@ -119,7 +119,7 @@ class ImageSet(Generic[S]):
         return self.source.load_image(int(self.rows[index]))
 
     def load_label_layers(self, index: int) -> Sequence[np.ndarray]:
-        """Return its objects as label images, see `Source.load_label_layers`."""
+        """Return its objects as label images; see `Source.load_label_layers`."""
         return self.source.load_label_layers(int(self.rows[index]))
 
     def load_class_ids(self, index: int) -> np.ndarray:
@@ -127,15 +127,15 @@ class ImageSet(Generic[S]):
         return self.source.load_class_ids(int(self.rows[index]))
 
     def load_instances(self, index: int) -> Instances:
-        """Return its objects as they are learnt."""
+        """Return its objects for training."""
         return self.source.load_instances(int(self.rows[index]))
 
     def load_truth(self, index: int) -> tuple[Instances, np.ndarray]:
-        """Return its objects as they are scored, and which are crowds of many, (count,) bool."""
+        """Return its objects for scoring, and which of them are crowds, (count,) bool."""
         return self.source.load_truth(int(self.rows[index]))
 
     def select(self, indices: Sequence[int] | np.ndarray) -> "ImageSet[S]":
-        """Return the set of the images at `indices`, (K,) int or (N,) bool, in that order; `left_out` is empty."""
+        """Return the images at `indices`, (K,) int or (N,) bool, in that order; `left_out` is empty."""
         order = as_indices(indices)
         image_ids = [self.image_ids[i] for i in order.tolist()]
         return dataclasses.replace(
@@ -143,5 +143,5 @@ class ImageSet(Generic[S]):
         )
 
     def first(self, limit: int | None) -> "ImageSet[S]":
-        """Return the set of the first `limit` images, or of all."""
+        """Return the first `limit` images, or all."""
         return self.select(range(len(self))[:limit])

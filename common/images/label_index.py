@@ -1,7 +1,7 @@
-"""An index of a set of images: sizes, counts and problems of all, and the masks of each as one label image.
+"""An index of an image set: the size, count and problems of each image, and its masks as one label image.
 
-Masks come as one file an object, thousands of them; reading them takes a while. It is done once, and the index is kept
-as an HDF5 file: `sizes` (N, 2), `counts` (N,), `contested` (N,), `dropped` (N,), `problems` (N,), `labels/<image id>`.
+Masks come as one file per object, thousands of them, and are slow to read. They are read once into an HDF5 file:
+`sizes` (N, 2), `counts` (N,), `contested` (N,), `dropped` (N,), `problems` (N,), `labels/<image id>`.
 """
 
 import hashlib
@@ -23,12 +23,12 @@ from common.images.decoding import decode_image, decode_labels, decode_mask
 from common.log import logger
 from common.parallel import map_in_order
 
-FORMAT = 1  # to be raised where the same files become other label images
+FORMAT = 1  # raise it when the same files give other label images
 
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """Names, in a file tree, of an image and of the masks of its objects, or else of their label image."""
+    """Names, in a file tree, of an image and of its masks or label image."""
 
     image_id: str
     image_name: str
@@ -37,21 +37,21 @@ class ImageFiles:
 
     @property
     def has_masks(self) -> bool:
-        """Whether there are masks in either form."""
+        """Whether there are masks or a label image."""
         return bool(self.mask_names or self.label_name)
 
 
 @dataclass(frozen=True)
 class LabelIndex:
-    """What the index knows of N images, in the order in which they were handed to `open_index`.
+    """The index of N images, in the order given to `open_index`.
 
     Attributes:
         path: the HDF5 file.
         sizes: (N, 2) int32, height and width, pixels.
         counts: (N,) int32, objects.
-        contested: (N,) int32, pixels that more than one mask claimed.
+        contested: (N,) int32, pixels claimed by more than one mask.
         dropped: (N,) int32, masks without a pixel of their own.
-        problems: why an image is unusable; empty for a good one.
+        problems: why an image is unusable; empty for a usable one.
     """
 
     path: Path
@@ -62,26 +62,26 @@ class LabelIndex:
     problems: list[str]
 
     def load_label_image(self, image_id: str) -> np.ndarray:
-        """Return the objects of an image: (H, W) int32, labels 1 to its count."""
-        # Opened anew each time, which takes a third of a millisecond: an open file does not survive a fork.
+        """Return the objects of an image, (H, W) int32, labels 1 to its count."""
+        # Opened each time, which takes a third of a millisecond: an open file does not survive a fork.
         with h5py.File(self.path, "r", locking=False) as file:
             return file[f"labels/{image_id}"][()].astype(np.int32)
 
 
 def open_index(tree: FileTree, images: Sequence[ImageFiles], cache: Path | None) -> LabelIndex:
-    """Read the index of a set of images; build it where there is none, or where the files have changed since.
+    """Read the index of an image set; build it if it is missing or the files have changed.
 
     Args:
         tree: holds the files.
-        images: N images; if one has masks, each must have some.
-        cache: folder that keeps the index; by default `kaggle-segmentation` in the user's cache folder. Where it cannot
-            be written to, the index goes to the folder for temporary files.
+        images: N images; if one has masks, all must.
+        cache: folder for the index; by default `kaggle-segmentation` in the user's cache folder. If it is not writable,
+            the index goes to the temporary folder.
 
     Raises:
-        InputError: a kept index is damaged.
+        InputError: a cached index is damaged.
     """
     folders = [cache or cache_folder(), Path(tempfile.gettempdir()) / cache_folder().name]
-    # After a change of the files the older index stays: whoever opened the set before may still read from it.
+    # An outdated index stays: a process that opened the set earlier may still read it.
     name = f"{tree.path.stem}-{_digest(tree, images)}.h5"
     for folder in folders:
         if (folder / name).is_file():
@@ -89,7 +89,7 @@ def open_index(tree: FileTree, images: Sequence[ImageFiles], cache: Path | None)
             if not _is_outdated(index, tree, images):
                 return index
     if not _is_writable(folders[0]):
-        logger.info(f"{folders[0]}: cannot be written to; {folders[1]} keeps the masks instead")
+        logger.info(f"{folders[0]}: not writable; caching the masks in {folders[1]}")
         folders = folders[1:]
     with hdf5_written_aside(folders[0] / name) as file:
         _write_index(file, tree, images)
@@ -97,7 +97,7 @@ def open_index(tree: FileTree, images: Sequence[ImageFiles], cache: Path | None)
 
 
 def stack_masks(masks: Iterable[np.ndarray], image_shape: tuple[int, int]) -> tuple[np.ndarray, int, int]:
-    """Lay masks into one label image; the first mask keeps a contested pixel.
+    """Combine masks into one label image; the first mask keeps a contested pixel.
 
     Args:
         masks: (H, W) bool each, taken one at a time.
@@ -105,7 +105,7 @@ def stack_masks(masks: Iterable[np.ndarray], image_shape: tuple[int, int]) -> tu
 
     Returns:
         The label image (H, W) int32 with labels 1 to N without gaps, the number of contested claims on pixels, and the
-        number of masks that are left out because no pixel is theirs.
+        number of masks dropped because they have no pixel of their own.
 
     Example:
         >>> masks = np.array([[[1, 1, 0]], [[0, 0, 0]], [[0, 1, 1]]], bool)
@@ -132,7 +132,7 @@ def stack_masks(masks: Iterable[np.ndarray], image_shape: tuple[int, int]) -> tu
 
 @dataclass(frozen=True)
 class _Facts:
-    """What reading the files of one image found."""
+    """What was found in the files of one image."""
 
     size: tuple[int, int] = (0, 0)
     count: int = 0
@@ -163,14 +163,14 @@ def _write_index(file: h5py.File, tree: FileTree, images: Sequence[ImageFiles]) 
 
 
 def _is_outdated(index: LabelIndex, tree: FileTree, images: Sequence[ImageFiles]) -> bool:
-    """Tell whether a problem is gone though the files are the same: a decoder was missing, or memory."""
+    """Tell whether a problem is gone although the files are the same: a decoder or memory was missing."""
     needs_masks = any(image.has_masks for image in images)
     bad = [(image, problem) for image, problem in zip(images, index.problems, strict=True) if problem]
     return any(_examine(tree, image, needs_masks).problem != problem for image, problem in bad)
 
 
 def _examine(tree: FileTree, image: ImageFiles, needs_masks: bool) -> _Facts:
-    """Read an image and its masks; what is wrong with them becomes a fact."""
+    """Read an image and its masks; record what is wrong with them."""
     try:
         height, width = _decoded(decode_image, tree, image.image_name).shape[:2]
         if not needs_masks:
@@ -179,7 +179,7 @@ def _examine(tree: FileTree, image: ImageFiles, needs_masks: bool) -> _Facts:
             label_image = _decoded_truth(decode_labels, tree, image.label_name, (height, width))
             return _Facts((height, width), int(label_image.max()), label_image=label_image)
         if not image.mask_names:
-            raise InputError(f"{tree.path}/{image.image_name}: has no masks, others have; add them or remove it")
+            raise InputError(f"{tree.path}/{image.image_name}: has no masks, unlike others; add them or remove it")
         masks = (_decoded_truth(decode_mask, tree, name, (height, width)) for name in image.mask_names)
         label_image, contested, dropped = stack_masks(masks, (height, width))
     except InputError as error:
@@ -207,11 +207,11 @@ def _read_index(path: Path) -> LabelIndex:
             columns = {name: file[name][()] for name in ("sizes", "counts", "contested", "dropped")}
             return LabelIndex(path, **columns, problems=list(file["problems"].asstr()[()]))
     except (OSError, KeyError):
-        raise InputError(f"{path}: a damaged index; remove the file, and it is made anew") from None
+        raise InputError(f"{path}: a damaged index; remove the file to rebuild it") from None
 
 
 def _digest(tree: FileTree, images: Sequence[ImageFiles]) -> str:
-    """Name a state of the files and a choice of them."""
+    """Return a hash of the state and choice of the files."""
     names = (name for one in images for name in (one.image_name, *one.mask_names, one.label_name))
     content = repr((FORMAT, str(tree.path), tree.signature(names), *images))
     return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Images with a mask file an object, or a label image: read through the index that keeps them as label images."""
+"""Images with one mask file per object, or a label image, read through the index."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ from common.masks.instances import Instances
 
 @dataclass(frozen=True, eq=False)
 class MaskFiles(Source):
-    """M images in files, and the masks of their objects, which are of one class.
+    """M images in files, and the masks of their objects, all of one class.
 
     Attributes:
         tree: where the files are.
-        image_ids: of each image.
-        image_names: of each image's file in the tree.
-        index: sizes, counts and label images of all.
-        has_masks: there are masks; not so for test sets.
+        image_ids: one per image.
+        image_names: of the images' files in the tree.
+        index: the sizes, counts and label images.
+        has_masks: whether there are masks; not for test sets.
     """
 
     tree: FileTree
@@ -53,10 +53,10 @@ class MaskFiles(Source):
         return decode_image(self.tree.read(name), f"{self.path}/{name}")
 
     def load_label_layers(self, row: int) -> list[np.ndarray]:
-        """Return its objects as one layer: its label image, labels 1 to their count.
+        """Return its objects as one label image, labels 1 to their count.
 
         Raises:
-            InputError: a set without masks.
+            InputError: the set has no masks.
         """
         if not self.has_masks:
             raise InputError(f"{self.path}: holds no masks; training and scoring need them")
@@ -74,16 +74,16 @@ class MaskFiles(Source):
 def open_mask_files(
     tree: FileTree, files: Sequence[ImageFiles], *, cache: Path | None = None, skip_bad: bool = False
 ) -> ImageSet[MaskFiles]:
-    """Look through all images and masks, once, and return the set of the good ones.
+    """Check all images and masks, once, and return the set of the usable ones.
 
     Args:
         tree: holds the files.
         files: names of the files of each image; masks for all of them, or for none.
-        cache: folder that keeps what was found; by default one in the user's cache folder.
+        cache: folder for the index; see `open_index`.
         skip_bad: report unusable images and leave them out.
 
     Raises:
-        InputError: no images; an unusable image, and `skip_bad` is off; nothing but unusable images.
+        InputError: no images; an unusable image without `skip_bad`; no usable image.
     """
     if not files:
         raise InputError(f"{tree.path}: no images found")
@@ -107,7 +107,7 @@ def _report_masks(tree: FileTree, index: LabelIndex) -> None:
     if index.contested.any():
         images, pixels = np.count_nonzero(index.contested), index.contested.sum()
         logger.info(
-            f"{tree.path}: masks overlap in {images} images by {pixels} pixels; the first by file name has them"
+            f"{tree.path}: masks overlap in {images} images by {pixels} pixels; the first by file name keeps them"
         )
     if index.dropped.any():
         images, masks = np.count_nonzero(index.dropped), index.dropped.sum()

@@ -1,4 +1,4 @@
-"""Generated nuclei in Kaggle's layout: looks like the Data Science Bowl's set, needs no download, knows its truth."""
+"""Synthetic nuclei in Kaggle's layout: like the Data Science Bowl's set, but without a download."""
 
 import hashlib
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from common.images.synthetic_render import (
 )
 from common.masks.instances import Instances, Sample
 
-# (height, width): images of that size in the competition's training set.
+# (height, width): number of such images in the competition's training set.
 REAL_SIZES = {
     (256, 256): 334,
     (256, 320): 111,
@@ -29,7 +29,7 @@ REAL_SIZES = {
     (260, 347): 3,
     (1040, 1388): 1,
 }
-MAX_NUCLEI = 375  # the real set's fullest image
+MAX_NUCLEI = 375  # most in an image of the real set
 MIN_SIDE = 32  # of an image, pixels
 _KINDS = {
     "fluorescence": (Habit(size=1.0, elongation=1.8, wobble=0.06, clustering=0.35), render_fluorescence),
@@ -38,7 +38,7 @@ _KINDS = {
     "brightfield": (Habit(size=0.7, elongation=1.5, wobble=0.06, clustering=0.15), render_brightfield),
 }
 MODALITIES = tuple(_KINDS)
-# Shares of the modalities: the real set has one microscope a size; where it is free, the demo needs some of each.
+# Shares of the modalities. In the real set each size has its microscope; other sizes get some of each for the demo.
 _MODALITY_SHARES = {(256, 320): (0.04, 0.6, 0.36, 0.0), (1024, 1024): (0.0, 0.0, 0.0, 1.0)}
 _USUAL_SHARES = (0.85, 0.05, 0.05, 0.05)
 
@@ -46,20 +46,20 @@ _USUAL_SHARES = (0.85, 0.05, 0.05, 0.05)
 def generate_sample(
     rng: np.random.Generator, modality: str, image_shape: tuple[int, int], num_nuclei: int, image_id: str = "generated"
 ) -> Sample:
-    """Draw an image of nuclei that touch, cluster and are cut by the border, but never overlap.
+    """Draw an image of nuclei that touch, cluster and cross the border, but never overlap.
 
     Args:
-        rng: the only source of chance.
+        rng: the only source of randomness.
         modality: one of `MODALITIES`.
         image_shape: (height, width), pixels, each at least 32.
-        num_nuclei: nuclei wanted, at least 0; there are fewer only where the image has no room left.
-        image_id: the sample's name.
+        num_nuclei: nuclei to place, at least 0; fewer only if there is no room left.
+        image_id: the sample's id.
 
     Returns:
-        Image (H, W, 3) uint8 and its nuclei, each one connected piece of at least 12 pixels.
+        Image (H, W, 3) uint8 and its nuclei, each a connected region of at least 12 pixels.
 
     Raises:
-        InputError: an unknown modality, an image too small or a negative number.
+        InputError: an unknown modality, too small an image or a negative number.
 
     Example:
         >>> sample = generate_sample(np.random.default_rng(0), "fluorescence", (64, 96), 5)
@@ -69,7 +69,7 @@ def generate_sample(
     if modality not in _KINDS:
         raise InputError(f"modality {modality!r}: choose one of {', '.join(MODALITIES)}")
     if min(image_shape) < MIN_SIDE or num_nuclei < 0:
-        raise InputError(f"an image of {image_shape} with {num_nuclei} nuclei: sides from {MIN_SIDE}, nuclei from 0")
+        raise InputError(f"image {image_shape} with {num_nuclei} nuclei: needs sides >= {MIN_SIDE} and nuclei >= 0")
     habit, render = _KINDS[modality]
     diameter = draw_diameter(rng, habit.size, image_shape, num_nuclei)
     labels, nuclei = place_nuclei(rng, habit, image_shape, num_nuclei, diameter)
@@ -84,12 +84,12 @@ def generate_indexed(seed: int, index: int, sizes: Sequence[tuple[int, int]] = t
     """Draw image `index` of the endless set with this seed; it depends on nothing else.
 
     Args:
-        seed: names the set, at least 0.
-        index: the image's place in it, at least 0.
-        sizes: (height, width) to choose from, those of the real set as often as there.
+        seed: of the set, at least 0.
+        index: of the image, at least 0.
+        sizes: (height, width) to choose from; those of the real set with its frequencies.
 
     Returns:
-        Image and nuclei; the id is 64 hexadecimal characters, as Kaggle's.
+        Image and nuclei; the id has 64 hexadecimal digits, like Kaggle's.
     """
     rng = np.random.default_rng([seed, index])
     weights = np.array([REAL_SIZES.get(size, 50) for size in sizes], dtype=np.float64)
@@ -109,12 +109,12 @@ def write_dataset(
     sizes: Sequence[tuple[int, int]] = tuple(REAL_SIZES),
     first: int = 0,
 ) -> None:
-    """Write images `first` to `first + num_images - 1` of a generated set with their masks, as Kaggle lays them out.
+    """Write images `first` to `first + num_images - 1` of a synthetic set with their masks, in Kaggle's layout.
 
     Args:
         folder: gets `<id>/images/<id>.png` and `<id>/masks/<mask>.png`.
         num_images: images to write, at least 0.
-        seed: names the set, at least 0.
+        seed: of the set, at least 0.
         sizes: (height, width) to choose from.
         first: index of the first image.
     """

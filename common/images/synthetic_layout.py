@@ -1,23 +1,23 @@
-"""Where generated nuclei lie: outlines that touch, cluster and are cut by the border, but never overlap."""
+"""Layout of synthetic nuclei: outlines that touch, cluster and cross the border, but never overlap."""
 
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-MIN_PIXELS = 12  # of a nucleus; the real set has few that are smaller
-TRIES = 24  # to find room for a nucleus, each a little smaller than the one before
+MIN_PIXELS = 12  # of a nucleus; few in the real set are smaller
+TRIES = 24  # to place a nucleus, shrinking it a little each time
 
 
 @dataclass(frozen=True)
 class Habit:
-    """How the nuclei of one kind of image lie.
+    """Shape and arrangement of the nuclei of one modality.
 
     Attributes:
-        size: of the nuclei, 1 for those of the fluorescence images.
-        elongation: largest ratio of a nucleus' axes.
-        wobble: how far outlines stray from an ellipse, a fraction of the radius.
-        clustering: probability that a nucleus is put beside an earlier one.
+        size: of the nuclei, relative to fluorescence images.
+        elongation: largest ratio of a nucleus's axes.
+        wobble: deviation of outlines from an ellipse, a fraction of the radius.
+        clustering: probability that a nucleus is placed beside an earlier one.
     """
 
     size: float
@@ -28,12 +28,12 @@ class Habit:
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """Where nuclei lie.
+    """Positions of nuclei.
 
     Attributes:
         labels: (H, W) int32 label image.
         nuclei: (N, 5) float64, centre y, x, semi-axes along and across, angle in radians.
-        ghosts: (H, W) float32 in [0, 1], nuclei out of focus that nobody annotates.
+        ghosts: (H, W) float32 in [0, 1], out-of-focus nuclei that are not annotated.
     """
 
     labels: np.ndarray
@@ -42,7 +42,7 @@ class Layout:
 
 
 def draw_diameter(rng: np.random.Generator, size: float, image_shape: tuple[int, int], num_nuclei: int) -> float:
-    """Return the image's usual nucleus diameter, pixels: nuclei cover at most about a third of the image."""
+    """Draw the image's typical nucleus diameter, pixels: nuclei cover at most about a third of the image."""
     pixels = image_shape[0] * image_shape[1]
     wanted = size * np.exp(rng.uniform(np.log(10), np.log(30))) * (pixels / 65536) ** 0.2
     return float(min(wanted, np.sqrt(0.35 * pixels / max(num_nuclei, 1) * 4 / np.pi)))
@@ -69,7 +69,7 @@ def place_nuclei(
 def _draw_nucleus(
     rng: np.random.Generator, habit: Habit, image_shape: tuple[int, int], diameter: float, common_angle: float
 ) -> np.ndarray:
-    """Return centre y, x, semi-axes along and across, angle of a nucleus anywhere, (5,) float64."""
+    """Draw a nucleus anywhere: centre y, x, semi-axes along and across, angle, (5,) float64."""
     radius = diameter / 2 * np.exp(rng.normal(0, 0.2))
     stretch = np.sqrt(rng.uniform(1, habit.elongation))
     y, x = rng.uniform(-0.3 * radius, np.array(image_shape) + 0.3 * radius)
@@ -77,7 +77,7 @@ def _draw_nucleus(
 
 
 def _put_beside(rng: np.random.Generator, nucleus: np.ndarray, neighbour: np.ndarray) -> np.ndarray:
-    """Return the nucleus moved beside its neighbour and turned like it: long ones stand in rows, round ones heap."""
+    """Return the nucleus moved beside its neighbour and aligned with it: long ones form rows, round ones clumps."""
     angle = neighbour[4] + rng.normal(0, 0.25)
     roundness = neighbour[3] / neighbour[2]
     towards = neighbour[4] + rng.choice([-0.5, 0.5]) * np.pi + rng.normal(0, 0.2 + 2 * roundness**2)
@@ -87,7 +87,7 @@ def _put_beside(rng: np.random.Generator, nucleus: np.ndarray, neighbour: np.nda
 
 
 def draw_outline(rng: np.random.Generator, nucleus: np.ndarray, wobble: float) -> np.ndarray:
-    """Return the corners (40, 2) float64, x, y, of an ellipse whose outline strays a little."""
+    """Return the corners (40, 2) float64, x, y, of an ellipse with a wobbly outline."""
     y, x, along, across, angle = nucleus
     turns = np.linspace(0, 2 * np.pi, 40, endpoint=False)
     waves = np.arange(2, 6)
@@ -108,7 +108,7 @@ def fill_outline(corners: np.ndarray, image_shape: tuple[int, int]) -> tuple[tup
 
 
 def _paint(labels: np.ndarray, corners: np.ndarray, label: int) -> bool:
-    """Put a nucleus where nothing is yet, unless too little of it would be seen or it would fall apart."""
+    """Paint a nucleus on free pixels, unless too little of it would be visible or it would fall apart."""
     window, filled = fill_outline(corners, labels.shape)
     free = filled * (labels[window] == 0)
     seen = np.count_nonzero(free)

@@ -1,4 +1,4 @@
-"""How generated nuclei look: the images of four microscopes, from where the nuclei lie."""
+"""Rendering of synthetic nuclei as four microscopes show them."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ def _smooth_noise(rng: np.random.Generator, image_shape: tuple[int, int], scale:
 
 
 def _fibres(rng: np.random.Generator, image_shape: tuple[int, int]) -> np.ndarray:
-    """Return the relief of wavy tissue fibres, (H, W) float32, about unit variance."""
+    """Return a texture of wavy tissue fibres, (H, W) float32, about unit variance."""
     bend = 6 * _smooth_noise(rng, image_shape, 60)
     rows, columns = np.indices(image_shape, dtype=np.float32)
     sine, cosine = np.float32(np.sin(angle := rng.uniform(0, np.pi))), np.float32(np.cos(angle))
@@ -28,14 +28,14 @@ def _fibres(rng: np.random.Generator, image_shape: tuple[int, int]) -> np.ndarra
 
 
 def _bodies(rng: np.random.Generator, layout: Layout, spread: float, chromatin: float, rim: float) -> np.ndarray:
-    """Return how much stain the nuclei hold, (H, W) float32, about 1 inside and 0 outside.
+    """Return the amount of stain in the nuclei, (H, W) float32, about 1 inside and 0 outside.
 
     Args:
-        rng: the source of chance.
-        layout: where the nuclei lie.
-        spread: how much nuclei differ, standard deviation of the logarithm.
-        chromatin: strength of the texture inside.
-        rim: from -1, thin towards the edge as a ball is, to 1, a marked edge.
+        rng: the source of randomness.
+        layout: of the nuclei.
+        spread: variation between nuclei, standard deviation of the logarithm.
+        chromatin: strength of the inner texture.
+        rim: from -1, thinner towards the edge like a ball, to 1, a pronounced edge.
     """
     labels = layout.labels
     amounts = np.exp(rng.normal(0, spread, len(layout.nuclei) + 1)).astype(np.float32)
@@ -46,7 +46,7 @@ def _bodies(rng: np.random.Generator, layout: Layout, spread: float, chromatin: 
     grain = _smooth_noise(rng, labels.shape, max(2.0, radius / 3)) + _smooth_noise(rng, labels.shape, 1.7)
     texture = np.maximum(1 + chromatin * grain, 0.2)
     shading = 1 - rim * (depth - 0.5)
-    gaps = np.where(inner, 1, 0.8)  # the seam between nuclei that touch
+    gaps = np.where(inner, 1, 0.8)  # seams between touching nuclei
     return (amounts[labels] * texture * shading * gaps).astype(np.float32)
 
 
@@ -71,7 +71,7 @@ def render_fluorescence(rng: np.random.Generator, layout: Layout) -> np.ndarray:
 
 
 def _stain(light: np.ndarray, layers: Sequence[tuple[np.ndarray, Sequence[float]]]) -> np.ndarray:
-    """Return the light (3,) or (H, W, 3) that is left behind layers of (amount (H, W), absorbance of R, G, B)."""
+    """Return light, (3,) or (H, W, 3), after absorption by layers of (amount (H, W), absorbance of R, G, B)."""
     absorbed = sum(amount[:, :, None] * np.array(absorbance, dtype=np.float32) for amount, absorbance in layers)
     return light * np.exp(-absorbed)
 

@@ -1,4 +1,4 @@
-"""Looking through a set before work begins: what cannot be used is refused, or reported and left out."""
+"""Check a set up front: unusable images are refused, or reported and left out."""
 
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -21,19 +21,19 @@ def sorted_by_id(
     """Sort the items of a set by id.
 
     Args:
-        items: such as the names of the files of an image.
+        items: such as the file names of each image.
         image_id: returns an item's id.
-        name: returns an item's image, for messages.
+        name: returns the name of an item's image, for messages.
         source: the set, for messages.
 
     Raises:
-        InputError: two items have one id.
+        InputError: two items have the same id.
     """
     by_id: dict[str, Item] = {}
     for item in items:
         other = by_id.setdefault(image_id(item), item)
         if other is not item:
-            raise InputError(f"{source}: {name(other)} and {name(item)} have one name; rename or remove one of them")
+            raise InputError(f"{source}: {name(other)} and {name(item)} have the same name; rename or remove one")
     return [by_id[key] for key in sorted(by_id)]
 
 
@@ -44,16 +44,16 @@ def read_usable(
     source: str,
     skip_bad: bool = False,
 ) -> list[tuple[Item, Facts]]:
-    """Read every item of a set, in threads and with a progress bar, and return the usable ones with what was read.
+    """Read every item of a set, in threads and with a progress bar; return the usable ones with what was read.
 
     Args:
-        read: raises InputError for an item that cannot be used.
-        items: such as the names of the files of an image.
+        read: raises InputError for an unusable item.
+        items: such as the file names of each image.
         source: the set, for messages.
         skip_bad: report unusable items and leave them out.
 
     Raises:
-        InputError: an unusable item, and `skip_bad` is off; nothing but unusable items, or none at all.
+        InputError: an unusable item without `skip_bad`; no usable item.
 
     Example:
         >>> read_usable(len, ["ab", "c"], source="letters")
@@ -78,20 +78,20 @@ def refuse_or_report(problems: Sequence[str], source: str, *, skip_bad: bool) ->
     """Refuse a set with unusable images, or report them.
 
     Args:
-        problems: of each image what is wrong with it, "" where nothing is.
+        problems: what is wrong with each image; "" if nothing.
         source: the set, for messages.
-        skip_bad: report, and go on as long as an image is left.
+        skip_bad: report, and continue as long as an image is left.
 
     Raises:
-        InputError: an unusable image, and `skip_bad` is off; nothing but unusable images, or none at all.
+        InputError: an unusable image without `skip_bad`; no usable image.
     """
     bad = [problem for problem in problems if problem]
     if bad and not skip_bad:
         more = f" ({len(bad) - 1} more are unusable)" if len(bad) > 1 else ""
-        raise InputError(f"{bad[0]}{more}, or leave out what is unusable with --skip-bad")
+        raise InputError(f"{bad[0]}{more}, or leave out unusable images with --skip-bad")
     if len(bad) == len(problems):
         raise InputError(
-            f"{source}: none of its {len(problems)} images can be used{''.join(f'; {one}' for one in bad[:1])}"
+            f"{source}: none of its {len(problems)} images is usable{''.join(f'; {one}' for one in bad[:1])}"
         )
     for problem in bad:
         logger.info(f"left out: {problem}")

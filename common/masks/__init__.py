@@ -1,4 +1,4 @@
-"""Masks of objects: boxes, crops, run lengths, polygons, and the operations on them.
+"""Object masks: boxes, crops, run lengths, polygons, and operations on them.
 
-Imports NumPy and OpenCV; of the project only `common.errors`.
+Imports only `common.errors` from the project.
 """

@@ -1,4 +1,4 @@
-"""Masks as integers, a bit a pixel: Python compares and counts all pixels of a mask at once."""
+"""Masks as integers, one bit per pixel: Python compares and counts all pixels of a mask at once."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -8,24 +8,23 @@ import numpy as np
 
 from common.masks.boxes import shared_boxes
 
-_STRIDES = 96 * 4 ** np.arange(12)  # few, so that most masks have the same
-_BATCH = 64  # masks packed at a time, which bounds the memory
-_CORNER = [0, 1, 0, 1]  # a box's upper left corner, once for either corner
+_STRIDES = 96 * 4 ** np.arange(12)  # few values, so that most masks share one
+_BATCH = 64  # masks packed at a time, to bound memory
+_CORNER = [0, 1, 0, 1]  # a box's upper left corner, twice
 
 
 @dataclass(eq=False)
 class BitMasks:
     """N masks of one image.
 
-    The pixel y, x is the bit y * stride + x, counted from that of the upper left corner of the mask's box. The stride
-    is at least twice as wide as the box, so that masks with the same stride whose boxes touch are laid on each other by
-    a shift. Small and large masks have different ones and are compared as crops: a small one in the rows of a large
-    one would be as slow as that.
+    Pixel y, x is bit y * stride + x, counted from the upper left corner of the mask's box. The stride is at least twice
+    the box's width, so that a shift aligns masks of the same stride whose boxes touch. Masks of different strides are
+    compared as crops: restriding a small mask to a large one's rows would make it as slow as the large one.
 
     Attributes:
         boxes: (N, 4) int, y1, x1, y2, x2, pixels, half-open.
         bits: N integers.
-        areas: N integers, pixels of each mask.
+        areas: N integers, pixels in each mask.
     """
 
     boxes: np.ndarray
@@ -38,7 +37,7 @@ class BitMasks:
         self._corners = (self.boxes[:, 0] * self._strides + self.boxes[:, 1]).tolist()
 
     def shared_pixels(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Return how many pixels pairs of masks, (K,) int each, whose boxes touch, share, (K,) int64.
+        """Return the number of pixels that pairs of masks, (K,) int each, share, (K,) int64; their boxes must touch.
 
         Example:
             >>> masks = BitMasks(np.array([[0, 0, 1, 2], [0, 1, 1, 3]]), [0b11, 0b11])
@@ -61,11 +60,11 @@ class BitMasks:
         """Give each contested pixel to one mask; empty those that lose too much.
 
         Args:
-            first: (K,) int, which masks contest pixels of those at
-            second: (K,) int; the boxes of a pair touch.
+            first: (K,) int, one mask of each pair that may overlap.
+            second: (K,) int, the other; the boxes of a pair touch.
             priorities: (N,) int, all different; the higher wins.
             bases: (N,) number, what a mask's loss is measured against, such as its area.
-            loss_threshold: a mask that loses more than this share is emptied.
+            loss_threshold: a mask that loses more than this fraction is emptied.
 
         Example:
             >>> masks = BitMasks(np.array([[0, 0, 1, 2], [0, 0, 1, 3]]), [0b011, 0b111])
@@ -89,23 +88,23 @@ class BitMasks:
             self.bits[i] = self.areas[i] = 0
 
     def _shared(self, first: int, second: int) -> int:
-        """Return the pixels that two masks with the same stride share, as bits of the second."""
+        """Return the pixels shared by two masks of the same stride, as bits of the second."""
         offset = self._corners[first] - self._corners[second]
         bits = self.bits[first]
         return self.bits[second] & (bits << offset if offset >= 0 else bits >> -offset)
 
     def _cut_crops(self, winners: np.ndarray, losers: np.ndarray) -> None:
-        """Take from masks what they share with others, pair by pair, (K,) int each, whatever their strides."""
+        """Remove from the losers what they share with the winners, (K,) int each, whatever their strides."""
         crops = self._crops(winners, losers)
         for window, cut in self._windows(crops, winners, losers):
-            np.greater(cut, window, out=cut)  # of two bools: the first without the second
+            np.greater(cut, window, out=cut)  # for bools: cut and not window
         changed = np.unique(losers)
         bits = pack_masks(self.boxes[changed], [crops[i] for i in changed.tolist()])
         for i, mask in zip(changed.tolist(), bits, strict=True):
             self.bits[i], self.areas[i] = mask, mask.bit_count()
 
     def _crops(self, first: np.ndarray, second: np.ndarray) -> dict[int, np.ndarray]:
-        """Return the bool crops of all masks that are in pairs."""
+        """Return the bool crops of all masks in the pairs."""
         which = np.unique([first, second])
         crops = unpack_masks(self.boxes[which], [self.bits[i] for i in which.tolist()])
         return dict(zip(which.tolist(), crops, strict=True))
@@ -113,7 +112,7 @@ class BitMasks:
     def _windows(
         self, crops: dict[int, np.ndarray], first: np.ndarray, second: np.ndarray
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield what both crops of a pair say of the intersection of their boxes."""
+        """Yield both crops of each pair within the intersection of their boxes."""
         boxes, others = self.boxes[first], self.boxes[second]
         both = shared_boxes(boxes, others)
         windows = (both - boxes[:, _CORNER]).tolist(), (both - others[:, _CORNER]).tolist()
@@ -122,7 +121,7 @@ class BitMasks:
 
 
 def find_strides(boxes: np.ndarray) -> np.ndarray:
-    """Return the strides, (N,) int64, of masks in boxes, (N, 4) int.
+    """Return the strides, (N,) int64, of masks with the given boxes, (N, 4) int.
 
     Example:
         >>> find_strides(np.array([[0, 0, 5, 48], [0, 0, 5, 49]])).tolist()
@@ -132,12 +131,12 @@ def find_strides(boxes: np.ndarray) -> np.ndarray:
 
 
 def find_offsets(boxes: np.ndarray, new_boxes: np.ndarray, strides: np.ndarray) -> np.ndarray:
-    """Return by how many bits masks are to be shifted, (N,) int64, to lie right in other boxes, (N, 4) int."""
+    """Return the shifts in bits, (N,) int64, that move masks from their boxes into others, (N, 4) int each."""
     return (boxes[:, 0] - new_boxes[:, 0]) * strides + boxes[:, 1] - new_boxes[:, 1]
 
 
 def restride(bits: int, stride: int, new_stride: int) -> int:
-    """Lay the rows of a mask farther apart.
+    """Move the rows of a mask to a wider stride.
 
     Example:
         >>> hex(restride(0x0302, 8, 16))
@@ -153,7 +152,7 @@ def restride(bits: int, stride: int, new_stride: int) -> int:
 
 
 def pack_masks(boxes: np.ndarray, masks: Sequence[np.ndarray]) -> list[int]:
-    """Return bool crops in boxes, (N, 4) int, as integers.
+    """Return the bool crops of boxes, (N, 4) int, as integers.
 
     Example:
         >>> pack_masks(np.array([[0, 7, 1, 9]]), [np.array([[True, True]])])
@@ -166,7 +165,7 @@ def pack_masks(boxes: np.ndarray, masks: Sequence[np.ndarray]) -> list[int]:
 
 
 def unpack_masks(boxes: np.ndarray, bits: Sequence[int]) -> list[np.ndarray]:
-    """Return masks in boxes, (N, 4) int, as bool crops.
+    """Return the masks of boxes, (N, 4) int, as bool crops.
 
     Example:
         >>> unpack_masks(np.array([[0, 7, 1, 9]]), [3])
@@ -182,11 +181,11 @@ def unpack_masks(boxes: np.ndarray, bits: Sequence[int]) -> list[np.ndarray]:
 
 
 def find_priorities(values: np.ndarray, published: bool) -> np.ndarray:
-    """Return numbers, (N,) int, of which the highest wins a contested pixel.
+    """Return priorities, (N,) int; the highest wins a contested pixel.
 
     Args:
-        values: (N,) float, the higher is to win, and of equals the earlier.
-        published: as in the published third-place code, take the sorting permutation for the rank.
+        values: (N,) float; the higher wins, ties go to the earlier.
+        published: as in the published third-place code, use the sorting permutation as the rank.
     """
     if published:
         return np.argsort(values)[::-1]

@@ -55,13 +55,13 @@ def box_ious(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def touching_pairs(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return which boxes share area.
+    """Return the pairs of boxes that share area.
 
     Args:
         boxes: (N, 4), pixels; a box without area is all zeros.
 
     Returns:
-        Indices, (K,) int64 each, of which the first is the lower: every such pair once, in no particular order.
+        Indices, (K,) int64 each, the lower one first: every pair once, in no particular order.
 
     Example:
         >>> touching_pairs(np.array([[0, 0, 2, 2], [0, 2, 2, 4], [1, 1, 3, 3]]))
@@ -70,7 +70,7 @@ def touching_pairs(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     y1, x1, y2, x2 = np.ascontiguousarray(np.transpose(boxes))
     order = y1.argsort(kind="stable")
     places = np.arange(len(order))
-    # By their upper sides, the boxes that start above the lower side of one follow it directly.
+    # Sorted by upper side, the boxes that start above a box's lower side directly follow it.
     counts = np.maximum(y1[order].searchsorted(y2[order]) - places - 1, 0)
     earlier = places.repeat(counts)
     later = earlier + 1 + np.arange(len(earlier)) - (counts.cumsum() - counts).repeat(counts)
@@ -81,11 +81,11 @@ def touching_pairs(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def shared_boxes(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return the intersections of pairs of boxes that touch.
+    """Return the intersections of pairs of touching boxes.
 
     Args:
         boxes: (N, 4), pixels.
-        others: (N, 4), the partner of each.
+        others: (N, 4), their partners.
 
     Returns:
         (N, 4) of the same dtype.
@@ -99,7 +99,7 @@ def shared_boxes(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def clip_boxes(boxes: np.ndarray, image_shape: tuple[int, int]) -> np.ndarray:
-    """Cut boxes at the image's border.
+    """Clip boxes to the image.
 
     Args:
         boxes: (N, 4), pixels.

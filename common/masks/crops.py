@@ -1,4 +1,4 @@
-"""Masks as crops: from a network's small masks to pixels, dilated, separated, cut to their smallest boxes."""
+"""Masks as crops: pasted from a network's small masks, dilated, separated, tightened to their smallest boxes."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -19,22 +19,22 @@ def paint_masks(
     threshold: float = 0.5,
     zero_border: bool = False,
 ) -> Instances:
-    """Resize each box's probabilities to the image's pixels bilinearly, and cut them at a threshold.
+    """Resize each box's probabilities bilinearly to image pixels, and threshold them.
 
     The pixel centre y + 0.5 has the coordinate (y + 0.5 - y1) / (y2 - y1) * h - 0.5 in the small mask.
 
     Args:
-        boxes: (N, 4) float, y1, x1, y2, x2, pixels, also fractions of them and outside of the image.
+        boxes: (N, 4) float, y1, x1, y2, x2, pixels; may be fractional and leave the image.
         probs: (N, h, w) float in [0, 1], spread over the boxes.
         image_shape: (height, width).
-        threshold: a pixel belongs to the mask from this probability on.
-        zero_border: beyond its outermost samples a mask falls to 0 within the distance of one, as in the Mask R-CNN
+        threshold: lowest probability of a mask pixel.
+        zero_border: beyond its outermost samples, a mask falls to 0 within one sample's distance, as in the Mask R-CNN
             library; otherwise they are replicated.
 
     Returns:
-        N objects of class 1 and score 1.0; one whose box has no area, or whose mask has no pixel, is empty.
+        N objects of class 1 and score 1.0; empty where the box has no area or the mask no pixel.
 
-    Source: He et al., Mask R-CNN (2017), section 3.1: the mask is resized to the box and cut at 0.5.
+    Source: He et al., Mask R-CNN (2017), section 3.1: the mask is resized to the box and thresholded at 0.5.
 
     Example:
         >>> paint_masks(np.array([[0.5, 1, 2.5, 4]]), np.ones((1, 2, 2)), (9, 9)).boxes.tolist()
@@ -47,11 +47,11 @@ def paint_masks(
 def paint_probs(
     boxes: np.ndarray, probs: np.ndarray, image_shape: tuple[int, int], *, zero_border: bool = False
 ) -> tuple[np.ndarray, Iterator[np.ndarray]]:
-    """Resize each box's probabilities to the image's pixels bilinearly; arguments as of `paint_masks`.
+    """Resize each box's probabilities bilinearly to image pixels; arguments as for `paint_masks`.
 
     Returns:
-        The pixels that the boxes touch, (N, 4) int64, zeros for a box without area; the probabilities of each, float32
-        crops of these sizes, made one at a time.
+        The pixels that the boxes touch, (N, 4) int64, zeros for a box without area; their probabilities, float32 crops
+        of these sizes, generated one at a time.
     """
     image_boxes = _pixel_boxes(boxes, image_shape)
     heights, widths = (image_boxes[:, 2:] - image_boxes[:, :2]).T
@@ -68,13 +68,13 @@ def paint_probs(
 
 
 def mean_inside(probs: np.ndarray) -> np.ndarray:
-    """Return how sure masks are: the mean probability of the pixels that rather belong to them.
+    """Return the confidence of masks: the mean probability of the pixels with at least 0.5.
 
     Args:
         probs: (N, h, w) float in [0, 1].
 
     Returns:
-        (N,) float in [0.5, 1]; 0 where no pixel has 0.5.
+        (N,) float in [0.5, 1]; 0 without such pixels.
 
     Source: Wang et al.: SOLO, 2020, which multiplies its scores by it.
 
@@ -87,7 +87,7 @@ def mean_inside(probs: np.ndarray) -> np.ndarray:
 
 
 def tight_instances(instances: Instances) -> Instances:
-    """Cut each object to its smallest box.
+    """Tighten each object's box and crop to its pixels.
 
     Args:
         instances: N objects.
@@ -99,13 +99,13 @@ def tight_instances(instances: Instances) -> Instances:
 
 
 def drop_empty(instances: Instances) -> Instances:
-    """Return the objects that have pixels, in the same order."""
+    """Return the objects that have pixels, in order."""
     present = instances.areas > 0
     return instances if present.all() else instances.select(present)
 
 
 def dilate(instances: Instances, image_shape: tuple[int, int]) -> Instances:
-    """Grow each object by one step of binary dilation with the 3x3 cross, cut at the image's border.
+    """Grow each object by one step of binary dilation with a 3x3 cross, clipped to the image.
 
     Args:
         instances: N objects inside the image; they may overlap, before and after.
@@ -141,13 +141,13 @@ def remove_overlaps(
 
     Args:
         instances: N objects.
-        priorities: (N,) float, the higher wins, and of equals the earlier; the areas by default.
-        loss_threshold: an object that loses more than this share of its area is emptied but keeps its place.
-        published: as in the published third-place code, take the sorting permutation for the rank, and measure
-            the loss against the priorities.
+        priorities: (N,) float; the higher wins, ties go to the earlier; by default the areas.
+        loss_threshold: an object that loses more than this fraction of its area is emptied but keeps its place.
+        published: as in the published third-place code, use the sorting permutation as the rank, and measure the loss
+            against the priorities.
 
     Returns:
-        N objects without common pixels, in the same order.
+        N disjoint objects, in the same order.
 
     Source: the 2018 Data Science Bowl's third place.
 
@@ -167,7 +167,7 @@ def remove_overlaps(
     bits = [masks.bits[i] for i in changed.tolist()]
     for i, crop in zip(changed.tolist(), unpack_masks(instances.boxes[changed], bits), strict=True):
         crops[i] = crop
-    # The areas are known already; to count them takes as long as all else.
+    # The areas are known; counting them again would double the time.
     return replace(_tighten(instances, crops, changed), known_areas=kept)
 
 
@@ -175,12 +175,12 @@ _GROW = (-1, -1, 1, 1)  # y1, x1, y2, x2
 
 
 def _tighten(instances: Instances, masks: list[np.ndarray], which: np.ndarray) -> Instances:
-    """Return the objects with other masks in their boxes, of which those at `which`, (K,) int, need smaller boxes."""
+    """Return the objects with new masks, tightening the boxes of those at `which`, (K,) int."""
     boxes, corners = instances.boxes.copy(), instances.boxes[which, :2].tolist()
     for i, (top, left) in zip(which.tolist(), corners, strict=True):
         mask = masks[i]
         x, y, width, height = cv2.boundingRect(mask.view(np.uint8)) if mask.size else (0, 0, 0, 0)
-        masks[i] = np.ascontiguousarray(mask[y : y + height, x : x + width])  # counted three times as fast as a view
+        masks[i] = np.ascontiguousarray(mask[y : y + height, x : x + width])  # counts three times as fast as a view
         boxes[i] = (top + y, left + x, top + y + height, left + x + width) if height else 0
     return Instances(boxes, masks, instances.class_ids, instances.scores)
 
@@ -196,7 +196,7 @@ def _grown(mask: np.ndarray) -> np.ndarray:
 
 
 def _pixel_boxes(boxes: np.ndarray, image_shape: tuple[int, int]) -> np.ndarray:
-    """Return the pixels that boxes touch, (N, 4) int64, inside the image; zeros for a box without area."""
+    """Return the image pixels that boxes touch, (N, 4) int64; zeros for a box without area."""
     sides = np.nan_to_num(np.asarray(boxes, dtype=np.float64), nan=0.0)
     outer = np.concatenate([np.floor(sides[:, :2]), np.ceil(sides[:, 2:])], axis=1)
     limits = np.array([*image_shape, *image_shape])
@@ -209,7 +209,7 @@ def _pixel_boxes(boxes: np.ndarray, image_shape: tuple[int, int]) -> np.ndarray:
 def _bilinear_weights(
     lows: np.ndarray, highs: np.ndarray, starts: np.ndarray, lengths: np.ndarray, size: int, zero_border: bool
 ) -> np.ndarray:
-    """Return what each of `size` samples between `lows` and `highs` weighs at each pixel, (sum of lengths, size)."""
+    """Return the weight at each pixel of `size` samples between `lows` and `highs`, (sum of lengths, size)."""
     owners = np.repeat(np.arange(len(lengths)), lengths)
     pixels = np.arange(len(owners)) - np.repeat(np.cumsum(lengths) - lengths, lengths) + starts[owners]
     low, high = lows[owners].astype(np.float64), highs[owners].astype(np.float64)
@@ -218,7 +218,7 @@ def _bilinear_weights(
     below = at.astype(np.int64)
     weights = np.zeros((len(owners), size), dtype=np.float32)
     every = np.arange(len(owners))
-    # At the last sample the one above it is itself; its share of 0 must not come second.
+    # The last sample is its own upper neighbour: write that weight of 0 first.
     weights[every, np.minimum(below + 1, size - 1)] = at - below
     weights[every, below] = 1 - (at - below)
     if zero_border:

@@ -1,4 +1,4 @@
-"""The exchange types: `Sample`, an image with its objects, and `Instances`, objects as crops; soft ones, too."""
+"""Exchange types: `Instances`, objects as crops; `SoftInstances`, with probabilities; `Sample`, with their image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from common.masks.boxes import label_boxes
 
 
 def as_indices(indices: np.ndarray | Sequence[int]) -> np.ndarray:
-    """Return which entries are meant by indices, (K,) int, or by a mask, (N,) bool: (K,) int64.
+    """Return indices, (K,) int, or a mask, (N,) bool, as indices, (K,) int64.
 
     Example:
         >>> as_indices([2, 0]).tolist(), as_indices(np.array([True, False, True])).tolist()
@@ -25,14 +25,14 @@ class Instances:
     """The objects of one image; every field has N entries, and N = 0 is an ordinary value.
 
     An object without pixels has the box (0, 0, 0, 0) and a crop of shape (0, 0). The class methods check that the
-    fields agree; the bare constructor is for fields that are known to. No array is changed once it is in.
+    fields agree; the constructor trusts them. No array is modified afterwards.
 
     Attributes:
         boxes: (N, 4) int32, y1, x1, y2, x2, pixels, half-open.
         masks: N bool crops, each the size of its box.
         class_ids: (N,) int32, 1-based.
         scores: (N,) float32 in [0, 1].
-        known_areas: `areas` where they have been counted already.
+        known_areas: `areas`, if already counted.
     """
 
     boxes: np.ndarray
@@ -46,7 +46,7 @@ class Instances:
 
     @cached_property
     def areas(self) -> np.ndarray:
-        """(N,) int64, pixels of each mask."""
+        """(N,) int64, pixels in each mask."""
         if self.known_areas is not None:
             return self.known_areas
         return np.fromiter(map(np.count_nonzero, self.masks), dtype=np.int64, count=len(self))
@@ -70,12 +70,12 @@ class Instances:
         class_ids: Sequence[int] | np.ndarray | None = None,
         scores: Sequence[float] | np.ndarray | None = None,
     ) -> "Instances":
-        """Build from boxes (N, 4) and bool crops of their sizes.
+        """Build from boxes (N, 4) and bool crops of the same sizes.
 
         Class ids default to 1, scores to 1.0.
 
         Raises:
-            ValueError: the fields disagree in N, or a crop's size is not its box's.
+            ValueError: the fields differ in N, or a crop and its box in size.
         """
         count = len(masks)
         instances = cls(
@@ -94,7 +94,7 @@ class Instances:
         class_ids: Sequence[int] | np.ndarray | None = None,
         scores: Sequence[float] | np.ndarray | None = None,
     ) -> "Instances":
-        """Build from whole masks, cutting each to its smallest box.
+        """Build from full-size masks, cropping each to its smallest box.
 
         Args:
             masks: (N, H, W) bool.
@@ -111,7 +111,7 @@ class Instances:
         return cls.from_crops(np.array(boxes), crops, class_ids, scores)
 
     def to_masks(self, image_shape: tuple[int, int]) -> np.ndarray:
-        """Return whole masks, (N, H, W) bool. For tests and small images: memory is N x H x W."""
+        """Return full-size masks, (N, H, W) bool. For tests and small images: memory is N x H x W."""
         masks = np.zeros((len(self), *image_shape), dtype=bool)
         for mask, (y1, x1, y2, x2), crop in zip(masks, self.boxes.tolist(), self.masks, strict=True):
             mask[y1:y2, x1:x2] = crop
@@ -124,7 +124,7 @@ class Instances:
         class_ids: Sequence[int] | np.ndarray | None = None,
         scores: Sequence[float] | np.ndarray | None = None,
     ) -> "Instances":
-        """Build from a label image, (H, W) int, 0 = background; one object a label present, ascending.
+        """Build from a label image, (H, W) int, 0 = background: one object per label, ascending.
 
         Example:
             >>> len(Instances.from_label_image(np.array([[0, 2], [7, 7]])))
@@ -140,7 +140,7 @@ class Instances:
         return replace(self, class_ids=class_ids, scores=scores)
 
     def transpose(self) -> "Instances":
-        """Return the objects of the image whose rows are this one's columns.
+        """Return the objects of the transposed image.
 
         Example:
             >>> Instances.from_masks(np.array([[[0, 1, 1]]])).transpose().boxes.tolist()
@@ -150,7 +150,7 @@ class Instances:
         return Instances(self.boxes[:, [1, 0, 3, 2]], masks, self.class_ids, self.scores)
 
     def to_label_image(self, image_shape: tuple[int, int]) -> np.ndarray:
-        """Return an (H, W) int32 label image: object i has label i + 1; the earlier one keeps a contested pixel."""
+        """Return an (H, W) int32 label image: object i has label i + 1; the earlier keeps a contested pixel."""
         label_image = np.zeros(image_shape, dtype=np.int32)
         boxes = self.boxes.tolist()
         for i in reversed(range(len(self))):
@@ -161,10 +161,10 @@ class Instances:
 
 @dataclass(frozen=True, eq=False)
 class SoftInstances:
-    """The objects of one image, of one class, with a probability for each pixel.
+    """The objects of one image, of one class, with a probability per pixel.
 
     Attributes:
-        boxes: (N, 4) int, y1, x1, y2, x2, pixels, half-open; not the smallest ones.
+        boxes: (N, 4) int, y1, x1, y2, x2, pixels, half-open; not tight.
         probs: N float32 crops in [0, 1], each the size of its box.
         scores: (N,) float32 in [0, 1].
     """
@@ -174,7 +174,7 @@ class SoftInstances:
     scores: np.ndarray
 
     def cut(self, threshold: float) -> Instances:
-        """Return the objects, a pixel being theirs from this probability on, in the same boxes."""
+        """Return the objects' pixels of at least this probability, in the same boxes."""
         return Instances.from_crops(self.boxes, [probs >= threshold for probs in self.probs], scores=self.scores)
 
     def select(self, indices: np.ndarray) -> "SoftInstances":

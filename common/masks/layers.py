@@ -1,4 +1,4 @@
-"""Objects that overlap, as label images: few layers of which each is exact, instead of a mask an object."""
+"""Overlapping objects as label images: a few exact layers instead of one mask per object."""
 
 import itertools
 from collections.abc import Sequence
@@ -11,17 +11,17 @@ from common.masks.instances import Instances
 
 
 def pack_layers(instances: Instances, image_shape: tuple[int, int]) -> list[np.ndarray]:
-    """Spread objects over label images so that no two that share a pixel are in one.
+    """Spread objects over label images so that those in one layer never share a pixel.
 
     Args:
         instances: N objects inside the image.
         image_shape: (height, width), pixels.
 
     Returns:
-        Layers, (H, W) int32 each, 0 = background; object i has the label i + 1 in one of them, and in none where it has
-        no pixel. Objects without overlaps need one layer, no objects none.
+        Layers, (H, W) int32 each, 0 = background; object i has the label i + 1 in one of them, or in none if it is
+        empty. Disjoint objects need one layer, no objects none.
 
-    Source: Welsh and Powell, 1967: the vertices with the most neighbours first, each the first colour that is free.
+    Source: Welsh and Powell, 1967: vertices with the most neighbours first, each in the first free colour.
 
     Example:
         >>> pair = Instances.from_masks(np.array([[[1, 1, 0]], [[0, 1, 1]]]))
@@ -36,7 +36,7 @@ def pack_layers(instances: Instances, image_shape: tuple[int, int]) -> list[np.n
 
 
 def unpack_layers(layers: Sequence[np.ndarray], class_ids: Sequence[int] | np.ndarray | None = None) -> Instances:
-    """Return the objects of layers, by ascending label.
+    """Return the objects of layers, in ascending order of label.
 
     Args:
         layers: (H, W) int32 each, 0 = background; every label is in one of them.

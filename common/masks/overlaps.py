@@ -1,4 +1,4 @@
-"""Which objects cover each other: suppression by masks, and the pixels that objects share."""
+"""Overlaps between objects: suppression by masks, and shared pixels."""
 
 import numpy as np
 
@@ -10,14 +10,14 @@ from common.masks.instances import Instances
 def suppress_covered(instances: Instances, largest_share: float) -> Instances:
     """Drop each object that shares too many pixels with one of a higher score: non-maximum suppression by masks.
 
-    Slanted neighbours, whose boxes overlap much and whose masks do not, stay.
+    Unlike suppression by boxes, this keeps slanted neighbours.
 
     Args:
         instances: N objects.
-        largest_share: pixels that two objects may share, as a part of the smaller one's; from 1 on all stay.
+        largest_share: largest fraction of the smaller object that two may share; 1 or more keeps all.
 
     Returns:
-        The objects that are left: the highest score first, or in their order where all stay.
+        The remaining objects, highest score first; in the given order if all are kept.
 
     Example:
         >>> pair = Instances.from_masks(np.array([[[1, 1, 1, 0]], [[0, 1, 1, 1]]]), scores=[0.5, 0.75])
@@ -28,7 +28,7 @@ def suppress_covered(instances: Instances, largest_share: float) -> Instances:
 
 
 def find_uncovered(instances: Instances, largest_share: float) -> np.ndarray:
-    """Return the indices, (K,) int64, of what `suppress_covered` keeps, in its order."""
+    """Return the indices, (K,) int64, of the objects that `suppress_covered` keeps, in its order."""
     if largest_share >= 1:
         return np.arange(len(instances))
     order = np.argsort(-instances.scores, kind="stable")
@@ -38,21 +38,21 @@ def find_uncovered(instances: Instances, largest_share: float) -> np.ndarray:
     areas = instances.areas
     covers = masks.shared_pixels(better, worse) > largest_share * np.minimum(areas[better], areas[worse])
     alive = np.ones(len(instances), bool)
-    for i, j in zip(better[covers].tolist(), worse[covers].tolist(), strict=True):  # the best first: they are decided
+    for i, j in zip(better[covers].tolist(), worse[covers].tolist(), strict=True):  # best first: `i` is decided
         alive[j] &= not alive[i]
     return order[alive]
 
 
 def shared_pixels(instances: Instances, others: Instances) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return which objects share how many pixels with which of the others.
+    """Count the pixels shared between objects of two sets.
 
     Args:
         instances: N objects.
         others: M objects.
 
     Returns:
-        Indices in `instances` and in `others`, (K,) int64 each, of the pairs whose boxes touch, sorted by the first,
-        then the second; and their common pixels, (K,) int64.
+        Indices into `instances` and `others`, (K,) int64 each, of the pairs whose boxes touch, sorted by the first,
+        then the second; and their numbers of shared pixels, (K,) int64.
 
     Example:
         >>> pair = Instances.from_masks(np.array([[[1, 1, 0]], [[0, 1, 1]]]))

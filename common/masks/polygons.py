@@ -1,4 +1,4 @@
-"""Polygons, as annotation tools draw them, filled to crops."""
+"""Polygons, as annotation tools draw them, filled into crops."""
 
 from collections.abc import Sequence
 
@@ -16,8 +16,8 @@ def polygon_instances(
     """Fill objects given as polygons; an object of several polygons is their union.
 
     Args:
-        outlines: of N objects, each some polygons, (K, 2) float, y and x of the corners; a pixel's centre is at a half.
-        image_shape: (height, width), pixels; what lies outside is cut off.
+        outlines: N objects, each a list of polygons, (K, 2) float, y and x of the corners; pixel centres are at .5.
+        image_shape: (height, width), pixels; polygons are clipped to it.
         class_ids: (N,) int, 1-based; 1 by default.
 
     Returns:
@@ -40,10 +40,10 @@ def polygon_instances(
 
 
 def fill_polygon(polygon: np.ndarray, image_shape: tuple[int, ...]) -> np.ndarray:
-    """Return which pixels have their centre inside of a polygon, by the even-odd rule.
+    """Return which pixels have their centre inside a polygon, by the even-odd rule.
 
     Args:
-        polygon: (K, 2) float, y and x of its corners, also outside of the image; a pixel's centre is at a half.
+        polygon: (K, 2) float, y and x of its corners, which may lie outside the image; pixel centres are at .5.
         image_shape: (height, width), pixels.
 
     Returns:
@@ -57,7 +57,7 @@ def fill_polygon(polygon: np.ndarray, image_shape: tuple[int, ...]) -> np.ndarra
     starts, stops = polygon, np.roll(polygon, -1, axis=0)
     upward = starts[:, 0] > stops[:, 0]
     tops, bottoms = np.where(upward[:, None], stops, starts), np.where(upward[:, None], starts, stops)
-    # An edge crosses the rows whose centres lie between its ends; what is right of a crossing changes sides.
+    # An edge crosses the rows whose centres lie between its ends; each crossing toggles the pixels to its right.
     first = np.clip(np.ceil(tops[:, 0] - 0.5), 0, height).astype(int)
     counts = np.clip(np.ceil(bottoms[:, 0] - 0.5), 0, height).astype(int) - first
     edges = np.repeat(np.arange(len(polygon)), counts)
@@ -70,7 +70,7 @@ def fill_polygon(polygon: np.ndarray, image_shape: tuple[int, ...]) -> np.ndarra
 
 
 def _outer_box(polygons: Sequence[np.ndarray], image_shape: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Return the box of whole pixels around polygons, inside the image."""
+    """Return the box of whole image pixels around polygons."""
     corners = np.concatenate([np.zeros((0, 2)), *polygons])
     if not len(corners):
         return 0, 0, 0, 0

@@ -1,4 +1,4 @@
-"""Run lengths: 1-based `start length` pairs, as Kaggle's competitions write masks; most by columns, some by rows."""
+"""Run lengths: 1-based `start length` pairs, Kaggle's format for masks; mostly column-major, sometimes row-major."""
 
 from collections.abc import Sequence
 from itertools import chain, pairwise
@@ -11,7 +11,7 @@ from common.masks.runs import Runs, fill_runs, find_runs, join_touching
 
 
 def encode_rle(mask: np.ndarray) -> str:
-    """Write a mask as run lengths, column by column.
+    """Encode a mask as run lengths, column by column.
 
     Args:
         mask: (H, W) bool.
@@ -29,7 +29,7 @@ def encode_rle(mask: np.ndarray) -> str:
 
 
 def decode_rle(text: str, image_shape: tuple[int, int]) -> np.ndarray:
-    """Read a mask from run lengths, column by column.
+    """Decode a mask from run lengths, column by column.
 
     Args:
         text: `start length` pairs, 1-based, column-major.
@@ -39,7 +39,7 @@ def decode_rle(text: str, image_shape: tuple[int, int]) -> np.ndarray:
         (H, W) bool.
 
     Raises:
-        ValueError: the text is not a list of sorted, disjoint runs inside the image.
+        ValueError: the text is not a list of sorted, disjoint runs within the image.
 
     Example:
         >>> decode_rle("2 3", (2, 2)).astype(int).tolist()
@@ -49,13 +49,13 @@ def decode_rle(text: str, image_shape: tuple[int, int]) -> np.ndarray:
 
 
 def encode_label_image(label_image: np.ndarray) -> list[str]:
-    """Write the objects of a label image as run lengths, column by column, in one pass over the image.
+    """Encode the objects of a label image as run lengths, column by column, in one pass over the image.
 
     Args:
         label_image: (H, W) int or bool, 0 = background.
 
     Returns:
-        One text a label present, labels ascending.
+        One text per label, ascending.
 
     Example:
         >>> encode_label_image(np.array([[5, 2], [5, 2]]))
@@ -72,7 +72,7 @@ def encode_label_image(label_image: np.ndarray) -> list[str]:
 
 
 def encode_instances(instances: Instances, image_shape: tuple[int, int], *, by_rows: bool = False) -> list[str]:
-    """Write objects, which may overlap, as run lengths.
+    """Encode objects, which may overlap, as run lengths.
 
     Args:
         instances: N objects inside the image.
@@ -93,10 +93,10 @@ def encode_instances(instances: Instances, image_shape: tuple[int, int], *, by_r
 
 
 def decode_instances(texts: Sequence[str], image_shape: tuple[int, int], *, by_rows: bool = False) -> Instances:
-    """Read objects from run lengths; memory follows the area of their boxes.
+    """Decode objects from run lengths; memory grows with the area of their boxes.
 
     Args:
-        texts: N texts, one an object; '' for an object without pixels.
+        texts: one per object; '' for an object without pixels.
         image_shape: (height, width).
         by_rows: the pixels are counted row by row instead of column by column.
 
@@ -104,7 +104,7 @@ def decode_instances(texts: Sequence[str], image_shape: tuple[int, int], *, by_r
         N objects in their smallest boxes.
 
     Raises:
-        ValueError: a text is not a list of sorted, disjoint runs inside the image.
+        ValueError: a text is not a list of sorted, disjoint runs within the image.
 
     Example:
         >>> decode_instances(["3 2", ""], (2, 2)).boxes.tolist()
@@ -118,18 +118,18 @@ def decode_instances(texts: Sequence[str], image_shape: tuple[int, int], *, by_r
 
 
 def parse_runs(texts: Sequence[str], num_pixels: int) -> Runs:
-    """Read and check the runs of several masks.
+    """Parse and check the runs of several masks.
 
     Args:
-        texts: `start length` pairs, one text a mask.
+        texts: `start length` pairs, one text per mask.
         num_pixels: of the image.
 
     Returns:
         The runs, mask after mask.
 
     Raises:
-        ValueError: odd count, something that is not a number, a zero or negative number, runs that are not
-            sorted or overlap, a run past the image's end. The message says which mask and run.
+        ValueError: an odd count, not a number, zero or a negative number, unsorted or overlapping runs, a run past the
+            end of the image. The message names the mask and the run.
 
     Example:
         >>> parse_runs(["1 2 7 1"], 9).stops.tolist()
@@ -138,14 +138,14 @@ def parse_runs(texts: Sequence[str], num_pixels: int) -> Runs:
     numbers, counts = _parse_numbers(texts)
     if (counts % 2).any():
         mask = int(np.flatnonzero(counts % 2)[0])
-        raise ValueError(f"mask {mask}: {counts[mask]} numbers; runs are pairs of start and length")
+        raise ValueError(f"mask {mask}: {counts[mask]} numbers; runs are start-length pairs")
     starts = numbers[::2] - 1
     runs = Runs(starts, starts + numbers[1::2], np.arange(len(texts)).repeat(counts // 2), len(texts))
     _check_runs(runs, num_pixels)
     return runs
 
 
-_LARGEST = 2**62 - 1  # so that a start and a length can be added
+_LARGEST = 2**62 - 1  # so that start + length does not overflow
 
 
 def _parse_numbers(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -154,7 +154,7 @@ def _parse_numbers(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     if joined and not joined.encode().translate(None, delete=b"0123456789 "):
         numbers = np.fromstring(joined, dtype=np.int64, sep=" ")
         counts = np.array([text.count(" ") + 1 for text in texts], dtype=np.int64)
-        # Unless single spaces part all numbers, the counts are too high; a number beyond 64 bits becomes the largest.
+        # Without single spaces between all numbers, the counts are too high; numbers beyond 64 bits are saturated.
         if counts.sum() == len(numbers) and numbers.max() <= _LARGEST:
             return numbers, counts
     tokens = [text.split() for text in texts]
@@ -162,7 +162,7 @@ def _parse_numbers(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     try:
         numbers = np.array(list(map(int, chain.from_iterable(tokens))), dtype=np.int64)
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"runs are whole numbers: {error}") from None
+        raise ValueError(f"runs must be integers: {error}") from None
     if numbers.max(initial=0) > _LARGEST:
         raise ValueError(f"{numbers.max()} is past the end of any image")
     return numbers, counts
@@ -173,10 +173,10 @@ def _check_runs(runs: Runs, num_pixels: int) -> None:
     too_early[1:] = runs.starts[1:] < runs.stops[:-1]
     too_early[1:] &= runs.owners[1:] == runs.owners[:-1]
     problems = {
-        "starts are 1 or more": runs.starts < 0,
-        "lengths are 1 or more": runs.stops <= runs.starts,
+        "starts must be at least 1": runs.starts < 0,
+        "lengths must be at least 1": runs.stops <= runs.starts,
         f"the run ends past the image's {num_pixels} pixels": runs.stops > num_pixels,
-        "the run starts before the one in front of it ends; runs are sorted and never overlap": too_early,
+        "the run starts before the previous one ends; runs must be sorted and disjoint": too_early,
     }
     for problem, where in problems.items():
         if where.any():
@@ -186,7 +186,7 @@ def _check_runs(runs: Runs, num_pixels: int) -> None:
 
 
 def _label_changes(label_image: np.ndarray) -> np.ndarray:
-    """Return the positions, column-major, at which a run of equal labels starts, background included."""
+    """Return the column-major positions at which runs of equal labels start, background included."""
     height, width = label_image.shape
     if not label_image.size:
         return np.zeros(0, dtype=np.int64)
@@ -198,7 +198,7 @@ def _label_changes(label_image: np.ndarray) -> np.ndarray:
 
 
 def _write_runs(starts: np.ndarray, stops: np.ndarray, first: np.ndarray) -> list[str]:
-    """Return one text a mask; `first` holds the index of each mask's first run."""
+    """Return one text per mask; `first` holds the index of each mask's first run."""
     numbers = np.stack([starts + 1, stops - starts], axis=1).ravel().tolist()
     bounds = [*(2 * first).tolist(), len(numbers)]
     return [" ".join(map(str, numbers[a:b])) for a, b in pairwise(bounds)]

@@ -1,4 +1,4 @@
-"""Runs of pixels, down each column of an image: found in crops, joined, cut, and where those of two sets meet."""
+"""Runs of pixels down the columns of an image: found in crops, joined, split, and intersected between two sets."""
 
 from dataclasses import dataclass
 
@@ -14,8 +14,8 @@ class Runs:
     Attributes:
         starts: (R,) int64, first pixel of each run, 0-based, column-major.
         stops: (R,) int64, one past the last pixel.
-        owners: (R,) int64, which mask each run belongs to.
-        num_masks: N, also those without runs.
+        owners: (R,) int64, the mask that each run belongs to.
+        num_masks: N, including masks without runs.
     """
 
     starts: np.ndarray
@@ -25,19 +25,19 @@ class Runs:
 
     @property
     def areas(self) -> np.ndarray:
-        """(N,) int64, pixels of each mask."""
+        """(N,) int64, pixels in each mask."""
         return np.bincount(self.owners, self.stops - self.starts, self.num_masks).astype(np.int64)
 
 
 def find_runs(instances: Instances, image_height: int) -> Runs:
-    """Return the runs of objects, not yet joined where one goes on in the next column.
+    """Return the runs of objects; those that continue in the next column are not yet joined.
 
     Args:
         instances: N objects inside the image.
         image_height: pixels.
     """
     boxes = instances.boxes.astype(np.int64)
-    # Each column of a crop gets a blank pixel at its end, and all columns of all crops stand in one row.
+    # All columns of all crops in one row, each followed by a blank pixel.
     pitches, widths = boxes[:, 2] - boxes[:, 0] + 1, boxes[:, 3] - boxes[:, 1]
     offsets = np.concatenate([[0], np.cumsum(pitches * widths)])
     buffer = np.zeros(offsets[-1] + 1, dtype=np.int8)
@@ -52,7 +52,7 @@ def find_runs(instances: Instances, image_height: int) -> Runs:
 
 
 def fill_runs(runs: Runs, image_height: int) -> Instances:
-    """Return the objects that runs stand for; memory follows the area of their boxes.
+    """Return the objects of runs; memory grows with the area of their boxes.
 
     Args:
         runs: of N masks.
@@ -68,7 +68,7 @@ def fill_runs(runs: Runs, image_height: int) -> Instances:
     heights, widths = (boxes[:, 2:] - boxes[:, :2]).T
     offsets = np.concatenate([[0], np.cumsum(heights * widths)])
     to_buffer = (offsets[:-1] - boxes[:, 1] * heights - boxes[:, 0])[runs.owners] + columns * heights[runs.owners]
-    # A step up where a run starts and down where it stops; the running sum is the mask.
+    # +1 where a run starts, -1 where it stops; the cumulative sum is the mask.
     steps = np.zeros(offsets[-1] + 1, dtype=np.int8)
     steps[to_buffer + tops] += 1
     steps[to_buffer + bottoms] -= 1
@@ -79,7 +79,7 @@ def fill_runs(runs: Runs, image_height: int) -> Instances:
 
 
 def join_touching(runs: Runs) -> Runs:
-    """Join the runs of a mask that go on where the one before stops."""
+    """Join the runs of a mask that start where the previous one stops."""
     parted = np.ones(len(runs.starts) + 1, dtype=bool)
     parted[1:-1] = (runs.starts[1:] != runs.stops[:-1]) | (runs.owners[1:] != runs.owners[:-1])
     first, last = parted[:-1], parted[1:]
@@ -87,15 +87,15 @@ def join_touching(runs: Runs) -> Runs:
 
 
 def shared_run_pixels(runs: Runs, others: Runs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return which masks share pixels with which of the others.
+    """Count the pixels shared between masks of two sets.
 
     Args:
         runs: of N masks, which may overlap.
         others: of M masks of the same image, likewise.
 
     Returns:
-        Indices of masks and of others, and how many pixels they share, (K,) int64 each: every pair that shares
-        some once, sorted by the first, then the second.
+        Indices into both sets, and the number of shared pixels, (K,) int64 each: every pair that shares any, once,
+        sorted by the first, then the second.
 
     Example:
         >>> pair = Runs(np.array([0, 1]), np.array([2, 3]), np.array([0, 1]), 2)
@@ -103,13 +103,13 @@ def shared_run_pixels(runs: Runs, others: Runs) -> tuple[np.ndarray, np.ndarray,
         [[0, 0, 1, 1], [0, 1, 0, 1], [2, 1, 1, 2]]
     """
     starts, stops = np.concatenate([runs.starts, others.starts]), np.concatenate([runs.stops, others.stops])
-    cells = np.concatenate([runs.owners * others.num_masks, others.owners])  # two add up to a place in (N, M)
-    # Sorted with their places in the lower bits, in half the time that sorting the places takes.
+    cells = np.concatenate([runs.owners * others.num_masks, others.owners])  # the sum of two is an index into (N, M)
+    # The order rides along in the lower bits: twice as fast as argsort.
     num_bits = len(starts).bit_length()
     keys = np.sort(starts << num_bits | np.arange(len(starts)))
     starts, order = keys >> num_bits, keys & (1 << num_bits) - 1
     stops, cells, mine = stops[order], cells[order], order < len(runs.starts)
-    reaching = np.flatnonzero(starts[1:] < stops[:-1])  # into the next run, or farther
+    reaching = np.flatnonzero(starts[1:] < stops[:-1])  # into the next run or beyond
     which, count = _count_up(starts.searchsorted(stops[reaching]) - reaching - 1)
     earlier = reaching[which]
     later = earlier + 1 + count
@@ -123,7 +123,7 @@ def shared_run_pixels(runs: Runs, others: Runs) -> tuple[np.ndarray, np.ndarray,
 
 
 def _split_at_columns(runs: Runs, image_height: int) -> Runs:
-    """Cut runs into parts that each lie within one column of the image."""
+    """Split runs into parts that each lie within one column of the image."""
     first = runs.starts // image_height
     num_parts = (runs.stops - 1) // image_height - first + 1
     whole, part = _count_up(num_parts)
@@ -134,7 +134,7 @@ def _split_at_columns(runs: Runs, image_height: int) -> Runs:
 
 
 def _run_boxes(tops: np.ndarray, bottoms: np.ndarray, columns: np.ndarray, runs: Runs) -> np.ndarray:
-    """Return the smallest boxes, (N, 4) int64, around runs within columns; zeros for a mask without runs."""
+    """Return the smallest boxes, (N, 4) int64, around runs that lie within columns; zeros for a mask without runs."""
     boxes = np.zeros((runs.num_masks, 4), dtype=np.int64)
     present, first = np.unique(runs.owners, return_index=True)
     if len(present):
@@ -146,6 +146,6 @@ def _run_boxes(tops: np.ndarray, bottoms: np.ndarray, columns: np.ndarray, runs:
 
 
 def _count_up(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return each index as often as `counts`, (N,) int, says, and beside it 0, 1, 2 ..."""
+    """Return each index repeated `counts`, (N,) int, times, and beside each repeat its number: 0, 1, 2 ..."""
     which = np.repeat(np.arange(len(counts)), counts)
     return which, np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)

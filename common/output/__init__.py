@@ -1,4 +1,4 @@
-"""Files of predictions: submissions that resume, results with classes and scores.
+"""Prediction files: resumable submissions, results with classes and scores.
 
 Imports `common.prediction`, `common.masks` and `files`, `parallel`, `errors`.
 """

@@ -1,4 +1,4 @@
-"""Objects of several classes, with scores, in a CSV: what is predicted once and then scored, drawn and converted."""
+"""Results: objects with classes and scores in a CSV, predicted once, then scored, drawn and converted."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ RESULT_COLUMNS = ("ImageId", "ClassId", "Score", "EncodedPixels")
 
 
 def result_rows(prediction: Prediction) -> list[str]:
-    """Return a row an object without its image's id."""
+    """Return one row per object, without the image's id."""
     objects = prediction.instances()
     runs = encode_instances(objects, prediction.image_shape)
     fields = zip(objects.class_ids.tolist(), objects.scores.tolist(), runs, strict=True)
@@ -24,10 +24,10 @@ def result_rows(prediction: Prediction) -> list[str]:
 
 
 class Results(Mapping[str, Instances]):
-    """The objects of each image by its id, whose masks are decoded anew whenever they are asked for.
+    """The objects of each image by its id; masks are decoded on each access.
 
     Args:
-        path: where they are from, for messages.
+        path: of the CSV, for messages.
         rows: of each image, with `RESULT_COLUMNS`.
         image_shapes: (height, width) of each image.
     """
@@ -55,17 +55,17 @@ class Results(Mapping[str, Instances]):
             masks = decode_instances(rows["EncodedPixels"].tolist(), self._image_shapes[image_id])
             ids, scores = rows["ClassId"].astype(int).to_numpy(), rows["Score"].astype("float32").to_numpy()
             if not (np.isfinite(scores).all() and (ids > 0).all()):
-                raise ValueError("a score that is not finite, or a class id below 1")
+                raise ValueError("a score is not finite, or a class id is below 1")
             return Instances.from_crops(masks.boxes, masks.masks, ids, scores)
         except (ValueError, OverflowError) as error:
-            raise InputError(f"{self._path}: {image_id}: {error}; predict anew") from None
+            raise InputError(f"{self._path}: {image_id}: {error}; predict again") from None
 
 
 def read_results(path: Path, image_shapes: Mapping[str, tuple[int, int]]) -> Results:
     """Read the objects of each image, the images in the order of their rows.
 
     Args:
-        path: CSV with `RESULT_COLUMNS`; empty cells where an image has no objects.
+        path: CSV with `RESULT_COLUMNS`; cells are empty for an image without objects.
         image_shapes: (height, width) of every image that may occur.
 
     Raises:
@@ -74,5 +74,5 @@ def read_results(path: Path, image_shapes: Mapping[str, tuple[int, int]]) -> Res
     rows = {str(image_id): rows for image_id, rows in read_rows(path, RESULT_COLUMNS).groupby("ImageId", sort=False)}
     for image_id in rows:
         if image_id not in image_shapes:
-            raise InputError(f"{path}: {image_id} is no image of this set; choose the set that was predicted")
+            raise InputError(f"{path}: {image_id} is not in this set; choose the set that was predicted")
     return Results(path, rows, image_shapes)

@@ -1,4 +1,4 @@
-"""Leaderboard CSVs: written image by image, resumed after an interruption, checked before they are sent."""
+"""Submission CSVs: written image by image, resumed after an interruption, checked before upload."""
 
 import lzma
 import os
@@ -20,19 +20,19 @@ COLUMNS = ("ImageId", "EncodedPixels")
 
 
 class SubmissionWriter:
-    """Writes a submission image by image; a killed run goes on where it stopped.
+    """Writes a submission image by image; a killed run resumes where it stopped.
 
-    Rows go to `<path>.partial`, where a line without a comma closes each image, so that a torn end is recognised
-    and cut. `finish` moves the rows into place.
+    Rows go to `<path>.partial`, where a line without a comma ends each image, so that a torn end is recognised and
+    truncated. `finish` moves the rows into place.
 
     Args:
         path: the CSV to write.
         image_ids: every image, in the order of the rows.
-        fingerprint: whatever the rows depend on (weights, settings, images), as one line.
+        fingerprint: all that the rows depend on (weights, options, images), as one line.
         columns: of the CSV; the first is the image's id.
 
     Raises:
-        InputError: an unfinished file of another run or a folder is in the way, or an id cannot stand in a CSV.
+        InputError: an unfinished file of another run or a folder is in the way, or an id does not fit into a CSV.
 
     Example:
         with SubmissionWriter(path, image_ids, fingerprint) as writer:
@@ -73,11 +73,11 @@ class SubmissionWriter:
         """Write one image's rows; an image without objects gets one row of empty cells.
 
         Args:
-            image_id: the next of the images.
-            rows: what follows the id, one text an object, such as its run lengths; empty ones are left out.
+            image_id: the next image.
+            rows: what follows the id, one text per object, such as its run lengths; empty ones are left out.
 
         Raises:
-            ValueError: it is another image's turn.
+            ValueError: another image is due.
         """
         expected = self.image_ids[len(self.done)] if len(self.done) < len(self.image_ids) else None
         if image_id != expected:
@@ -88,7 +88,7 @@ class SubmissionWriter:
         self.done.append(image_id)
 
     def finish(self) -> None:
-        """Move the finished file into place, whole or not at all.
+        """Move the finished file into place atomically.
 
         Raises:
             ValueError: images are missing.
@@ -108,14 +108,14 @@ class SubmissionWriter:
         self._file.flush()
 
     def _resume(self) -> int:
-        """Take over what an earlier run finished; return how many bytes of the partial file are whole."""
+        """Take over the images that an earlier run finished; return the length of the intact part, bytes."""
         whole = 0
         with self.partial.open("rb") as file:
             first_line = file.readline()
             if not first_line.endswith(b"\n"):
                 return 0
             if first_line != self._first_line.encode():
-                raise self._other_run("another run with other weights, settings or images")
+                raise self._other_run("another run with other weights, options or images")
             position = whole = len(first_line)
             for line in file:
                 position += len(line)
@@ -127,22 +127,22 @@ class SubmissionWriter:
         return whole
 
     def _other_run(self, whose: str) -> InputError:
-        return InputError(f"{self.partial}: left by {whose}; finish that run, or delete the file to start afresh")
+        return InputError(f"{self.partial}: left by {whose}; finish that run, or delete the file to start over")
 
 
 def read_image_ids(sample_submission: Path, columns: Sequence[str] = COLUMNS) -> list[str]:
-    """Return the images' ids of a sample submission, in the order of first appearance.
+    """Return the image ids of a sample submission, in the order of first appearance.
 
     Args:
         sample_submission: the CSV.
-        columns: that it must have, the images' first.
+        columns: that it must have, the id first.
 
     Raises:
         InputError: no such file, other columns, or no rows.
     """
     image_ids = list(dict.fromkeys(read_rows(sample_submission, columns)[columns[0]]))
     if not image_ids:
-        raise InputError(f"{sample_submission}: holds no rows; fetch it again")
+        raise InputError(f"{sample_submission}: has no rows; download it again")
     return image_ids
 
 
@@ -154,7 +154,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> pd.DataFrame:
         columns: that it must have.
 
     Raises:
-        InputError: no such file, no CSV, or a column is missing.
+        InputError: no such file, not a CSV, or a column is missing.
     """
     try:
         with warnings.catch_warnings():
@@ -167,10 +167,10 @@ def read_rows(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     except OSError as error:
         if error.errno:
             raise
-        raise InputError(f"{path}: not a CSV file: {error}") from None  # so gzip and bzip2 say it
+        raise InputError(f"{path}: not a CSV file: {error}") from None  # from gzip and bzip2
     missing = [column for column in columns if column not in table]
     if missing:
-        raise InputError(f"{path}: has the columns {','.join(table.columns)} but needs {','.join(columns)}")
+        raise InputError(f"{path}: has columns {','.join(table.columns)}, but needs {','.join(columns)}")
     return table
 
 
@@ -184,12 +184,12 @@ def check_submission(
 
     Args:
         path: the CSV.
-        image_ids: every image that must be there, and no other; unchecked by default.
-        image_shapes: (height, width) of images, for runs that leave them.
-        columns: names of the two, the image's and the run lengths'.
+        image_ids: exactly the images that must be there; unchecked by default.
+        image_shapes: (height, width) of images, to find runs past their end.
+        columns: names of the image's and the run lengths' columns.
 
     Returns:
-        One problem an entry, with its line number, in the order of the lines; nothing where all is well.
+        One entry per problem, with its line number, in the order of the lines.
 
     Raises:
         InputError: no such file.
@@ -199,7 +199,7 @@ def check_submission(
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     if lines[0] != ",".join(columns):
-        return [f"line 1: the header is {lines[0]!r} where {','.join(columns)!r} is due"]
+        return [f"line 1: the header is {lines[0]!r}, not {','.join(columns)!r}"]
     problems: list[tuple[int, str]] = []
     images: dict[str, list[tuple[int, str]]] = {}
     for number, line in enumerate(lines[1:], start=2):
@@ -216,23 +216,23 @@ def check_submission(
     return [f"line {number}: {problem}" for number, problem in sorted(problems, key=lambda problem: problem[0])]
 
 
-_ANY_SIDE = 2**30  # of an image whose size nobody knows
+_ANY_SIDE = 2**30  # of an image of unknown size
 
 
 def _check_ids(path: Path, image_ids: list[str]) -> None:
     if len(set(image_ids)) < len(image_ids):
-        raise InputError(f"{path}: the list of images names one twice; remove it there")
+        raise InputError(f"{path}: the list of images has a duplicate; remove it")
     for image_id in image_ids:
         is_text = not any("\ud800" <= character <= "\udfff" for character in image_id)  # a name in another encoding
         if not image_id or not is_text or any(character in image_id for character in ',"\r\n'):
-            raise InputError(f"{path}: the id {image_id!r} cannot stand in a CSV; rename the image")
+            raise InputError(f"{path}: the id {image_id!r} does not fit into a CSV; rename the image")
 
 
 def _id_problems(first_lines: dict[str, int], image_ids: Iterable[str], num_lines: int) -> Iterator[tuple[int, str]]:
     expected = dict.fromkeys(image_ids)
     for image_id, number in first_lines.items():
         if image_id not in expected:
-            yield number, f"{image_id}: no image of this competition"
+            yield number, f"{image_id}: not an image of this competition"
     for image_id in expected:
         if image_id not in first_lines:
             yield num_lines + 1, f"{image_id}: has no row; an image without objects needs one with an empty cell"

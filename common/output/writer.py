@@ -1,4 +1,4 @@
-"""From images to a CSV: the network's half here, the masks' half in other processes; resumed after a kill."""
+"""From images to a CSV: the network runs in this process, masks are made in workers; resumes after a kill."""
 
 import hashlib
 import json
@@ -26,8 +26,7 @@ class RowMaker:
 
     Attributes:
         look: from an id and an image (H, W, 3) uint8 to what `rows` takes; called in this process, in several threads.
-        rows: returns the rows of an image's objects without its id; called in the workers, so a function at a module's
-            top.
+        rows: returns the rows of an image's objects without its id; called in workers, so a module-level function.
         columns: of the CSV.
         options: what the rows depend on besides the model and the images.
     """
@@ -41,14 +40,14 @@ class RowMaker:
 def write_rows(
     images: ImageSet, image_ids: Sequence[str], maker: RowMaker, output: Path, *, fingerprint: str, num_workers: int
 ) -> None:
-    """Predict image by image, and write rows in the order of `image_ids`; a killed run goes on where it was.
+    """Predict image by image, and write rows in the order of `image_ids`; a killed run resumes where it stopped.
 
     Args:
-        images: the set; an id that it lacks gets an empty row.
-        image_ids: every image that is to have rows.
+        images: the set; an id missing from it gets an empty row.
+        image_ids: of the rows.
         maker: makes the rows.
         output: the CSV.
-        fingerprint: whatever the rows depend on.
+        fingerprint: all that the rows depend on.
         num_workers: processes; 0 makes rows in this one.
     """
 
@@ -70,40 +69,40 @@ def write_rows(
 
 
 def choose_image_ids(images: ImageSet, sample_ids: Sequence[str] | None, *, skip_bad: bool) -> list[str]:
-    """Return the ids of the submission: the sample's in its order, else those of all images, sorted.
+    """Return the ids of the submission: the sample's in its order, or all of the set, sorted.
 
-    An image that cannot be used keeps its id: it gets an empty row.
+    An unusable image keeps its id: it gets an empty row.
 
     Raises:
-        InputError: the sample names an image that the set lacks, and `skip_bad` is off.
+        InputError: an image of the sample is missing from the set, without `skip_bad`.
     """
     if sample_ids is None:
         return sorted([*images.image_ids, *images.left_out])
     known = set(images.image_ids)
-    lacking = [image_id for image_id in sample_ids if image_id not in known]
-    if lacking and not skip_bad:
+    missing = [image_id for image_id in sample_ids if image_id not in known]
+    if missing and not skip_bad:
         raise InputError(
-            f"{images.path}: has no image {lacking[0]} of the sample submission ({len(lacking)} are lacking); "
+            f"{images.path}: has no image {missing[0]} of the sample submission ({len(missing)} are missing); "
             "choose the set of the same stage, or give those empty rows with --skip-bad"
         )
-    for image_id in lacking:
+    for image_id in missing:
         logger.info(f"no image {image_id}: it gets an empty row")
     return list(sample_ids)
 
 
 def image_rng(seed: int, image_id: str) -> np.random.Generator:
-    """Return a generator of an image's own, so that its result does not depend on the others."""
+    """Return an image's own generator, so that its result does not depend on other images."""
     return np.random.default_rng([seed, zlib.crc32(image_id.encode())])
 
 
 def fingerprint(config: RunConfig, weights: Path, images: ImageSet, *options: object) -> str:
-    """Return a line that changes with what rows depend on.
+    """Return a line that changes with anything the rows depend on.
 
     Args:
-        config: its options of prediction count; those of training do not.
+        config: its prediction options count; its training options do not.
         weights: the file's content counts.
-        images: their files' signature and ids count.
-        options: whatever else the rows depend on.
+        images: their signature and ids count.
+        options: anything else that the rows depend on.
     """
     digest = hashlib.sha256(weights.read_bytes())
     values = {spec.name: getattr(config, spec.name) for spec in config.options("prediction")}

@@ -1,4 +1,4 @@
-"""From what a network says to objects: tiles, views and their merging, overlaps, fused boxes.
+"""From detections to objects: tiles, views and their merging, overlaps, box fusion.
 
-Imports `common.masks` and `common.images`; runs in worker processes, so nothing of Keras.
+Imports `common.masks` and `common.images`, but not Keras: it runs in worker processes.
 """

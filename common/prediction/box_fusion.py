@@ -1,4 +1,4 @@
-"""Boxes of one image, found in several views or by several models, made one set of boxes."""
+"""Fusion of an image's boxes from several views or models."""
 
 import importlib
 from collections.abc import Callable, Sequence
@@ -17,19 +17,19 @@ def fuse_boxes(
     *,
     iou_threshold: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Fuse what V views or models found: boxes of a class that overlap become their mean, weighted by their scores.
+    """Fuse the boxes of V views or models: overlapping boxes of a class become their score-weighted mean.
 
-    The score is the mean over all views: a box that only some of them have loses as much as those that lack it.
+    The score is the mean over all views; a view without the box counts 0.
 
     Args:
-        boxes: V times (N, 4) float, y1, x1, y2, x2, the image's pixels; what leaves the image is cut off.
+        boxes: V times (N, 4) float, y1, x1, y2, x2, image pixels; clipped to the image.
         scores: V times (N,) float in [0, 1].
         class_ids: V times (N,) int, 1-based.
         image_shape: (height, width), pixels.
-        iou_threshold: boxes that overlap a fused one more belong to it.
+        iou_threshold: a box whose IoU with a fused one exceeds this belongs to it.
 
     Returns:
-        boxes (M, 4) float32, scores (M,) float32, falling, class ids (M,) int32.
+        boxes (M, 4) float32, scores (M,) float32, descending, class ids (M,) int32.
 
     Raises:
         InputError: the package ensemble-boxes is not installed.
@@ -54,7 +54,7 @@ def shrink_boxes(boxes: np.ndarray, factor: float) -> np.ndarray:
 
     Args:
         boxes: (N, 4) float, pixels.
-        factor: of both sides.
+        factor: on both sides.
 
     Returns:
         (N, 4) float.
@@ -68,13 +68,13 @@ def shrink_boxes(boxes: np.ndarray, factor: float) -> np.ndarray:
 
 
 def import_fusion() -> Callable:
-    """Return the weighted fusion of the package ensemble-boxes.
+    """Return weighted boxes fusion from the package ensemble-boxes.
 
     Raises:
-        InputError: it is not installed.
+        InputError: the package is not installed.
     """
     try:
         return importlib.import_module("ensemble_boxes").weighted_boxes_fusion
     except ImportError as error:
-        remedy = "pip install ensemble-boxes, or predict one view with one file of weights"
-        raise InputError(f"boxes cannot be fused, as ensemble-boxes cannot be imported ({error}): {remedy}") from None
+        remedy = "pip install ensemble-boxes, or predict one view with one weights file"
+        raise InputError(f"box fusion needs ensemble-boxes, which cannot be imported ({error}): {remedy}") from None

@@ -1,4 +1,4 @@
-"""What the network says of an image, and the padded frame in which it sees the image."""
+"""The network's detections in an image, and the padded frame in which it sees the image."""
 
 import math
 from dataclasses import dataclass
@@ -11,21 +11,21 @@ from common.masks.crops import paint_masks, paint_probs
 from common.masks.instances import Instances, SoftInstances
 
 MULTIPLE = 64  # the coarsest level of the pyramid has stride 64
-MOST_PIXELS = 1 << 23  # of an enlarged image: a strip, a pixel high, would fill the memory
+MOST_PIXELS = 1 << 23  # of an enlarged image: a strip one pixel high would fill the memory
 
 
 class Paintable(Protocol):
-    """What was found in an image, in one piece or in tiles, before its masks are painted."""
+    """The detections of an image, in one piece or in tiles, before their masks are painted."""
 
     @property
     def image_shape(self) -> tuple[int, int]:
         """(height, width) of the image."""
 
     def paint(self, threshold: float) -> Instances:
-        """Return the objects with masks of full resolution, cut at a probability."""
+        """Return the objects with masks of full resolution, thresholded at a probability."""
 
     def paint_soft(self, threshold: float) -> SoftInstances:
-        """Return the same objects before they are cut; where that is not known, their pixels have probability 1."""
+        """Return the same objects before thresholding; where that is unknown, their pixels have probability 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,12 +34,12 @@ class Detections:
 
     Attributes:
         boxes: (N, 4) float32, y1, x1, y2, x2, pixels of the image.
-        scores: (N,) float32, falling.
+        scores: (N,) float32, descending.
         class_ids: (N,) int32, 1-based.
         mask_probs: (N, h, w) float16, spread over `mask_boxes`.
         image_shape: (height, width) of the image.
         zero_border: see `paint_masks`.
-        mask_boxes: (N, 4) float32, the boxes by default; they may leave the image.
+        mask_boxes: (N, 4) float32, by default `boxes`; may leave the image.
     """
 
     boxes: np.ndarray
@@ -51,7 +51,7 @@ class Detections:
     mask_boxes: np.ndarray | None = None
 
     def paint(self, threshold: float) -> Instances:
-        """Return the objects with masks of full resolution, cut at a probability."""
+        """Return the objects with masks of full resolution, thresholded at a probability."""
         painted = paint_masks(
             self._painted_boxes,
             self.mask_probs.astype(np.float32),
@@ -62,7 +62,7 @@ class Detections:
         return painted.labelled(self.class_ids, self.scores)
 
     def paint_soft(self, threshold: float) -> SoftInstances:
-        """Return the objects with a probability a pixel, of full resolution."""
+        """Return the objects with a probability per pixel, at full resolution."""
         probs = self.mask_probs.astype(np.float32)
         boxes, crops = paint_probs(self._painted_boxes, probs, self.image_shape, zero_border=self.zero_border)
         return SoftInstances(boxes, list(crops), self.scores)
@@ -92,8 +92,8 @@ class Frame:
     def for_image(cls, image_shape: tuple[int, int], min_dim: int, max_dim: int = 0) -> "Frame":
         """Scale so that the shorter side is at least `min_dim`, and pad to multiples of 64.
 
-        A strip is enlarged to `MOST_PIXELS` only. Where there is a `max_dim`, a multiple of 64, the longer side is no
-        longer than that, whatever becomes of the shorter one, and all images are padded to the square of that side.
+        A strip is enlarged to at most `MOST_PIXELS`. `max_dim`, a multiple of 64, limits the longer side, even if that
+        leaves the shorter one below `min_dim`, and all images are padded to a square of that side.
 
         Example:
             >>> Frame.for_image((256, 320), 512)
@@ -105,7 +105,7 @@ class Frame:
         if max_dim:
             scale = min(scale, max_dim / max(image_shape))
         scale = min(scale, max(1.0, math.sqrt(MOST_PIXELS / math.prod(image_shape))))
-        # First and last pixel of a side must not be one: `corners_to_image` measures in their distance.
+        # A side needs two pixels: `corners_to_image` divides by the distance between the first and the last.
         height, width = (max(round(side * scale), 2) for side in image_shape)
         padded = (max_dim, max_dim) if max_dim else (-height % MULTIPLE + height, -width % MULTIPLE + width)
         return cls(image_shape, (height, width), padded)
@@ -133,9 +133,9 @@ class Frame:
         return (boxes - np.tile(origin, 2)) * np.tile(scale, 2)
 
     def corners_to_image(self, boxes: np.ndarray) -> np.ndarray:
-        """Map boxes (N, 4) float32 that end on their last pixel to the image's pixels, whole and half-open.
+        """Map boxes (N, 4) float32 that end on their last pixel to integer, half-open image pixels.
 
-        Source: the Mask R-CNN library: the window's first and last pixel stand on those of the image.
+        Source: the Mask R-CNN library: the window's first and last pixels map to those of the image.
         """
         ends = np.array([0, 0, 1, 1], np.float32)
         window = np.array(self.window, np.float32) - ends

@@ -1,4 +1,4 @@
-"""Merging by majority: objects that most views see, with the mean of their masks."""
+"""Merging by majority: the objects that most views find, with the mean of their masks."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,21 +13,21 @@ from common.masks.overlaps import shared_pixels
 def elect_instances(
     predictions: Iterable[SoftInstances], threshold: float, *, iou_threshold: float = 0.5, share: float = 0.5
 ) -> Instances:
-    """Let several predictions of one image vote on which objects there are, and take the mean of their masks.
+    """Let several predictions of one image vote on which objects there are, and average their masks.
 
-    The predictions are taken in turn. Objects found so far and new ones are paired, the best pairs first; what has no
-    partner is one more object. Other than in `merge_views`, a pixel counts by its mean probability over those
-    predictions that have the object, however many these are: objects that some views miss do not shrink.
+    The predictions are taken in turn. Objects found so far and new ones are paired, best pairs first; an object without
+    a partner is added. Unlike in `merge_views`, a pixel's probability is averaged over only those predictions that have
+    the object: objects that some views miss do not shrink.
 
     Args:
-        predictions: one a view, in the image's own pixels; taken one at a time.
-        threshold: a pixel belongs to the mask from this probability on.
+        predictions: one per view, in image pixels; consumed one at a time.
+        threshold: lowest probability of a mask pixel.
         iou_threshold: lowest intersection over union of a pair.
-        share: an object needs so many of the predictions.
+        share: fraction of the predictions that must have an object.
 
     Returns:
-        Objects, the highest score first, none empty; they may overlap a little. Class ids are 1; the score is the sum
-        of the paired objects' scores over the number of predictions, so that a view that misses the object counts 0.
+        Objects, highest score first, none empty; they may overlap slightly. Class ids are 1; the score is the sum of
+        the paired objects' scores over the number of predictions, so that a view that misses the object counts 0.
 
     Example:
         >>> box, none = np.array([[0, 0, 1, 3]]), np.zeros((0, 4), int)
@@ -58,7 +58,7 @@ def elect_instances(
     return drop_empty(tight_instances(Instances.from_crops(objects.boxes, objects.masks, scores=scores)))
 
 
-_CORNER = [0, 1, 0, 1]  # a box's upper left corner, once for either corner
+_CORNER = [0, 1, 0, 1]  # a box's upper left corner, twice
 
 
 @dataclass
@@ -67,8 +67,8 @@ class _Candidate:
 
     Attributes:
         box: (4,) int, y1, x1, y2, x2.
-        sums: float32 crop of the box, each pixel's probabilities added up.
-        scores: of the predictions that have it.
+        sums: float32 crop of the box, the sum of each pixel's probabilities.
+        scores: from the predictions that have it.
     """
 
     box: np.ndarray
@@ -76,7 +76,7 @@ class _Candidate:
     scores: list[float]
 
     def add(self, box: np.ndarray, probs: np.ndarray, score: float) -> None:
-        """Add one more prediction; the crop grows to hold it."""
+        """Add a prediction; the crop grows to hold it."""
         grown = np.append(np.minimum(self.box[:2], box[:2]), np.maximum(self.box[2:], box[2:]))
         sums = np.zeros(grown[2:] - grown[:2], np.float32)
         for part_box, part in ((self.box, self.sums), (box, probs)):
@@ -93,7 +93,7 @@ def _cut(candidates: Sequence[_Candidate], threshold: float) -> Instances:
 
 
 def _pairs(found: Instances, new: Instances, iou_threshold: float) -> list[tuple[int, int]]:
-    """Return pairs of an index in `new` and one in `found`; none occurs twice, and the best IoU chooses first."""
+    """Return pairs of indices into `new` and `found`, greedily by IoU; none occurs twice."""
     first, second, shared = shared_pixels(found, new)
     ious = shared / np.maximum(found.areas[first] + new.areas[second] - shared, 1)
     free, wanted = np.ones(len(found), bool), np.ones(len(new), bool)

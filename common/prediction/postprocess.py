@@ -1,4 +1,4 @@
-"""From what the network says of an image to its objects; runs in worker processes."""
+"""From the detections of an image to its objects; runs in worker processes."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
@@ -21,11 +21,11 @@ class Masking:
     """How detections become masks.
 
     Attributes:
-        threshold: a pixel belongs to the mask from this probability on.
-        separate: give a pixel that several objects claim to one of them; merged views never share pixels.
-        largest_share: see `suppress_covered`; applied to what a look finds before all else.
+        threshold: lowest probability of a mask pixel.
+        separate: give each contested pixel to one object; merged views never share pixels.
+        largest_share: see `suppress_covered`; applied first, to each look.
         published: see `remove_overlaps` and `merge_views`.
-        dilation: grow each mask of a single prediction by one step of binary dilation.
+        dilation: dilate each mask of a single prediction by one step.
     """
 
     threshold: float
@@ -37,7 +37,7 @@ class Masking:
 
 
 class Look(NamedTuple):
-    """One distinct view of an image, the places at which it stands among all views, and what was found in it."""
+    """One distinct view of an image, its positions among all views, and its detections."""
 
     view: View
     places: Sequence[int]
@@ -46,13 +46,13 @@ class Look(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What the network says of an image before masks are made; small enough to send to another process.
+    """The detections of an image before masks are made; small enough to send to another process.
 
     Attributes:
         looks: one, or those of several views.
         image_shape: (height, width), pixels.
         masking: how masks are made.
-        merging: how looks become one; None: there is one.
+        merging: how looks are merged; None for a single one.
     """
 
     looks: Sequence[Look]
@@ -61,7 +61,7 @@ class Prediction:
     merging: Merging | None = None
 
     def instances(self) -> Instances:
-        """Return the objects, none of them empty."""
+        """Return the objects, none empty."""
         if self.merging == "votes":
             return merge_by_votes(self.looks, self.image_shape, self.masking)
         if self.merging == "majority":
@@ -73,11 +73,11 @@ class Prediction:
 
 
 def separate(detections: Paintable, masking: Masking) -> Instances:
-    """Turn a single prediction into objects without common pixels; a contested pixel goes to the higher score.
+    """Turn a single prediction into disjoint objects; a contested pixel goes to the higher score.
 
     Args:
         detections: of the whole image.
-        masking: how.
+        masking: how masks are made.
 
     Source: the 2018 Data Science Bowl's third place, its single prediction.
     """
@@ -103,19 +103,19 @@ def merge_by_votes(looks: Sequence[Look], image_shape: tuple[int, int], masking:
 
 
 def merge_by_majority(looks: Sequence[Look], image_shape: tuple[int, int], masking: Masking) -> Instances:
-    """Keep what most of the views find, with the mean of their masks; arguments as of `merge_by_votes`."""
+    """Keep what most views find, with the mean of their masks; arguments as for `merge_by_votes`."""
     elected = elect_instances(_soft_views(looks, image_shape, masking), masking.threshold)
     elected = suppress_covered(elected, masking.largest_share)
     return drop_empty(remove_overlaps(elected, priorities=elected.scores))
 
 
 def run_length_rows(prediction: Prediction) -> list[str]:
-    """Return the objects' run lengths, one string an object."""
+    """Return run lengths, one string per object."""
     return encode_instances(prediction.instances(), prediction.image_shape)
 
 
 def _soft_views(looks: Sequence[Look], image_shape: tuple[int, int], masking: Masking) -> Iterator[SoftInstances]:
-    """Yield what was found, place by place, in the image's own pixels; painted one view at a time."""
+    """Yield the objects of each view in image pixels; painted one view at a time."""
     by_place = {place: look for look in looks for place in look.places}
     painted: dict[int, SoftInstances] = {}  # by a view's first place, up to its last
     for place in sorted(by_place):

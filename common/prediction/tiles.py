@@ -1,4 +1,4 @@
-"""Large images are detected in overlapping tiles; what several tiles saw of one object becomes one object."""
+"""Detect large images in overlapping tiles, and join what several tiles saw of one object."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from common.masks.crops import drop_empty
 from common.masks.instances import Instances, SoftInstances
 from common.prediction.detections import Detections
 
-BORDER = 4  # pixels; an object that comes so near to its tile's border may go on behind it
-AGREEMENT = 0.5  # lowest intersection over union, in what two tiles share, of two sights of one object
+BORDER = 4  # pixels; an object this close to its tile's border may continue beyond it
+AGREEMENT = 0.5  # lowest intersection over union, within the shared part of two tiles, of two sights of one object
 
 Box = list[int]  # y1, x1, y2, x2
 Detect = Callable[[Iterable[np.ndarray]], Sequence[Detections]]
@@ -21,11 +21,11 @@ Detect = Callable[[Iterable[np.ndarray]], Sequence[Detections]]
 
 @dataclass(frozen=True, eq=False)
 class TiledDetections:
-    """What was found in the tiles of an image; small enough to send to another process.
+    """The detections in the tiles of an image; small enough to send to another process.
 
     Attributes:
         tiles: (T, 4) int, the tiles' boxes in the image.
-        found: T detections, in the tiles' own pixels.
+        found: T detections, in the tiles' pixels.
         image_shape: (height, width) of the image.
     """
 
@@ -34,23 +34,23 @@ class TiledDetections:
     image_shape: tuple[int, int]
 
     def paint(self, threshold: float) -> Instances:
-        """Return the objects of the image with masks of full resolution, cut at a probability."""
+        """Return the objects of the image with masks of full resolution, thresholded at a probability."""
         return join_tiles([detections.paint(threshold) for detections in self.found], self.tiles, self.image_shape)
 
     def paint_soft(self, threshold: float) -> SoftInstances:
-        """Return the objects of `paint`, with probability 1: what tiles saw is joined as masks."""
+        """Return the objects of `paint`, with probability 1: sights are joined as masks."""
         objects = self.paint(threshold)
         return SoftInstances(objects.boxes, [mask.astype(np.float32) for mask in objects.masks], objects.scores)
 
 
 def detect_in_tiles(detect: Detect, image: np.ndarray, tile_size: int, overlap: int) -> TiledDetections:
-    """Detect tile by tile: memory is that of one tile, and all have one shape.
+    """Detect tile by tile, in the memory of one tile; all tiles have one shape.
 
     Args:
         detect: from images to their detections.
         image: (H, W, 3) uint8.
         tile_size: side of a tile, pixels.
-        overlap: shared by neighbours at least, pixels.
+        overlap: least overlap of neighbours, pixels.
     """
     height, width = image.shape[:2]
     tiles = tile_boxes((height, width), tile_size, overlap)
@@ -59,12 +59,12 @@ def detect_in_tiles(detect: Detect, image: np.ndarray, tile_size: int, overlap: 
 
 
 def tile_boxes(image_shape: tuple[int, int], tile_size: int, overlap: int) -> np.ndarray:
-    """Cover an image with as few tiles of one shape as the overlap allows, evenly spread.
+    """Cover an image with as few tiles of one shape as the overlap allows, evenly spaced.
 
     Args:
         image_shape: (height, width).
-        tile_size: side of a tile, pixels; a shorter side of the image is not cut.
-        overlap: shared by neighbours at least, pixels, below `tile_size`.
+        tile_size: side of a tile, pixels; a shorter side of the image is not split.
+        overlap: least overlap of neighbours, pixels, below `tile_size`.
 
     Returns:
         (T, 4) int, y1, x1, y2, x2, row by row.
@@ -82,20 +82,20 @@ def tile_boxes(image_shape: tuple[int, int], tile_size: int, overlap: int) -> np
 
 
 def join_tiles(found: Sequence[Instances], tiles: np.ndarray, image_shape: tuple[int, int]) -> Instances:
-    """Make one object of what several tiles saw of it.
+    """Join what several tiles saw of one object.
 
-    Sights of two tiles belong to one object where their masks agree in what both tiles show. Of an object that some
-    tile saw whole, the sight with the best score among the whole ones is kept. An object that no tile saw whole is
-    the union of its parts, with the best score. A part is dropped where another tile showed the object whole but
-    found nothing that agrees: at a tile's border the network sees least.
+    Sights from two tiles belong to one object if their masks agree where the tiles overlap. If some tile saw the whole
+    object, the whole sight with the best score is kept; otherwise the object is the union of its parts, with the best
+    score. A part is dropped if another tile shows the whole object but found nothing that agrees: detections are least
+    reliable at a tile's border.
 
     Args:
-        found: T times the objects of a tile, in the tile's own pixels.
+        found: the objects of T tiles, in the tiles' pixels.
         tiles: (T, 4) int, the tiles' boxes.
         image_shape: (height, width) of the image.
 
     Returns:
-        The objects in the image's pixels, scores falling; none is empty.
+        The objects in image pixels, scores descending, none empty.
     """
     sights, owners = _gather(found, tiles)
     within = _within(sights.boxes, tiles, image_shape)  # (N, T)
@@ -112,7 +112,7 @@ def join_tiles(found: Sequence[Instances], tiles: np.ndarray, image_shape: tuple
 
 
 def _gather(found: Sequence[Instances], tiles: np.ndarray) -> tuple[Instances, np.ndarray]:
-    """Return all objects in the image's pixels, and the tile of each, (N,) int."""
+    """Return all objects in image pixels, and the tile of each, (N,) int."""
     found = [drop_empty(instances) for instances in found]
     owners = np.repeat(np.arange(len(tiles)), [len(instances) for instances in found])
     sights = _concatenate(found)
@@ -121,7 +121,7 @@ def _gather(found: Sequence[Instances], tiles: np.ndarray) -> tuple[Instances, n
 
 
 def _within(boxes: np.ndarray, tiles: np.ndarray, image_shape: tuple[int, int]) -> np.ndarray:
-    """Return which boxes lie in which tiles without coming near a border behind which the image goes on, (N, T)."""
+    """Return which boxes lie in which tiles, away from borders beyond which the image continues, (N, T) bool."""
     lows = np.where(tiles[:, :2] > 0, tiles[:, :2] + BORDER, 0)
     highs = np.where(tiles[:, 2:] < image_shape, tiles[:, 2:] - BORDER, image_shape)
     return np.all((boxes[:, None, :2] >= lows) & (boxes[:, None, 2:] <= highs), axis=2)
@@ -142,7 +142,7 @@ def _group(sights: Instances, owners: np.ndarray, tiles: np.ndarray) -> list[np.
 
 
 def _agreeing(sights: Instances, mine: np.ndarray, theirs: np.ndarray, region: Box) -> list[tuple[int, int]]:
-    """Return the pairs of `mine` and `theirs`, (n,) and (m,) int, that agree in a region that both tiles show."""
+    """Return the pairs of `mine` and `theirs`, (n,) and (m,) int, that agree within the region both tiles show."""
     regions = np.array([region])
     mine, theirs = (some[box_intersections(sights.boxes[some], regions)[:, 0] > 0] for some in (mine, theirs))
     near = box_intersections(sights.boxes[mine], sights.boxes[theirs]) > 0
@@ -153,7 +153,7 @@ def _agreeing(sights: Instances, mine: np.ndarray, theirs: np.ndarray, region: B
 
 
 def _cut_out(sights: Instances, indices: np.ndarray, region: Box) -> list[tuple[np.ndarray, Box]]:
-    """Return the parts of masks that lie in a region that all of them touch, each with its box."""
+    """Return the parts of masks within a region that all of them touch, each with its box."""
     parts = []
     for index, box in zip(indices.tolist(), sights.boxes[indices].tolist(), strict=True):
         inner = _shared(box, region)
@@ -169,18 +169,18 @@ def _iou(mask: np.ndarray, box: Box, other: np.ndarray, other_box: Box) -> float
 
 
 def _window(mask: np.ndarray, box: Box, inner: Box) -> np.ndarray:
-    """Return the part of a mask with the given box that lies in the box `inner`."""
+    """Return the part of a mask with the given box that lies within `inner`."""
     return mask[inner[0] - box[0] : inner[2] - box[0], inner[1] - box[1] : inner[3] - box[1]]
 
 
 def _shared(box: Box, other: Box) -> Box:
-    """Return the intersection of two boxes; it has no area where they share nothing."""
+    """Return the intersection of two boxes, without area if they are disjoint."""
     y1, x1 = max(box[0], other[0]), max(box[1], other[1])
     return [y1, x1, max(min(box[2], other[2]), y1), max(min(box[3], other[3]), x1)]
 
 
 def _union(parts: Instances) -> Instances:
-    """Return one object of all the parts' pixels, with the class and score of the best."""
+    """Return the union of all parts, with their class and the best score."""
     top, left = parts.boxes[:, :2].min(axis=0)
     bottom, right = parts.boxes[:, 2:].max(axis=0)
     union = np.zeros((bottom - top, right - left), bool)
@@ -191,7 +191,7 @@ def _union(parts: Instances) -> Instances:
 
 
 def _concatenate(some: Sequence[Instances]) -> Instances:
-    """Return the objects of all, in order."""
+    """Concatenate objects, in order."""
     some = [Instances.empty(), *some]
     boxes, class_ids, scores = (
         np.concatenate([getattr(instances, name) for instances in some]) for name in ("boxes", "class_ids", "scores")

@@ -11,18 +11,18 @@ from common.images.colours import shift_channels
 from common.masks.crops import tight_instances
 from common.masks.instances import Instances
 
-MIN_SHRINKABLE_SIDE = 512  # pixels; an image with a shorter side is never made smaller
+MIN_SHRINKABLE_SIDE = 512  # pixels; an image with a shorter side is never shrunk
 
 
 @dataclass(frozen=True)
 class View:
-    """One way to look at an image. The changes are applied in the order of the fields.
+    """One way to augment an image. The changes are applied in the order of the fields.
 
     Attributes:
         flip_ud: flip up-down.
         flip_lr: flip left-right.
         turns: quarter turns, counter-clockwise.
-        shift: largest shift of a channel either way, 0-255.
+        shift: largest shift of a channel in either direction, 0-255.
         scale_y: factor on the turned image's height.
         scale_x: factor on the turned image's width.
     """
@@ -35,7 +35,7 @@ class View:
     scale_x: float = 1
 
     def swap_scales(self) -> "View":
-        """Return the view as the author's text describes it: the first scale is the width's."""
+        """Return the view as the author's write-up describes it, where the first scale is the width's."""
         return dataclasses.replace(self, scale_y=self.scale_x, scale_x=self.scale_y)
 
 
@@ -59,7 +59,7 @@ VIEWS = (
     View(False, False, 3, 5.0, 1.2, 1.0),
 )
 
-# Every flip and turn, and some of them enlarged: for `elect_instances`.
+# Every flip and turn, some of them scaled, for `elect_instances`.
 TURNED_VIEWS = (
     *(View(flip_lr=flip, turns=turns) for flip in (False, True) for turns in range(4)),
     View(scale_y=1.25, scale_x=1.25),
@@ -70,7 +70,7 @@ TURNED_VIEWS = (
     View(flip_lr=True, scale_y=0.8, scale_x=0.8),
 )
 
-# By the names that a config and `Predictor.predict` know them by.
+# By their names in a config and in `Predictor.predict`.
 VIEW_SETS = {"votes": VIEWS, "majority": TURNED_VIEWS}
 
 
@@ -80,7 +80,7 @@ def apply_view(image: np.ndarray, view: View, rng: np.random.Generator, *, chann
     Args:
         image: (H, W, 3) uint8, RGB.
         view: what to change.
-        rng: source of the channel shifts; untouched where none is drawn.
+        rng: source of the channel shifts; unused if none is drawn.
         channel_shift: draw each channel's shift, clipped to the image's own minimum and maximum; published: off.
 
     Returns:
@@ -100,10 +100,10 @@ def apply_view(image: np.ndarray, view: View, rng: np.random.Generator, *, chann
 
 
 def invert_view(instances: Instances, view: View, image_shape: tuple[int, int]) -> Instances:
-    """Bring objects found in a view back to the image's own pixels.
+    """Map objects found in a view back to image pixels.
 
-    Scaling is undone with the nearest neighbour: pixel i of the turned image is pixel
-    floor((i + 0.5) * scaled / turned) of the scaled one.
+    Scaling is undone by nearest neighbour: pixel i of the turned image is pixel floor((i + 0.5) * scaled / turned) of
+    the scaled one.
 
     Args:
         instances: N objects in the view's pixels.
@@ -111,7 +111,7 @@ def invert_view(instances: Instances, view: View, image_shape: tuple[int, int]) 
         image_shape: (height, width) of the image, before the view.
 
     Returns:
-        N objects in their smallest boxes; one that the nearest neighbour misses is empty.
+        N objects in their smallest boxes; empty if the sampling misses them.
     """
     boxes, masks = invert_crops(instances.boxes, instances.masks, view, image_shape)
     return tight_instances(Instances.from_crops(boxes, masks, instances.class_ids, instances.scores))
@@ -120,7 +120,7 @@ def invert_view(instances: Instances, view: View, image_shape: tuple[int, int]) 
 def invert_crops(
     boxes: np.ndarray, crops: Sequence[np.ndarray], view: View, image_shape: tuple[int, int]
 ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Bring crops of any dtype back to the image's own pixels, as `invert_view`; the boxes need not be tight.
+    """Map crops of any dtype back to image pixels, like `invert_view`; the boxes need not be tight.
 
     Args:
         boxes: (N, 4) int, y1, x1, y2, x2, in the view's pixels.
@@ -129,7 +129,7 @@ def invert_crops(
         image_shape: (height, width) of the image, before the view.
 
     Returns:
-        (N, 4) int32 and N contiguous arrays; one that the nearest neighbour misses has no pixels.
+        (N, 4) int32 and N contiguous arrays, without pixels if the sampling misses them.
     """
     boxes, crops = _resize_nearest(boxes, crops, scaled_shape(view, image_shape), _turned_shape(view, image_shape))
     transposed, flip_ud, flip_lr = _steps_back(view)
@@ -139,7 +139,7 @@ def invert_crops(
 
 
 def invert_boxes(boxes: np.ndarray, view: View, image_shape: tuple[int, int]) -> np.ndarray:
-    """Bring boxes found in a view back to the image's own pixels.
+    """Map boxes found in a view back to image pixels.
 
     Args:
         boxes: (N, 4) float, y1, x1, y2, x2, in the view's pixels.
@@ -160,7 +160,7 @@ def invert_boxes(boxes: np.ndarray, view: View, image_shape: tuple[int, int]) ->
 def scaled_shape(view: View, image_shape: tuple[int, int]) -> tuple[int, int]:
     """Return the size of an image after the view.
 
-    A scaling below 1 is left out altogether where the turned image's height or width is under 512.
+    Scales are ignored if one is below 1 and the turned image's height or width is below 512.
 
     Args:
         view: what to change.
@@ -182,20 +182,20 @@ def scaled_shape(view: View, image_shape: tuple[int, int]) -> tuple[int, int]:
 def distinct_views(
     views: Sequence[View], image_shape: tuple[int, int], min_dim: int = 1, *, channel_shift: bool = False
 ) -> list[tuple[View, list[int]]]:
-    """Group the views that show the same image, so that each is predicted once.
+    """Group views that show the same image, so that each is predicted once.
 
-    Flips and turns are compared by what they do together, scales by the size that comes out. With the channel shift,
-    a view that draws one is like no other. An enlargement that detection goes beyond is left out: 256 pixels by way
-    of 384 to 512 show what 256 pixels to 512 show.
+    Flips and turns are compared by their combined effect, scales by the resulting size. A view that draws a channel
+    shift equals no other. An enlargement that detection exceeds is dropped: going from 256 pixels to 512 by way of 384
+    shows nothing new.
 
     Args:
         views: the views.
         image_shape: (height, width) of the image.
-        min_dim: the shorter side that detection enlarges an image to, see `Config`.
-        channel_shift: channel shifts are drawn.
+        min_dim: the shorter side to which detection enlarges an image, see `Config`.
+        channel_shift: whether channel shifts are drawn.
 
     Returns:
-        Each distinct view and the indices in `views` at which it stands, in the order of first appearance.
+        Each distinct view and its indices in `views`, in the order of first appearance.
 
     Example:
         >>> views = [View(), View(True, True, 2), View(turns=1), View(scale_y=1.5, scale_x=1.5)]
@@ -218,7 +218,7 @@ def distinct_views(
 
 
 def _steps_back(view: View) -> tuple[bool, bool, bool]:
-    """Return whether a transposition, then a flip up-down, then one left-right undo a view's flips and turns."""
+    """Return which of transposing, then flipping up-down, then left-right undo a view's flips and turns."""
     turns = -view.turns % 4
     return turns % 2 == 1, view.flip_ud ^ (turns in (1, 2)), view.flip_lr ^ (turns in (2, 3))
 

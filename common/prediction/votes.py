@@ -1,4 +1,4 @@
-"""Merge the predictions of several views of one image by voting, with a few bits a pixel of each object."""
+"""Merge the predictions of several views of one image by voting, with a few bits per pixel of each object."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,19 +22,19 @@ def merge_views(
     """Let several predictions of one image vote on each object's pixels.
 
     The first prediction with objects starts the votes. For each further one, overlaps are removed within the votes'
-    support and within the prediction. Every object so far is matched with its best new mask: at `iou_threshold` or
-    more that mask adds one vote to its pixels, and new masks that matched nothing become new objects.
+    support and within the prediction. Every object so far is matched with its best new mask: from `iou_threshold` on,
+    that mask adds one vote to its pixels; new masks without a match become new objects.
 
     Args:
-        predictions: one a view, in the image's own pixels; a view that counts twice appears twice.
+        predictions: one per view, in image pixels; a view that counts twice appears twice.
         iou_threshold: lowest intersection over union of a match.
-        loss_threshold: an object that loses more than this share of its area to overlaps is dropped.
-        more_than: a pixel stays in an object that has more votes than this for it.
+        loss_threshold: an object that loses more than this fraction of its area to overlaps is dropped.
+        more_than: an object keeps the pixels with more votes than this.
         published: as in the published third-place code; see `remove_overlaps`.
 
     Returns:
-        Objects without common pixels and none empty; class ids 1; the score is the sum of the matched masks' scores
-        over the number of predictions, so that a view that misses the object counts 0.
+        Disjoint objects, none empty; class ids are 1; the score is the sum of the matched masks' scores over the number
+        of predictions, so that a view that misses the object counts 0.
 
     Source: the 2018 Data Science Bowl's third place.
 
@@ -59,7 +59,7 @@ class _Votes:
 
     Attributes:
         boxes: (N, 4) int32, y1, x1, y2, x2.
-        levels: N lists: bits of the pixels with more than 0, 1 ... votes, as far as there can be any.
+        levels: N lists: bits of the pixels with more than 0, 1 ... votes, up to the highest possible.
         scores: (N,) float64, sum of the voters' scores.
         more_than: the last level to count.
     """
@@ -75,7 +75,7 @@ class _Votes:
         return cls(np.zeros((0, 4), dtype=np.int32), [], np.zeros(0), more_than)
 
     def join(self, prediction: Instances) -> None:
-        """Add objects, with one vote each."""
+        """Add objects with one vote each."""
         self.boxes = np.concatenate([self.boxes, prediction.boxes])
         self.levels += [[bits] for bits in pack_masks(prediction.boxes, prediction.masks)]
         self.scores = np.concatenate([self.scores, prediction.scores])
@@ -85,7 +85,7 @@ class _Votes:
         return BitMasks(self.boxes, [levels[0] for levels in self.levels])
 
     def add(self, voted: Sequence[int], voters: Sequence[int], masks: Sequence[int]) -> None:
-        """Count the votes of K objects for K others, each with its one of all masks; the boxes grow to hold them."""
+        """Add the votes of K objects, with their `masks`, for K others; the boxes grow to hold them."""
         old, new = self.boxes[voted], self.boxes[voters]
         grown = np.concatenate([np.minimum(old[:, :2], new[:, :2]), np.maximum(old[:, 2:], new[:, 2:])], axis=1)
         strides = find_strides(grown)
@@ -105,12 +105,12 @@ class _Votes:
         self.scores[voted] += self.scores[voters]
 
     def keep(self, indices: list[int]) -> None:
-        """Drop all objects but those at `indices`."""
+        """Keep only the objects at `indices`."""
         self.boxes, self.scores = self.boxes[indices], self.scores[indices]
         self.levels = [self.levels[i] for i in indices]
 
     def elect(self, num_views: int) -> Instances:
-        """Return the pixels with enough votes and the mean scores, of the objects that have any."""
+        """Return the objects with their elected pixels and mean scores; those without such pixels are dropped."""
         self.keep([i for i, levels in enumerate(self.levels) if any(levels[self.more_than :])])
         masks = unpack_masks(self.boxes, [levels[self.more_than] for levels in self.levels])
         return Instances.from_crops(self.boxes, masks, scores=self.scores / num_views)
@@ -126,7 +126,7 @@ def _count(levels: list[int], voter: int, limit: int) -> list[int]:
 
 
 def _cast_votes(votes: _Votes, count: int, iou_threshold: float, loss_threshold: float, published: bool) -> None:
-    """Let the objects from `count` on vote for those before them; drop the voters and what vanishes among others."""
+    """Let the objects from `count` on vote for those before; drop the voters and what overlaps leave empty."""
     masks = votes.support()
     areas = np.array(masks.areas, dtype=np.float64)
     priorities = [find_priorities(part, published) for part in (areas[:count], areas[count:])]
@@ -142,7 +142,7 @@ def _cast_votes(votes: _Votes, count: int, iou_threshold: float, loss_threshold:
 
 
 def _match(masks: BitMasks, first: np.ndarray, second: np.ndarray, threshold: float) -> dict[int, int]:
-    """Return the pairs, (K,) int each, that reach the threshold, of which each of the first is in the best one."""
+    """Return the best match of each first mask, among pairs, (K,) int each, that reach the threshold."""
     areas = masks.areas
     best: dict[int, tuple[float, int]] = {}
     pixels = masks.shared_pixels(first, second).tolist()

@@ -1,4 +1,4 @@
-"""Scores: the Data Science Bowl's, COCO's average precision, and the comparison they start from.
+"""Scores: the Data Science Bowl's, COCO's average precision, and the comparison that underlies them.
 
 Imports `common.output` and `common.masks`.
 """

@@ -1,4 +1,4 @@
-"""Average precision: of a set by COCO's rules, of one image by the Mask R-CNN library's."""
+"""Average precision: of a set by COCO's rules, of a single image by the Mask R-CNN library's."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ from common.scoring.comparison import Comparison
 COCO_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0.0, 1.0, 101)
 ANY_AREA = (0.0, np.inf)
-_ALMOST_ONE = 1 - 1e-10  # a threshold of 1 is met by an equal mask, whatever its IoU is rounded to
+_ALMOST_ONE = 1 - 1e-10  # so that an equal mask meets a threshold of 1 despite rounding
 
 
 @dataclass(frozen=True, eq=False)
 class AveragePrecision:
-    """How well the objects of K classes were found at T thresholds.
+    """Average precision and recall of K classes at T thresholds.
 
     Attributes:
         class_ids: (K,) int.
         thresholds: (T,) float, IoU.
         precision: (K, T) float64, average precision; NaN for a class without true objects.
-        recall: (K, T) float64, share of the true objects that were found; NaN likewise.
+        recall: (K, T) float64, fraction of the true objects that were found; NaN likewise.
         num_true: (K,) int, true objects that count.
     """
 
@@ -33,29 +33,29 @@ class AveragePrecision:
 
     @property
     def mean(self) -> float:
-        """Mean over thresholds and the classes that have true objects; NaN where none has."""
+        """Mean over thresholds and the classes with true objects; NaN if there are none."""
         present = self.num_true > 0
         return float(self.precision[present].mean()) if present.any() else float("nan")
 
     def at(self, threshold: float) -> "AveragePrecision":
-        """Return the part of one threshold."""
+        """Return the values at one threshold."""
         (columns,) = np.nonzero(np.isclose(self.thresholds, threshold))
         fields = (self.thresholds[columns], self.precision[:, columns], self.recall[:, columns])
         return AveragePrecision(self.class_ids, *fields, self.num_true)
 
     def table(self, class_names: Sequence[str]) -> str:
-        """Return a text of a line a class, named 1, 2, ..., and one of the means over the classes with true objects.
+        """Return a table with one line per class, names in order of class id, and the means over those with objects.
 
-        AP is the mean over all thresholds, AP50 that at an IoU of 0.5, R50 the recall there; NaN where not asked for.
+        AP is the mean over all thresholds, AP50 that at an IoU of 0.5, R50 the recall there; NaN where not computed.
         """
         parts = [self, self.at(0.5), self.at(0.75)]
         lines = [f"{'class':20} objects     AP   AP50   AP75    R50"]
         for k, class_id in enumerate(self.class_ids.tolist()):
-            figures = [*(part.precision[k] for part in parts), parts[1].recall[k]]
-            lines.append(_line(class_names[class_id - 1], int(self.num_true[k]), figures))
+            columns = [*(part.precision[k] for part in parts), parts[1].recall[k]]
+            lines.append(_line(class_names[class_id - 1], int(self.num_true[k]), columns))
         present = self.num_true > 0
-        figures = [*(part.precision[present].ravel() for part in parts), parts[1].recall[present].ravel()]
-        lines.append(_line("all", int(self.num_true.sum()), figures))
+        columns = [*(part.precision[present].ravel() for part in parts), parts[1].recall[present].ravel()]
+        lines.append(_line("all", int(self.num_true.sum()), columns))
         return "\n".join(lines)
 
 
@@ -69,17 +69,17 @@ def average_precision(
 ) -> AveragePrecision:
     """Return the average precision of a set of images, by COCO's rules.
 
-    A prediction, the best first, takes the true object of its class that it overlaps most, of those that are left and
-    whose IoU reaches the threshold. One that takes a crowd, or an object outside of `area_range`, counts neither as hit
-    nor as miss; nor does one that takes nothing and lies itself outside of the range. Precision, made to fall with
-    recall, is averaged over 101 recalls. Predictions of equal scores keep their order, images as well.
+    In descending order of score, each prediction takes the free true object of its class with the highest IoU, if that
+    reaches the threshold. One that takes a crowd or an object outside `area_range` counts neither as a hit nor as a
+    miss; nor does one that takes nothing and is itself outside the range. Precision, made monotonically decreasing in
+    recall, is averaged over 101 recalls. Ties in score keep their order, also across images.
 
     Args:
-        comparisons: an image each; taken one at a time.
+        comparisons: one per image; consumed one at a time.
         class_ids: K classes.
         thresholds: (T,) IoU.
-        max_detections: of a class in an image; the best count.
-        area_range: of true objects that count, pixels, both ends included.
+        max_detections: per class and image; the best count.
+        area_range: of true objects that count, pixels, inclusive.
 
     Source: Lin et al.: Microsoft COCO, 2014; pycocotools' `COCOeval`, with which it agrees.
 
@@ -108,13 +108,13 @@ def average_precision(
 
 
 def image_average_precision(comparison: Comparison, threshold: float = 0.5) -> float:
-    """Return one image's average precision over all classes together, as the Mask R-CNN library's `compute_ap`.
+    """Return one image's average precision over all classes together, like the Mask R-CNN library's `compute_ap`.
 
-    The area under precision, made to fall, over recall; crowds are not known to it.
+    The area under precision, made monotonically decreasing, over recall; crowds are not treated specially.
 
     Args:
         comparison: of the image.
-        threshold: IoU from which a prediction may take an object of its class.
+        threshold: lowest IoU at which a prediction may take an object of its class.
 
     Returns:
         In [0, 1]; NaN without true objects.
@@ -135,7 +135,7 @@ def image_average_precision(comparison: Comparison, threshold: float = 0.5) -> f
 
 @dataclass(frozen=True, eq=False)
 class _Hits:
-    """What became of the predictions (M,) of a class in an image, at T thresholds."""
+    """The outcome of the M predictions of a class in an image, at T thresholds."""
 
     scores: np.ndarray
     hit: np.ndarray  # (T, M) bool
@@ -143,8 +143,8 @@ class _Hits:
     num_true: int
 
 
-def _line(name: str, count: int, figures: Sequence[np.ndarray]) -> str:
-    means = [float(part.mean()) if part.size else float("nan") for part in figures]
+def _line(name: str, count: int, columns: Sequence[np.ndarray]) -> str:
+    means = [float(part.mean()) if part.size else float("nan") for part in columns]
     return f"{name:20} {count:7}" + "".join(f"{mean:7.3f}" for mean in means)
 
 
@@ -163,12 +163,12 @@ def _match(
 
 
 def _take_greedily(ious: np.ndarray, thresholds: np.ndarray, ignored: np.ndarray, crowd: np.ndarray) -> np.ndarray:
-    """Return which true object each prediction takes at each threshold, (T, M) int; -1: none.
+    """Return which true object each prediction takes at each threshold, (T, M) int; -1 for none.
 
-    One that counts is taken before one that is ignored, however much that is overlapped; a crowd is never used up.
+    Objects that count precede ignored ones, whatever their IoU; a crowd is never used up.
 
     Args:
-        ious: (N, M) float, the best prediction first.
+        ious: (N, M) float, best prediction first.
         thresholds: (T,) float.
         ignored: (N,) bool, true objects that do not count.
         crowd: (N,) bool, all of them ignored.
@@ -176,7 +176,7 @@ def _take_greedily(ious: np.ndarray, thresholds: np.ndarray, ignored: np.ndarray
     taken = np.full((len(thresholds), ious.shape[1]), -1)
     at_least = np.minimum(thresholds, _ALMOST_ONE)
     candidates = np.flatnonzero(ious.max(axis=0, initial=-1.0) >= at_least.min(initial=np.inf)).tolist()
-    ious, counted, crowd = ious[::-1], ~ignored[::-1], crowd[::-1]  # of equal IoUs COCO takes the last one
+    ious, counted, crowd = ious[::-1], ~ignored[::-1], crowd[::-1]  # of equal IoUs, COCO takes the last
     for t, threshold in enumerate(at_least.tolist()):
         left = np.ones(len(ious), bool)
         for j in candidates:
@@ -203,7 +203,7 @@ def _precision_and_recall(images: Sequence[_Hits], num_thresholds: int) -> tuple
     recall = tp / num_true
     precision = tp / np.maximum(tp + fp, 1)
     falling = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    padded = np.append(falling, np.zeros((num_thresholds, 1)), axis=1)  # of recalls that are not reached
+    padded = np.append(falling, np.zeros((num_thresholds, 1)), axis=1)  # 0 for recalls that are not reached
     at = [np.searchsorted(row, RECALLS, side="left") for row in recall]
     means = [row[columns].mean() for row, columns in zip(padded, at, strict=True)]
     return np.array(means), tp.max(axis=1, initial=0) / num_true, num_true

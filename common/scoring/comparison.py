@@ -1,4 +1,4 @@
-"""An image's true and predicted objects side by side: what average precision is made of."""
+"""An image's true and predicted objects compared, as input to average precision."""
 
 from dataclasses import dataclass
 
@@ -10,16 +10,16 @@ from common.masks.runs import find_runs, shared_run_pixels
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """An image's N true and M predicted objects, as far as scores depend on them.
+    """What scores need of an image's N true and M predicted objects.
 
     Attributes:
-        ious: (N, M) float64, intersection over union; over the prediction's area where the truth is a crowd.
+        ious: (N, M) float64, intersection over union; over the prediction's area for a crowd.
         true_class_ids: (N,) int.
         predicted_class_ids: (M,) int.
         scores: (M,) float.
         true_areas: (N,) float, pixels.
         predicted_areas: (M,) float, pixels.
-        crowd: (N,) bool, regions of many objects: any number of predictions may lie there, none counts.
+        crowd: (N,) bool, regions of many objects: any number of predictions may match one, and none counts.
     """
 
     ious: np.ndarray

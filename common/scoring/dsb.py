@@ -1,4 +1,4 @@
-"""The competitions' scores, from crops."""
+"""The 2018 Data Science Bowl's score."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ DSB_THRESHOLDS = np.arange(10) * 0.05 + 0.5
 
 @dataclass(frozen=True, eq=False)
 class ImageScore:
-    """How well one image's objects were found.
+    """One image's score.
 
     Attributes:
         score: mean over the thresholds of tp / (tp + fp + fn), in [0, 1].
         tp: (10,) int64, true objects that a prediction hits at each IoU threshold.
-        fp: (10,) int64, predictions less hits.
-        fn: (10,) int64, true objects less hits.
-        precision: (10,) float64, hits per prediction; without predictions 0, or 1 where nothing was to be found.
-        recall: (10,) float64, hits per true object; without true objects 0, or 1 where nothing was predicted.
+        fp: (10,) int64, predictions minus hits.
+        fn: (10,) int64, true objects minus hits.
+        precision: (10,) float64, hits per prediction; without predictions 0, or 1 if there was nothing to find.
+        recall: (10,) float64, hits per true object; without true objects 0, or 1 if nothing was predicted.
     """
 
     score: float
@@ -40,15 +40,15 @@ class ImageScore:
 
 @dataclass(frozen=True, eq=False)
 class SubmissionScore:
-    """How well a submission did.
+    """A submission's score.
 
     Attributes:
         mean: of all images' scores, in [0, 1].
-        images: a row an image with the columns image_id, height, width, objects, predicted, score.
-        by_size: a row an image size with the columns height, width, images, score.
-        by_threshold: a row an IoU threshold with the columns iou, tp, fp, fn, precision, recall: the counts of
-            `ImageScore` summed over the images, and the rates of these sums.
-        missing: ids of images that the submission lacks; each scores 0, its objects are not found.
+        images: one row per image, columns image_id, height, width, objects, predicted, score.
+        by_size: one row per image size, columns height, width, images, score.
+        by_threshold: one row per IoU threshold, columns iou, tp, fp, fn, precision, recall: the counts of `ImageScore`
+            summed over the images, and the rates of these sums.
+        missing: ids of images missing from the submission; each scores 0, its objects are false negatives.
     """
 
     mean: float
@@ -59,17 +59,17 @@ class SubmissionScore:
 
 
 def score_image(true: Instances, predicted: Instances, image_shape: tuple[int, int]) -> ImageScore:
-    """Score one image as the 2018 Data Science Bowl does, with what the score is made of.
+    """Score one image as the 2018 Data Science Bowl does, with the counts behind the score.
 
-    A true object counts as hit at a threshold when any prediction's IoU with it is above the threshold.
+    A true object counts as hit at a threshold if any prediction's IoU with it is above the threshold.
 
     Args:
-        true: N objects.
-        predicted: M objects.
-        image_shape: (height, width), in whose pixels both are.
+        true: N objects, in image pixels.
+        predicted: M objects, likewise.
+        image_shape: (height, width).
 
     Raises:
-        ValueError: an object lies outside of the image, as one in the pixels of a scaled view does.
+        ValueError: an object lies outside the image, as in the pixels of a scaled view.
 
     Source: the 2018 Data Science Bowl's evaluation page.
     """
@@ -82,16 +82,16 @@ def dsb_score(true: Instances, predicted: Instances, image_shape: tuple[int, int
     """Return one image's score as the 2018 Data Science Bowl computes it.
 
     Args:
-        true: N objects.
-        predicted: M objects.
-        image_shape: (height, width), in whose pixels both are.
+        true: N objects, in image pixels.
+        predicted: M objects, likewise.
+        image_shape: (height, width).
 
     Returns:
-        The mean over the IoU thresholds 0.50, 0.55 ... 0.95 of tp / (tp + fp + fn), in [0, 1]. Nothing to find and
-        nothing predicted scores 1.
+        The mean over the IoU thresholds 0.50, 0.55 ... 0.95 of tp / (tp + fp + fn), in [0, 1]; 1 if there is nothing to
+        find and nothing is predicted.
 
     Raises:
-        ValueError: an object lies outside of the image.
+        ValueError: an object lies outside the image.
 
     Source: the 2018 Data Science Bowl's evaluation page.
 
@@ -110,12 +110,12 @@ def score_submission(
 
     Args:
         submission: CSV with the columns ImageId, EncodedPixels.
-        solution: CSV with the columns ImageId, EncodedPixels, Height, Width, Usage, whose images with the usage
-            'Ignored' don't count; or each image's objects and (height, width).
-        left_out: images that don't count, either.
+        solution: CSV with the columns ImageId, EncodedPixels, Height, Width, Usage, whose 'Ignored' images do not
+            count; or each image's objects and (height, width).
+        left_out: further images that do not count.
 
     Raises:
-        InputError: a file or a column is missing, an image is unknown, runs are malformed.
+        InputError: a file or a column is missing, an image is unknown, or runs are malformed.
     """
     known, ignored = _find_solution_runs(solution) if isinstance(solution, Mapping) else _read_solution_runs(solution)
     ignored |= set(left_out)
@@ -134,7 +134,7 @@ def score_submission(
 def _score_images(
     submission: Path, texts: dict[str, list[str]], known: dict[str, tuple[Runs, tuple[int, int]]]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return a row an image and a row a threshold; an image that the submission lacks scores 0."""
+    """Return one row per image and one per threshold; an image missing from the submission scores 0."""
     hits, rows = [], []
     for image_id, (true, shape) in known.items():
         predicted = _parse(submission, image_id, texts.get(image_id, []), shape)
@@ -152,9 +152,9 @@ def _score_images(
 
 
 def _count_hits(true: Runs, predicted: Runs) -> np.ndarray:
-    """Return how many true masks a prediction hits at each threshold, (10,) int64.
+    """Return how many true masks are hit at each threshold, (10,) int64.
 
-    Where masks of one side lie on each other, they are no more than the masks of the other side that take part.
+    Overlapping masks may match several; hits are bounded by the number of masks that match on either side.
     """
     best, best_of_predicted = np.zeros(true.num_masks), np.zeros(predicted.num_masks)
     first, second, ious = _run_ious(true, predicted)
@@ -164,13 +164,13 @@ def _count_hits(true: Runs, predicted: Runs) -> np.ndarray:
 
 
 def _scores(tp: np.ndarray, count: np.ndarray | int, num_predicted: np.ndarray | int) -> np.ndarray:
-    """Return the scores (...) of images with true and predicted objects, (..., 1), and hits, (..., 10)."""
+    """Return the scores (...) of images from numbers of true and predicted objects, (..., 1), and hits, (..., 10)."""
     either = count + num_predicted - tp
     return np.divide(tp, either, out=np.ones(tp.shape), where=either > 0).mean(axis=-1)
 
 
 def _rates(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return precision and recall; where one has no objects to count, 1 if there are none at all, else 0."""
+    """Return precision and recall; where a denominator is 0, 1 if there are no objects at all, else 0."""
     nothing = (tp + fp + fn == 0).astype(float)
     precision = np.divide(tp, tp + fp, out=nothing.copy(), where=tp + fp > 0)
     return precision, np.divide(tp, tp + fn, out=nothing, where=tp + fn > 0)
@@ -186,10 +186,10 @@ def _find_checked_runs(instances: Instances, image_shape: tuple[int, int]) -> Ru
     """Return the runs of objects.
 
     Raises:
-        ValueError: one lies outside of the image.
+        ValueError: one lies outside the image.
     """
     if not np.array_equal(instances.boxes, clip_boxes(instances.boxes, image_shape)):
-        raise ValueError(f"an object lies outside of the image of {image_shape[0]}x{image_shape[1]} pixels")
+        raise ValueError(f"an object lies outside the image of {image_shape[0]}x{image_shape[1]} pixels")
     return find_runs(instances, image_shape[0])
 
 
@@ -200,7 +200,7 @@ def read_solution(path: Path) -> tuple[dict[str, tuple[Instances, tuple[int, int
         path: CSV with the columns ImageId, EncodedPixels, Height, Width, Usage.
 
     Returns:
-        Each scored image's objects and (height, width); the ids of the images with the usage 'Ignored'.
+        Each scored image's objects and (height, width); the ids of 'Ignored' images.
 
     Raises:
         InputError: a file or a column is missing, runs are malformed, or no image counts.
@@ -212,7 +212,7 @@ def read_solution(path: Path) -> tuple[dict[str, tuple[Instances, tuple[int, int
 def _find_solution_runs(
     solution: Mapping[str, tuple[Instances, tuple[int, int]]],
 ) -> tuple[dict[str, tuple[Runs, tuple[int, int]]], set[str]]:
-    """Return each image's runs and (height, width), and that no image is ignored."""
+    """Return each image's runs and (height, width), and the empty set of ignored ids."""
     return {name: (_find_checked_runs(objects, shape), shape) for name, (objects, shape) in solution.items()}, set()
 
 
@@ -225,15 +225,15 @@ def _read_solution_runs(path: Path) -> tuple[dict[str, tuple[Runs, tuple[int, in
     try:
         shapes = {image_id: (int(height), int(width)) for image_id, height, width in sizes}
     except ValueError as error:
-        raise InputError(f"{path}: heights and widths are whole numbers: {error}") from None
+        raise InputError(f"{path}: heights and widths must be integers: {error}") from None
     if not shapes:
-        raise InputError(f"{path}: no image counts; choose a solution with images that are not ignored")
+        raise InputError(f"{path}: all images are ignored; choose a solution with images that count")
     known = {image_id: (_parse(path, image_id, texts[image_id], shape), shape) for image_id, shape in shapes.items()}
     return known, set(table["ImageId"].tolist()) - set(known)
 
 
 def _texts_by_image(table: pd.DataFrame) -> dict[str, list[str]]:
-    """Return the runs of each image's objects; a row without runs is no object."""
+    """Return the runs of each image's objects; a row without runs is not an object."""
     texts: dict[str, list[str]] = {}
     for image_id, text in zip(table["ImageId"].tolist(), table["EncodedPixels"].tolist(), strict=True):
         of_image = texts.setdefault(image_id, [])

@@ -1,4 +1,4 @@
-"""One way to evaluate: pairs of what is true and what was found, image by image, and a report of their score."""
+"""Evaluation: pairs of true and predicted objects, image by image, and a report of their score."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -30,11 +30,11 @@ class Pair:
 
 @dataclass(frozen=True)
 class Report:
-    """How well a set was predicted.
+    """The score of a set.
 
     Attributes:
-        score: the one number that stands for all, higher is better.
-        text: tables for the user; the last line holds the score.
+        score: the headline number, higher is better.
+        text: tables to print; the last line holds the score.
     """
 
     score: float
@@ -42,7 +42,7 @@ class Report:
 
 
 def pair_predictions(images: ImageSet, predict: Callable[[np.ndarray], Instances]) -> Iterator[Pair]:
-    """Predict the images of a set, one at a time, and pair the objects with the true ones.
+    """Predict the images of a set, one at a time, and pair the predicted with the true objects.
 
     Args:
         images: with their objects.
@@ -54,11 +54,11 @@ def pair_predictions(images: ImageSet, predict: Callable[[np.ndarray], Instances
 
 
 def pair_results(images: ImageSet, found: Mapping[str, Instances]) -> Iterator[Pair]:
-    """Pair the true objects of a set, one image at a time, with those of a file.
+    """Pair the true objects of a set, one image at a time, with those of a results file.
 
     Args:
         images: with their objects.
-        found: objects by the images' ids; an image that it lacks has none.
+        found: objects by image id; a missing image has none.
     """
     for index, image_id in enumerate(images.image_ids):
         true, crowd = images.load_truth(index)

@@ -1,4 +1,4 @@
-"""Running the scripts in this process, for fixtures too, which is faster than starting TensorFlow anew."""
+"""Run the scripts in this process, also for fixtures, which is faster than starting TensorFlow again."""
 
 import contextlib
 import io
@@ -12,7 +12,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "coco"
 
 
 def run_in(folder, script, *arguments):
-    """Run a script of coco/ as a user does who stands in a folder; return the lines of its output."""
+    """Run a script of coco/ from a folder, as a user does; return the lines of its output."""
     output, errors = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

@@ -89,7 +89,7 @@ def test_every_version_of_the_annotator_is_read():
         ({"a": entry("a.png", REGIONS), "b": entry("a.png", REGIONS)}, "a.png is listed twice"),
         ({"a": entry("a.png", [])}, "no image has a region"),
         ({"a": entry("z.png", REGIONS)}, "z.png: no such file"),
-        ({"a": entry("a.png", [POINTS, POINTS[:2]])}, "a.png, region 2: not a polygon of three points"),
+        ({"a": entry("a.png", [POINTS, POINTS[:2]])}, "a.png, region 2: not a polygon of at least three points"),
         (
             {"a": {"filename": "a.png", "regions": [{"shape_attributes": {"name": "circle", "r": 3}}]}},
             "a.png, region 1",
@@ -149,9 +149,9 @@ def test_what_is_no_video_is_one_line(tmp_path):
     (tmp_path / "text.avi").write_text("no video" * 99)
     write_video(tmp_path / "in.avi", [np.zeros((48, 64, 3), np.uint8)])
     for source, output, message in [
-        ("text.avi", "out.avi", "text.avi: no such video, or none"),
-        ("none.avi", "out.avi", "none.avi: no such video, or none"),
-        ("in.avi", "out.txt", "out.txt: unknown kind of video"),
+        ("text.avi", "out.avi", "text.avi: no such video, or OpenCV cannot read it"),
+        ("none.avi", "out.avi", "none.avi: no such video, or OpenCV cannot read it"),
+        ("in.avi", "out.txt", "out.txt: unknown video format"),
     ]:
         with pytest.raises(InputError, match=message):
             change_video(tmp_path / source, tmp_path / output, lambda frame: frame)
@@ -179,7 +179,7 @@ def test_the_librarys_hyperparameters():
         (["splash", "--image", "a.png", "--video", "a.avi"], "not allowed with"),
         (["splash", "--image", "a.png"], "logs: no trained step there; train with coco/balloon.py train"),
         (["splash", "--image", "a.png", "--weights", "w.h5"], "--image a.png: no such file"),
-        (["splash", "--video", "a.avi", "--weights", "w.h5", "--output", "a.gif"], "a.gif: unknown kind of video"),
+        (["splash", "--video", "a.avi", "--weights", "w.h5", "--output", "a.gif"], "a.gif: unknown video format"),
         (["splash", "--image", "a.png", "--class-names", "a"], "unrecognized arguments: --class-names a"),
         (["predict", "--weights", "w.h5", "--dataset", "none.zip"], "none.zip: no such folder or zip archive"),
         (["predict", "--weights", "w.h5", "--score", "s.csv"], "--score s.csv: give --score alone"),
@@ -207,7 +207,7 @@ def trained(drawn):
     """Where a user stands who has trained for a step."""
     flags = ["--dataset", ".", *TINY, "--epochs", 1, "--score-every", 1]
     lines = run_in(drawn, "balloon.py", "train", *flags)
-    assert any(line.startswith("careful: a few dozen images teach little from nothing") for line in lines)
+    assert any(line.startswith("warning: a few dozen images do not suffice from scratch") for line in lines)
     return drawn
 
 

@@ -97,7 +97,7 @@ def test_the_report_holds_all_values_and_ends_with_both_scores(tmp_path, drawn, 
     lines = report.text.splitlines()
     boxes, masks = (evaluations[kind].stats[0] for kind in ("bbox", "segm"))
     assert 0 < masks < 1 and report.score == masks
-    assert lines[-1] == f"average precision {boxes:.4f} of boxes, {masks:.4f} of masks, 3 images"
+    assert lines[-1] == f"average precision: boxes {boxes:.4f}, masks {masks:.4f}, over 3 images"
     assert sum("Average Precision" in line for line in lines) == 12 and {"bbox:", "segm:"} <= set(lines)
     assert capsys.readouterr().out == ""
 
@@ -128,7 +128,7 @@ def test_nothing_found_scores_nothing(tmp_path, drawn):
 
 @pytest.mark.parametrize("row", ["8,1,0.5,0,0,5,5,1 2", "7,1,0.5,0,0,5,5,1 2 2", "7,1,half,0,0,5,5,1 2"])
 def test_malformed_rows_are_one_line(tmp_path, drawn, row):
-    with pytest.raises(InputError, match=r"rows\.csv: [78]: .*predict anew"):
+    with pytest.raises(InputError, match=r"rows\.csv: [78]: .*predict again"):
         score(tmp_path, drawn, [row])
     assert not list((tmp_path / "out").iterdir())
 

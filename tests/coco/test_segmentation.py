@@ -65,7 +65,7 @@ def test_masks_are_written_as_pycocotools_does():
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ([], "no polygon"),
+        ([], "no polygons"),
         ([[1, 1, 5, 5]], "a polygon of 4 numbers"),
         ([[1, 1, 5, 5, 9]], "a polygon of 5 numbers"),
         ([[1, 1, 5, 5, 9, 3, 4]], "a polygon of 7 numbers"),
@@ -74,14 +74,14 @@ def test_masks_are_written_as_pycocotools_does():
         ([[1, 1, 5, 5, 9, "a"]], "could not convert"),
         ("1 2", "neither polygons nor run lengths"),
         ({"counts": [4]}, "neither polygons nor run lengths"),
-        ({"size": [2, 2], "counts": [1, 2]}, "counts of 3 pixels in all, where 2 x 2 has 4"),
-        ({"size": [2, 2], "counts": [5, -1]}, "from 0 on"),
-        ({"size": [2, 2], "counts": [2.5, 1.5]}, "whole numbers"),
+        ({"size": [2, 2], "counts": [1, 2]}, "counts sum to 3 pixels, but 2 x 2 has 4"),
+        ({"size": [2, 2], "counts": [5, -1]}, "non-negative integers"),
+        ({"size": [2, 2], "counts": [2.5, 1.5]}, "non-negative integers"),
         ({"size": [2, 2], "counts": "4 "}, "damaged"),
         ({"size": [2, 2], "counts": "0P"}, "damaged"),  # more was to follow
         ({"size": [2, 2], "counts": "é"}, "damaged"),
         ({"size": [2, 2], "counts": "P" * 40 + "0"}, "damaged"),
-        ({"size": [2, 2], "counts": ""}, "counts of 0 pixels"),
+        ({"size": [2, 2], "counts": ""}, "counts sum to 0 pixels"),
     ],
 )
 def test_damaged_segmentations_are_refused(value, message):

@@ -135,7 +135,7 @@ def test_a_mask_of_another_size(refused, data):
 
 def test_an_image_without_masks_folder(refused, data):
     shutil.rmtree(first_image(data)[1][0].parent)
-    assert "has no masks, others have" in refused("my_train_1.py", "--dataset", "data")
+    assert "has no masks, unlike others" in refused("my_train_1.py", "--dataset", "data")
 
 
 def test_training_on_a_set_without_masks(refused, data):
@@ -159,7 +159,7 @@ def test_bad_images_are_left_out_on_request(refused, data, monkeypatch, capsys):
     assert f"left out: {image}: not an image" in output
     for folder in data.iterdir():
         (folder / "images" / f"{folder.name}.png").write_text("not an image")
-    assert "none of its 6 images can be used" in refused("my_train_1.py", "--dataset", "data", "--skip-bad")
+    assert "none of its 6 images is usable" in refused("my_train_1.py", "--dataset", "data", "--skip-bad")
 
 
 def test_bad_images_get_empty_rows_on_request(place, data, a_model, monkeypatch, capsys):
@@ -202,8 +202,8 @@ def test_sample_submissions(script, refused, place, data):
     (place / "sample.csv").write_text("ImageId,EncodedPixels\nnobody,\n")
     (place / "other.csv").write_text("id,label\nnobody,1\n")
     for name, message in (
-        ("sample.csv", "data: has no image nobody of the sample submission (1 are lacking)"),
-        ("other.csv", "other.csv: has the columns id,label but needs ImageId,EncodedPixels"),
+        ("sample.csv", "data: has no image nobody of the sample submission (1 are missing)"),
+        ("other.csv", "other.csv: has columns id,label, but needs ImageId,EncodedPixels"),
         ("none.csv", "none.csv: no such file"),
         ("data", "data: Is a directory; give a file, not a folder"),
     ):
@@ -373,7 +373,7 @@ def test_overlapping_and_empty_masks_are_reported_and_handled(place, data, monke
     code, output, _ = run_here(monkeypatch, capsys, "score.py", "s.csv", "--solution", "data")
     assert code == 0
     assert "data: masks overlap in 1 images by " in output
-    assert "the first by file name has them" in output
+    assert "the first by file name keeps them" in output
     assert "data: left out 1 masks without pixels of their own in 1 images" in output
     row = next(line for line in output.splitlines() if line.startswith(image.stem))
     assert row.split()[3] == str(len(masks) + 1)

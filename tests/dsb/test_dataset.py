@@ -104,7 +104,7 @@ def test_label_images_stand_for_masks(train, load):
     assert counts(dataset)[2] == 2
     for array, problem in (
         (labels[1:], f"a mask of {shape[0] - 1} x {shape[1]} pixels"),
-        (np.zeros((*shape, 3), np.uint8), "no label image"),
+        (np.zeros((*shape, 3), np.uint8), "not a label image"),
         (labels.astype(np.int32) - 1, "has the label -1; background is 0"),
     ):
         Image.fromarray(array).save(train / image_id / "labels" / "nuclei.tif")
@@ -162,7 +162,7 @@ def test_overlapping_and_empty_masks_are_reported(train, load):
         dataset = load(train)
         assert counts(dataset)[3] == len(paths)
         assert load.lines() == [
-            f"{train}: masks overlap in 1 images by {mask.sum()} pixels; the first by file name has them",
+            f"{train}: masks overlap in 1 images by {mask.sum()} pixels; the first by file name keeps them",
             f"{train}: left out 2 masks without pixels of their own in 1 images",
         ]
 
@@ -186,7 +186,7 @@ def shrink_mask(train: Path, image_id: str) -> str:
 
 def remove_masks(train: Path, image_id: str) -> str:
     shutil.rmtree(train / image_id / "masks")
-    return f"{image_path(train, image_id)}: has no masks, others have"
+    return f"{image_path(train, image_id)}: has no masks, unlike others"
 
 
 def remove_image(train: Path, image_id: str) -> str:
@@ -217,7 +217,7 @@ def test_several_unusable_images_are_counted(train, load):
         load(train)
     for image_id in image_ids[3:]:
         spoil_image(train, image_id)
-    with pytest.raises(InputError, match="none of its 6 images can be used"):
+    with pytest.raises(InputError, match="none of its 6 images is usable"):
         load(train, skip_bad=True)
 
 
@@ -267,7 +267,7 @@ def test_loose_images_of_one_name_are_told_apart_by_their_folders():
     assert [image.image_id for image in found] == ["b", "plate_1_a", "plate_2_a"]
     found = find_images(["set/x/1/a.png", "set/x/2/a.tif"], "mine.zip")
     assert [image.image_id for image in found] == ["1_a", "2_a"]
-    with pytest.raises(InputError, match=r"mine: a\.png and a\.tif have one name; rename or remove one"):
+    with pytest.raises(InputError, match=r"mine: a\.png and a\.tif have the same name; rename or remove one"):
         find_images(["a.tif", "a.png"], "mine")
 
 
@@ -287,7 +287,7 @@ def test_masks_that_are_nobody_s_are_reported(lines, names, masks, expected, fir
 
 
 def test_an_id_in_two_places_or_with_two_images_is_refused():
-    with pytest.raises(InputError, match=r"set: test/a/images/a\.png and train/a/images/a\.png have one name"):
+    with pytest.raises(InputError, match=r"set: test/a/images/a\.png and train/a/images/a\.png have the same name"):
         find_images(["train/a/images/a.png", "test/a/images/a.png"], "set")
     with pytest.raises(InputError, match="set: a/images holds 2 images"):
         find_images(["a/images/a.png", "a/images/b.png", "c/images/c.png"], "set")

@@ -50,13 +50,13 @@ def test_lowest_is_white_with_signs():
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (encode_dicom(None), "x.dcm: a DICOM file without an image, or cut off"),
+        (encode_dicom(None), "x.dcm: a DICOM file without an image, or truncated"),
         (JPEG[:-40], "x.dcm: a DICOM file"),
         (JPEG[:300], "x.dcm: a DICOM file"),
         (encode_dicom(GREY)[:-40], "x.dcm: a DICOM file"),
         (encode_dicom(np.stack([GREY, GREY]), NumberOfFrames=2), "x.dcm: a DICOM file with 2 images"),
-        (encode_dicom(SMOOTH, jpeg=True, Rows=16), "x.dcm: a DICOM file that cannot be read"),
-        (JPEG.replace(b"\xff\xd8\xff\xe0", b"\xff\xd9\xff\xe0"), "x.dcm: a DICOM file that cannot be read"),
+        (encode_dicom(SMOOTH, jpeg=True, Rows=16), "x.dcm: a DICOM file that cannot be decoded"),
+        (JPEG.replace(b"\xff\xd8\xff\xe0", b"\xff\xd9\xff\xe0"), "x.dcm: a DICOM file that cannot be decoded"),
         (bytes(200), "x.dcm: not an image"),
         (b"", "x.dcm: not an image"),
     ],

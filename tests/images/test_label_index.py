@@ -1,4 +1,4 @@
-"""Masks become one label image; the index is kept, renewed, and moved where its folder cannot be written to."""
+"""Masks become one label image; the index is cached, renewed, and moved if its folder is not writable."""
 
 import tempfile
 
@@ -107,7 +107,7 @@ def test_a_folder_that_cannot_be_written_to_is_replaced(tree, tmp_path, monkeypa
     index = open_index(tree, IMAGES, tmp_path / "file")
     assert index.path.parent == tmp_path / "temporary" / "kaggle-segmentation"
     (line,) = lines()
-    assert "file: cannot be written to" in line
+    assert "file: not writable" in line
     assert open_index(tree, IMAGES, tmp_path / "file").path == index.path
 
 

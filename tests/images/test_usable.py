@@ -27,7 +27,7 @@ def test_bad_items_are_refused_or_left_out(lines):
 
 
 def test_nothing_usable():
-    with pytest.raises(InputError, match="set: none of its 2 images can be used; bad1: damaged"):
+    with pytest.raises(InputError, match="set: none of its 2 images is usable; bad1: damaged"):
         read_usable(read, ["bad1", "bad2"], source="set", skip_bad=True)
 
 

@@ -47,18 +47,22 @@ def test_categories_are_known_by_their_names(lines):
 @pytest.mark.parametrize(
     ("part", "change", "message"),
     [
-        ("images", {"id": 1}, "left out image ISIC_2.jpg: id 1 is that of ISIC_1.jpg"),
-        ("images", {"width": None}, "left out image ISIC_2.jpg: lacks width"),
-        ("images", {"file_name": None}, "left out image without a name: lacks file_name"),
-        ("images", {"file_name": "ISIC_1.jpg"}, "left out image ISIC_1.jpg: it is listed before"),
+        ("images", {"id": 1}, "left out image ISIC_2.jpg: id 1 belongs to ISIC_1.jpg"),
+        ("images", {"width": None}, "left out image ISIC_2.jpg: width is missing"),
+        ("images", {"file_name": None}, "left out image without a name: file_name is missing"),
+        ("images", {"file_name": "ISIC_1.jpg"}, "left out image ISIC_1.jpg: listed before"),
         ("images", {"height": "tall"}, "left out image ISIC_2.jpg: height is 'tall'"),
-        ("annotations", {"segmentation": None}, "left out annotation 1: lacks segmentation"),
-        ("annotations", {"segmentation": []}, "left out annotation 1: a polygon is no list of x, y pairs of three"),
-        ("annotations", {"segmentation": [[1, 2, 3, 4]]}, "left out annotation 1: a polygon is no list of x, y pairs"),
-        ("annotations", {"segmentation": [[1, 2, 3, 4, 5, "6"]]}, "left out annotation 1: a polygon is no list"),
+        ("annotations", {"segmentation": None}, "left out annotation 1: segmentation is missing"),
+        ("annotations", {"segmentation": []}, "left out annotation 1: a polygon is not a list of at least three"),
+        (
+            "annotations",
+            {"segmentation": [[1, 2, 3, 4]]},
+            "left out annotation 1: a polygon is not a list of at least three",
+        ),
+        ("annotations", {"segmentation": [[1, 2, 3, 4, 5, "6"]]}, "left out annotation 1: a polygon is not a list"),
         ("annotations", {"segmentation": {"counts": [1]}}, "left out annotation 1: segmentation is {'counts': [1]}"),
-        ("annotations", {"image_id": 9}, "left out annotation 1: image_id 9 is no image's"),
-        ("annotations", {"category_id": 2}, "left out annotation 1: category_id 2 is no category's"),
+        ("annotations", {"image_id": 9}, "left out annotation 1: unknown image_id 9"),
+        ("annotations", {"category_id": 2}, "left out annotation 1: unknown category_id 2"),
     ],
 )
 def test_what_is_unusable_is_reported_and_left_out(lines, part, change, message):
@@ -80,10 +84,10 @@ def test_crowds_are_not_learnt():
     [
         (
             {"categories": [{"id": 0, "name": "lesion"}]},
-            "ids are whole numbers from 1 on, 0 is background; renumber it",
+            "ids are integers from 1, as 0 is background; renumber it",
         ),
-        ({"categories": [{"id": 1, "name": "mole"}]}, "category 'mole' is none of lesion; look at --class-names"),
-        ({"annotations": {}}, "labels.json: has no list of annotations; export the labels in COCO's format"),
+        ({"categories": [{"id": 1, "name": "mole"}]}, "category 'mole' is none of lesion; check --class-names"),
+        ({"annotations": {}}, "labels.json: has no list of annotations; export the labels in COCO format"),
         ({"annotations": []}, "labels.json: none of its 1 images has annotations"),
     ],
 )
@@ -146,7 +150,7 @@ def test_images_that_do_not_fit_their_labels(small_set, tmp_path, lines):
     labels = make_labels(["ISIC_1", "ISIC_2"])
     labels["images"][1]["width"] = 61
     write_labels(tmp_path / "wide.json", labels)
-    with pytest.raises(InputError, match=r"ISIC_2\.jpg: 48 x 60 pixels, but labelled with 48 x 61; label it anew"):
+    with pytest.raises(InputError, match=r"ISIC_2\.jpg: 48 x 60 pixels, but labelled as 48 x 61; label it again"):
         load_labelled(small_set, "train", NAMES, labels=tmp_path / "wide.json")
     kept = load_labelled(small_set, "train", NAMES, labels=tmp_path / "wide.json", skip_bad=True)
     assert kept.image_ids == ["ISIC_1"] and len(lines()) == 1
@@ -212,8 +216,8 @@ def test_scores_of_a_set():
     report = score_report(iter(pairs), NAMES, "best")
     assert report.score == pytest.approx(4 / 9)
     lines = report.text.splitlines()
-    assert lines[-2:] == ["Dice 0.5000, Jaccard from 0.65 on 0.3333", "mean Jaccard 0.4444 over 3 images"]
-    assert "mean of the images' own average precisions at IoU 0.5: 0.3333" in lines
+    assert lines[-2:] == ["Dice 0.5000, Jaccard thresholded at 0.65: 0.3333", "mean Jaccard 0.4444 over 3 images"]
+    assert "mean of per-image average precision at IoU 0.5: 0.3333" in lines
 
 
 def test_the_chosen_mask_is_scored():

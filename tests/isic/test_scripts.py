@@ -49,10 +49,10 @@ def test_bad_input_is_one_line(tmp_path, monkeypatch, capsys, script, arguments,
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--fold", "0"], "--fold 0: the images of train are dealt to folds; give --subset train, too"),
+        (["--fold", "0"], "--fold 0: only train is split into folds; add --subset train"),
         (
             ["--score", "a.json", "--labels", "b.json"],
-            "--score a.json: the labels are b.json by --labels; give the file",
+            "--score a.json: --labels already names b.json; give the file",
         ),
         (["--score", "no.json"], "no.json: no such file; give the labels with --labels"),
     ],

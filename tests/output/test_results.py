@@ -57,14 +57,14 @@ def test_masks_are_decoded_one_image_at_a_time(written, monkeypatch):
 
 
 def test_bad_results_are_one_line(written):
-    with pytest.raises(InputError, match=r"r\.csv: b is no image of this set"):
+    with pytest.raises(InputError, match=r"r\.csv: b is not in this set"):
         read_results(written, {"a": (20, 30)})
-    with pytest.raises(InputError, match=r"r\.csv: a: .*; predict anew"):
+    with pytest.raises(InputError, match=r"r\.csv: a: .*; predict again"):
         read_results(written, dict.fromkeys("abc", (2, 3)))["a"]
     written.write_text(written.read_text().replace("c,2", "c,two"))
-    with pytest.raises(InputError, match=r"r\.csv: c: .*two.*; predict anew"):
+    with pytest.raises(InputError, match=r"r\.csv: c: .*two.*; predict again"):
         read_results(written, dict.fromkeys("abc", (20, 30)))["c"]
     for values in ("0,0.5", "1,nan", "9999999999999999999999,0.5"):
         written.write_text(f"ImageId,ClassId,Score,EncodedPixels\na,{values},1 1\n")
-        with pytest.raises(InputError, match=r"r\.csv: a: .*; predict anew"):
+        with pytest.raises(InputError, match=r"r\.csv: a: .*; predict again"):
             read_results(written, {"a": (20, 30)})["a"]

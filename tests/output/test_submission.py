@@ -127,15 +127,15 @@ def test_a_good_submission_has_no_problems(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "problem"),
     [
-        ("a,1 2 3\n", "line 2: a: 3 numbers; runs are pairs of start and length"),
-        ("b,\na,1 x\n", "line 3: a: runs are whole numbers"),
+        ("a,1 2 3\n", "line 2: a: 3 numbers; runs are start-length pairs"),
+        ("b,\na,1 x\n", "line 3: a: runs must be integers"),
         ("a,5 1 1 1\n", "line 2: a: run '1 1': the run starts before"),
         ("a,9 1\nb,9 2\n", "line 3: b: run '9 2': the run ends past the image's 9 pixels"),
         ("a,1 9\na,\n", "line 3: a: an empty row beside others"),
         ("a,\na,\n", "line 2: a: an empty row beside others"),
         ("a,1 5\nb,\na,7 1 3 1\n", "line 4: a: run '3 1'"),
         ("a,1 6\nb,\na,2 1 8 1\n", "line 4: a: the mask overlaps another one at pixel 2"),
-        ("x,\n", "line 2: x: no image of this competition"),
+        ("x,\n", "line 2: x: not an image of this competition"),
         ("a,\n", "line 3: b: has no row"),
         ("a\n", "line 2: 'a' is not an id, a comma and runs"),
         ("a,1,1\n", "line 2: 'a,1,1' is not"),

@@ -161,7 +161,7 @@ def test_sample_submission_gives_ids_and_order(lines):
     images = array_set([IMAGES.load_image(0)] * 3, image_ids=["a", "b", "c"])
     assert choose_image_ids(images, None, skip_bad=False) == ["a", "b", "c"]
     assert choose_image_ids(images, ["c", "a"], skip_bad=False) == ["c", "a"]
-    with pytest.raises(InputError, match=r"arrays: has no image x of the sample submission \(2 are lacking\)"):
+    with pytest.raises(InputError, match=r"arrays: has no image x of the sample submission \(2 are missing\)"):
         choose_image_ids(images, ["c", "x", "a", "y"], skip_bad=False)
     unusable = dataclasses.replace(images, left_out=("aa",))  # it cannot be used, but a submission names it
     assert choose_image_ids(unusable, None, skip_bad=True) == ["a", "aa", "b", "c"]

@@ -71,5 +71,5 @@ def test_shrunken_boxes_keep_their_centres():
 
 def test_a_missing_package_is_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "ensemble_boxes", None)
-    with pytest.raises(InputError, match=r"ensemble-boxes cannot be imported .*: pip install ensemble-boxes"):
+    with pytest.raises(InputError, match=r"ensemble-boxes, which cannot be imported .*: pip install ensemble-boxes"):
         import_fusion()

@@ -146,16 +146,16 @@ def test_the_test_part_and_other_layouts(folder, tmp_path):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (["a,1,2,3,4,2"], "line 2: 'a,1,2,3,4,2': Target is 1 with a box, or 0 with empty cells"),
-        (["a,1,2,3,4,1", "b,1,2,x,4,1", "c,1,2,3,0,1"], "line 3: 'b,1,2,x,4,1': Target is 1 .* \\(1 more\\)"),
+        (["a,1,2,3,4,2"], "line 2: 'a,1,2,3,4,2': Target must be 1 with a box, or 0 with empty cells"),
+        (["a,1,2,3,4,1", "b,1,2,x,4,1", "c,1,2,3,0,1"], "line 3: 'b,1,2,x,4,1': Target must be 1 .* \\(1 more\\)"),
         (["a,1,2,3,-4,1"], "line 2: "),
         (["a,1,2,inf,4,1"], "line 2: "),
         (["a,,,,,1"], "line 2: "),
         (["a,1,2,3,4,0"], "line 2: "),
         ([",,,,,0"], "line 2: "),
         (["a,1,2"], "line 2: "),
-        (["b,,,,,0", "a,1,2,3,4,1", "a,,,,,0"], "line 4: 'a,,,,,0': has other rows, too"),
-        (["a,1,2,3,4,1,5,6"], "not a CSV file|has the columns|line 2"),
+        (["b,,,,,0", "a,1,2,3,4,1", "a,,,,,0"], "line 4: 'a,,,,,0': has other rows"),
+        (["a,1,2,3,4,1,5,6"], "not a CSV file|has columns|line 2"),
     ],
 )
 def test_bad_rows_of_labels(tmp_path, rows, message):
@@ -174,22 +174,22 @@ def test_labels_of_nobody_and_classes(tmp_path):
     with pytest.raises(InputError, match="line 3: 'b,Ill': choose one of Normal"):
         read_classes(path)
     path.write_text(f"patientId,class\na,Normal\nb,Normal\na,{CLASSES[2]}\n")
-    with pytest.raises(InputError, match=r"line 4: 'a,Lung Opacity': has another class"):
+    with pytest.raises(InputError, match=r"line 4: 'a,Lung Opacity': also has another class"):
         read_classes(path)
 
 
 def test_images_and_labels_of_different_patients(folder, tmp_path, lines):
     other = shutil.copytree(folder, tmp_path / "other")
     (other / "stage_2_train_images" / "patient-3.dcm").unlink()
-    with pytest.raises(InputError, match=r"1 patients are without an image, patient-3 the first; .*--skip-bad"):
+    with pytest.raises(InputError, match=r"1 patients without an image, such as patient-3; .*--skip-bad"):
         load_labelled(other)
     (other / "stage_2_train_images" / "new.dcm").write_bytes(encode_dicom(radiograph([])))
     images = load_labelled(other, skip_bad=True)
     assert len(images) == 9 and "patient-3" not in images.image_ids
     reported = lines()
-    assert len(reported) == 2 and "1 patients are without a row, new the first" in reported[1]
+    assert len(reported) == 2 and "1 patients without a row, such as new" in reported[1]
     write_labels(other, ["somebody,,,,,0"])
-    with pytest.raises(InputError, match="knows none of the 10 images"):
+    with pytest.raises(InputError, match="labels none of the 10 images"):
         load_labelled(other, skip_bad=True)
 
 
@@ -197,7 +197,7 @@ def test_a_box_outside_of_its_image(folder, tmp_path):
     other = shutil.copytree(folder, tmp_path / "other")
     text = (other / "stage_2_train_labels.csv").read_text()
     (other / "stage_2_train_labels.csv").write_text(text.replace("100.0,80.0", "160.0,80.0"))
-    with pytest.raises(InputError, match="patient-4: a box lies outside of the image of 160 x 160"):
+    with pytest.raises(InputError, match="patient-4: a box lies outside the image of 160 x 160"):
         load_labelled(other)
 
 

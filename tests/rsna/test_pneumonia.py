@@ -48,12 +48,12 @@ BAD_INPUT = {
         {"stage_2_train_labels.csv": b"patientId,x,y,width,height,Target\na,1,2,3,,1\n"},
         "line 2: 'a",
     ),
-    "other-csv": (["train"], {"stage_2_train_labels.csv": b"id\na\n"}, "has the columns id but needs patientId"),
+    "other-csv": (["train"], {"stage_2_train_labels.csv": b"id\na\n"}, "has columns id, but needs patientId"),
     "bad-class": (["train"], {"stage_2_detailed_class_info.csv": b"patientId,class\na,Ill\n"}, "line 2: 'a,Ill'"),
     "cut-off": (["train"], {IMAGE: DICOM[:-300]}, "patient-3.dcm: a DICOM file"),
     "no-image": (["train"], {IMAGE: encode_dicom(None)}, "patient-3.dcm: a DICOM file without an image"),
     "no-dicom": (["train"], {IMAGE: b"hello"}, "patient-3.dcm: not an image"),
-    "unlabelled": (["train"], {"stage_2_train_images/new.dcm": DICOM}, "1 patients are without a row, new the first"),
+    "unlabelled": (["train"], {"stage_2_train_images/new.dcm": DICOM}, "1 patients without a row, such as new"),
     "no-run": (["predict"], {}, "logs: no trained step there; train with rsna/pneumonia.py train"),
     "no-weights": (["predict", "--weights", "a.h5,b.h5"], {}, "--weights a.h5: no such file"),
     "no-csv": (["score", "rsna.csv"], {}, "rsna.csv: no such file"),
@@ -131,7 +131,7 @@ def trained(tmp_path_factory):
     write_set(folder / "datasets")
     code, output, errors = finish(start(folder, SCRIPT, "train", *TINY))
     assert (code, errors) == (0, [])
-    assert "Lung Opacity" in output and "held back" in output
+    assert "Lung Opacity" in output and "held out" in output
     return folder
 
 
@@ -174,13 +174,13 @@ def test_the_test_part_is_predicted_and_scored_with_given_labels(there, monkeypa
 
 
 @pytest.mark.slow
-def test_held_back_patients_are_predicted_and_scored(there, monkeypatch, capsys):
-    flags = ["--score", "--workers", 0, "--output", "held_back.csv"]
+def test_held_out_patients_are_predicted_and_scored(there, monkeypatch, capsys):
+    flags = ["--score", "--workers", 0, "--output", "held_out.csv"]
     code, output, errors = run_here(monkeypatch, capsys, SCRIPT, "predict", *flags)
     assert (code, messages(errors)) == (0, []) and "careful" not in output
-    held_back = read_predictions(Path("held_back.csv"))
-    assert len(held_back) == 2 and set(held_back) <= set(BOXES)
-    again = run_here(monkeypatch, capsys, SCRIPT, "score", "held_back.csv", "--fold", "0")[1]
+    held_out = read_predictions(Path("held_out.csv"))
+    assert len(held_out) == 2 and set(held_out) <= set(BOXES)
+    again = run_here(monkeypatch, capsys, SCRIPT, "score", "held_out.csv", "--fold", "0")[1]
     assert output.endswith(again) and again.splitlines()[-1].startswith("score ")
 
 
@@ -188,5 +188,5 @@ def test_held_back_patients_are_predicted_and_scored(there, monkeypatch, capsys)
 def test_without_the_package_boxes_are_not_fused(there, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ensemble_boxes", None)
     code, _, errors = run_here(monkeypatch, capsys, SCRIPT, "predict", "--fuse-views", "--output", "fused.csv")
-    assert code == 2 and "boxes cannot be fused" in errors and len(messages(errors)) == 1
+    assert code == 2 and "box fusion needs" in errors and len(messages(errors)) == 1
     assert not Path("fused.csv").exists()

@@ -59,7 +59,7 @@ def test_score_of_nothing(true, predicted, score, rate):
 
 
 def test_objects_outside_of_the_image():
-    with pytest.raises(ValueError, match="outside of the image of 4x5"):
+    with pytest.raises(ValueError, match="outside the image of 4x5"):
         dsb_score(square(0, 0, 2), square(2, 2, 3), (4, 5))
 
 
@@ -162,5 +162,5 @@ def test_bad_solution(tmp_path):
         score_submission(submission, tmp_path / "none.csv")
     header = "ImageId,EncodedPixels,Height,Width,Usage"
     ignored = write(tmp_path / "ignored.csv", header, ["a,1 1,4,4,Ignored"])
-    with pytest.raises(InputError, match=r"ignored\.csv: no image counts"):
+    with pytest.raises(InputError, match=r"ignored\.csv: all images are ignored"):
         score_submission(submission, ignored)

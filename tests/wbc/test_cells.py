@@ -125,7 +125,7 @@ def change(folder, change):
     [
         (
             lambda root: (root / "train/image/Monocyte").rename(root / "train/image/Platelet"),
-            "train/image/Platelet: no class of Basophil, Eosinophil, Lymphocyte, Monocyte, Neutrophil; rename",
+            "train/image/Platelet: none of Basophil, Eosinophil, Lymphocyte, Monocyte, Neutrophil; rename",
         ),
         (lambda root: (root / "train/mask/Monocyte/Monocyte_01.png").unlink(), "Monocyte_01.png: has no mask; add it"),
         (
@@ -134,7 +134,7 @@ def change(folder, change):
         ),
         (
             lambda root: write_pair(root, "train", "Basophil", "Monocyte_01", np.zeros((57, 72), bool)),
-            "Basophil/Monocyte_01.png and .*Monocyte/Monocyte_01.png have one name",
+            "Basophil/Monocyte_01.png and .*Monocyte/Monocyte_01.png have the same name",
         ),
         (lambda root: (root / "train/image/Monocyte/Monocyte_01.png").write_bytes(b"no"), "Monocyte_01.png: not an im"),
         (lambda root: (root / "train").rename(root / "other"), "no images in train/image/<Class>; give the folder"),
@@ -253,7 +253,7 @@ def test_raw_images_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"Basophil/0\.png: no image of this name in .*images"):
         plan(open_tree(tmp_path / "images"), masks, CLASS_NAMES, 1)
     (tmp_path / "masks" / "Basophil").rename(tmp_path / "masks" / "Thrombocyte")
-    with pytest.raises(InputError, match="masks/Thrombocyte: no class of Basophil"):
+    with pytest.raises(InputError, match="masks/Thrombocyte: none of Basophil"):
         plan(images, open_tree(tmp_path / "masks"), CLASS_NAMES, 1)
 
 
@@ -264,7 +264,7 @@ def test_raw_images_of_one_class_and_name_are_refused(tmp_path, part):
     given, other, name = names[part]
     (tmp_path / part / other).mkdir()
     shutil.copy(tmp_path / part / given / name, tmp_path / part / other / name)
-    with pytest.raises(InputError, match=rf"{part}: .*0\.... and .*0\.... are of one class and one name; rename one"):
+    with pytest.raises(InputError, match=rf"{part}: .*0\.... and .*0\.... have the same class and name; rename one"):
         plan(open_tree(tmp_path / "images"), open_tree(tmp_path / "masks"), CLASS_NAMES, 1)
 
 

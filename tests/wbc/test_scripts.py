@@ -25,7 +25,7 @@ TINY += ["--confidence", "0", "--mask-threshold", "0.4", "--epochs", "1", "--sco
         ([], "the following arguments are required: command"),
         (["mask"], "invalid choice: 'mask'"),
         (["train", "--dataset", "nowhere"], "nowhere: no such folder or zip archive"),
-        (["train", "--class-names", "Monocyte"], "WBC/train/image/Neutrophil: no class of Monocyte; rename"),
+        (["train", "--class-names", "Monocyte"], "WBC/train/image/Neutrophil: none of Monocyte; rename"),
         (["train", "--dilation"], "unrecognized arguments: --dilation"),
         (["predict", "--score"], "logs: no trained step there; train with wbc/wbc.py train"),
         (["predict", "--subset", "detect", "--score"], "--score: the images of detect have no masks; choose --subset"),
