@@ -54,7 +54,7 @@ BAD_INPUT = {
     "no-image": (["train"], {IMAGE: encode_dicom(None)}, "patient-3.dcm: a DICOM file without an image"),
     "no-dicom": (["train"], {IMAGE: b"hello"}, "patient-3.dcm: not an image"),
     "unlabelled": (["train"], {"stage_2_train_images/new.dcm": DICOM}, "1 patients are without a row, new the first"),
-    "no-run": (["predict"], {}, "logs: no trained step there; train with rsna/pneumonia.py train"),
+    "no-run": (["predict"], {}, "logs: no trained step; train with rsna/pneumonia.py train"),
     "no-weights": (["predict", "--weights", "a.h5,b.h5"], {}, "--weights a.h5: no such file"),
     "no-csv": (["score", "rsna.csv"], {}, "rsna.csv: no such file"),
     "half-a-csv": (
