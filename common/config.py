@@ -27,7 +27,7 @@ def option(
     """Declare a field of a config.
 
     Args:
-        default: its value unless set.
+        default: value unless set.
         help: its meaning and unit.
         minimum: smallest value.
         maximum: largest value.

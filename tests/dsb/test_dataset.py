@@ -115,7 +115,7 @@ def test_label_images_stand_for_masks(train, load):
         load(train)
     (train / image_id / "labels" / "more.tif").unlink()
     save_image(train / image_id / "masks" / "1.png", (labels > 0).astype(np.uint8))
-    with pytest.raises(InputError, match=f"{image_id} holds masks and a label image"):
+    with pytest.raises(InputError, match=f"{image_id} holds both masks and a label image"):
         load(train)
 
 

@@ -42,7 +42,7 @@ def build_atlas(features: Sequence) -> Tensor:
     Returns:
         (B, H / 4 + 6, 3 W / 8 + 4, C) float32.
     """
-    # Four rows remain below P2; they hold its last row, too, which saves a pass of their own.
+    # Four rows remain below P2; filling them with its last row, too, saves a pass.
     below = (5, 1, 1, 1)
     framed = [_frame(ops.cast(level, "float32"), rows) for level, rows in zip(features, below, strict=True)]
     heights, widths = zip(*(ops.shape(level)[1:3] for level in features), strict=True)
