@@ -1,6 +1,6 @@
-# A developer's day. `make` lists the targets. Needs make and Python 3.11 to 3.13; `make PYTHON=...` names the interpreter.
+# Development tasks; `make` lists them. Needs make and Python 3.11 to 3.13; `make PYTHON=...` names the interpreter.
 
-# The first of several commands that runs; pyenv leaves some that do not.
+# The first of several commands that works; some of pyenv's do not.
 first = $(shell for name in $(1); do "$$name" -c '' 2>/dev/null && echo "$$name" && break; done)
 PYTHON ?= $(or $(call first,python3.11 python3.12 python3.13),python3)
 KAGGLE_PYTHON ?= $(or $(call first,python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13*/bin/python)),$(PYTHON))
@@ -12,8 +12,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-find-links --custom-compile-command "make lock" $(LOCK_FLAGS)
 extras = $(foreach extra,$(1),--extra $(extra))
 
-# DATA names Kaggle's stage1_train, a folder or zip archive, of which a fold is held back and some of it scored; without
-# it the demo runs on a generated set. An interrupted demo goes on where it was; `make clean` starts it anew.
+# DATA names Kaggle's stage1_train, a folder or zip archive: a fold is held out, and part of it scored. Without DATA,
+# the demo uses a generated set. An interrupted demo resumes; `make clean` resets it.
 DEMO_LOGS := demo/logs$(if $(DATA),-$(basename $(notdir $(DATA))))
 DEMO_TRAIN := --preset demo --logs $(DEMO_LOGS) --dataset $(if $(DATA),"$(DATA)" --fold 0,demo/data/stage1_train)
 DEMO_SET := $(if $(DATA),--dataset "$(DATA)" --fold 0 --limit 24 --score "$(DATA)",\
@@ -32,7 +32,7 @@ BENCHMARKS := run_lengths merge_views paint_masks score training_batch large_ima
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
-install: $(INSTALLED)  ## make .venv with everything that the tests need; again only when a dependency changed
+install: $(INSTALLED)  ## create .venv with all that the tests need; again only after a dependency changed
 
 $(INSTALLED): Makefile setup.cfg pyproject.toml requirements/lock.txt requirements/imgaug.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
@@ -47,13 +47,13 @@ $(KAGGLE)/.installed: requirements/kaggle.txt
 	$(KAGGLE)/bin/python -m pip install --quiet --require-hashes --requirement requirements/kaggle.txt
 	touch $@
 
-lock: install  ## write requirements/*.txt anew from setup.cfg and *.in; LOCK_FLAGS=--upgrade takes the newest versions
+lock: install  ## update requirements/*.txt from setup.cfg and *.in; LOCK_FLAGS=--upgrade takes the newest versions
 	$(COMPILE) setup.cfg $(call extras,cpu jax onnx imgaug rsna test dev) --output-file requirements/lock.txt >/dev/null
 	$(COMPILE) setup.cfg requirements/kaggle.in $(call extras,cpu jax imgaug rsna test) \
 		--output-file requirements/kaggle.txt >/dev/null
 	$(COMPILE) --no-deps requirements/imgaug.in --output-file requirements/imgaug.txt >/dev/null
 
-demo: install $(if $(DATA),,demo-data)  ## find nuclei at once; train, predict with many views and score; or on DATA=path
+demo: install $(if $(DATA),,demo-data)  ## find nuclei; train, predict with many views and score; on DATA=path, or generated images
 	$(RUN) dsb/my_inference.py $(DEMO_FIRST)
 	$(RUN) dsb/my_train_1.py $(DEMO_TRAIN)
 	$(RUN) dsb/my_train_2.py $(DEMO_TRAIN)
@@ -63,17 +63,17 @@ demo: install $(if $(DATA),,demo-data)  ## find nuclei at once; train, predict w
 demo-data: install
 	$(RUN) dsb/generate.py --output demo/data --images 120 --test-images 12 --seed 1 --sizes 256x256,256x320
 
-test: install  ## run the tests that take minutes together, and the examples in the docstrings
+test: install  ## run the fast tests and docstring examples
 	$(RUN) -m pytest $(SIDE_BY_SIDE) -m "not slow"
 
-test-slow: install  ## run the others: networks of full size, kills, exports, scripts as processes
+test-slow: install  ## run the slow ones: full-size networks, kills, exports, scripts as processes
 	$(RUN) -m pytest $(SIDE_BY_SIDE) -m slow tests
 
-test-jax: install  ## run the tests of model and training on JAX, and the recipe for a GPU
+test-jax: install  ## run tests of networks and training on JAX, and the GPU recipe
 	KERAS_BACKEND=jax $(RUN) -m pytest tests/network \
 		tests/dsb/test_scripts.py::test_a_packed_set_trains_the_recipe_for_a_gpu
 
-test-kaggle: install $(KAGGLE)/.installed  ## run the tests of model, training, prediction and scripts on Kaggle's versions
+test-kaggle: install $(KAGGLE)/.installed  ## run tests of networks, training, prediction, scripts on Kaggle's versions
 	$(KAGGLE)/bin/python -m pytest tests/network tests/runs tests/prediction tests/output tests/images tests/dsb
 	$(RUN) -m pytest tests/test_versions.py
 
@@ -82,11 +82,11 @@ lint: install  ## check style, format and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: install  ## format the code and mend what can be mended
+format: install  ## format the code and apply automatic fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-benchmark: install  ## measure against the others; prints tables
+benchmark: install  ## compare with other implementations; prints tables
 	set -e; for name in $(BENCHMARKS); do echo "$$name"; $(RUN) "benchmarks/$$name.py"; done
 
 clean:  ## remove the demo and caches; keeps .venv, logs and submissions

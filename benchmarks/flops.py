@@ -1,4 +1,4 @@
-"""How many operations Mask R-CNN does, counted by hand: those of its convolutions and matrices."""
+"""Operations of Mask R-CNN, counted from its shapes: those of its convolutions and matrix products."""
 
 from common.mask_rcnn_config import MaskRCNNConfig
 from common.network.resnet import BLOCKS, SMALL_CHANNELS
@@ -7,20 +7,20 @@ BACKWARD = 2  # a layer's gradients by its input and by its weights cost as much
 
 
 def image_flops(config: MaskRCNNConfig, side: int, num_regions: int, num_masks: int) -> int:
-    """Return the floating-point operations of one image from pixels to heads, two a multiplication.
+    """Return the floating-point operations of one image from pixels to heads, two per multiplication.
 
     Args:
         config: of the model.
         side: of the image, pixels.
-        num_regions: that the class and box head sees.
-        num_masks: that the mask head sees.
+        num_regions: regions that the class and box head gets.
+        num_masks: regions that the mask head gets.
     """
     head, masks = _class_head_products(config), _mask_head_products(config)
     return 2 * (_pyramid_products(config, side) + num_regions * head + num_masks * masks)
 
 
 def training_flops(config: MaskRCNNConfig, side: int, num_regions: int, num_masks: int) -> int:
-    """Return the operations of one image of a training step in which every layer learns; see `image_flops`."""
+    """Return the operations of one image of a training step in which every layer trains; see `image_flops`."""
     return (1 + BACKWARD) * image_flops(config, side, num_regions, num_masks)
 
 
@@ -31,7 +31,7 @@ def _pyramid_products(config: MaskRCNNConfig, side: int) -> int:
     levels = _backbone_channels(config)
     products = _backbone_products(config, cells)
     products += sum(cells[level] * (channels + 9 * width) * width for level, channels in enumerate(levels, start=2))
-    return products + sum(cells[2:7]) * (9 * width + 6 * count) * hidden  # two logits and four deltas an anchor
+    return products + sum(cells[2:7]) * (9 * width + 6 * count) * hidden  # two logits and four deltas per anchor
 
 
 def _backbone_channels(config: MaskRCNNConfig) -> list[int]:
@@ -62,7 +62,7 @@ def _class_head_products(config: MaskRCNNConfig) -> int:
 
 
 def _mask_head_products(config: MaskRCNNConfig) -> int:
-    """Return the multiplications of one mask, whose upsampling makes four cells of one."""
+    """Return the multiplications of one mask, whose upsampling turns one cell into four."""
     hidden, cells = config.mask_channels, config.mask_pool_size**2
     convolutions = 9 * (config.fpn_channels + (config.mask_convs - 1) * hidden)
     return cells * (convolutions + 4 * hidden + 4 * config.num_classes) * hidden

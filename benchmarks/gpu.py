@@ -1,20 +1,19 @@
-"""Training and detection of Mask R-CNN on a GPU, in JAX: images a second, against torchvision's on the same GPU.
+"""Training and detection of Mask R-CNN on a GPU, in JAX: images per second, against torchvision on the same GPU.
 
     pip install '.[gpu]' torchvision
     python benchmarks/gpu.py
     python benchmarks/gpu.py --backbones resnet50 --precisions bfloat16 --batches 8 16
     python benchmarks/gpu.py --tiny
 
-Both sides have equal work, see `benchmarks/mask_rcnn_sides.py`; each lives in a process of its own. What runs out of
-memory is a cell that says so, as is a side that is not installed. Times are medians, taken after six calls that
-compile. A training step is `train_on_batch` of ready arrays, as `common/network/fit.py` calls it. "Bare" is the same
-compiled step with weights and batch on the device, without Keras' way in and out, which costs the difference.
-"Fed" gets its batches as a run of preset `gpu` does, from threads that read, rescale and augment generated images.
-Detection goes from images to painted masks; in batches of 1 as `dsb/my_inference.py` does, in larger ones as the
-views of an image go, and beyond the product's own bound.
+Both sides have equal work, see `benchmarks/mask_rcnn_sides.py`; each runs in its own process. A cell says so if a case
+runs out of memory or a side is not installed. Times are medians, after six calls that compile. A training step is
+`train_on_batch` of ready arrays, as `common/network/fit.py` calls it. "Bare" is the same compiled step with weights and
+batch on the device; the difference is the cost of going through Keras. "Fed" gets its batches as a run of preset `gpu`
+does, from threads that read, rescale and augment generated images. Detection goes from images to painted masks: in
+batches of 1 as in `dsb/my_inference.py`, in larger ones as for the views of an image, and beyond our own limit.
 
-TFLOP/s are `benchmarks/flops.py`'s count over the time; their share is of the card's dense peak, that of float32 being
-TF32's, half of bfloat16's. `--tiny` is a small network on small images, to see on any machine whether all of it runs.
+TFLOP/s are `benchmarks/flops.py`'s count over the time; their share is of the card's dense peak, for float32 that of
+TF32, half of bfloat16's. `--tiny` runs a small network on small images, to check on any machine that everything works.
 """
 
 import itertools
@@ -47,27 +46,27 @@ PEAKS = {
     "NVIDIA H100": 989,
     "NVIDIA A100": 312,
 }
-AIMS = {"training": 60, "detection": 120}  # images a second of ResNet-50 in bfloat16 at 512 px
+AIMS = {"training": 60, "detection": 120}  # images per second of ResNet-50 in bfloat16 at 512 px
 AIMED_RATIO = 1.5
 TINY = Work(backbone="small", side=64, objects=4, proposals=60, detections=20, regions=20)
-NUM_FED = 32  # images that batches are made of
-WARM_UP = 6  # calls before those that count: they compile, and fill what is loaded ahead
+NUM_FED = 32  # images that the batches are drawn from
+WARM_UP = 6  # untimed calls: they compile, and fill the loading queue
 COLUMNS = (
     *("task", "backbone", "precision", "batch", "images/s", "bare", "fed"),
     *("TFLOP/s", "of peak", "torchvision", "ratio", "aimed at"),
 )
 
-Figures = dict[str, float | str]  # seconds of a step or why there are none, of each way to take it; its operations
+Results = dict[str, float | str]  # of each way to run a step: its seconds, or why there are none, and operations
 
 
 def main() -> None:
-    """Measure every combination, and print its rows as soon as they are known."""
+    """Measure every combination, printing its rows as soon as they are known."""
     parser = OneLineParser(__doc__)
     parser.add_argument("--backbones", nargs="+", choices=["resnet50", "resnet101"], default=["resnet50", "resnet101"])
     parser.add_argument("--precisions", nargs="+", choices=["float32", "bfloat16"], default=["float32", "bfloat16"])
-    parser.add_argument("--batches", nargs="+", type=int, default=[1, 2, 8, 16], help="images of a step")
-    parser.add_argument("--side", type=int, default=512, help="of the images, pixels, a multiple of 64")
-    parser.add_argument("--repeats", type=int, default=20, help="calls that count")
+    parser.add_argument("--batches", nargs="+", type=int, default=[1, 2, 8, 16], help="images per step")
+    parser.add_argument("--side", type=int, default=512, help="side of the images, pixels, a multiple of 64")
+    parser.add_argument("--repeats", type=int, default=20, help="timed calls")
     parser.add_argument("--tiny", action="store_true", help="a small network on a small image")
     flags = parser.parse_args()
     for name, values, unit in (
@@ -79,7 +78,7 @@ def main() -> None:
             raise InputError(f"--{name} {values[0]}: choose {f'a multiple of {unit}' if unit > 1 else 'at least 1'}")
     if find_spec("jax") is None:
         raise InputError("jax is not installed; pip install '.[gpu]', or '.[jax]' for --tiny on a CPU")
-    os.environ["KERAS_BACKEND"] = "jax"  # of the processes to come
+    os.environ["KERAS_BACKEND"] = "jax"  # of the processes to be started
     device = in_own_process(name_device)
     combinations = itertools.product(flags.backbones, flags.precisions, flags.batches)
     works = [
@@ -99,8 +98,8 @@ def measure_rows(works: list[Work], device: str, repeats: int) -> Iterator[tuple
             yield format_row(task, work, device, ours, theirs)
 
 
-def run_apart(measure: Callable[[Work, int], Figures], work: Work, repeats: int) -> Figures:
-    """Measure in a fresh process; where it lacks a package or is killed, that is every figure."""
+def run_apart(measure: Callable[[Work, int], Results], work: Work, repeats: int) -> Results:
+    """Measure in a fresh process; if it lacks a package or is killed, every result says so."""
     try:
         return in_own_process(measure, work, repeats)
     except ModuleNotFoundError as error:
@@ -117,7 +116,7 @@ def name_device() -> str:
     return jax.devices()[0].device_kind
 
 
-def measure_ours(work: Work, repeats: int) -> Figures:
+def measure_ours(work: Work, repeats: int) -> Results:
     """Time our side."""
     import common.network.mask_rcnn.detector
     from benchmarks.flops import image_flops, training_flops
@@ -127,23 +126,23 @@ def measure_ours(work: Work, repeats: int) -> Figures:
     ours = Ours(work)
     image = image_flops(ours.config, work.side, work.proposals, work.detections)
     example = training_flops(ours.config, work.side, work.regions, work.positive)
-    figures: Figures = {"detection operations": work.batch * image, "training operations": work.batch * example}
-    figures |= time_tasks(ours, work, repeats)
-    if isinstance(figures["training"], str):
-        return figures | dict.fromkeys(("bare", "fed"), figures["training"])
+    results: Results = {"detection operations": work.batch * image, "training operations": work.batch * example}
+    results |= time_tasks(ours, work, repeats)
+    if isinstance(results["training"], str):
+        return results | dict.fromkeys(("bare", "fed"), results["training"])
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(LOADING) as threads:
-        figures["fed"] = seconds_or_reason(feed(ours, Path(folder), threads), repeats)
-    return figures | {"bare": seconds_or_reason(bare_step(ours), repeats)}
+        results["fed"] = seconds_or_reason(feed(ours, Path(folder), threads), repeats)
+    return results | {"bare": seconds_or_reason(bare_step(ours), repeats)}
 
 
-def measure_torchvision(work: Work, repeats: int) -> Figures:
+def measure_torchvision(work: Work, repeats: int) -> Results:
     """Time the other side."""
     import torch
 
     return time_tasks(Torchvision(work, "cuda" if torch.cuda.is_available() else "cpu"), work, repeats)
 
 
-def time_tasks(side: Ours | Torchvision, work: Work, repeats: int) -> Figures:
+def time_tasks(side: Ours | Torchvision, work: Work, repeats: int) -> Results:
     """Time a side's tasks."""
     return {
         "detection": seconds_or_reason(side.detect, repeats, work.batch * work.detections),
@@ -169,7 +168,7 @@ def seconds_or_reason(step: Callable[[], Any], repeats: int, work: Any = None) -
 
 
 def bare_step(ours: Ours) -> Callable[[], None]:
-    """Return the compiled training step with state and batch that stay on the device."""
+    """Return the compiled training step, with state and batch kept on the device."""
     import jax
 
     model = ours.model
@@ -209,7 +208,7 @@ def feed(ours: Ours, folder: Path, threads: ThreadPoolExecutor) -> Callable[[], 
     return step
 
 
-def format_row(task: str, work: Work, device: str, ours: Figures, theirs: Figures) -> tuple[str, ...]:
+def format_row(task: str, work: Work, device: str, ours: Results, theirs: Results) -> tuple[str, ...]:
     """Return a row of the table."""
     aimed = (work.backbone, work.precision, work.side) == ("resnet50", "bfloat16", 512)
     ways = [as_rate(work, ours[way]) if task == "training" else "" for way in ("bare", "fed")]
@@ -224,12 +223,12 @@ def format_row(task: str, work: Work, device: str, ours: Figures, theirs: Figure
 
 
 def as_rate(work: Work, seconds: float | str) -> str:
-    """Return images a second, or the reason why there are none."""
+    """Return images per second, or why there are none."""
     return seconds if isinstance(seconds, str) else f"{work.batch / seconds:.1f}"
 
 
 def achieved(flops: float, precision: str, device: str) -> list[str]:
-    """Return TFLOP/s, and their share of the card's peak where that is known."""
+    """Return TFLOP/s, and their share of the card's peak if known."""
     peak = next((peak for name, peak in PEAKS.items() if device.startswith(name)), None)
     teraflops = flops / 1e12
     share = f"{teraflops / (peak if precision == 'bfloat16' else peak / 2):.1%}" if peak else ""

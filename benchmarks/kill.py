@@ -1,12 +1,12 @@
-"""Inference and training, killed again and again at random moments with SIGKILL and started again.
+"""Inference and training, repeatedly killed with SIGKILL at random moments and restarted.
 
     python benchmarks/kill.py
     python benchmarks/kill.py --kills 5 --tasks inference
 
-The scripts themselves run, `dsb/my_train_1.py` and `dsb/my_inference_tta.py`, with a tiny network on a small generated
-set. Most kills come soon after a run has got on; every fourth comes while the program starts. Asserted: the submission
-has the bytes of that of an undisturbed run; training ends with a log of all epochs, each once, and with weights and a
-state that can be loaded after each kill.
+Runs the scripts themselves, `dsb/my_train_1.py` and `dsb/my_inference_tta.py`, with a tiny network on a small generated
+set. Most kills come soon after a run has made progress; every fourth comes while the program starts. Asserts that the
+submission is byte-identical to an undisturbed run's, that training ends with a log of all epochs, each once, and that
+weights and state can be loaded after each kill.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from tests.scripts import TINY, finish, start
 
 NUM_EPOCHS = 60
 NUM_IMAGES = 150
-START_UP = 6.0  # seconds; a kill in there finds nothing new
+START_UP = 6.0  # seconds; a kill within them finds nothing new
 A_MOMENT = 0.3  # seconds
 DATA = ["--images", 8, "--test-images", NUM_IMAGES, "--sizes", "64x64,64x96"]
 TRAIN = ["my_train_1.py", *TINY, "--epochs", NUM_EPOCHS]
@@ -41,7 +41,7 @@ class Plan(NamedTuple):
     Attributes:
         rng: source of the moments.
         num_kills: at least 1.
-        most: that is done before a kill, but for what is done in the moment before it.
+        most: units of work before a kill, without those of the last moment.
     """
 
     rng: np.random.Generator
@@ -52,8 +52,8 @@ class Plan(NamedTuple):
 def main() -> None:
     """Kill both scripts and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=20, help="of each script")
-    parser.add_argument("--seed", type=int, default=1, help="of the moments")
+    parser.add_argument("--kills", type=int, default=20, help="kills of each script")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the moments")
     parser.add_argument("--tasks", nargs="+", choices=["training", "inference"], default=["training", "inference"])
     flags = parser.parse_args()
     rng = np.random.default_rng(flags.seed)
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def kill_inference(folder: Path, rng: np.random.Generator, num_kills: int) -> tuple[str, str]:
-    """Kill the TTA and compare its file with an undisturbed run's."""
+    """Kill inference with TTA, and compare its file with an undisturbed run's."""
     if not (folder / "logs").exists():
         must_finish(folder, *TRAIN[:-1], 1)
     must_finish(folder, *INFER, "undisturbed.csv")
@@ -88,7 +88,7 @@ def kill_inference(folder: Path, rng: np.random.Generator, num_kills: int) -> tu
 
 
 def kill_training(folder: Path, rng: np.random.Generator, num_kills: int) -> tuple[str, str]:
-    """Kill step 1 of the training and look at what it leaves."""
+    """Kill step 1 of training, and check what it leaves."""
     run = folder / "logs" / "001"
 
     def epochs_done() -> int:
@@ -120,14 +120,14 @@ def kill_often(
     progress: Callable[[], int],
     check: Callable[[], None],
 ) -> str:
-    """Start a script and kill it, again and again; return how far it had come at each kill.
+    """Start and kill a script repeatedly; return its progress at each kill.
 
     Args:
-        folder: to stand in.
+        folder: working directory.
         command: the script and its flags.
         plan: how often and when.
-        progress: from the files, how much is done.
-        check: looks at the files after each kill.
+        progress: reads from the files how much is done.
+        check: checks the files after each kill.
     """
     done = []
     for number in range(plan.num_kills):
@@ -143,13 +143,13 @@ def kill_often(
         assert process.returncode == -9, f"ended by itself with code {process.returncode}: {output}{errors}"
         check()
         done.append(progress())
-        assert done[-1] >= before, f"a kill undid what was done: {done[-1]} of {before}"
+        assert done[-1] >= before, f"a kill undid progress: {done[-1]} of {before}"
         print(f"kill {number + 1}: {done[-1]} done", file=sys.stderr)
     return " ".join(map(str, done))
 
 
 def must_finish(folder: Path, *command: object) -> None:
-    """Run a script to its end."""
+    """Run a script to completion."""
     code, _, errors = finish(start(folder, *command))
     assert code == 0, errors
 

@@ -1,13 +1,12 @@
-"""An image of 4096x4096 with 3,000 nuclei through detection in tiles, joining, merging and run lengths: memory, time.
+"""An image of 4096x4096 with 3,000 nuclei through tiled detection, joining, merging and run lengths: memory, time.
 
     python benchmarks/large_image.py
     python benchmarks/large_image.py --side 2048 --nuclei 700 --tasks single
 
-The network is that of the small preset with random weights, and works on every tile of every view. What it says is
-replaced by the true nuclei of the tile, cut at the tile's border, in masks of 28x28 as the network's are, so that as
-many objects as there are go through all the rest. Merging and run lengths happen in a worker, as in the scripts. The
-rows are compared with the truth. Peaks are of resident memory; both together are to stay
-below 3 GiB, else the script ends in an error.
+The network of the small preset runs on every tile of every view, with random weights. Its output is replaced by the
+true nuclei of the tile, cut at the tile's border, in masks of 28x28 like the network's, so that a realistic number of
+objects passes through everything else. Merging and run lengths run in a worker, as in the scripts. The rows are
+compared with the ground truth. Peaks are of resident memory; their sum must stay below 3 GiB, else the script fails.
 """
 
 import argparse
@@ -41,10 +40,10 @@ MASK_SIDE = 28
 
 
 def main() -> None:
-    """Measure both ways of prediction, each in a process of its own, and print the table."""
+    """Measure both kinds of prediction, each in its own process, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--side", type=int, default=4096, help="of the image, pixels")
-    parser.add_argument("--nuclei", type=int, default=3000, help="in the image")
+    parser.add_argument("--side", type=int, default=4096, help="side of the image, pixels")
+    parser.add_argument("--nuclei", type=int, default=3000, help="nuclei in the image")
     parser.add_argument("--tasks", nargs="+", choices=["single", "tta"], default=["single", "tta"], help="what to run")
     flags = parser.parse_args()
     rows = [in_own_process(measure, task, flags.side, flags.nuclei) for task in flags.tasks]
@@ -55,7 +54,7 @@ def main() -> None:
 def measure(task: str, side: int, num_nuclei: int) -> tuple[str, ...]:
     """Predict one image, and return a row of the table."""
     with open_executor(1) as worker:
-        worker.submit(peak_mib).result()  # a process takes over the peak of the one that starts it: start it early
+        worker.submit(peak_mib).result()  # a process inherits the peak of the one that starts it: start it early
         image, true = make_image(side, num_nuclei)
         detector = KnowingDetector(true.to_label_image((side, side)))
         start = time.perf_counter()
@@ -93,17 +92,17 @@ def predict_views(detector: "KnowingDetector", image: np.ndarray) -> Prediction:
 
 
 def predictor_of(detector: "KnowingDetector") -> Predictor:
-    """Return a predictor that looks through the detector."""
+    """Return a predictor that uses the detector."""
     predictor = Predictor(detector.config, Path())
     predictor._detector = detector  # type: ignore[assignment]
     return predictor
 
 
 class KnowingDetector:
-    """Lets the network work on each tile, and answers with the truth; tiles must come in their order.
+    """Runs the network on each tile, but returns the ground truth; tiles must come in order.
 
     Args:
-        label_image: (H, W) int32, the truth.
+        label_image: (H, W) int32, the ground truth.
     """
 
     def __init__(self, label_image: np.ndarray) -> None:
@@ -118,7 +117,7 @@ class KnowingDetector:
         self._tiles: Iterator[np.ndarray] = iter(())
 
     def look_at(self, view: View, image_shape: tuple[int, int]) -> None:
-        """Get ready for the tiles of a view."""
+        """Prepare for the tiles of a view."""
         labels = self._label_image[:: -1 if view.flip_ud else 1, :: -1 if view.flip_lr else 1]
         labels = np.rot90(labels, view.turns)
         scaled = scaled_shape(view, image_shape)
@@ -144,7 +143,7 @@ class KnowingDetector:
 
 
 def make_image(side: int, num_nuclei: int) -> tuple[np.ndarray, Instances]:
-    """Return a generated image, made in another process so that its memory does not count."""
+    """Return a generated image, made in another process, so its memory does not count."""
     sample = in_own_process(_generate, side, num_nuclei)
     return sample.image, sample.instances
 

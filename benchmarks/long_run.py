@@ -3,12 +3,11 @@
     python benchmarks/long_run.py
     python benchmarks/long_run.py --network
 
-The images are generated, of the real set's sizes, 300 files under ten names each. The 15 views of each go through
-merging, run lengths and the CSV writer as in `dsb/my_inference_tta.py`; what a network would say of them is drawn at
-random. With --network a tiny one works on all views, too, of every fourth row and column, so that it meets many shapes
-in little time; its answer is thrown away. Memory is taken before each 300th image, so that the same ones are under
-way each time. Asserted: each name of a file gets the same rows, and memory after the last image is within 5% of that
-after 300.
+The images are generated in the real set's sizes, 300 files under ten names each. The 15 views of each go through
+merging, run lengths and the CSV writer as in `dsb/my_inference_tta.py`; their detections are random. With --network, a
+tiny network also runs on all views, at every fourth row and column, to meet many shapes in little time; its output is
+discarded. Memory is measured before each 300th image, always with the same images in progress. Asserts that all names
+of a file get the same rows, and that memory after the last image is within 5% of that after 300.
 """
 
 import argparse
@@ -46,15 +45,15 @@ def main() -> None:
     """Run over all images and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=10 * NUM_FILES, help=f"a multiple of {NUM_FILES}")
-    parser.add_argument("--workers", type=int, default=2, help="processes beside the predicting one")
-    parser.add_argument("--network", action="store_true", help="let a tiny network work on each view, too")
+    parser.add_argument("--workers", type=int, default=2, help="processes besides the predicting one")
+    parser.add_argument("--network", action="store_true", help="also run a tiny network on each view")
     flags = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         run(Path(folder), flags.images // NUM_FILES, flags.workers, build_network() if flags.network else None)
 
 
 def run(folder: Path, num_names: int, num_workers: int, network: Callable | None) -> None:
-    """Predict `num_names` times the files, and compare memory and rows."""
+    """Predict the files `num_names` times, and compare memory and rows."""
     write_images(folder / "images", num_names)
     images = load_dataset(folder / "images", cache=folder / "cache")
     samples: list[tuple[int, int, int]] = []
@@ -68,14 +67,14 @@ def run(folder: Path, num_names: int, num_workers: int, network: Callable | None
     check_equal_rows(output)
     for process in (1, 2):
         growth = samples[-1][process] / samples[1][process]
-        assert growth <= TOLERANCE, f"memory has grown to {growth:.2f} times what it was after {NUM_FILES} images"
+        assert growth <= TOLERANCE, f"memory grew to {growth:.2f} times that after {NUM_FILES} images"
     columns = ("images done", "predicting process", f"{num_workers} workers")
     print_table(columns, [(str(done), *(f"{size / MIB:.0f} MiB" for size in sizes)) for done, *sizes in samples[1:]])
     print(f"{len(images)} images in {seconds:.0f} s")
 
 
 def write_images(folder: Path, num_names: int) -> None:
-    """Write the files, and link each under further names; the order of names repeats that of the files."""
+    """Write the files, and link each under more names; the order of names repeats that of the files."""
     for index in range(NUM_FILES):
         sample = generate_indexed(7, index)
         write_image(folder, sample)
@@ -150,11 +149,11 @@ def _resident(process: int) -> int:
 
 
 def check_equal_rows(output: Path) -> None:
-    """Make sure that each name of a file got the same rows."""
+    """Assert that all names of a file got the same rows."""
     rows = read_rows(output, ("ImageId", "EncodedPixels"))
     by_name = rows.groupby(rows["ImageId"].str[:-ID_LENGTH])
     files = [(group["ImageId"].str[-ID_LENGTH:] + group["EncodedPixels"]).tolist() for _, group in by_name]
-    assert all(some == files[0] for some in files), "rows depend on the images before"
+    assert all(some == files[0] for some in files), "rows depend on earlier images"
 
 
 if __name__ == "__main__":

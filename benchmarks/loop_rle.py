@@ -1,4 +1,4 @@
-"""The loop that kernels on Kaggle write a mask with: the other side of two benchmarks."""
+"""The RLE loop of Kaggle kernels: the other side of two benchmarks."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def loop_rle(mask: np.ndarray) -> str:
-    """Write a whole mask (H, W) as run lengths, pixel by pixel."""
+    """Encode a whole mask (H, W) as run lengths, pixel by pixel."""
     runs: list[Any] = []
     previous: Any = -2
     for pixel in np.flatnonzero(mask.T.flatten() == 1):

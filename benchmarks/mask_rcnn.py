@@ -1,10 +1,10 @@
-"""Detection and a training step of Mask R-CNN, ResNet-50 with a pyramid, at 512x512, against torchvision's.
+"""Detection and a training step of Mask R-CNN, ResNet-50 FPN at 512x512, against torchvision's.
 
     pip install torchvision==0.29.2
     python benchmarks/mask_rcnn.py
 
-Both sides have equal work, see `benchmarks/mask_rcnn_sides.py`. Each lives in a process of its own and the two take
-turns, in float32 and in bfloat16.
+Both sides have equal work, see `benchmarks/mask_rcnn_sides.py`. Each runs in its own process, and the two alternate, in
+float32 and in bfloat16.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def set_up(side: str, precision: str) -> None:
 
 
 def run_task(task: str) -> Any:
-    """Run a task of this process and return how much it did."""
+    """Run a task in this process and return how much it did."""
     return getattr(SIDE[0], task)()
 
 

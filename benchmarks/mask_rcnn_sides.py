@@ -1,9 +1,9 @@
-"""The two sides of a race at Mask R-CNN, the product's and torchvision's, with the same work to do.
+"""The two sides of a race at Mask R-CNN, ours and torchvision's, with equal work.
 
 Both have the same backbone with frozen batch norm and a pyramid, equal numbers of proposals and of detections, whose
-masks are painted; in training equal numbers of objects and of regions, of which 33% are positive and get masks, and a
-step of gradient descent with momentum. Weights are random; proposals and regions are set so that their numbers are
-equal. The other side's tensors are in channels-last order, on the device already.
+masks are painted; in training, equal numbers of objects and regions, 33% of them positive and with masks, and a step of
+SGD with momentum. Weights are random; proposals and regions are set so that their numbers are equal. The other side's
+tensors are channels-last, and already on the device.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ BACKBONES = {"resnet50": "resnet50", "resnet101": "resnet101", "small": "resnet1
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What both sides have to do: the network, its precision, and numbers of a step; counts are of an image."""
+    """The work of both sides: the network, its precision, and the numbers of a step; counts are per image."""
 
     backbone: Literal["resnet50", "resnet101", "small"] = "resnet50"
     precision: str = "float32"
@@ -37,7 +37,7 @@ class Work:
 
 
 class Ours:
-    """The product's model, on the backend that Keras has.
+    """Our model, on Keras' current backend.
 
     Attributes:
         config: of the model.
@@ -63,7 +63,7 @@ class Ours:
         return sum(len(found.paint(0.5)) for found in self._detector(self.batch["images"]))
 
     def train(self) -> tuple[int, int]:
-        """Take a training step; return how many regions and positive ones it learnt from."""
+        """Take a training step; return how many regions and positive ones it trained on."""
         self.model.train_on_batch(self.batch)
         return self._work.batch * self._work.regions, self._work.batch * self._work.positive
 
@@ -83,7 +83,7 @@ class Torchvision:
         import torch
 
         torch.manual_seed(0)
-        torch.set_float32_matmul_precision("high")  # on a GPU as JAX: matrix units, for convolutions and products alike
+        torch.set_float32_matmul_precision("high")  # as JAX on a GPU: matrix units, for convolutions and products alike
         torch.backends.cudnn.benchmark = True
         self._torch = torch
         self._autocast = torch.autocast(device, torch.bfloat16, enabled=work.precision == "bfloat16")
@@ -108,7 +108,7 @@ class Torchvision:
         return sum(map(len, masks))
 
     def train(self) -> tuple[int, int]:
-        """Take a training step; return how many regions and positive ones it learnt from."""
+        """Take a training step; return how many regions and positive ones it trained on."""
         self._model.train()
         with self._autocast:
             losses = self._model(self._images, self._targets)
@@ -162,7 +162,7 @@ def make_batch(work: Work, mini_mask_size: int = 1) -> dict[str, np.ndarray]:
 
 
 def make_regions(boxes: np.ndarray, work: Work) -> np.ndarray:
-    """Return more regions of an image than are sampled, (2 R, 4) float32: half near its boxes (N, 4), half small."""
+    """Return more regions per image than are sampled, (2 R, 4) float32: half near its boxes (N, 4), half small."""
     rng = np.random.default_rng(8)
     near = np.repeat(boxes, -(-work.regions // len(boxes)), axis=0)
     near = near + rng.uniform(-0.006, 0.006, near.shape).astype(np.float32) * work.side
@@ -171,7 +171,7 @@ def make_regions(boxes: np.ndarray, work: Work) -> np.ndarray:
 
 
 def _tame(model: Any) -> None:
-    """Set our random weights so that no region is background, and that residuals do not grow from block to block."""
+    """Set our random weights so that no region is background and residuals do not grow from block to block."""
     from common.network.weights import weighted_layers
 
     model.class_head.get_layer("mrcnn_class_logits").bias.assign([-2.0, 2.0])
@@ -206,7 +206,7 @@ def _build_torchvision(work: Work) -> Any:
 
 
 def _set_regions(model: Any, regions: list[Any]) -> dict[str, int]:
-    """Let torchvision's heads learn from these regions; return where they note how many they saw."""
+    """Make torchvision's heads train on these regions; return where they record how many they saw."""
     model.rpn.register_forward_hook(lambda _, __, out: (regions, out[1]) if model.training else out)
     seen: dict[str, int] = {}
     for name in ("box_head", "mask_head"):

@@ -1,4 +1,4 @@
-"""What the benchmarks share: times of sides that take turns, peak memory of a process of its own, tables."""
+"""What the benchmarks share: times of alternating sides, peak memory of a separate process, tables."""
 
 import multiprocessing
 import time
@@ -11,7 +11,7 @@ Result = TypeVar("Result")
 
 
 def race(sides: Mapping[str, Callable[[], Any]], *, repeats: int) -> dict[str, float]:
-    """Return each side's best time in seconds; the sides take turns, so that other work on the machine hits all."""
+    """Return each side's best time in seconds; they alternate, so that other load affects all."""
     best = dict.fromkeys(sides, float("inf"))
     for _ in range(repeats):
         for name, side in sides.items():
@@ -22,28 +22,28 @@ def race(sides: Mapping[str, Callable[[], Any]], *, repeats: int) -> dict[str, f
 
 
 def in_own_process(function: Callable[..., Result], *arguments: Any) -> Result:
-    """Run a function, importable by name, in a fresh process: memory and threads are its own."""
+    """Run a function, importable by name, in a fresh process, with its own memory and threads."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 
 
 def start_peak() -> float:
-    """Let Linux count this process's largest memory anew, and return what it holds now, MiB."""
+    """Reset Linux's count of this process's peak memory, and return its current memory, MiB."""
     Path("/proc/self/clear_refs").write_text("5")
     return peak_mib()
 
 
 def peak_mib() -> float:
-    """Return this process's largest memory, MiB, since its start or `start_peak`.
+    """Return this process's peak memory, MiB, since its start or `start_peak`.
 
-    Unlike getrusage's, it is not that of the process that started this one.
+    Unlike getrusage's, it does not include the parent process's.
     """
     status = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table in Markdown, each row as soon as it is there."""
+    """Print a Markdown table, each row as soon as it is ready."""
     print("| " + " | ".join(columns) + " |")
     print("|" + "---|" * len(columns))
     for row in rows:

@@ -1,10 +1,10 @@
-"""The vote merge of 15 views, from masks to run lengths, against the dense way of the published third-place code.
+"""Vote merging of 15 views, from masks to run lengths, against the dense version of the published third-place code.
 
-Run `python benchmarks/merge_views.py`; it takes three minutes and 3 GB. The published way has a stack of whole masks,
-(H, W, N), for each prediction and for the votes. It is told anew here with the same arrays, data types and loops, but
-without the second, dilated result that the published code computes and throws away. Both sides must give the same run
-lengths. They take turns on one thread; each peak is that of a process of its own, beyond the input. The last image
-has the size and the nuclei of the data set's fullest one, for which the dense way would need tens of GB.
+Run `python benchmarks/merge_views.py`; it takes three minutes and 3 GB. The published version has a stack of whole
+masks, (H, W, N), for each prediction and for the votes. It is reimplemented here with the same arrays, data types and
+loops, but without the second, dilated result that the published code computes and discards. Both sides must give the
+same run lengths. They alternate on one thread; each peak is of a separate process, beyond the input. The last image has
+the size and number of nuclei of the data set's fullest one, for which the dense version would need tens of GB.
 """
 
 import argparse
@@ -41,16 +41,16 @@ def main() -> None:
         seconds = in_own_process(race_sides, image_shape, count, sides)
         peaks = {side: in_own_process(measure_peak, image_shape, count, side) for side in sides}
         row = ["{}x{}".format(*image_shape), str(count)]
-        for figures, write in ((seconds, readable), (peaks, "{:.0f} MiB".format)):
-            row += [write(figures[side]) if side in figures else "" for side in BOTH]
-            row.append(f"{figures['dense'] / figures['crops']:.0f}" if "dense" in figures else "")
+        for values, write in ((seconds, readable), (peaks, "{:.0f} MiB".format)):
+            row += [write(values[side]) if side in values else "" for side in BOTH]
+            row.append(f"{values['dense'] / values['crops']:.0f}" if "dense" in values else "")
         rows.append(row)
     columns = ("dense", "crops", "ratio")
     print_table(("image", "nuclei", *columns, *(f"peak, {column}" for column in columns)), rows)
 
 
 def race_sides(image_shape: tuple[int, int], count: int, sides: tuple[str, ...]) -> dict[str, float]:
-    """Return the seconds of each side, after a turn that shows that they agree."""
+    """Return the seconds of each side, after a turn that checks that they agree."""
     turns = {side: prepare(image_shape, count, side) for side in sides}
     first, *others = [turn() for turn in turns.values()]
     assert len(first) > count // 2, "too few objects to measure"
@@ -59,7 +59,7 @@ def race_sides(image_shape: tuple[int, int], count: int, sides: tuple[str, ...])
 
 
 def measure_peak(image_shape: tuple[int, int], count: int, side: str) -> float:
-    """Return the memory, MiB, that a side needs beyond its input; less than one counts as one."""
+    """Return the memory, MiB, that a side needs beyond its input, at least 1."""
     turn = prepare(image_shape, count, side)
     before = peak_mib()
     turn()
@@ -76,7 +76,7 @@ def prepare(image_shape: tuple[int, int], count: int, side: str) -> Callable[[],
 
 
 def predict_views(image_shape: tuple[int, int], count: int) -> list[Instances]:
-    """Return what a good network might see: jittered nuclei, in each view 5% missed and 5% that no other view has."""
+    """Return what a good network might detect: jittered nuclei, in each view 5% missed and 5% that no other has."""
     rng = np.random.default_rng(123)
     radius = 0.24 * np.sqrt(image_shape[0] * image_shape[1] / count)  # the data set's share of nuclei in an image
     strays = count // 20
@@ -93,7 +93,7 @@ def predict_views(image_shape: tuple[int, int], count: int) -> list[Instances]:
 
 
 def scatter(rng: np.random.Generator, image_shape: tuple[int, int], count: int, distance: float) -> np.ndarray:
-    """Return points (count, 2), y and x, of which no two are nearer than `distance`: none swallows another."""
+    """Return points (count, 2), y and x, no two nearer than `distance`: none swallows another."""
     points = np.empty((0, 2))
     while len(points) < count:
         point = rng.uniform(0, image_shape)
@@ -114,8 +114,8 @@ def draw_ellipses(centres: np.ndarray, radii: np.ndarray, image_shape: tuple[int
 
 
 def crop_rows(views: list[Instances], image_shape: tuple[int, int]) -> list[str]:
-    """Do with the product's functions what `dense_rows` does."""
-    fresh = [replace(view) for view in views]  # objects remember their areas, and no turn may gain by that
+    """Do what `dense_rows` does with our functions."""
+    fresh = [replace(view) for view in views]  # objects cache their areas, and no turn may benefit from that
     return encode_instances(merge_views(fresh, published=True), image_shape)
 
 
@@ -123,7 +123,7 @@ def dense_rows(stacks: list[np.ndarray]) -> list[str]:
     """Merge predictions, (H, W, N) bool each, and write the run lengths."""
     votes = stacks[0]
     for stack in stacks[1:]:
-        votes = dense_merge(votes, stack.copy())  # the work is done in place, and the next turn needs the stack again
+        votes = dense_merge(votes, stack.copy())  # it works in place, and the next turn needs the stack again
     elected = (votes > MORE_THAN).astype(np.uint8)
     elected = dense_separate(elected[:, :, elected.sum(axis=(0, 1)) > 0])
     rows = [loop_rle(elected[:, :, i]) for i in range(elected.shape[2])]

@@ -2,13 +2,13 @@
 
     python benchmarks/paint_masks.py
 
-The library, told anew here, resizes each mask to its box with scikit-image, cuts it at one half, puts it into a mask of
-the whole image, and stacks these to (H, W, N). `paint_masks` makes crops. Boxes are whole pixels, as the library
-needs them. scikit-image takes what lies beyond the small mask's border as 0, as the library has it, where we repeat the
-border: so with `mode="edge"` instead both sides must agree in every pixel whose interpolated value is not within 0.0001
-of one half, and as it is, each pair of masks must agree to an IoU of 0.98 at least.
-"Without stack" leaves out the stack, "resize" also the masks of the whole image: what then remains is scikit-image's
-interpolation against ours. The sides take turns on one thread; each peak is that of a process of its own.
+The library, reimplemented here, resizes each mask to its box with scikit-image, thresholds it at 0.5, places it in a
+mask of the whole image, and stacks these to (H, W, N). `paint_masks` makes crops. Boxes are whole pixels, as the
+library needs. Beyond the small mask's border, scikit-image assumes 0, as in the library, while we repeat the border: so
+with `mode="edge"`, both sides must agree in every pixel whose interpolated value is not within 0.0001 of 0.5, and
+without it, each pair of masks must have an IoU of at least 0.98.
+"Without stack" omits the stack, "resize" also the masks of the whole image, which leaves scikit-image's interpolation
+against ours. The sides alternate on one thread; each peak is of a separate process.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from common.masks.instances import Instances
 
 IMAGE_SHAPE, NUM_MASKS, MASK_SIDE = (1024, 1024), 500, 28
 REPEATS = 3
-TARGET = 40  # times as fast as the library's way, stack and all
+TARGET = 40  # times as fast as the library, including the stack
 
 
 def main() -> None:
@@ -94,7 +94,7 @@ def prepare(name: str) -> Callable[[], Any]:
 
 
 def predict() -> tuple[np.ndarray, np.ndarray]:
-    """Return boxes (N, 4) int64 and masks (N, 28, 28) float32 in [0, 1], as of a network."""
+    """Return boxes (N, 4) int64 and masks (N, 28, 28) float32 in [0, 1], like a network's."""
     nuclei = Instances.from_label_image(draw_label_image(IMAGE_SHAPE, NUM_MASKS, seed=1))
     soft = [cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.5) for mask in nuclei.masks]
     probs = [cv2.resize(mask, (MASK_SIDE, MASK_SIDE)) for mask in soft]

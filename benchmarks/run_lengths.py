@@ -2,13 +2,13 @@
 
     python benchmarks/run_lengths.py
 
-Writing: `encode_label_image`, from a label image to Kaggle's texts, against `pycocotools.mask.encode` on a stack that
-is ready as it wants it, column after column, and whose result are its own strings; and against the loop over pixels
-that kernels on Kaggle run for each mask, told anew here, on a stack (H, W, N) as the Mask R-CNN library returns it.
+Writing: `encode_label_image`, from a label image to Kaggle's texts, against `pycocotools.mask.encode`, from a stack
+ready in its column-major order to its own strings; and against the loop over the pixels of each mask in Kaggle kernels,
+reimplemented here, on a stack (H, W, N) as the Mask R-CNN library returns it.
 Reading: `decode_instances`, from texts to crops, and `to_label_image` after it, from crops to a label image, against
-`pycocotools.mask.decode` of its own strings, which are ready, to a stack of whole masks. Everyone's result is compared
-with the label image before anything is timed.
-The sides take turns on one thread; each peak is that of a process of its own, beyond the side's input.
+`pycocotools.mask.decode`, from its own strings to a stack of whole masks. Every result is compared with the label image
+before anything is timed.
+The sides alternate on one thread; each peak is of a separate process, beyond the side's input.
 pycocotools comes with `pip install -e '.[test]'`.
 """
 
@@ -38,7 +38,7 @@ except ImportError:
 
 IMAGE_SHAPE, NUM_NUCLEI = (1024, 1024), 200
 REPEATS = 12
-# Each of our sides with those it is compared with, and how many times faster it has to be.
+# Each of our sides with its rivals, and how many times faster it has to be.
 TARGETS = {
     "write: ours": {"write: pycocotools": 8, "write: loop": 50},
     "read crops: ours": {"read: pycocotools": 50},
@@ -56,13 +56,13 @@ def main() -> None:
     for ours, rivals in TARGETS.items():
         for rival, target in rivals.items():
             ratio = seconds[rival] / seconds[ours]
-            figures = (*(readable(seconds[name]) for name in (rival, ours)), f"{ratio:.0f}", str(target))
-            rows.append((ours.split(":")[0], rival.split(": ")[1], *figures, *(_mib(peaks[n]) for n in (rival, ours))))
+            times = (*(readable(seconds[name]) for name in (rival, ours)), f"{ratio:.0f}", str(target))
+            rows.append((ours.split(":")[0], rival.split(": ")[1], *times, *(_mib(peaks[n]) for n in (rival, ours))))
     print_table(("part", "against", "theirs", "ours", "ratio", "at least", "peak, theirs", "peak, ours"), rows)
 
 
 def race_sides(names: list[str]) -> dict[str, float]:
-    """Return the seconds of each side, after a turn that shows that they agree."""
+    """Return the seconds of each side, after a turn that checks that they agree."""
     label_image = draw_label_image(IMAGE_SHAPE, NUM_NUCLEI, seed=1)
     sides = {name: prepare(name) for name in names}
     for name, side in sides.items():
@@ -105,7 +105,7 @@ def prepare(name: str) -> Callable[[], Any]:
 
 
 def dense_stack(label_image: np.ndarray) -> np.ndarray:
-    """Return whole masks, (H, W, N) uint8, that lie in memory column after column, mask after mask."""
+    """Return whole masks, (H, W, N) uint8, in column-major order, mask after mask."""
     stack = np.zeros((*IMAGE_SHAPE, NUM_NUCLEI), dtype=np.uint8, order="F")
     for i in range(NUM_NUCLEI):
         stack[:, :, i] = label_image == i + 1
@@ -113,7 +113,7 @@ def dense_stack(label_image: np.ndarray) -> np.ndarray:
 
 
 def _as_label_image(result: Any) -> np.ndarray:
-    """Return the label image that any side's result stands for."""
+    """Return the label image of any side's result."""
     if isinstance(result, list):
         if isinstance(result[0], str):
             return decode_instances(result, IMAGE_SHAPE).to_label_image(IMAGE_SHAPE)

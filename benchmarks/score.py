@@ -3,10 +3,10 @@
     python benchmarks/score.py
 
 `score_submission` against `pycocotools.mask.iou` with the same matching. Its run lengths are made from the same rows:
-at best straight from the numbers, by "counts"; as one usually sees it by way of a whole mask, by "masks". It gets our
-own reading of the CSVs. The images have the sizes of the data set; the submission moves the nuclei by a pixel and
-misses a tenth. Scores must be equal to 12 digits. The sides take turns on one thread; each peak is that of a process
-of its own, files and results included.
+"counts" converts the numbers directly, the best case; "masks" goes through a whole mask, as is usual. It gets our own
+reading of the CSVs. The images have the sizes of the data set; the submission shifts the nuclei by a pixel and misses a
+tenth. Scores must agree to 12 digits. The sides alternate on one thread; each peak is of a separate process, including
+files and results.
 pycocotools comes with `pip install -e '.[test]'`.
 """
 
@@ -79,7 +79,7 @@ def write_files(folder: Path) -> None:
 
 
 def race_sides(folder: str, sides: tuple[str, ...]) -> dict[str, float]:
-    """Return the seconds of each side, after a turn that shows that they agree."""
+    """Return the seconds of each side, after a turn that checks that they agree."""
     turns = {side: prepare(folder, side) for side in sides}
     scores = [turn() for turn in turns.values()]
     np.testing.assert_allclose(scores, scores[0], rtol=1e-12)
@@ -123,7 +123,7 @@ def coco_score(submission: Path, solution: Path, encode: Callable[[list[str], in
 
 
 def encode_counts(texts: list[str], height: int, width: int) -> list[dict]:
-    """Turn starts and lengths into pycocotools' counts of zeros and ones, by turns."""
+    """Turn starts and lengths into pycocotools' alternating counts of zeros and ones."""
     encoded = []
     for text in texts:
         numbers, end = list(map(int, text.split())), 0

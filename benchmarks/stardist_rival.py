@@ -4,11 +4,11 @@
     rival/bin/pip install tensorflow-cpu==2.21.0 stardist==0.9.2 csbdeep .
     rival/bin/python benchmarks/stardist_rival.py --dataset stage1_train.zip --fold 0 --minutes 54
 
-It learns from scratch: RGB normalised per image to percentiles 1 to 99.8, 32 rays, grid 2, 256 px patches, batches
-of 4, Adam at 3e-4 that drops twice, flips, turns, inversion, intensity jitter. Its two thresholds are chosen on 40 of
-its training images; then it predicts the images held out. Minutes are those of training alone. Killed and started
-again, it goes on after the last 100 steps, optimiser included, and finishes the same CSV. The folder holds weights,
-progress.json and the CSV; another folder starts anew.
+It trains from scratch: RGB normalised per image to percentiles 1 to 99.8, 32 rays, grid 2, 256 px patches, batches
+of 4, Adam at 3e-4 with two drops, flips, turns, inversion, intensity jitter. Its two thresholds are chosen on 40
+training images; then it predicts the held-out images. Minutes are of training alone. An interrupted run resumes from
+the last 100 steps, optimiser included, with the same CSV. The folder holds weights, progress.json and the CSV; another
+folder starts anew.
 """
 
 import json
@@ -31,22 +31,22 @@ from common.flags import OneLineParser
 if TYPE_CHECKING:
     from common.images.image_set import ImageSet
 
-RATES = ((0.0, 3e-4), (0.5, 1e-4), (0.8, 3e-5))  # from this share of the training on: the learning rate
-EPOCH = 100  # steps between two saved states
+RATES = ((0.0, 3e-4), (0.5, 1e-4), (0.8, 3e-5))  # learning rate from this share of the training on
+EPOCH = 100  # steps between checkpoints
 PATCH = 256  # pixels
 NUM_FOR_THRESHOLDS = 40
-NUM_WATCHED = 4  # images of the validation loss, which StarDist insists on and nothing looks at
+NUM_WATCHED = 4  # images of the validation loss, which StarDist requires and nothing uses
 
 
 def main() -> None:
     """Train, choose thresholds, predict and score."""
     parser = OneLineParser(__doc__)
     parser.add_argument("--dataset", type=Path, default=Path("data/stage1_train"), metavar="PATH")
-    parser.add_argument("--fold", choices=list("01234"), default="0", help="the images that are held out")
-    parser.add_argument("--minutes", type=float, default=54.0, help="of training")
-    parser.add_argument("--steps", type=int, help="of training, instead of minutes")
+    parser.add_argument("--fold", choices=list("01234"), default="0", help="held-out images")
+    parser.add_argument("--minutes", type=float, default=54.0, help="minutes of training")
+    parser.add_argument("--steps", type=int, help="steps of training, instead of minutes")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N images of each part")
-    parser.add_argument("--folder", type=Path, default=Path("logs/stardist"), help="of this run")
+    parser.add_argument("--folder", type=Path, default=Path("logs/stardist"), help="folder of this run")
     flags = parser.parse_args()
     if min(flags.minutes, flags.steps or 1, flags.limit or 1) <= 0:
         raise InputError("--minutes, --steps and --limit must be above 0")
@@ -70,12 +70,12 @@ def main() -> None:
 
 
 class Progress:
-    """How far a training has come; its state in the run's folder.
+    """Progress of a training run, with its checkpoint in the run's folder.
 
     Args:
         folder: of the run.
         minutes: of the whole training.
-        steps: of the whole training; then minutes don't count.
+        steps: of the whole training; if given, minutes do not count.
     """
 
     def __init__(self, folder: Path, minutes: float, steps: int | None) -> None:
@@ -92,11 +92,11 @@ class Progress:
         return self.steps / steps if steps else self.minutes / minutes
 
     def restore(self, network: Any) -> None:
-        """Load the state, if any, into a compiled network."""
+        """Load the checkpoint, if any, into a compiled network."""
         network.optimizer.build(network.trainable_variables)
         if self.steps:
             network.load_weights(self._weights)
-            print(f"{self._weights}: going on after {self.minutes:.1f} minutes and {self.steps} steps")
+            print(f"{self._weights}: resuming after {self.minutes:.1f} minutes and {self.steps} steps")
         self._since = time.monotonic()
 
     def begin_step(self, network: Any) -> None:
@@ -110,7 +110,7 @@ class Progress:
         network.stop_training = self.share >= 1
 
     def save(self, network: Any) -> None:
-        """Write the state; killed in between, the weights are ahead of the figures by an epoch."""
+        """Write the checkpoint; killed in between, the weights are an epoch ahead of progress.json."""
         with written_aside(self._weights) as aside:
             network.save_weights(aside)
         with written_aside(self._file) as aside:
@@ -154,7 +154,7 @@ def build_model(folder: Path) -> Any:
 
 
 def train(model: Any, progress: Progress, image_set: "ImageSet") -> None:
-    """Train what is left, then choose the thresholds."""
+    """Train the remaining steps, then choose the thresholds."""
     from csbdeep.utils.tf import keras_import
 
     small = (image_set.sizes < PATCH).any(axis=1)
@@ -175,7 +175,7 @@ def train(model: Any, progress: Progress, image_set: "ImageSet") -> None:
     )
     if progress.share < 1:
         watched = images[:NUM_WATCHED], labels[:NUM_WATCHED]
-        seed = progress.steps  # a run that goes on sees other patches than it has seen
+        seed = progress.steps  # a resumed run sees new patches
         model.train(
             images, labels, watched, augmenter=Augmenter(seed), seed=seed, epochs=10**6 // EPOCH, steps_per_epoch=EPOCH
         )
@@ -184,7 +184,7 @@ def train(model: Any, progress: Progress, image_set: "ImageSet") -> None:
 
 
 def predict(model: Any, images: "ImageSet", output: Path, fingerprint: str) -> None:
-    """Write what the model finds in Kaggle's format."""
+    """Write the predictions in Kaggle's format."""
     from common.masks.rle import encode_label_image
     from common.output.submission import SubmissionWriter
 

@@ -1,17 +1,17 @@
-"""A training batch, from files to arrays, against stacks of whole masks (H, W, N), read anew each time.
+"""A training batch, from files to arrays, against stacks of whole masks (H, W, N), read again each time.
 
     python benchmarks/training_batch.py [--dataset stage1_train.zip]
 
 Some images of the set (by default the one in the folder that SEGMENTATION_DATA names, else a generated one) are
 rescaled, cropped, flipped, turned, rotated and shifted, and their objects become boxes and mini masks: by our
-`BatchLoader`, and as the Mask R-CNN library and the third-place run do it, written anew here. There, each mask is read
-from its PNG file, SciPy resizes the whole stack before it is cropped, and scikit-image makes the mini masks.
-Ours reads PNG files and the packed cache of label images, whose one-time making is not counted.
+`BatchLoader`, and as in the Mask R-CNN library and the third-place run, reimplemented here. There, each mask is read
+from its PNG file, SciPy resizes the whole stack before cropping, and scikit-image makes the mini masks.
+Ours reads PNG files and the packed cache of label images, whose one-time creation is not counted.
 
-Before anything is timed, both sides make the same random choices and must agree: exactly in each crop's label of every
-pixel, in boxes and in classes; in colours to 1 of 255; in mini masks wherever the interpolated value is not within 0.01
-of one half, where it is rounded. Images whose masks overlap are left out: a label image holds no overlaps.
-Either side has one thread. A second table compares one loading thread with the training step that it feeds.
+Before anything is timed, both sides make the same random choices and must agree: exactly in the labels of all pixels,
+in boxes and in classes; in colours to 1 of 255; in mini masks wherever the interpolated value is not within 0.01 of
+0.5, where it is rounded. Images whose masks overlap are left out: a label image cannot hold overlaps.
+Each side has one thread. A second table compares one loading thread with the training step that it feeds.
 """
 
 import argparse
@@ -42,7 +42,7 @@ from common.masks.boxes import label_boxes
 from dsb.config import PUBLISHED, SMALL
 from dsb.dataset import find_images, load_dataset
 
-# The published way knows no change of colours but the channels' shift.
+# The published version changes colours by channel shifts only.
 PRESETS = {"small": replace(SMALL, stretch_contrast=False, recolour=0.0), "published": PUBLISHED}
 CHANGES = ("rotation_range", "channel_shift_range")
 STEPS_TO_TIME = 6
@@ -109,12 +109,14 @@ def compare(folder: Path, repeats: int) -> None:
 
 
 def compare_with_step(folder: Path, repeats: int) -> None:
-    """Print how many images a loading thread delivers, and how many a training step takes."""
+    """Print how many images per second a loading thread delivers and a training step takes."""
     step = in_own_process(measure_step, folder)
     loader = instance_batches(open_images(folder), SMALL, training=True)
     seconds = race({"ours": partial(run_epoch, loader)}, repeats=repeats)["ours"] / loader.steps_per_epoch
     rates = [SMALL.batch_size / seconds, SMALL.batch_size / step]
-    print("\nImages a second that one thread delivers, and that the training step of preset small takes on all cores\n")
+    print(
+        "\nImages per second that one thread delivers, and that the training step of preset small takes on all cores\n"
+    )
     print_table(("loader", "step", "ratio"), [(*(f"{rate:.1f}" for rate in rates), f"{step / seconds:.0f}")])
 
 
@@ -125,7 +127,7 @@ def run_epoch(loader: BatchLoader) -> None:
 
 
 def measure_peak(side: Callable[..., BatchLoader], folder: Path, preset: str) -> float:
-    """Return by how many MiB an epoch of batches raises this process's largest memory."""
+    """Return by how many MiB an epoch of batches raises this process's peak memory."""
     loader = side(open_images(folder), PRESETS[preset], training=True)
     before = start_peak()
     run_epoch(loader)
@@ -133,7 +135,7 @@ def measure_peak(side: Callable[..., BatchLoader], folder: Path, preset: str) ->
 
 
 def measure_step(folder: Path) -> float:
-    """Return the seconds of a training step of preset small, the best of some."""
+    """Return the seconds of a training step of preset small, the best of several."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import keras
 
@@ -154,7 +156,7 @@ def dense_batches(images: ImageSet, config: MaskRCNNConfig, *, training: bool) -
 
 
 class DenseSamples(InstanceSamples):
-    """The same batches of the same images by way of (H, W, N) stacks; every mask is read from its file each time."""
+    """The same batches of the same images through (H, W, N) stacks; every mask is read from its file each time."""
 
     def _load_crop(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         folder = self.images.path / self.images.image_ids[index]
@@ -179,7 +181,7 @@ def dense_read(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 def dense_draw(
     image: np.ndarray, masks: np.ndarray, config: MaskRCNNConfig, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw and make one crop: everything is done to the image and to all masks."""
+    """Draw and make one crop: every operation applies to the image and all masks."""
     shape = rescaling_of(config).draw_shape(image.shape[:2], rng)
     top, left = (int(rng.integers(length - config.crop_size + 1)) for length in shape)
     window = np.s_[top : top + config.crop_size, left : left + config.crop_size]
@@ -201,7 +203,7 @@ def dense_draw(
 def dense_zoom(masks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Resize a stack by nearest neighbour: the routine behind `scipy.ndimage.zoom`, pixel centres at halves.
 
-    Where a centre falls on the border of two pixels, the small offset decides for the later one, as our side does.
+    Where a centre falls on the border of two pixels, the small offset chooses the later one, as our side does.
     """
     steps = [old / new for old, new in zip(masks.shape, shape, strict=False)]
     offsets = [step / 2 - 0.5 + 1e-6 for step in steps]
@@ -237,7 +239,7 @@ def dense_mini_masks(masks: np.ndarray, boxes: np.ndarray, size: int) -> np.ndar
 
 
 def check_equal(folder: Path, dataset: ImageSet, config: MaskRCNNConfig) -> None:
-    """Assert that both sides make the same of every image, and of every batch."""
+    """Assert that both sides give the same result for every image and every batch."""
     changes = {name: getattr(config, name) for name in CHANGES}
     for index, image_id in enumerate(dataset.image_ids):
         rng = np.random.default_rng(index)

@@ -2,10 +2,10 @@
 
     python benchmarks/tta.py --weights logs/003/last.h5 [--dataset stage1_train.zip]
 
-Both sides use the same network, merging and writing. The plain side predicts each of the 15 views on its own, then
-merges, then goes on to the next image. "Distinct" does so with the views that differ only. Ours predicts distinct
-views in batches, two images at a time, while another process merges. The rows need not agree to the last bit, as
-batches round otherwise; the script asserts that the masks of both agree.
+Both sides use the same network, merging and writing. The plain side predicts each of the 15 views separately, then
+merges, image by image. "Distinct" does so only with views that differ. Ours predicts distinct views in batches, two
+images at a time, while another process merges. The rows need not be bit-identical, as batches round differently; the
+script asserts that the masks of both agree.
 """
 
 import argparse
@@ -34,13 +34,15 @@ from common.scoring.dsb import score_submission
 from dsb.config import DSBConfig
 from dsb.dataset import load_dataset
 
-AGREEMENT = 0.97  # lowest score of one side's CSV by the other's as truth
+AGREEMENT = 0.97  # lowest score of one side's CSV against the other's
 
 
 def main() -> None:
     """Check that all sides agree, race them and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weights", type=Path, required=True, help="of a trained network, its config.json beside it")
+    parser.add_argument(
+        "--weights", type=Path, required=True, help="of a trained network, with config.json beside them"
+    )
     parser.add_argument("--dataset", type=Path, help="default: stage1_train.zip in SEGMENTATION_DATA")
     parser.add_argument("--images", type=int, default=16, help="how many, chosen at random")
     parser.add_argument("--repeats", type=int, default=2, help="turns of each side")
@@ -92,7 +94,7 @@ def run_plainly(predictor: Predictor, images: ImageSet, output: Path, *, distinc
 
 
 def run_ours(predictor: Predictor, images: ImageSet, output: Path) -> None:
-    """Do the same as the product does."""
+    """Do the same as our scripts."""
     output.unlink(missing_ok=True)
     predict_submission(predictor, images, images.image_ids, output, views="votes", num_workers=1)
 

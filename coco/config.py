@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from common.config import Stage, option
 from common.mask_rcnn_config import SEPARATION, MaskRCNNConfig
-from common.recipe import NARROW, from_nothing
+from common.recipe import NARROW, from_scratch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class ShapesConfig(MaskRCNNConfig):
 SHAPES_PUBLISHED = ShapesConfig(geometry="library")
 
 # From scratch, on a CPU, in minutes: every image is new.
-SHAPES_SMALL = from_nothing(
+SHAPES_SMALL = from_scratch(
     SHAPES_PUBLISHED,
     **NARROW,
     images=20_000,
@@ -132,7 +132,7 @@ _ON_A_CPU: dict[str, Any] = {
     "validation_steps": 8,
 }
 
-COCO_SMALL = from_nothing(
+COCO_SMALL = from_scratch(
     CocoConfig(),
     **_ON_A_CPU,
     min_dim=320,
@@ -147,7 +147,7 @@ COCO_SMALL = from_nothing(
 
 # A few dozen images do not suffice from scratch; the nuclei's weights, of the same architecture, already find round
 # objects. Balloons come in any colour and size.
-BALLOON_SMALL = from_nothing(
+BALLOON_SMALL = from_scratch(
     BalloonConfig(),
     **_ON_A_CPU,
     min_dim=512,

@@ -18,14 +18,14 @@ STARTS = ("coco", "imagenet", "last", "none")  # what training starts from, besi
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingFlags:
-    """What a training script was asked for, besides its config.
+    """What a training script was asked to do, besides its config.
 
     Attributes:
         start: where the run is kept, and what it starts from.
-        dataset: folder or archive; the current folder where images come from nowhere.
-        limit: train on the first images only; None: on all.
-        skip_bad: report unusable images and go on.
-        given: options of the config that were given, by name.
+        dataset: folder or archive; the current folder if images are generated.
+        limit: how many images to train on, the first ones; None: all.
+        skip_bad: report unusable images and continue.
+        given: config options that were given, by name.
         own: values of the script's own flags, by name.
     """
 
@@ -44,8 +44,8 @@ class ModelFlags:
     Attributes:
         weights: "last", one of `named_weights`, or a file.
         logs: folder of all runs.
-        preset: name of the config for weights that have none beside them.
-        given: options of the config that were given, by name.
+        preset: name of the config for weights without one beside them.
+        given: config options that were given, by name.
         own: values of the script's own flags, by name.
     """
 
@@ -58,17 +58,17 @@ class ModelFlags:
 
 @dataclass(frozen=True, kw_only=True)
 class PredictionFlags(ModelFlags):
-    """What a prediction script was asked for, besides its config.
+    """What a prediction script was asked to do, besides its config.
 
     Attributes:
-        dataset: folder or archive; the current folder where images come from nowhere.
+        dataset: folder or archive; the current folder if images are generated.
         output: the CSV to write.
         sample_submission: CSV that gives ids and their order, if any.
         score: True: score against the set's own ground truth; a path: against that; None: do not score.
-        workers: processes beside the predicting one.
+        workers: processes besides the predicting one.
         overlays: folder for images with their objects drawn in, if any.
-        limit: predict the first images only; None: all.
-        skip_bad: report unusable images and go on.
+        limit: how many images to predict, the first ones; None: all.
+        skip_bad: report unusable images and continue.
     """
 
     dataset: Path
@@ -81,7 +81,7 @@ class PredictionFlags(ModelFlags):
     skip_bad: bool
 
     def folders(self, own: Collection[str] = ()) -> dict[str, Path]:
-        """Return the folders to write to by their flags' names; `own` are those among the script's own flags."""
+        """Return the folders to write to, by flag name; `own` names those among the script's own flags."""
         named = {"overlays": self.overlays, **{name: self.own[name] for name in own}}
         return {name: folder for name, folder in named.items() if folder}
 
@@ -96,7 +96,7 @@ def run_command(
     Args:
         description: the script's docstring.
         commands: by name.
-        arguments: instead of the command line's.
+        arguments: instead of the command line.
 
     Raises:
         InputError: no command, or an unknown one.
@@ -117,13 +117,13 @@ def parse_training_flags(
     """Read a training script's flags.
 
     Args:
-        presets: experiments by name, the default first; `--preset` chooses one, every option of it is a flag, too.
-        dataset: default of `--dataset`; None: images come from nowhere, and there is no such flag.
-        parser: with the script's own flags, if it has any.
-        arguments: instead of the command line's.
+        presets: experiments by name, the default first; `--preset` chooses one; each of its options is a flag.
+        dataset: default of `--dataset`; None: no such flag, as images are generated.
+        parser: with the script's own flags, if any.
+        arguments: instead of the command line.
 
     Returns:
-        The experiment with the given values, and the rest.
+        The experiment with the given values, and the other flags.
     """
     _add_common_flags(parser, presets, dataset)
     _add_start_flags(parser)
@@ -156,10 +156,10 @@ def parse_model_flags(
     """Read the flags of a script that uses a trained model; `choose_model` applies those of the config.
 
     Args:
-        presets: configs for weights that have none beside them, the default first.
+        presets: configs for weights without one beside them, the default first.
         parser: with the script's own flags.
         without: see `add_config_flags`.
-        arguments: instead of the command line's.
+        arguments: instead of the command line.
     """
     _add_model_flags(parser, presets, without)
     shared = {"weights", "logs", "preset"}
@@ -179,12 +179,12 @@ def parse_prediction_flags(
     """Read a prediction script's flags; `choose_model` applies those of the config.
 
     Args:
-        presets: configs for weights that have none beside them, the default first.
-        dataset: default of `--dataset`; None: images come from nowhere, and there is no such flag.
+        presets: configs for weights without one beside them, the default first.
+        dataset: default of `--dataset`; None: no such flag, as images are generated.
         output: default of `--output`.
         parser: with the script's own flags; `add_sample_flag` adds that of a submission.
         without: see `add_config_flags`.
-        arguments: instead of the command line's.
+        arguments: instead of the command line.
     """
     _add_set_flags(parser, dataset)
     _add_model_flags(parser, presets, without)
@@ -194,7 +194,9 @@ def parse_prediction_flags(
     )
     help = "score against the set's own ground truth, or against a solution file or another set"
     add("--score", type=Path, nargs="?", const=True, metavar="CSV|PATH", help=help)
-    add("--workers", type=int, default=1, metavar="N", help="processes beside the predicting one; 0: none (default: 1)")
+    add(
+        "--workers", type=int, default=1, metavar="N", help="processes besides the predicting one; 0: none (default: 1)"
+    )
     add("--overlays", type=Path, metavar="DIR", help="write images with the objects' contours drawn in")
     shared = {"weights", "logs", "preset", "dataset", "limit", "skip_bad"}
     shared |= {"output", "score", "workers", "overlays", "sample_submission"}
@@ -209,21 +211,21 @@ def parse_prediction_flags(
 
 def add_sample_flag(parser: argparse.ArgumentParser) -> None:
     """Add `--sample-submission`."""
-    help = "gives ids and their order (default: all, sorted)"
+    help = "lists the ids in their order (default: all, sorted)"
     parser.add_argument("--sample-submission", type=Path, metavar="CSV", help=help)
 
 
 def choose_model(flags: ModelFlags, presets: Mapping[str, C], script: str, runs: Sequence[str] = ()) -> tuple[C, Path]:
     """Return the config and the weights that flags name.
 
-    The config is the one saved beside the weights, else the preset's, with the values given as flags. The geometry is
-    the weights' own, where they say it and no flag does.
+    The config is the one saved beside the weights, else the preset's, with values given as flags. The geometry is
+    the weights' own, if they record one and no flag sets it.
 
     Args:
         flags: from the command line.
-        presets: configs for weights that have none beside them.
-        script: that trains, for the message.
-        runs: names of the runs that "last" chooses from, the latest first; by default that of the config.
+        presets: configs for weights without one beside them.
+        script: the training script, for the message.
+        runs: names of the runs that "last" chooses from, the latest first; by default the config's.
 
     Raises:
         InputError: no such file or run.
@@ -243,7 +245,7 @@ def find_weights(name: str, logs: Path, runs: Sequence[str], script: str) -> Pat
         name: "last" for the last epoch of the first of `runs` that has one, one of `named_weights`, else a file.
         logs: folder of all runs.
         runs: names, the latest first.
-        script: that trains, for the message.
+        script: the training script, for the message.
 
     Raises:
         InputError: no such file or run.
@@ -260,19 +262,19 @@ def find_weights(name: str, logs: Path, runs: Sequence[str], script: str) -> Pat
         return Path(name)
     found = [logs / run / LAST_WEIGHTS for run in runs if (logs / run / LAST_WEIGHTS).exists()]
     if not found:
-        raise InputError(f"{logs}: no trained step there; train with {script}, or give --weights a file{choices}")
+        raise InputError(f"{logs}: no trained step; train with {script}, or give --weights a file{choices}")
     return found[0]
 
 
 def check_outputs(flags: PredictionFlags, folders: Mapping[str, Path]) -> None:
-    """Refuse outputs that would replace each other, or what is read.
+    """Refuse outputs that would overwrite each other or an input.
 
     Args:
         flags: from the command line.
-        folders: to write to, by their flags' names.
+        folders: to write to, by flag name.
 
     Raises:
-        InputError: two of them are one place.
+        InputError: two of them are the same path.
     """
     read = {"dataset": flags.dataset, "sample_submission": flags.sample_submission, "score": flags.score}
     written = {"output": flags.output, **folders}
@@ -282,7 +284,7 @@ def check_outputs(flags: PredictionFlags, folders: Mapping[str, Path]) -> None:
             continue
         other = places.setdefault(path.resolve(), name)
         if other != name and name in written:
-            raise InputError(f"--{name} {path}: that is the place of --{flag_name(other)}; choose another one")
+            raise InputError(f"--{name} {path}: already used by --{flag_name(other)}; choose another path")
 
 
 def prepare_outputs(
@@ -293,14 +295,14 @@ def prepare_outputs(
     *,
     anywhere: bool = False,
 ) -> None:
-    """Refuse outputs that could replace images of the set, or join them; make the folders, before hours of work.
+    """Refuse outputs among the images of the set, and create the folders, before hours of work.
 
     Args:
         flags: from the command line.
-        folders: to write to, by their flags' names.
+        folders: to write to, by flag name.
         source: the set's folder or archive.
         image_names: of the set's images, relative to it.
-        anywhere: images are read from any folder of the set, so that folders of images are refused in all of it.
+        anywhere: images are read from any folder of the set, so refuse folders of images anywhere in it.
 
     Raises:
         InputError: there is such an output.
@@ -311,7 +313,7 @@ def prepare_outputs(
     for name, path in {"output": flags.output, **folders}.items():
         taken = {root, *holding} if anywhere and root.is_dir() and name != "output" else holding
         if not taken.isdisjoint([path.resolve(), *path.resolve().parents]):
-            raise InputError(f"--{name} {path}: lies among the images of {source}; choose another place")
+            raise InputError(f"--{name} {path}: lies among the images of {source}; choose another path")
     for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -329,14 +331,14 @@ def _add_set_flags(parser: OneLineParser, dataset: str | None) -> None:
     add = parser.add_argument
     if dataset is not None:
         add("--dataset", type=Path, default=Path(dataset), metavar="PATH", help=f"folder or zip (default: {dataset})")
-        add("--skip-bad", action="store_true", help="report unusable images and go on")
+        add("--skip-bad", action="store_true", help="report unusable images and skip them")
     add("--limit", type=int, metavar="N", help="use the first N images only")
 
 
 def _add_run_flags(parser: OneLineParser, presets: Mapping[str, RunConfig]) -> None:
     add, default = parser.add_argument, next(iter(presets))
     add("--logs", type=Path, default=Path("logs"), metavar="DIR", help="folder of all runs (default: logs)")
-    help = f"the hyperparameters to start from (default: {default})"
+    help = f"hyperparameters to start from (default: {default})"
     add("--preset", choices=list(presets), default=default, help=help)
 
 
@@ -344,22 +346,19 @@ def _add_start_flags(parser: OneLineParser) -> None:
     add, names = parser.add_argument, (*STARTS, *named_weights())
     help = (
         "what to start from; last: this run's last epoch, else the previous step's "
-        "(default: last where there is one, else coco where batch norm is frozen, none where --norm is group)"
+        "(default: last if there is one, else coco with frozen batch norm, none with --norm group)"
     )
     add("--weights", metavar="|".join([*names, "PATH"]), help=help)
-    help = (
-        "layers that do not take the weights they could start from, "
-        "e.g. mrcnn_class_logits,mrcnn_bbox_fc,mrcnn_bbox,mrcnn_mask"
-    )
+    help = "layers that keep their random initial weights, e.g. mrcnn_class_logits,mrcnn_bbox_fc,mrcnn_bbox,mrcnn_mask"
     add("--exclude", type=lambda text: tuple(text.split(",")), default=(), metavar="LAYER,...", help=help)
-    add("--epochs", type=int, metavar="N", help="epochs of the whole run; the stages keep their shares")
+    add("--epochs", type=int, metavar="N", help="epochs of the whole run; stages are scaled in proportion")
 
 
 def _add_model_flags(parser: OneLineParser, presets: Mapping[str, RunConfig], without: Collection[str]) -> None:
     _add_run_flags(parser, presets)
     names = list(named_weights())
     came = "".join(f"; {name}: comes with the project" for name in names)
-    help = f"last: of the last step under --logs (default){came}"
+    help = f"last: those of the last step under --logs (default){came}"
     parser.add_argument("--weights", default="last", metavar="|".join(["last", *names, "PATH"]), help=help)
     add_config_flags(parser, _class_of(presets), "prediction", without=without)
 

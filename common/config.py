@@ -1,6 +1,6 @@
-"""The hyperparameters that every training run has; their fields become `config.json`, and flags in `common/flags.py`.
+"""Hyperparameters of every training run; the fields become `config.json`, and flags in `common/flags.py`.
 
-A network's config is a subclass with the network's own hyperparameters, such as `MaskRCNNConfig`.
+A network's config, such as `MaskRCNNConfig`, is a subclass with that network's hyperparameters.
 """
 
 import dataclasses
@@ -27,18 +27,18 @@ def option(
     """Declare a field of a config.
 
     Args:
-        default: its value where nobody says more.
+        default: value unless set.
         help: its meaning and unit.
         minimum: smallest value.
         maximum: largest value.
-        only: what the value matters to: training, or prediction (and scores during training); both by default.
+        only: what it affects: training, or prediction (and scores during training); both by default.
     """
     return field(default=default, metadata={"help": help, "minimum": minimum, "maximum": maximum, "only": only})
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of a training run: the epochs up to `last_epoch` at one learning rate, on some layers."""
+    """A part of a training run: epochs up to `last_epoch` at one learning rate, training some layers."""
 
     last_epoch: int
     learning_rate: float
@@ -60,19 +60,19 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """What every training run has: its data, schedule, optimiser and validation, whatever the network.
+    """Options of every training run, whatever the network: data, schedule, optimiser and validation.
 
-    A network's config is a subclass with options of its own; a competition's is a subclass of that one and changes
-    defaults, whose meaning and range stay; an experiment is an instance.
+    A network's config subclasses it and adds options; a competition's subclasses that and changes defaults, keeping
+    meanings and ranges; an experiment is an instance.
 
     Attributes:
-        unused: names of options that mean nothing to a subclass: neither flags nor in `config.json`.
+        unused: names of options without meaning in a subclass: neither flags nor in `config.json`.
     """
 
     unused: ClassVar[frozenset[str]] = frozenset()
 
     def __init_subclass__(cls) -> None:
-        """Turn bare new defaults into fields before `dataclass` looks at them."""
+        """Turn bare new defaults into fields before `dataclass` processes them."""
         super().__init_subclass__()
         inherited = {spec.name: spec.metadata for spec in dataclasses.fields(cls)}
         for name in cls.__dict__.keys() & inherited.keys():
@@ -80,48 +80,48 @@ class RunConfig:
                 setattr(cls, name, field(default=cls.__dict__[name], metadata=inherited[name]))
 
     # Run
-    name: str = option("run", "names the run's folder under --logs")
+    name: str = option("run", "name of the run's folder under --logs")
     seed: int = option(123, "seed of every random choice", minimum=0, maximum=2**32 - 1, only="training")
     class_names: tuple[str, ...] = option(("object",), "names of the classes 1, 2, ...; background is not one")
 
     # Data
     balanced: bool = option(
-        False, "repeat images of rare sizes; where there are several classes, of rare classes", only="training"
+        False, "repeat images of rare sizes, or of rare classes if there are several", only="training"
     )
-    batch_size: int = option(2, "images a step", minimum=1, only="training")
-    steps_per_epoch: int = option(0, "batches an epoch; 0: all images once", minimum=0, only="training")
+    batch_size: int = option(2, "images per step", minimum=1, only="training")
+    steps_per_epoch: int = option(0, "steps per epoch; 0: all images once", minimum=0, only="training")
 
     # Schedule and optimiser
     schedule: tuple[Stage, ...] = option((Stage(40, 1e-3),), "stages last_epoch:learning_rate:layers", only="training")
     decay: Literal["steps", "cosine"] = option(
-        "steps", "learning rate constant in a stage, or falling along a cosine", only="training"
+        "steps", "learning rate constant within a stage, or cosine decay", only="training"
     )
     warmup_steps: int = option(0, "steps over which the learning rate rises from 0", minimum=0, only="training")
-    optimizer: Literal["sgd", "adamw"] = option("sgd", "gradient descent with momentum 0.9, or AdamW", only="training")
-    momentum: float = option(0.9, "of the optimiser", minimum=0, maximum=0.9999, only="training")
-    gradient_clip: float = option(5.0, "largest norm of the gradient", minimum=0.001, only="training")
+    optimizer: Literal["sgd", "adamw"] = option("sgd", "SGD with momentum, or AdamW", only="training")
+    momentum: float = option(0.9, "of SGD; beta 1 of AdamW", minimum=0, maximum=0.9999, only="training")
+    gradient_clip: float = option(5.0, "clip gradients to this global norm", minimum=0.001, only="training")
     weight_decay: float = option(
         1e-4,
-        "sgd: L2, divided by each kernel's size; adamw: decoupled, not on norms and biases",
+        "sgd: L2 penalty, divided by each kernel's size; adamw: decoupled, except norms and biases",
         minimum=0,
         only="training",
     )
     bfloat16: bool = option(
         False,
-        "convolve in bfloat16 where the machine has units for it, else float32; losses, boxes and scores stay float32",
+        "convolve in bfloat16 if the hardware supports it, else float32; losses, boxes and scores stay float32",
     )
 
     # Validation
-    validation_steps: int = option(50, "batches that the validation losses see", minimum=0, only="training")
-    score_every: int = option(0, "epochs between scores on the validation images; 0: never", minimum=0, only="training")
-    score_limit: int = option(20, "validation images that are scored in training", minimum=1, only="training")
+    validation_steps: int = option(50, "batches for the validation losses", minimum=0, only="training")
+    score_every: int = option(0, "epochs between scores on held-out images; 0: never", minimum=0, only="training")
+    score_limit: int = option(20, "held-out images scored during training", minimum=1, only="training")
 
     def __post_init__(self) -> None:
         for spec in dataclasses.fields(self):
             _check_value(spec, getattr(self, spec.name))
         last_epochs = [stage.last_epoch for stage in self.schedule]
         if last_epochs != sorted(set(last_epochs)) or not last_epochs:
-            raise InputError(f"--schedule: the last epochs {last_epochs} must rise from stage to stage")
+            raise InputError(f"--schedule: the last epochs {last_epochs} must increase from stage to stage")
 
     @property
     def epochs(self) -> int:
@@ -129,9 +129,9 @@ class RunConfig:
         return self.schedule[-1].last_epoch
 
     def with_epochs(self, epochs: int) -> "typing.Self":
-        """Return a copy whose schedule ends after `epochs`, every stage shortened or lengthened in proportion.
+        """Return a copy whose schedule ends after `epochs`, every stage scaled in proportion.
 
-        Each stage keeps an epoch at least; where there are fewer epochs than stages, the last stages are left out.
+        Each stage keeps at least one epoch; with fewer epochs than stages, the last stages are dropped.
         """
         stages: list[Stage] = []
         for i, stage in enumerate(self.schedule):
@@ -142,15 +142,15 @@ class RunConfig:
 
     @property
     def default_start(self) -> str:
-        """What a run starts from that has no step before it: "coco", "imagenet" or "none"."""
+        """What a run without a previous step starts from: "coco", "imagenet" or "none"."""
         return "none"
 
     @classmethod
     def options(cls, use: Use | None = None) -> "list[dataclasses.Field]":
-        """Return the fields that matter, all but those in `unused`.
+        """Return the fields, except those in `unused`.
 
         Args:
-            use: only those that matter to training, or to prediction.
+            use: only those that affect training, or prediction.
         """
         return [
             spec
@@ -170,19 +170,19 @@ class RunConfig:
 
         Args:
             path: the JSON file.
-            others: pass over fields that this class does not know, such as those of a competition's subclass.
+            others: ignore unknown fields, such as those of a competition's subclass.
 
         Raises:
-            InputError: no such file, no JSON, an unknown field or an impossible value.
+            InputError: no such file, not JSON, an unknown field or an invalid value.
         """
         try:
             values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise InputError(f"{path}: no such file; it is written beside the weights in training") from None
+            raise InputError(f"{path}: no such file; training writes it beside the weights") from None
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: not a configuration: {error}") from None
         if not isinstance(values, dict):
-            raise InputError(f"{path}: not a configuration: no JSON object")
+            raise InputError(f"{path}: not a configuration: not a JSON object")
         known = {spec.name for spec in cls.options()}
         unknown = sorted(set(values) - known - cls.unused)
         if unknown and not others:
@@ -197,7 +197,7 @@ class RunConfig:
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
         except (TypeError, ValueError, AttributeError) as error:
-            raise InputError(f"{path}: a value of the wrong kind: {error}; train anew, or mend it") from None
+            raise InputError(f"{path}: a value of the wrong type: {error}; fix it, or train again") from None
 
 
 def flag_name(name: str) -> str:
@@ -212,7 +212,7 @@ def flag_name(name: str) -> str:
 
 def _check_value(spec: Any, value: Any) -> None:
     if not _is_of(value, spec.type):
-        raise InputError(f"--{flag_name(spec.name)} {value!r}: a value of the wrong kind")
+        raise InputError(f"--{flag_name(spec.name)} {value!r}: a value of the wrong type")
     if typing.get_origin(spec.type) is Literal and value not in typing.get_args(spec.type):
         raise InputError(f"--{flag_name(spec.name)} {value}: choose one of {', '.join(typing.get_args(spec.type))}")
     minimum, maximum = spec.metadata.get("minimum"), spec.metadata.get("maximum")
@@ -222,7 +222,7 @@ def _check_value(spec: Any, value: Any) -> None:
 
 
 def _is_of(value: Any, kind: Any) -> bool:
-    """Tell whether a value, from a JSON file, say, is of a field's type."""
+    """Return whether a value, such as one from a JSON file, is of a field's type."""
     if typing.get_origin(kind) is tuple:
         return isinstance(value, tuple) and all(_is_of(part, typing.get_args(kind)[0]) for part in value)
     if typing.get_origin(kind) is Literal:

@@ -1,7 +1,6 @@
-"""What every competition's scripts do once their flags and images are known to be good: train, and predict a set.
+"""What every competition's scripts do once flags and images are checked: train, and predict a set.
 
-Keras loads for seconds, Pandas for one, so they are imported inside of the functions: a script that imports this file
-answers at once.
+Keras takes seconds to import, Pandas one, so functions import them: a script that imports this file starts at once.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,15 +30,15 @@ def train(
     score: "Callable[[Predictor, ImageSet], float] | None" = None,
     change: "Change | None" = None,
 ) -> None:
-    """Train a network, or resume a run that was begun.
+    """Train a network, or resume its run.
 
     Args:
-        config: the run; its folder is `start.logs` and `config.name`.
-        training: images to learn from.
-        held_out: images to watch; none where it is empty, too.
+        config: of the run; its folder is `start.logs / config.name`.
+        training: images to train on.
+        held_out: images to validate and score on; may be empty.
         start: what the run starts from.
-        score: from a predictor and some of the held-out images, always the same, to the run's score, higher is better.
-        change: what is done to crops in place of flips, rotations and channel shifts.
+        score: scores a predictor on some of the held-out images, always the same ones; higher is better.
+        change: augments crops instead of flips, rotations and channel shifts.
     """
     from common.runs.start import find_start, seen_images
 
@@ -76,15 +75,15 @@ def predict_submission(
     views: "Views | None" = None,
     num_workers: int = 0,
 ) -> None:
-    """Predict a set image by image into a CSV of run lengths; killed and started again, it finishes the same file.
+    """Predict a set into a CSV of run lengths, image by image; after an interruption, it resumes the same file.
 
     Args:
         predictor: finds the objects.
         images: the set.
-        image_ids: every image that is to have rows, in their order.
+        image_ids: images to write rows for, in order.
         output: the CSV.
         views: see `Predictor.predict`.
-        num_workers: processes beside this one.
+        num_workers: processes besides this one.
     """
     from common.output.writer import RowMaker, image_rng
     from common.prediction.postprocess import run_length_rows
@@ -106,7 +105,7 @@ def predict_results(
         images: the set.
         output: the CSV.
         maker: makes rows with more columns than `common.output.results.RESULT_COLUMNS`, which are the default.
-        num_workers: processes beside this one.
+        num_workers: processes besides this one.
     """
     from common.output.results import RESULT_COLUMNS, read_results, result_rows
     from common.output.writer import RowMaker
@@ -125,15 +124,15 @@ def predict_rows(
     *,
     num_workers: int = 0,
 ) -> None:
-    """Predict a set image by image into a CSV of any kind; killed and started again, it finishes the same file.
+    """Predict a set into a CSV of any kind, image by image; after an interruption, it resumes the same file.
 
     Args:
-        predictors: that the rows depend on.
+        predictors: those that the rows depend on.
         images: the set.
-        image_ids: every image that is to have rows, in their order.
+        image_ids: images to write rows for, in order.
         output: the CSV.
         maker: makes the rows.
-        num_workers: processes beside this one.
+        num_workers: processes besides this one.
     """
     from common.output.writer import fingerprint, write_rows
     from common.runs.start import find_trained_images
@@ -141,24 +140,24 @@ def predict_rows(
     for predictor in predictors:
         if trained := find_trained_images(predictor.weights, image_ids):
             logger.warning(
-                f"careful: {predictor.weights} was trained on {len(trained)} of these images, such as {trained[0]}"
+                f"warning: {predictor.weights} was trained on {len(trained)} of these images, such as {trained[0]}"
             )
     for predictor in predictors:
-        predictor.prepare()  # before a file is begun: weights that do not fit leave nothing behind
+        predictor.prepare()  # before a file is begun: mismatched weights leave nothing behind
     prints = [fingerprint(one.config, one.weights, images, maker.rows.__name__, *maker.options) for one in predictors]
     write_rows(images, image_ids, maker, output, fingerprint=" ".join(prints), num_workers=num_workers)
 
 
 def _warn_of_names(weights: Path, seen: Sequence[str], watched: "ImageSet | None") -> Sequence[str]:
-    """Say so where another experiment was trained on images of the same names; return what is known for sure: none.
+    """Warn if another experiment was trained on images of the same names; return those seen for certain: none.
 
-    Within an experiment such images are refused. Between two, a name may stand for two images.
+    Within one experiment such images are refused; across two, a name may mean two images.
     """
     both = set(seen).intersection(watched.image_ids if watched else ())
     if both:
         logger.warning(
-            f"careful: {weights} was trained on {len(both)} images with names of those to hold out, such as "
-            f"{min(both)}; if they are the same, their score says nothing"
+            f"warning: {weights} was trained on {len(both)} images with the names of held-out ones, such as "
+            f"{min(both)}; if they are the same, their score is meaningless"
         )
     return ()
 
@@ -170,7 +169,7 @@ def _as_trained(config: C, weights: Path | None) -> C:
     adopted = adopt_geometry(config, weights)
     if adopted != config:
         before, now = (getattr(one, "geometry", None) for one in (config, adopted))
-        logger.info(f"geometry {now}, as {weights} was trained; --geometry {before} overrules that")
+        logger.info(f"geometry {now}, as {weights} was trained with; --geometry {before} overrides it")
     return adopted
 
 

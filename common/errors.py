@@ -9,7 +9,7 @@ from common.log import log_to_stdout
 
 
 class InputError(Exception):
-    """Something a user handed in is unusable; the message names the file, the value and the remedy."""
+    """Unusable input; the message names the file, the value and the remedy."""
 
 
 def run_main(main: Callable[[], None]) -> None:
@@ -28,13 +28,13 @@ def run_main(main: Callable[[], None]) -> None:
             raise
         _stop(f"{error.filename or 'output'}: {error.strerror}; {_DISK_ERRORS[error.errno]}", 2)
     except KeyboardInterrupt:
-        _stop("stopped; start the same command again to go on", 130)
+        _stop("stopped; run the same command again to resume", 130)
 
 
 _DISK_ERRORS = {
-    errno.ENOSPC: "free some space and start the same command again",
-    errno.EDQUOT: "free some space and start the same command again",
-    errno.EROFS: "choose an output folder that can be written",
+    errno.ENOSPC: "free some space and run the same command again",
+    errno.EDQUOT: "free some space and run the same command again",
+    errno.EROFS: "choose a writable output folder",
     errno.EACCES: "choose a path that you may read and write",
     errno.EPERM: "choose a path that you may read and write",
     errno.ENOENT: "choose a path below an existing folder",

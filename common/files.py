@@ -1,4 +1,4 @@
-"""One way to read a folder or a zip archive, and to write a file whole or not at all."""
+"""Reading a folder or a zip archive alike, and writing files atomically."""
 
 import contextlib
 import functools
@@ -23,7 +23,7 @@ _Stat = tuple[str, os.stat_result]
 
 @dataclass(frozen=True)
 class _Entry:
-    """A file of a tree: its name as it is stored, its size, and a number that changes with its content."""
+    """A file of a tree: its stored name, its size, and a number that changes with its content."""
 
     stored_name: str
     size: int
@@ -31,7 +31,7 @@ class _Entry:
 
 
 class FileTree(ABC):
-    """The files below a folder or in a zip archive. May be pickled and used from any thread or process.
+    """The files below a folder or in a zip archive. Can be pickled and used from any thread or process.
 
     Attributes:
         path: the folder or archive.
@@ -40,14 +40,14 @@ class FileTree(ABC):
     path: Path
 
     def names(self) -> list[str]:
-        """Return the files' names relative to the tree, as `normal_name` has them, sorted; no hidden files, no folders.
+        """Return the files' names relative to the tree, normalised by `normal_name`, sorted; no hidden ones.
 
-        They are as they were when first asked for.
+        The first call determines them.
         """
         return list(self._entries)
 
     def signature(self, names: Iterable[str]) -> str:
-        """Return 16 hexadecimal digits that change with the files of these names; one that is not there counts, too."""
+        """Return 16 hexadecimal digits that change with these files; a missing one counts, too."""
         digest = hashlib.sha256()
         for name in names:
             entry = self._entries.get(name, _Entry(name, 0, 0))
@@ -73,9 +73,9 @@ class FileTree(ABC):
 
 
 def normal_name(name: str) -> str:
-    """Return a file's name with forward slashes, and each accent in one character with its letter.
+    """Return a file's name with forward slashes, and each accented letter as one character.
 
-    Windows and macOS have other ways, so that annotations and files may name one image differently.
+    Windows and macOS differ, so annotations and files may spell the name of an image differently.
 
     Example:
         >>> normal_name("a" + chr(92) + "u" + chr(0x308)) == "a/" + chr(0xFC)
@@ -91,8 +91,8 @@ def open_tree(path: str | os.PathLike[str]) -> FileTree:
         path: the folder or the archive.
 
     Raises:
-        InputError: no such path, a file that is not a whole zip archive, names in it that lead out of it or are no
-            UTF-8, or no files.
+        InputError: no such path, an invalid or truncated zip archive, names that lead out of it or are not UTF-8, or no
+            files.
     """
     path = Path(path).expanduser().absolute()
     if not path.exists():
@@ -104,7 +104,7 @@ def open_tree(path: str | os.PathLike[str]) -> FileTree:
         try:
             name.encode()
         except UnicodeEncodeError:
-            raise InputError(f"{path}: {name!r} is a name in another encoding than UTF-8; rename it") from None
+            raise InputError(f"{path}: {name!r} is not a UTF-8 name; rename it") from None
     return tree
 
 
@@ -135,7 +135,7 @@ class FolderTree(FileTree):
 
 
 class ZipTree(FileTree):
-    """The files in a zip archive. Each process opens it for itself, when it first reads."""
+    """The files in a zip archive. Each process opens it at its first read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -169,19 +169,19 @@ class ZipTree(FileTree):
             try:
                 archive = self._opened[os.getpid()] = zipfile.ZipFile(self.path)
             except zipfile.BadZipFile:
-                raise InputError(f"{self.path}: not a zip archive, or cut off; fetch it again") from None
+                raise InputError(f"{self.path}: not a zip archive, or truncated; download it again") from None
         return archive
 
 
 @contextlib.contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
-    """Hand out a name beside `path` to write to; the file takes its place when all went well, else it is removed.
+    """Yield a temporary path beside `path`; on success the file replaces `path`, else it is removed.
 
     Args:
         path: the file to write; its folder is created.
 
     Yields:
-        A path in the same folder, with the same endings.
+        A path in the same folder, with the same suffixes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{os.getpid()}.{path.name}")
@@ -197,7 +197,7 @@ def written_aside(path: Path) -> Iterator[Path]:
 
 
 def remove_asides(folder: Path) -> None:
-    """Remove what programs left in a folder that were killed while they wrote a file aside."""
+    """Remove temporary files that killed programs left in a folder."""
     for aside in folder.glob(".*.*"):
         pid = aside.name.split(".")[1]
         if pid.isdecimal() and not _is_running(int(pid)):
@@ -206,7 +206,7 @@ def remove_asides(folder: Path) -> None:
 
 @contextlib.contextmanager
 def hdf5_written_aside(path: Path) -> Iterator[h5py.File]:
-    """Hand out an HDF5 file in memory; it is written to `path` as a whole when all went well.
+    """Yield an HDF5 file in memory; on success it is written to `path` atomically.
 
     HDF5 does not survive a full disk: it crashes where plain writing raises an error.
 
@@ -229,10 +229,10 @@ def cache_folder() -> Path:
 
 
 def _walk(folder: Path, prefix: str, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[_Stat]:
-    """Yield names and stats of the files below a folder; `above` are the devices and inodes of those it lies in."""
+    """Yield names and stats of the files below a folder; `above` holds devices and inodes of its parents."""
     own = folder.stat()
     if (own.st_dev, own.st_ino) in above:
-        raise InputError(f"{folder}: a link to a folder that it lies in; remove it")
+        raise InputError(f"{folder}: a link to one of its parent folders; remove it")
     above |= {(own.st_dev, own.st_ino)}
     with os.scandir(folder) as entries:
         for entry in entries:

@@ -12,11 +12,11 @@ from common.errors import InputError
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """An argument parser that answers a wrong flag with one line and exit code 2."""
+    """An argument parser that reports a wrong flag in one line, with exit code 2."""
 
     def __init__(self, description: str | None, usage: str = "%(prog)s [flags]") -> None:
         super().__init__(
-            usage=usage,  # the generated one would name every flag
+            usage=usage,  # the generated one would list every flag
             description=description,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
@@ -28,11 +28,11 @@ class OneLineParser(argparse.ArgumentParser):
 
 
 def output_file(text: str) -> Path:
-    """Return the path of a CSV to write: the type of a flag."""
+    """Return the path of a CSV to write, as a flag's `type`."""
     path = Path(text)
     if not path.name or path.is_dir():
         raise argparse.ArgumentTypeError(f"{text}: a folder; give the name of the CSV file to write")
-    if path.suffix != ".csv":  # what is written beside it has its name with another ending
+    if path.suffix != ".csv":  # files beside it share its name, with another suffix
         raise argparse.ArgumentTypeError(f"{text}: give a name that ends in .csv")
     return path
 
@@ -40,13 +40,13 @@ def output_file(text: str) -> Path:
 def add_config_flags(
     parser: argparse.ArgumentParser, config_class: type[RunConfig], use: Use, *, without: Collection[str] = ()
 ) -> None:
-    """Add a flag for every option of a config that matters to training, or to prediction; none has a default.
+    """Add a flag for every option of a config that affects training, or prediction; none has a default.
 
     Args:
-        parser: gets a group of flags.
+        parser: gets the flags, as a group.
         config_class: the config.
         use: "training" or "prediction".
-        without: names of options that mean nothing to this script.
+        without: names of options without effect in this script.
     """
     defaults = {"training": "the preset's", "prediction": "config.json beside the weights"}
     group = parser.add_argument_group(f"hyperparameters (default: {defaults[use]})")
@@ -65,7 +65,7 @@ def add_config_flags(
 def split_values(
     values: Mapping[str, Any], config_class: type[RunConfig], shared: Collection[str]
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Part what a parser read into the shared flags, the options of a config that were given, and all others.
+    """Split parsed values into the shared flags, the config's options that were given, and all others.
 
     Args:
         values: of all flags, by name.

@@ -1,4 +1,4 @@
-"""The one logger: what the project has to say besides results, which scripts print."""
+"""The project's logger, for everything but results, which scripts print."""
 
 import logging
 import sys
@@ -7,16 +7,16 @@ logger = logging.getLogger("segmentation")
 
 
 class _ToStdout(logging.Handler):
-    """Writes plain lines to whatever stdout is at the time, and never into a progress bar."""
+    """Writes plain lines to the current stdout, and never into a progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        from tqdm import tqdm  # loads for a while
+        from tqdm import tqdm  # slow to import
 
         tqdm.write(record.getMessage(), file=sys.stdout)
 
 
 def log_to_stdout() -> None:
-    """Show the logger's lines on stdout, as a script does; without it, only warnings appear, on stderr."""
+    """Show log lines on stdout, as scripts do; otherwise only warnings appear, on stderr."""
     if not logger.handlers:
         logger.addHandler(_ToStdout())
         logger.propagate = False

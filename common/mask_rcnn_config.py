@@ -1,4 +1,4 @@
-"""The hyperparameters of Mask R-CNN, beside those that every run has."""
+"""Hyperparameters of Mask R-CNN, in addition to those of every run."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,7 +6,7 @@ from typing import Literal
 from common.config import RunConfig, flag_name, option
 from common.errors import InputError
 
-# Options that only matter where objects are to share no pixels, as in the Data Science Bowl.
+# Options that only matter where objects must not overlap, as in the Data Science Bowl.
 SEPARATION = frozenset(
     ("separate", "mask_nms_threshold", "dilation", "views", "as_published", "swap_scales", "channel_shift")
 )
@@ -14,13 +14,13 @@ SEPARATION = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class MaskRCNNConfig(RunConfig):
-    """A run of Mask R-CNN and what it predicts; the defaults are those of the Mask R-CNN library."""
+    """Training and prediction with Mask R-CNN; the defaults are the Mask R-CNN library's."""
 
     # Images
-    min_dim: int = option(512, "shorter side to which rescaling is relative, pixels", minimum=64, maximum=4096)
+    min_dim: int = option(512, "shorter side that scales are relative to, pixels", minimum=64, maximum=4096)
     max_dim: int = option(
         0,
-        "longer side of an image that is scaled, at most, pixels, a multiple of 64; all are padded to that square; "
+        "largest longer side of a scaled image, pixels, a multiple of 64; images are padded to a square of this side; "
         "0: no limit",
         minimum=0,
         maximum=4096,
@@ -28,21 +28,19 @@ class MaskRCNNConfig(RunConfig):
     crop_size: int = option(
         512, "side of a training crop, pixels, a multiple of 64", minimum=64, maximum=2048, only="training"
     )
-    mean_pixel: tuple[float, ...] = option((123.7, 116.8, 103.9), "RGB mean that is subtracted, 0-255")
-    stretch_contrast: bool = option(False, "stretch each image's values to 0-255 before all else")
-    pixel_std: float = option(1.0, "divisor after the mean's subtraction, 0-255", minimum=0.01)
+    mean_pixel: tuple[float, ...] = option((123.7, 116.8, 103.9), "RGB mean to subtract, 0-255")
+    stretch_contrast: bool = option(False, "stretch each image's values to 0-255 first")
+    pixel_std: float = option(1.0, "divisor after subtracting the mean, 0-255", minimum=0.01)
 
     # Augmentation: rescale, then crop
     augment: bool = option(True, "flips, rotations and channel shifts after the crop", only="training")
-    imgaug: bool = option(
-        False, "by the imgaug package, as the author's second variant, instead of our own code", only="training"
-    )
+    imgaug: bool = option(False, "augment with the imgaug package, as in the author's second variant", only="training")
     aspect_ratio: float = option(1.3, "largest extra stretch of one axis", minimum=1, maximum=4, only="training")
-    min_zoom: float = option(1.0, "smallest scale, where --min-dim's is 1", minimum=0.1, maximum=1, only="training")
+    min_zoom: float = option(1.0, "smallest scale, relative to --min-dim's", minimum=0.1, maximum=1, only="training")
     min_enlarge: float = option(1.2, "largest scale is at least this", minimum=0.1, maximum=8, only="training")
-    zoom: float = option(1.5, "largest scale is at least --min-dim's times this", minimum=1, maximum=8, only="training")
+    zoom: float = option(1.5, "largest scale is at least this times --min-dim's", minimum=1, maximum=8, only="training")
     upright: bool = option(
-        False, "of flips and turns only the flip left-right, for images that know up from down", only="training"
+        False, "no flips and turns except left-right, for images with a fixed orientation", only="training"
     )
     rotation_range: float = option(10.0, "largest rotation, degrees", minimum=0, maximum=180, only="training")
     channel_shift_range: float = option(
@@ -50,20 +48,18 @@ class MaskRCNNConfig(RunConfig):
     )
     recolour: float = option(
         0.0,
-        "share of crops that are tinted, inverted, or changed in colour, contrast, sharpness",
+        "share of crops that are tinted, inverted, or changed in colour, contrast or sharpness",
         minimum=0,
         maximum=1,
         only="training",
     )
     crop_at_origin: bool = option(False, "always crop at (0, 0), as the submitted run did by mistake", only="training")
     crop_draws: int = option(
-        1, "crops drawn of an image, of which the one with most objects is taken", minimum=1, only="training"
+        1, "crops drawn per image; the one with the most objects is kept", minimum=1, only="training"
     )
-    mini_mask_size: int = option(
-        56, "side of the masks that training works on, pixels", minimum=14, maximum=224, only="training"
-    )
+    mini_mask_size: int = option(56, "side of the masks in training, pixels", minimum=14, maximum=224, only="training")
     max_instances: int = option(
-        256, "objects of a training crop; a random choice where there are more", minimum=1, only="training"
+        256, "most objects of a training crop; a random subset of more", minimum=1, only="training"
     )
 
     # Network
@@ -78,29 +74,27 @@ class MaskRCNNConfig(RunConfig):
     # Anchors and proposals
     anchor_scales: tuple[float, ...] = option((8, 16, 32, 64, 128), "anchor sides at strides 4, 8, ..., pixels")
     anchor_ratios: tuple[float, ...] = option((0.5, 1, 2), "anchor widths over heights")
-    rpn_nms_threshold: float = option(0.7, "proposals that overlap a better one more are dropped", minimum=0, maximum=1)
-    rpn_train_anchors: int = option(256, "anchors of an image that the proposal losses see", minimum=2, only="training")
-    pre_nms_limit: int = option(6000, "best anchors that become proposals", minimum=1)
-    train_proposals: int = option(2000, "proposals of a training image", minimum=1, only="training")
-    detect_proposals: int = option(1000, "proposals of an image in detection", minimum=1, only="prediction")
+    rpn_nms_threshold: float = option(0.7, "drop proposals with a higher IoU with a better one", minimum=0, maximum=1)
+    rpn_train_anchors: int = option(256, "anchors per image in the proposal losses", minimum=2, only="training")
+    pre_nms_limit: int = option(6000, "best anchors kept before non-maximum suppression", minimum=1)
+    train_proposals: int = option(2000, "proposals per image in training", minimum=1, only="training")
+    detect_proposals: int = option(1000, "proposals per image in detection", minimum=1, only="prediction")
     box_std: tuple[float, ...] = option((0.1, 0.1, 0.2, 0.2), "divisors of box deltas dy, dx, log dh, log dw")
 
     # Where features and boxes lie
     geometry: Literal["aligned", "library"] = option(
         "aligned",
-        "library: as the Mask R-CNN library, whose weights expect it: regions sampled from corner to corner, once a "
-        "bin; anchors on the cells' upper left corners; boxes that end on their last pixel. "
-        "aligned: half a cell and half a pixel more exact",
+        "library: as in the Mask R-CNN library, whose weights expect it: regions sampled from corner to corner, once "
+        "per bin; anchors on the upper left corners of cells; boxes end on their last pixel. "
+        "aligned: half a cell and half a pixel more accurate",
     )
 
     # Regions of interest
-    train_rois: int = option(200, "regions of a training image that the heads see", minimum=2, only="training")
-    positive_ratio: float = option(
-        0.33, "largest share of them that holds objects", minimum=0.01, maximum=1, only="training"
-    )
-    add_true_boxes: bool = option(True, "append the true boxes to the proposals in training", only="training")
+    train_rois: int = option(200, "regions per image that the heads train on", minimum=2, only="training")
+    positive_ratio: float = option(0.33, "largest share of positive regions", minimum=0.01, maximum=1, only="training")
+    add_true_boxes: bool = option(True, "append the ground-truth boxes to the proposals in training", only="training")
     fill_negatives: bool = option(
-        True, "use all background regions, not only those that keep the positive ratio", only="training"
+        True, "use all background regions, not only as many as keep the positive ratio", only="training"
     )
     pool_size: int = option(7, "side of a region's features in the class and box head", minimum=2)
     mask_pool_size: int = option(
@@ -115,31 +109,31 @@ class MaskRCNNConfig(RunConfig):
     # Detection
     confidence: float = option(0.7, "lowest score of a detection", minimum=0, maximum=1, only="prediction")
     detection_nms_threshold: float = option(
-        0.3, "detections that overlap a better one more are dropped", minimum=0, maximum=1, only="prediction"
+        0.3, "drop detections with a higher IoU with a better one", minimum=0, maximum=1, only="prediction"
     )
-    max_detections: int = option(100, "detections of an image, or of a tile", minimum=1, only="prediction")
+    max_detections: int = option(100, "most detections per image or tile", minimum=1, only="prediction")
     mask_confidence: float = option(
         0.0,
-        "lowest mean probability of a mask, over its pixels of 0.5 and more; 0: any",
+        "lowest mean probability of a mask, over its pixels of at least 0.5; 0: any",
         minimum=0,
         maximum=1,
         only="prediction",
     )
     mask_margin: float = option(
         0.0,
-        "a mask is looked for in its box and this share of its sides beyond each of them",
+        "predict masks in boxes enlarged by this share of their sides, on every side",
         minimum=0,
         maximum=1,
         only="prediction",
     )
     mask_threshold: float = option(
-        0.5, "a pixel belongs to the mask from this probability on", minimum=0, maximum=1, only="prediction"
+        0.5, "lowest probability of a pixel of the mask", minimum=0, maximum=1, only="prediction"
     )
 
     # Tiles of large images
     max_whole_side: int = option(
         1408,
-        "longest side of an image that is detected in one piece, in all its views, pixels",
+        "longest side of an image that is detected whole, in all its views, pixels",
         minimum=64,
         only="prediction",
     )
@@ -148,16 +142,16 @@ class MaskRCNNConfig(RunConfig):
     )
     tile_overlap: int = option(
         192,
-        "shared by neighbouring tiles at least, pixels; larger objects are joined from parts",
+        "smallest overlap of neighbouring tiles, pixels; larger objects are joined from parts",
         minimum=16,
         only="prediction",
     )
 
-    # Objects without common pixels
-    separate: bool = option(False, "give a pixel that several objects claim to one of them", only="prediction")
+    # Objects that do not overlap
+    separate: bool = option(False, "assign each pixel that several objects claim to one of them", only="prediction")
     mask_nms_threshold: float = option(
         1.0,
-        "a detection that shares more than this part of the smaller mask with a better one is dropped; 1: none",
+        "drop a detection that shares more than this part of the smaller mask with a better one; 1: none",
         minimum=0,
         maximum=1,
         only="prediction",
@@ -167,16 +161,16 @@ class MaskRCNNConfig(RunConfig):
     )
     views: Literal["votes", "majority"] = option(
         "votes",
-        "votes: 15 views, of which five must see a pixel; majority: flips, turns and enlargements, of which half must "
-        "see an object, whose mask is the mean of theirs",
+        "votes: 15 views, five of which must include a pixel; majority: flips, turns and enlargements, half of which "
+        "must detect an object; its mask is the mean of theirs",
         only="prediction",
     )
     as_published: bool = option(False, "resolve overlaps as the published third-place code does", only="prediction")
     swap_scales: bool = option(
-        False, "votes: the first scale of a view is the width's, as the third place's text says", only="prediction"
+        False, "votes: apply a view's first scale to the width, as in the third-place author's text", only="prediction"
     )
     channel_shift: bool = option(
-        False, "votes: shift the channels of views at random, as the third place's text says", only="prediction"
+        False, "votes: shift the channels of views at random, as in the third-place author's text", only="prediction"
     )
 
     def __post_init__(self) -> None:
@@ -186,13 +180,17 @@ class MaskRCNNConfig(RunConfig):
         if self.tile_size < self.min_dim:  # a tile would be scaled up, though its image is not
             raise InputError(f"--tile-size {self.tile_size}: must be at least --min-dim, {self.min_dim}")
         if 2 * self.tile_overlap > self.tile_size:
-            raise InputError(f"--tile-overlap {self.tile_overlap}: at most half of --tile-size, {self.tile_size}")
+            raise InputError(
+                f"--tile-overlap {self.tile_overlap}: must be at most half of --tile-size, {self.tile_size}"
+            )
 
     def _check_images(self) -> None:
         if self.crop_size % 64:
             raise InputError(f"--crop-size {self.crop_size}: choose a multiple of 64")
         if self.max_dim % 64 or 0 < self.max_dim < self.min_dim:
-            raise InputError(f"--max-dim {self.max_dim}: a multiple of 64, at least --min-dim, {self.min_dim}, or 0")
+            raise InputError(
+                f"--max-dim {self.max_dim}: must be 0 or a multiple of 64 of at least --min-dim, {self.min_dim}"
+            )
 
     def _check_network(self) -> None:
         for name, length in (("anchor_scales", 5), ("box_std", 4), ("loss_weights", 5), ("mean_pixel", 3)):
@@ -206,8 +204,8 @@ class MaskRCNNConfig(RunConfig):
             raise InputError(f"--rpn-train-anchors {self.rpn_train_anchors}: a crop has only {num_anchors} anchors")
         if not 1 <= self.train_rois * self.positive_ratio <= self.train_rois <= self.train_proposals:
             raise InputError(
-                f"--train-rois {self.train_rois}: at most --train-proposals, {self.train_proposals}, and so many that "
-                f"--positive-ratio, {self.positive_ratio:g}, leaves one for an object"
+                f"--train-rois {self.train_rois}: must be at most --train-proposals, {self.train_proposals}, and "
+                f"enough for one positive region at --positive-ratio {self.positive_ratio:g}"
             )
         for name in ("fpn_channels", "head_channels", "mask_channels") if self.norm == "group" else ():
             if getattr(self, name) % 16:
@@ -220,5 +218,5 @@ class MaskRCNNConfig(RunConfig):
 
     @property
     def default_start(self) -> str:
-        """A frozen batch norm hardly learns from scratch, so such a run starts from COCO's weights."""
+        """Frozen batch norm hardly learns from scratch, so such a run starts from COCO's weights."""
         return "coco" if self.norm == "frozen_batch" else "none"

@@ -1,4 +1,4 @@
-"""One way to spread work: named jobs go to an executor, results come back in order, few are under way at a time."""
+"""Parallel work: named jobs go to an executor, results come back in order, few are pending at a time."""
 
 import collections
 import os
@@ -12,7 +12,7 @@ from common.errors import InputError
 
 Result = TypeVar("Result")
 
-PREDICTING = 2  # images at a time: while one waits for the disk or for one thread's work, another fills the cores
+PREDICTING = 2  # images at a time: while one waits for the disk or a single thread, another fills the cores
 
 
 class JobError(Exception):
@@ -20,7 +20,7 @@ class JobError(Exception):
 
 
 class InlineExecutor(Executor):
-    """Runs every job at once in the calling thread: for debugging, and where one process is enough."""
+    """Runs every job immediately in the calling thread: for debugging, and where one process is enough."""
 
     def submit(self, function: Callable, /, *arguments: Any, **keywords: Any) -> Future:
         """Run the job and return its finished future."""
@@ -33,10 +33,10 @@ class InlineExecutor(Executor):
 
 
 def open_executor(num_workers: int) -> Executor:
-    """Return an executor of `num_workers` fresh processes, or one that works in-line for 0.
+    """Return an executor of `num_workers` fresh processes, or an inline one for 0.
 
-    The processes come from joblib's loky, which starts them anew instead of forking: TensorFlow does not survive a
-    fork. They end with the program, even when it is killed.
+    joblib's loky starts them afresh instead of forking, which TensorFlow does not survive. They end with the program,
+    even if it is killed.
     """
     if num_workers == 0:
         return InlineExecutor()
@@ -54,12 +54,12 @@ def open_executor(num_workers: int) -> Executor:
 def map_in_order(
     function: Callable[..., Result], jobs: Iterable[tuple[str, tuple]], executor: Executor, *, ahead: int
 ) -> Iterator[tuple[str, Result]]:
-    """Run `function(*arguments)` for each job and yield the results in the jobs' order.
+    """Run `function(*arguments)` for each job and yield the results in order.
 
-    At most `ahead` jobs are submitted whose results have not been taken, so memory does not grow with their number.
+    At most `ahead` results are pending, so memory does not grow with the number of jobs.
 
     Args:
-        function: importable by name, for executors of other processes.
+        function: importable by name, if the executor uses other processes.
         jobs: pairs of a name and the arguments; taken one at a time.
         executor: any `concurrent.futures` executor.
         ahead: at least 1.
@@ -68,8 +68,8 @@ def map_in_order(
         The job's name and its result.
 
     Raises:
-        JobError: a job failed; names it. What the user handed in wrong stays an `InputError`, under the same name, and
-            an `OSError` stays one, with a note of the name.
+        JobError: a job failed; names it. An `InputError` stays one, prefixed with the name; an `OSError` stays one,
+            with the name in a note.
 
     Example:
         >>> list(map_in_order(max, [("a", (1, 2)), ("b", (4, 3))], InlineExecutor(), ahead=1))
@@ -89,7 +89,7 @@ def map_in_order(
 
 
 def _end_with(parent: int) -> None:
-    """Let this process end soon after its parent, which a worker that waits for jobs would not notice."""
+    """End this process soon after its parent, whose end an idle worker would not notice."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -103,7 +103,7 @@ def _submit(executor: Executor, function: Callable, arguments: tuple) -> Future:
     try:
         return executor.submit(function, *arguments)
     except BrokenExecutor as error:
-        # A worker died. The job it had is pending, or is this one: either is named when its result is taken.
+        # A worker died. Its job is pending, or is this one: taking the result names it.
         future: Future = Future()
         future.set_exception(error)
         return future
@@ -114,7 +114,7 @@ def _result(name: str, future: Future) -> tuple[str, Any]:
         return name, future.result()
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
-    except OSError as error:  # a full disk, say, which `run_main` knows how to tell
+    except OSError as error:  # such as a full disk, which `run_main` reports
         error.add_note(f"in job {name}")
         raise
     except Exception as error:

@@ -31,12 +31,12 @@ Views = Literal["votes", "majority"]
 class Predictor:
     """Finds objects in images of any size.
 
-    It owns all that lies between an image and its objects: contrast, scale, padding, tiles, views, masks, overlaps.
-    The network is built when the first image comes. May be used from several threads, and pickled: what is sent to
-    another process or machine is the config and the path of the weights.
+    Handles everything between an image and its objects: contrast, scale, padding, tiles, views, masks, overlaps. The
+    network is built for the first image. Thread-safe; pickling sends only the config and the path of the weights to
+    another process or machine.
 
     Args:
-        config: of the model, with thresholds and the way to make masks.
+        config: of the model, with thresholds and mask options.
         weights: HDF5 file.
 
     Example:
@@ -52,14 +52,14 @@ class Predictor:
 
     @classmethod
     def load(cls, weights: str | Path, **changes: Any) -> "Predictor":
-        """Return the predictor of weights with a `config.json` beside them.
+        """Return a predictor from weights with a `config.json` beside them.
 
         Args:
             weights: an HDF5 file, or the name of weights that come with the project, such as "small".
-            changes: options of the config that are to have other values, by name.
+            changes: config options to override, by name.
 
         Raises:
-            InputError: no such file, no config beside it, or an impossible value.
+            InputError: no such file, no config beside it, or an invalid value.
         """
         path = named_weights().get(str(weights), Path(weights))
         if not path.is_file():
@@ -67,12 +67,12 @@ class Predictor:
         config = MaskRCNNConfig.load(path.parent / CONFIG_FILE, others=True)
         unknown = sorted(changes.keys() - {spec.name for spec in MaskRCNNConfig.options("prediction")})
         if unknown:
-            raise InputError(f"{unknown[0]}: no option of prediction; `MaskRCNNConfig` lists them")
+            raise InputError(f"{unknown[0]}: not a prediction option; `MaskRCNNConfig` lists them")
         return cls(replace(adopt_geometry(config, path), **changes), path)
 
     @classmethod
     def of_model(cls, model: Any) -> "Predictor":
-        """Return a predictor of a model in memory, with its weights as they are at each call; not to be pickled."""
+        """Return a predictor for a model in memory, with its current weights at each call; cannot be pickled."""
         from common.network.mask_rcnn.detector import Detector
 
         predictor = cls(model.config, Path())
@@ -95,18 +95,17 @@ class Predictor:
 
         Args:
             image: (H, W, 3) uint8, RGB.
-            views: look at it in several views, and merge them: by "votes" or "majority", see
-                `MaskRCNNConfig.views`.
+            views: predict several views and merge them, by "votes" or "majority", see `MaskRCNNConfig.views`.
 
         Returns:
-            N objects in the image's pixels, none empty; with scores and class ids.
+            N objects in pixels of the image, none empty, with scores and class ids.
         """
         return self.look(image, views).instances()
 
     def predict_many(
         self, images: Iterable[np.ndarray], views: Views | None = None, *, progress: bool = False
     ) -> Iterator[Instances]:
-        """Yield the objects of each image, in order; two images are worked on at a time.
+        """Yield the objects of each image, in order; two images are processed at a time.
 
         Args:
             images: (H, W, 3) uint8 each, RGB; taken one at a time.
@@ -123,21 +122,21 @@ class Predictor:
     def look(
         self, image: np.ndarray, views: Views | Sequence[View] | None = None, *, rng: np.random.Generator | None = None
     ) -> Prediction:
-        """Return what the network says of an image: the half of `predict` that needs the network.
+        """Return the network's detections in an image: the half of `predict` that needs the network.
 
         Args:
             image: (H, W, 3) uint8, RGB.
-            views: see `predict`; or views of one's own, whose looks are not to be merged.
-            rng: source of the channel shifts, where the config asks for them.
+            views: see `predict`; or a list of views, whose looks are not merged.
+            rng: source of the channel shifts, if the config asks for them.
 
         Raises:
-            InputError: views are to be merged, of a model of several classes.
+            InputError: merged views of a model with several classes.
         """
         config, shape = self.config, (image.shape[0], image.shape[1])
         if views is None:
             return Prediction([Look(View(), [0], self.detect(image))], shape, self.masking)
         if isinstance(views, str) and len(config.class_names) > 1:
-            raise InputError(f"views {views}: merge objects of one class; this model has {len(config.class_names)}")
+            raise InputError(f"views {views}: merging needs a single class; this model has {len(config.class_names)}")
         shifts = config.channel_shift and rng is not None
         distinct = distinct_views(self._views(views), shape, config.min_dim, channel_shift=shifts)
         rng = rng or np.random.default_rng(config.seed)
@@ -148,10 +147,10 @@ class Predictor:
         return Prediction(looks, shape, self.masking, views if isinstance(views, str) else None)
 
     def prepare(self) -> None:
-        """Build the network and read its weights now, instead of when the first image comes.
+        """Build the network and load its weights now, not at the first image.
 
         Raises:
-            InputError: no weights of this network.
+            InputError: the weights are not of this network.
         """
         self._load()
 
@@ -166,12 +165,12 @@ class Predictor:
         return [view.swap_scales() for view in chosen] if self.config.swap_scales and views == "votes" else chosen
 
     def _fits(self, image_shape: tuple[int, int]) -> bool:
-        """Say whether an image is detected in one piece, in all its views, instead of in tiles."""
+        """Return whether an image is detected whole, in all its views, rather than in tiles."""
         return bool(self.config.max_dim) or max(image_shape) <= self.config.max_whole_side
 
     def _detect(self, images: Iterable[np.ndarray], whole: bool) -> Sequence[Paintable]:
-        """Return what is found in images, which are views of one."""
-        # Contrast is the whole image's: tiles are parts of one image.
+        """Return the detections in views of one image."""
+        # Before tiling: the tiles of an image share its contrast.
         images = map(stretch_contrast, images) if self.config.stretch_contrast else images
         detector = self._load()
         if whole:

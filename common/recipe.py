@@ -1,4 +1,4 @@
-"""What makes training from scratch work on a CPU, with no published weights to start from."""
+"""Hyperparameters that make training from scratch work on a CPU, without pretrained weights."""
 
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -8,7 +8,7 @@ from common.mask_rcnn_config import MaskRCNNConfig
 C = TypeVar("C", bound=MaskRCNNConfig)
 
 RECIPE: dict[str, Any] = {
-    # Group norm, as batches are too small to estimate statistics from, and batch norm's frozen ones come with weights.
+    # Group norm: batches are too small to estimate statistics from, and frozen statistics need pretrained weights.
     "backbone": "small",
     "norm": "group",
     "fpn_channels": 128,
@@ -19,7 +19,7 @@ RECIPE: dict[str, Any] = {
     "pixel_std": 58.0,
     "geometry": "aligned",
     "mini_mask_size": 28,
-    # Proposals are bad at first: the heads learn from the true boxes, and from whatever background there is.
+    # Proposals are poor at first: the heads learn from the true boxes and all the background there is.
     "add_true_boxes": True,
     "fill_negatives": True,
     "batch_size": 4,
@@ -28,19 +28,19 @@ RECIPE: dict[str, Any] = {
     "warmup_steps": 200,
     "weight_decay": 0.02,
 }
-# Half as wide, for what is learnt in minutes.
+# Half as wide, for runs of a few minutes.
 NARROW: dict[str, Any] = {"fpn_channels": 64, "rpn_channels": 64, "head_channels": 128, "mask_channels": 32}
 
 
-def from_nothing(config: C, **figures: Any) -> C:
+def from_scratch(config: C, **changes: Any) -> C:
     """Return a config that trains a small network from scratch.
 
     Args:
         config: the competition's.
-        figures: what is different from `config` and from `RECIPE`.
+        changes: options that differ from `config` and `RECIPE`.
 
     Example:
-        >>> from_nothing(MaskRCNNConfig(crop_size=256), batch_size=8).optimizer
+        >>> from_scratch(MaskRCNNConfig(crop_size=256), batch_size=8).optimizer
         'adamw'
     """
-    return replace(config, **RECIPE | figures)
+    return replace(config, **RECIPE | changes)

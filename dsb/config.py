@@ -1,4 +1,4 @@
-"""The hyperparameters of the third-place run, and of what a CPU can train."""
+"""Hyperparameters of the third-place run, and of runs that a CPU can train."""
 
 import re
 from dataclasses import dataclass, replace
@@ -6,18 +6,18 @@ from dataclasses import dataclass, replace
 from common.config import Stage, option
 from common.errors import InputError
 from common.mask_rcnn_config import MaskRCNNConfig
-from common.recipe import from_nothing
+from common.recipe import from_scratch
 
 
 @dataclass(frozen=True, kw_only=True)
 class DSBConfig(MaskRCNNConfig):
-    """Nuclei, one class; the defaults are the published run's, its first step."""
+    """Nuclei, one class; the defaults are those of the published run's first step."""
 
     name: str = "001"
     class_names: tuple[str, ...] = ("nucleus",)
     fold: str = option(
         "all",
-        "kept for validation: a fold, 0 to 4, or all images of a size, such as 256x320; all: train on everything",
+        "images to hold out: a fold, 0 to 4, or those of a size, such as 256x320; all: train on everything",
     )
 
     add_true_boxes: bool = False
@@ -36,11 +36,11 @@ class DSBConfig(MaskRCNNConfig):
             raise InputError(f"--fold {self.fold}: give 0 to 4, all, or height x width, such as 256x320")
 
 
-# The geometry is not a default of the class: a config.json from before there was a choice means the aligned one.
+# The geometry is not a default of the class: a config.json from before the option existed means the aligned one.
 PUBLISHED = DSBConfig(geometry="library")
 
-# From nothing, on a CPU: small crops of images at the published scale.
-SMALL = from_nothing(
+# From scratch, on a CPU: small crops of images at the published scale.
+SMALL = from_scratch(
     PUBLISHED,
     stretch_contrast=True,
     crop_size=256,
@@ -53,7 +53,7 @@ SMALL = from_nothing(
     train_proposals=500,
     train_rois=96,
     validation_steps=8,
-    # Thresholds and the way to merge: chosen on images that were held out, fold 1 and whole sizes.
+    # Thresholds and merging: chosen on held-out images, fold 1 and whole sizes.
     confidence=0.8,
     detection_nms_threshold=0.5,
     mask_nms_threshold=0.4,
@@ -90,7 +90,7 @@ DEMO = replace(
     train_rois=48,
     warmup_steps=50,
     min_zoom=1.0,
-    recolour=0.0,  # generated images have the colours that they have
+    recolour=0.0,  # the colours of generated images vary enough
     max_detections=256,
     confidence=0.6,
     mask_confidence=0.0,  # a briefly trained model never reaches the usual confidence

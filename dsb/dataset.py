@@ -1,6 +1,6 @@
 """The Data Science Bowl 2018's layout, <id>/images/<id>.png and <id>/masks/*.png, or any images; folder or zip.
 
-Instead of the masks there may be a label image, <id>/labels/<id>.png or .tif, whose nucleus k has the value k.
+The masks can be replaced by a label image, <id>/labels/<id>.png or .tif, in which nucleus k has the value k.
 """
 
 import os
@@ -29,19 +29,18 @@ def load_dataset(
     cache: Path | None = None,
     skip_bad: bool = False,
 ) -> ImageSet[MaskFiles]:
-    """Open stage1_train, or a test set or images of one's own, which have no masks; images are sorted by id.
+    """Open stage1_train, or a test set or any other images, without masks; images are sorted by id.
 
-    The first time, all files are looked through, which takes a while, and the masks are kept as label images.
+    The first call checks all files, which takes a while, and caches the masks as label images.
 
     Args:
-        path: a folder or zip archive; the id folders, or images without such folders, stand in it or in folders of
-            it.
-        masks: read the masks, where there are any.
-        cache: folder that keeps the label images; by default one in the user's cache folder.
+        path: a folder or zip archive, with id folders, or images without such folders, at any depth.
+        masks: read the masks, if any.
+        cache: folder of the label images; by default in the user's cache folder.
         skip_bad: report unusable images and leave them out.
 
     Raises:
-        InputError: not such a folder or archive; an unusable image, and `skip_bad` is off.
+        InputError: no such folder or archive; an unusable image without `skip_bad`.
     """
     tree = open_tree(path)
     images = find_images(tree.names(), str(tree.path), masks=masks)
@@ -53,7 +52,7 @@ def pack_dataset(images: ImageSet, output: Path) -> None:
 
     Args:
         images: with masks.
-        output: appears whole or not at all; the same set gives the same bytes.
+        output: written atomically; the same set gives the same bytes.
     """
     with written_aside(output) as aside, zipfile.ZipFile(aside, "w") as archive:
         for row, image_id in enumerate(tqdm(images.image_ids, output.name, unit="image")):
@@ -61,28 +60,27 @@ def pack_dataset(images: ImageSet, output: Path) -> None:
             labels = labels.astype(np.min_scalar_type(labels.max()))
             files = {"images": encode_png(images.load_image(row), noisy=True), "labels": encode_png(labels)}
             for kind, data in files.items():
-                # The entry's time is 1980, whenever it is written.
+                # The entry's date is 1980, whenever it is written.
                 archive.writestr(zipfile.ZipInfo(f"{image_id}/{kind}/{image_id}.png"), data)
 
 
 def find_images(names: Sequence[str], source: str, *, masks: bool = True) -> list[ImageFiles]:
     """Find images and masks among file names.
 
-    Where there is no `images` folder, every image is one without masks, and its name without the suffix is its id;
-    where names repeat, in folders of plates or wells, the folders' names stand before it: `plate/1.png` has the id
-    `plate_1`.
+    Without an `images` folder, every image is one without masks, and its name without the suffix is its id; if names
+    repeat, as in folders of plates or wells, the folder names precede them: `plate/1.png` has the id `plate_1`.
 
     Args:
         names: relative names with forward slashes; what does not fit the layout is left out.
-        source: where they are from, for messages.
+        source: where they come from, for messages.
         masks: look for masks too.
 
     Returns:
-        The files of each image, sorted by id; masks sorted by name. Where masks have no image, the name that it
+        The files of each image, sorted by id; masks sorted by name. For masks without an image, the name that it
         should have.
 
     Raises:
-        InputError: no images; an id in two places, with two images or label images, or with one beside masks.
+        InputError: no images; an id in two places, with two images or label images, or with a label image and masks.
 
     Example:
         >>> (image,) = find_images(["train/a/images/a.png", "train/a/masks/1.png"], "train.zip")
@@ -98,34 +96,30 @@ def find_images(names: Sequence[str], source: str, *, masks: bool = True) -> lis
         else:
             (loose if {"masks", "labels"}.isdisjoint(path.parts) else among_masks).append(path)
     for folder in [folder for folder, files in found.items() if not (masks or files["images"])]:
-        files = found.pop(folder)  # masks beside images of one's own
+        files = found.pop(folder)  # masks beside images in another layout
         among_masks += map(PurePosixPath, files["masks"] + files["labels"])
     if all(len(files["images"]) > 1 and not (files["masks"] or files["labels"]) for files in found.values()):
         loose += [PurePosixPath(name) for files in found.values() for name in files["images"]]
-        found.clear()  # folders of one's own that are called images
+        found.clear()  # another layout, with folders called images
     if among_masks:
         logger.info(
-            f"{source}: left out {len(among_masks)} images below folders called masks or labels that are nobody's: "
+            f"{source}: left out {len(among_masks)} images in folders called masks or labels that belong to no image: "
             f"{among_masks[0]}"
         )
     images = [_image_files(folder, files, source) for folder, files in found.items()]
     if not found:
         images = _loose_images(loose)
     elif loose:
-        logger.info(
-            f"{source}: left out {len(loose)} images that are in no <id>/images folder as others are: {loose[0]}"
-        )
+        logger.info(f"{source}: left out {len(loose)} images outside <id>/images folders, where others are: {loose[0]}")
     if not masks:
         images = [ImageFiles(image.image_id, image.image_name) for image in images]
     if not images:
-        raise InputError(
-            f"{source}: no images found; give a folder or archive that holds some, or <id>/images/<id>.png"
-        )
+        raise InputError(f"{source}: no images found; give a folder or archive of images, or of <id>/images/<id>.png")
     return sorted_by_id(images, lambda image: image.image_id, lambda image: image.image_name, source)
 
 
 def _loose_images(paths: Sequence[PurePosixPath]) -> list[ImageFiles]:
-    """Call images by their names, or where these repeat by their places in the innermost folder that holds all."""
+    """Identify images by name, or if names repeat by path within the innermost folder that holds all."""
     if len({path.stem for path in paths}) == len(paths):
         return [ImageFiles(path.stem, str(path)) for path in paths]
     depth = len(PurePosixPath(os.path.commonpath([f"/{path.parent}" for path in paths])).parts) - 1
@@ -133,7 +127,7 @@ def _loose_images(paths: Sequence[PurePosixPath]) -> list[ImageFiles]:
 
 
 def is_in_kaggle_layout(image_id: str, image_name: str) -> bool:
-    """Say whether an image stands in a folder of its own, <id>/images.
+    """Return whether an image is in a folder of its own, <id>/images.
 
     Example:
         >>> is_in_kaggle_layout("a", "train/a/images/a.png"), is_in_kaggle_layout("a", "images/a.png")
@@ -151,7 +145,7 @@ def _image_files(folder: str, files: Mapping[str, Sequence[str]], source: str) -
                 f"layout is <id>/images/<id>.png with <id>/masks/*.png or <id>/labels/<id>.png"
             )
     if files["labels"] and files["masks"]:
-        raise InputError(f"{source}: {folder} holds masks and a label image; leave one of both")
+        raise InputError(f"{source}: {folder} holds both masks and a label image; keep only one kind")
     image_id = PurePosixPath(folder).name
     image_name = files["images"][0] if files["images"] else f"{folder}/images/{image_id}.png"
     return ImageFiles(image_id, image_name, tuple(files["masks"]), "".join(files["labels"]))

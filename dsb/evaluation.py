@@ -1,4 +1,4 @@
-"""What is true of a set's images, and how well a submission found it."""
+"""The ground truth of a set, and a submission's score against it."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -22,12 +22,12 @@ NUM_WORST = 10
 
 
 def mean_score(pairs: Iterable[Pair]) -> float:
-    """Return the mean over images of the competition's precision; pairs are taken one at a time."""
+    """Return the competition's precision, averaged over images; pairs are taken one at a time."""
     return float(np.mean([dsb_score(pair.true, pair.predicted, pair.image_shape) for pair in pairs]))
 
 
 def is_csv(solution: Path) -> bool:
-    """A solution is a CSV in Kaggle's columns, or else a set with masks."""
+    """Return whether a solution is a CSV in Kaggle's columns, rather than a set with masks."""
     return solution.suffix == ".csv"
 
 
@@ -36,11 +36,11 @@ def load_truth(solution: Path, image_ids: Sequence[str] | None, *, skip_bad: boo
 
     Args:
         solution: CSV in Kaggle's columns, or a folder or zip with masks.
-        image_ids: the images that are to be scored; None: all.
+        image_ids: images to score; None: all.
         skip_bad: report unusable images of a folder or zip, and leave them out.
 
     Raises:
-        InputError: the solution lacks some of them.
+        InputError: some of them are missing from the solution.
     """
     if is_csv(solution):
         return _read_csv(solution, image_ids)
@@ -63,8 +63,8 @@ def score_report(
     Args:
         submission: the CSV.
         truth: each image's objects and (height, width).
-        unscored: ids of images that the submission may have and that do not count.
-        images: the set, to tell the kinds; without it there is no such table.
+        unscored: ids of images that the submission may have but that do not count.
+        images: the set, for the table of kinds; None: no such table.
     """
     result = score_submission(submission, truth, unscored)
     worst = result.images.nsmallest(NUM_WORST, "score")
@@ -89,11 +89,13 @@ def _read_csv(solution: Path, image_ids: Sequence[str] | None) -> tuple[Truth, s
 
 def _refuse_unknown(solution: Path, image_ids: set[str]) -> None:
     if image_ids:
-        raise InputError(f"{solution}: lacks {len(image_ids)} of the images, such as {min(image_ids)}; give this set's")
+        raise InputError(
+            f"{solution}: {len(image_ids)} of the images are missing, such as {min(image_ids)}; give its solution"
+        )
 
 
 def _by_modality(result: SubmissionScore, images: ImageSet) -> pd.DataFrame:
-    """Return the number and the mean score of the images of each kind."""
+    """Return the number of images and the mean score of each kind."""
     rows = {image_id: row for row, image_id in enumerate(images.image_ids)}
     scored = result.images[result.images["image_id"].isin(rows.keys())]
     kinds = [find_modality(images.load_image(rows[image_id])) for image_id in scored["image_id"]]

@@ -1,16 +1,16 @@
-"""A trained model for other programs: an ONNX file, a SavedModel, or weights that the Mask R-CNN library reads.
+"""Export a trained model: an ONNX file, a SavedModel, or weights for the Mask R-CNN library.
 
-Or for other people: `--half` writes weights of half the size, which the scripts here read, with their config.json and
-the names of the images that they were trained on, images.txt.
+To share weights for these scripts, `--half` writes them at half the size, with config.json and images.txt, the names of
+the images that they were trained on.
 
     python dsb/export.py --output model.onnx
     python dsb/export.py --weights logs/003/best.h5 --output saved_model
     python dsb/export.py --weights logs/003/best.h5 --output mask_rcnn_nucleus_0001.h5
     python dsb/export.py --weights logs/003/last.h5 --output mine/weights.h5 --half
 
-The first two hold the whole way from padded pixels, after --stretch-contrast, to boxes, scores and masks; an ONNX file
-wants images more than 64 pixels wide. The third is for the library's `load_weights(path, by_name=True)`, and answers
-there as here if it was trained with `--geometry library`.
+The first two go all the way from padded pixels, after --stretch-contrast, to boxes, scores and masks; an ONNX file
+needs images wider than 64 pixels. The third is for the library's `load_weights(path, by_name=True)`, and gives the same
+results there if it was trained with `--geometry library`.
 """
 
 import sys
@@ -33,7 +33,7 @@ def main() -> None:
     parser = OneLineParser(__doc__)
     add = parser.add_argument
     add("--output", type=Path, required=True, metavar="PATH", help="ends in .onnx or .h5; else a SavedModel's folder")
-    help = "an .h5 file in float16 for these scripts, config.json and images.txt beside it"
+    help = "float16 weights (.h5) for these scripts, with config.json and images.txt beside them"
     add("--half", action="store_true", help=help)
     flags = parse_model_flags(PRESETS, parser, without=("name",))
     output, half = flags.own["output"], flags.own["half"]
@@ -45,16 +45,16 @@ def main() -> None:
         raise InputError(f"{beside}: belongs to another model; choose another folder for --output")
     for_library = output.suffix == ".h5" and not half
     if for_library and (config.backbone == "small" or config.norm == "group"):
-        raise InputError(
-            f"{weights}: backbone {config.backbone} with norm {config.norm} is none of the Mask R-CNN library's"
-        )
+        raise InputError(f"{weights}: the Mask R-CNN library has no backbone {config.backbone} with norm {config.norm}")
 
     from common.network.mask_rcnn.export import export_model
     from common.network.mask_rcnn.model import MaskRCNN
     from common.network.weights import load_weights, save_weights
     from common.runs.start import IMAGES_FILE, seen_images
 
-    model = MaskRCNN(replace(config, bfloat16=False))  # ONNX files with bfloat16 do not load, and few programs know it
+    model = MaskRCNN(
+        replace(config, bfloat16=False)
+    )  # ONNX files with bfloat16 do not load, and few programs support it
     load_weights(model, weights)
     if output.suffix == ".h5":
         save_weights(model, output, half=half)
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def _holds(path: Path, config: DSBConfig) -> bool:
-    """Say whether a file holds a config."""
+    """Return whether a file holds a config."""
     try:
         return DSBConfig.load(path) == config
     except InputError:

@@ -2,12 +2,12 @@
 
     python dsb/generate.py --output generated --images 60 --test-images 10 --seed 1 --sizes 256x256,256x320
 
-Writes into the output folder, for as long as it is empty or missing:
+Writes to the output folder, which must be empty or missing:
     stage1_train/<id>/images/<id>.png and stage1_train/<id>/masks/*.png
     stage1_test/<id>/images/<id>.png
     stage1_solution.csv           the test images' nuclei: ImageId,EncodedPixels,Height,Width,Usage
-    stage1_sample_submission.csv  a row for each test image
-    generated.json                the arguments; the same ones again change nothing
+    stage1_sample_submission.csv  one row per test image
+    generated.json                the arguments; run again with the same, it changes nothing
 """
 
 import csv
@@ -34,7 +34,7 @@ class Recipe:
     Attributes:
         images: training images.
         test_images: test images.
-        seed: names the set.
+        seed: of the set.
         sizes: (height, width) to choose from; None: those of the real set.
     """
 
@@ -49,7 +49,7 @@ def main() -> None:
     output, recipe = parse_flags()
     record = json.dumps(asdict(recipe)) + "\n"
     if is_complete(output, record):
-        print(f"{output}: generated before with the same arguments")
+        print(f"{output}: already generated with the same arguments")
         return
     aside = output.with_name(f"{output.name}.partial")
     shutil.rmtree(aside, ignore_errors=True)
@@ -66,11 +66,13 @@ def parse_flags() -> tuple[Path, Recipe]:
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
     parser.add_argument("--images", type=int, default=60, help="training images")
     parser.add_argument("--test-images", type=int, default=10, help="test images")
-    parser.add_argument("--seed", type=int, default=1, help="names the set")
-    parser.add_argument("--sizes", type=parse_sizes, metavar="HxW,...", help="sizes to choose from; the real set's")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the set")
+    parser.add_argument(
+        "--sizes", type=parse_sizes, metavar="HxW,...", help="sizes to choose from (default: the real set's)"
+    )
     flags = parser.parse_args()
     if min(flags.images, flags.test_images, flags.seed) < 0:
-        raise InputError("--images, --test-images and --seed start at 0")
+        raise InputError("--images, --test-images and --seed must be at least 0")
     return flags.output.absolute(), Recipe(flags.images, flags.test_images, flags.seed, flags.sizes)
 
 
@@ -80,12 +82,12 @@ def parse_sizes(text: str) -> list[tuple[int, int]]:
         raise ArgumentTypeError(f"{text!r}: write heights x widths, as in 256x256,256x320")
     sizes = [(int(height), int(width)) for height, width in re.findall(r"(\d+)x(\d+)", text)]
     if not 32 <= min(map(min, sizes)) <= max(map(max, sizes)) <= 4096:
-        raise ArgumentTypeError(f"{text!r}: sides lie between 32 and 4096")
+        raise ArgumentTypeError(f"{text!r}: sides must be from 32 to 4096")
     return sizes
 
 
 def is_complete(folder: Path, record: str) -> bool:
-    """Return whether the folder holds the set whose arguments are recorded so.
+    """Return whether the folder holds the set with these recorded arguments.
 
     Raises:
         InputError: it holds anything else.
@@ -121,7 +123,7 @@ def write_set(folder: Path, recipe: Recipe) -> None:
 
 
 def write_rows(path: Path, columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
-    """Write a CSV file with a line of column names."""
+    """Write a CSV file with a header."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)

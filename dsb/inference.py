@@ -1,4 +1,4 @@
-"""What the two inference scripts have in common."""
+"""What the two inference scripts share."""
 
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -25,20 +25,20 @@ def parse_flags(description: str | None, output: str, without: Collection[str]) 
     Args:
         description: the script's docstring.
         output: default of `--output`.
-        without: names of options that mean nothing to this script.
+        without: names of options without effect in this script.
     """
     parser = OneLineParser(description)
     add_sample_flag(parser)
     add = parser.add_argument
-    help = "write label images, 16-bit TIFF files in which each object has its number"
+    help = "write label images: 16-bit TIFF files in which object k has the value k"
     add("--labels", type=Path, metavar="DIR", help=help)
-    help = "no label images and overlays, which images of one's own, not in Kaggle's layout, get beside the CSV"
+    help = "write no label images and overlays, which images outside Kaggle's layout get beside the CSV"
     add("--csv-only", action="store_true", help=help)
     flags = parse_prediction_flags(
         PRESETS, dataset="data/stage1_test", output=output, parser=parser, without=("name", *without)
     )
     if flags.own["csv_only"] and flags.folders(["labels"]):
-        raise InputError("--csv-only: goes with neither --labels nor --overlays")
+        raise InputError("--csv-only: cannot be combined with --labels or --overlays")
     return flags
 
 
@@ -47,7 +47,7 @@ def infer(flags: PredictionFlags, views: Callable[[DSBConfig], Literal["votes", 
 
     Args:
         flags: from `parse_flags`.
-        views: from the config to the way in which views are merged; raises InputError where options do not go with it.
+        views: from the config to how views are merged; raises InputError for conflicting options.
     """
     config, weights = choose_model(flags, PRESETS, TRAINING, STEPS)
     merging = views(config)
@@ -71,7 +71,7 @@ def infer(flags: PredictionFlags, views: Callable[[DSBConfig], Literal["votes", 
     print(f"wrote {flags.output}: {len(image_ids)} images, checked")
     if "labels" in folders:
         save_label_images(flags.output, images.shapes, folders["labels"])
-        print(f"wrote {folders['labels']}: a label image of each image")
+        print(f"wrote {folders['labels']}: one label image per image")
     if "overlays" in folders:
         overview = save_overlays(flags.output, images, truth, folders["overlays"])
         print(f"wrote {folders['overlays']}: {overview}, and each image with its objects")
@@ -87,11 +87,11 @@ def choose_images(flags: PredictionFlags) -> "tuple[ImageSet, list[str]]":
     from dsb.dataset import load_dataset
 
     fold = flags.given.get("fold", "all")
-    # Folds are dealt over the images that training found usable, so their masks are looked at, too.
+    # Folds are made of the images that training found usable, so their masks are checked, too.
     images = load_dataset(flags.dataset, masks=fold != "all", skip_bad=flags.skip_bad)
     if fold != "all":
         images = images.select(in_fold(images.sizes, fold))
     if not len(images):
-        raise InputError(f"--fold {fold}: holds none of the images of {flags.dataset}; leave --fold out")
+        raise InputError(f"--fold {fold}: holds none of the images of {flags.dataset}; omit --fold")
     sample_ids = read_image_ids(flags.sample_submission) if flags.sample_submission else None
     return images, choose_image_ids(images, sample_ids, skip_bad=flags.skip_bad)[: flags.limit]

@@ -1,15 +1,15 @@
-"""What an image of cells is: fluorescence, brightfield or stained tissue, told by its colours."""
+"""The modality of an image of cells, by its colours: fluorescence, brightfield or stained tissue."""
 
 import numpy as np
 
-COLOURED = 5  # mean spread of a pixel's channels from which on an image is stained, 0-255; grey ones have 0
-BRIGHT = 128  # median value from which on a grey image has a bright background
+COLOURED = 5  # lowest mean spread of a pixel's channels in a stained image, 0-255; grey ones have 0
+BRIGHT = 128  # lowest median value of a grey image with a bright background
 
 
 def find_modality(image: np.ndarray) -> str:
     """Return "stained" for an image with colours, else "brightfield" or "fluorescence" by its background.
 
-    In stage1_train that are 107, 16 and 541 images, all far from the limits.
+    In stage1_train these are 107, 16 and 541 images, all far from the limits.
 
     Args:
         image: (H, W, 3) uint8, RGB.

@@ -1,11 +1,11 @@
-"""Single prediction: one look at each image; masks are separated, with `--dilation` grown before.
+"""Single prediction: one look at each image; masks are separated, and first grown with `--dilation`.
 
     python dsb/my_inference.py --dataset stage1_test.zip --sample-submission stage1_sample_submission.csv
     python dsb/my_inference.py --dataset stage1_train.zip --fold 0 --logs logs/small --score stage1_train.zip
     python dsb/my_inference.py --dataset my_images --weights small
 
-Writes a checked CSV, `ImageId,EncodedPixels`; of images of one's own, not in Kaggle's layout, label images and drawn
-images, too. Killed and started again, it finishes the same file.
+Writes a checked CSV, `ImageId,EncodedPixels`; for images outside Kaggle's layout, label images and overlays, too. After
+an interruption, it resumes the same file.
 """
 
 import sys
@@ -18,7 +18,7 @@ from dsb.inference import infer, parse_flags
 
 
 def main() -> None:
-    """Predict, write, check, and score where asked."""
+    """Predict, write, check, and score if asked."""
     flags = parse_flags(__doc__, "submissions/dsb_single.csv", without=("views", "swap_scales", "channel_shift"))
     infer(flags, lambda config: None)
 

@@ -1,10 +1,10 @@
-"""Test-time augmentation: each image is seen in 15 views, whose masks vote; `--views majority` has its own views.
+"""Test-time augmentation: the masks of 15 views of each image vote; `--views majority` has its own views.
 
     python dsb/my_inference_tta.py --dataset stage1_test.zip --sample-submission stage1_sample_submission.csv
     python dsb/my_inference_tta.py --dataset stage1_train.zip --fold 0 --logs logs/small --score stage1_train.zip
 
-Writes a checked CSV, `ImageId,EncodedPixels`. Views that show the same image are predicted once and counted as
-often as they occur. Killed and started again, it finishes the same file.
+Writes a checked CSV, `ImageId,EncodedPixels`. Identical views are predicted once and counted as often as they occur.
+After an interruption, it resumes the same file.
 """
 
 import sys
@@ -20,15 +20,15 @@ from dsb.inference import infer, parse_flags
 
 
 def main() -> None:
-    """Predict every view, merge, write, check, and score where asked."""
+    """Predict every view, merge, write, check, and score if asked."""
     infer(parse_flags(__doc__, "submissions/dsb_tta.csv", without=("dilation",)), choose_views)
 
 
 def choose_views(config: DSBConfig) -> Literal["votes", "majority"]:
-    """Return the config's way to merge views.
+    """Return how the config merges views.
 
     Raises:
-        InputError: an option belongs to the other way.
+        InputError: an option belongs to the other way of merging.
     """
     for name in ("channel_shift", "swap_scales", "as_published") if config.views == "majority" else ():
         if getattr(config, name):

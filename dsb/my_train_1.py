@@ -3,7 +3,7 @@
     python dsb/my_train_1.py --dataset stage1_train.zip --weights coco --logs logs/published       # as published
     python dsb/my_train_1.py --dataset stage1_train.zip --preset small --fold 0 --logs logs/small  # from scratch
 
-Writes config.json, log.csv, TensorBoard events and weights to <logs>/001. Started again, it goes on where it was.
+Writes config.json, log.csv, TensorBoard events and weights to <logs>/001. Run again, it resumes.
 """
 
 import sys

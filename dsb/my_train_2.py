@@ -3,7 +3,7 @@
     python dsb/my_train_2.py --dataset stage1_train.zip --logs logs/published
     python dsb/my_train_2.py --dataset stage1_train.zip --preset small --fold 0 --logs logs/small
 
-Writes config.json, log.csv, TensorBoard events and weights to <logs>/002. Started again, it goes on where it was.
+Writes config.json, log.csv, TensorBoard events and weights to <logs>/002. Run again, it resumes.
 """
 
 import sys
@@ -22,7 +22,7 @@ STEP = {
         PUBLISHED,
         name="002",
         balanced=True,
-        augment=False,  # the text says on, the published code has it off
+        augment=False,  # on in the author's text, off in the published code
         schedule=(Stage(10, 1e-3 / 30), Stage(40, 1e-5)),
         steps_per_epoch=332,
     ),

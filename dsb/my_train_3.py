@@ -3,7 +3,7 @@
     python dsb/my_train_3.py --dataset stage1_train.zip --logs logs/published
     python dsb/my_train_3.py --dataset stage1_train.zip --preset small --fold 0 --logs logs/small
 
-Writes config.json, log.csv, TensorBoard events and weights to <logs>/003. Started again, it goes on where it was.
+Writes config.json, log.csv, TensorBoard events and weights to <logs>/003. Run again, it resumes.
 """
 
 import sys
@@ -35,7 +35,7 @@ def _widened(config: DSBConfig) -> DSBConfig:
 STEP = {
     "published": replace(
         _widened(PUBLISHED),
-        augment=False,  # the text says on, the published code has it off
+        augment=False,  # on in the author's text, off in the published code
         schedule=(Stage(5, 1e-3 / 30),),
         steps_per_epoch=332,
     ),

@@ -1,4 +1,4 @@
-"""What is made of a submission: label images and overlays, and where they go for images of one's own."""
+"""Label images and overlays made from a submission, and where they go."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,13 +21,12 @@ SUFFIXES = {"labels": ".tif", "overlays": ".png"}  # of the files in the folders
 
 
 def choose_folders(flags: PredictionFlags, images: ImageSet) -> dict[str, Path]:
-    """Return the folders to write to, by their flags' names.
+    """Return the folders to write to, by flag name.
 
-    Images of one's own, not in Kaggle's layout, get label images and overlays beside the CSV, unless flags say
-    otherwise.
+    Images outside Kaggle's layout get label images and overlays beside the CSV, unless flags say otherwise.
 
     Raises:
-        InputError: such a folder holds what this set's run did not write.
+        InputError: such a folder holds files that were not written for this set.
     """
     folders = flags.folders(["labels"])
     if flags.own["csv_only"] or any(map(is_in_kaggle_layout, images.image_ids, images.image_names)):
@@ -37,7 +36,7 @@ def choose_folders(flags: PredictionFlags, images: ImageSet) -> dict[str, Path]:
         if name in folders:
             continue
         if images.path.resolve() in (folder.resolve(), *folder.resolve().parents):
-            logger.info(f"{folder}: not written, as it lies among the images; give another place with --{name}")
+            logger.info(f"{folder}: not written, as it lies among the images; choose another folder with --{name}")
             continue
         _refuse_files_of_others(folder, flags.output, {f"{image_id}{suffix}" for image_id in images.image_ids})
         folders[name] = folder
@@ -45,7 +44,7 @@ def choose_folders(flags: PredictionFlags, images: ImageSet) -> dict[str, Path]:
 
 
 def save_overlays(submission: Path, images: ImageSet, true: Truth, folder: Path) -> str:
-    """Write each image with its objects, beside the truth where it is known; see `save_gallery`."""
+    """Write each image with its objects, beside the ground truth if known; see `save_gallery`."""
     texts = _read_texts(submission)
     return save_gallery(
         folder,
@@ -65,7 +64,7 @@ def save_label_images(submission: Path, shapes: Mapping[str, tuple[int, int]], f
     Args:
         submission: the CSV.
         shapes: (height, width) of each image.
-        folder: is made where it is missing.
+        folder: created if missing.
     """
     texts = _read_texts(submission)
     for image_id, shape in shapes.items():
@@ -75,7 +74,7 @@ def save_label_images(submission: Path, shapes: Mapping[str, tuple[int, int]], f
 
 
 def _refuse_files_of_others(folder: Path, submission: Path, own: set[str]) -> None:
-    """Refuse a folder that is there, unless an earlier run of a set wrote it beside its submission."""
+    """Refuse an existing folder, unless an earlier run wrote it beside its submission."""
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     others = names - own - OVERVIEWS if submission.exists() else names
     if others:

@@ -2,8 +2,8 @@
 
     python dsb/pack.py --dataset stage1_train.zip --output packed.zip
 
-Images become PNG files of three channels, or of one where all are equal; the masks of each become one label image,
-`<id>/labels/<id>.png`. Every script takes the archive as its --dataset, and reads the same images and nuclei from it.
+Images become PNG files with three channels, or one if all are equal; the masks of each become one label image,
+`<id>/labels/<id>.png`. Every script takes the archive as its --dataset and reads the same images and nuclei from it.
 """
 
 import sys
@@ -20,18 +20,18 @@ def main() -> None:
     parser = OneLineParser(__doc__)
     parser.add_argument("--dataset", type=Path, required=True, metavar="PATH", help="folder or zip")
     parser.add_argument("--output", type=Path, required=True, metavar="ZIP", help="the archive to write")
-    parser.add_argument("--skip-bad", action="store_true", help="report unusable images and go on")
+    parser.add_argument("--skip-bad", action="store_true", help="report unusable images and skip them")
     flags = parser.parse_args()
     if flags.output.suffix != ".zip":
         raise InputError(f"--output {flags.output}: give a name that ends in .zip")
     if flags.output.resolve() == flags.dataset.resolve():
-        raise InputError(f"--output {flags.output}: that is the place of --dataset; choose another one")
+        raise InputError(f"--output {flags.output}: already used by --dataset; choose another path")
 
     from dsb.dataset import load_dataset, pack_dataset
 
     images = load_dataset(flags.dataset, skip_bad=flags.skip_bad)
     if not images.has_objects:
-        raise InputError(f"{flags.dataset}: has no masks; images alone are packed by any program")
+        raise InputError(f"{flags.dataset}: has no masks; for images alone, use any zip program")
     pack_dataset(images, flags.output)
     print(f"wrote {flags.output}: {len(images)} images, {flags.output.stat().st_size / 1e6:.1f} MB")
 

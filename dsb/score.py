@@ -3,9 +3,8 @@
     python dsb/score.py submissions/dsb_tta.csv --solution stage1_solution.csv
     python dsb/score.py submissions/dsb_tta.csv --solution stage1_train.zip --only-submitted --table scores.csv
 
-A solution is a CSV in Kaggle's columns, or a folder or zip with masks. Images that the submission lacks count as 0;
-for a fold, which has but some of a folder's or zip's, `--only-submitted` leaves them out. `--table` writes a row a
-image.
+A solution is a CSV in Kaggle's columns, or a folder or zip with masks. Images missing from the submission count as 0;
+for a fold, a part of a folder or zip, `--only-submitted` leaves them out. `--table` writes one row per image.
 """
 
 import sys
@@ -24,7 +23,7 @@ def main() -> None:
     parser = OneLineParser(__doc__, "%(prog)s CSV --solution CSV|PATH [flags]")
     parser.add_argument("submission", type=Path, metavar="CSV")
     parser.add_argument("--solution", type=Path, required=True, metavar="CSV|PATH")
-    parser.add_argument("--only-submitted", action="store_true", help="leave out images that the submission lacks")
+    parser.add_argument("--only-submitted", action="store_true", help="leave out images missing from the submission")
     parser.add_argument("--table", type=output_file, metavar="CSV", help="write each image's score")
     parser.add_argument("--skip-bad", action="store_true", help="report unusable images, and do not score them")
     flags = parser.parse_args()
@@ -34,7 +33,7 @@ def main() -> None:
     from dsb.evaluation import is_csv, load_truth, score_report
 
     if flags.only_submitted and is_csv(flags.solution):
-        raise InputError(f"--only-submitted: {flags.solution} says itself what counts; give the set with its masks")
+        raise InputError(f"--only-submitted: {flags.solution} already says what counts; give the set with its masks")
     image_ids = read_image_ids(flags.submission) if flags.only_submitted else None
     truth, unscored = load_truth(flags.solution, image_ids, skip_bad=flags.skip_bad)
     check(flags.submission, {image_id: shape for image_id, (_, shape) in truth.items()})

@@ -1,4 +1,4 @@
-"""What the three training steps have in common."""
+"""What the three training steps share."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -24,7 +24,7 @@ def train_step(description: str | None, presets: Mapping[str, DSBConfig], previo
     Args:
         description: the script's docstring.
         presets: the step's experiment for each preset.
-        previous: name of the step that it starts from, if any.
+        previous: name of the previous step, if any.
     """
     config, flags = parse_training_flags(presets, dataset=DATASET, parser=OneLineParser(description))
 

@@ -6,7 +6,7 @@ from typing import Literal
 from common.batches.folds import FOLD_SEED
 from common.config import Stage, option
 from common.mask_rcnn_config import SEPARATION, MaskRCNNConfig
-from common.recipe import from_nothing
+from common.recipe import from_scratch
 
 DATASET = "data/isic.zip"
 LABELS_HELP = "labels.json for train, labels_test.json for test, in the set or beside the archive"
@@ -46,7 +46,7 @@ PUBLISHED = LesionConfig(
 )
 
 # From scratch, on a CPU: every image is resized to 128 pixels, of which a lesion spans 20 to 128.
-SMALL = from_nothing(
+SMALL = from_scratch(
     LesionConfig(),
     fold="0",
     min_dim=128,

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from common.config import Stage, option
 from common.mask_rcnn_config import SEPARATION, MaskRCNNConfig
-from common.recipe import NARROW, from_nothing
+from common.recipe import NARROW, from_scratch
 
 # The augmentations of `rsna/augmentation.py` have their own ranges; images are never tiled; predictions have no masks.
 NO_EFFECT = frozenset(
@@ -129,7 +129,7 @@ TRANSFER = replace(
 TRANSFER_COPY = replace(TRANSFER, max_instances=4, confidence=0.78, detection_nms_threshold=0.01)
 
 # From scratch, on a CPU.
-SMALL = from_nothing(
+SMALL = from_scratch(
     RSNAConfig(),
     **NARROW,
     negatives="even",

@@ -186,7 +186,7 @@ def test_a_generated_set_needs_no_path():
 
 
 def test_weights_of_the_latest_run(tmp_path):
-    with pytest.raises(InputError, match=r"no trained step there; train with leaf/train\.py"):
+    with pytest.raises(InputError, match=r"no trained step; train with leaf/train\.py"):
         find_weights("last", tmp_path, ["2", "1"], "leaf/train.py")
     with pytest.raises(InputError, match=r"--weights x\.h5: no such file"):
         find_weights("x.h5", tmp_path, ["1"], "leaf/train.py")
@@ -219,7 +219,7 @@ def test_nothing_is_written_among_the_images(tmp_path, monkeypatch, name):
     Path("set/test").mkdir(parents=True)
     suffix = "/s.csv" if name == "output" else ""
     for place in ("set/test", "set/test/new", tmp_path / "set" / ".." / "set" / "test"):
-        with pytest.raises(InputError, match=rf"--{name} .*test.*: lies among the images of set; choose another pl"):
+        with pytest.raises(InputError, match=rf"--{name} .*test.*: lies among the images of set; choose another pa"):
             prepare_outputs(*with_masks(f"--{name}", f"{place}{suffix}"), Path("set"), ["test/a.png"])
     for place in ("beside", "sets/test", "set/drawn"):
         flags, folders = with_masks(f"--{name}", f"{place}{suffix}")
@@ -238,10 +238,10 @@ def test_no_images_are_written_below_a_set_that_is_read_with_all_its_folders(tmp
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--overlays", "out", "--masks", "{}/out"], r"--masks .*out: that is the place of --overlays; choose another"),
-        (["--score", "{}/s.csv"], r"--output s\.csv: that is the place of --score; choose another one"),
-        (["--sample-submission", "s.csv"], r"--output s\.csv: that is the place of --sample-submission;"),
-        (["--overlays", "{}/set"], r"--overlays .*set: that is the place of --dataset;"),
+        (["--overlays", "out", "--masks", "{}/out"], r"--masks .*out: already used by --overlays; choose another"),
+        (["--score", "{}/s.csv"], r"--output s\.csv: already used by --score; choose another path"),
+        (["--sample-submission", "s.csv"], r"--output s\.csv: already used by --sample-submission;"),
+        (["--overlays", "{}/set"], r"--overlays .*set: already used by --dataset;"),
     ],
 )
 def test_outputs_replace_neither_each_other_nor_what_is_read(tmp_path, monkeypatch, arguments, message):

@@ -47,7 +47,7 @@ def test_what_another_experiment_was_trained_on_is_only_told(tmp_path, handed_on
     engine.train(replace(TINY, name="002"), IMAGES, IMAGES, Start(logs, str(begun / "last.h5"), previous="001"))
     (*_, beginning, _) = handed_on[0]
     assert beginning.seen == (("first", "other") if same_experiment else ())
-    warning = f"careful: {begun}/last.h5 was trained on 1 images with names of those to hold out, such as first"
+    warning = f"warning: {begun}/last.h5 was trained on 1 images with the names of held-out ones, such as first"
     assert any(line.startswith(warning) for line in lines()) != same_experiment
 
 
@@ -102,4 +102,4 @@ def test_weights_that_were_trained_on_an_image_are_told(tmp_path, lines):
     engine.predict_submission(predictor, IMAGES, ["first"], tmp_path / "s.csv")
     assert lines() == []
     engine.predict_submission(predictor, IMAGES, ["second"], tmp_path / "s.csv")
-    assert lines() == [f"careful: {predictor.weights} was trained on 1 of these images, such as second"]
+    assert lines() == [f"warning: {predictor.weights} was trained on 1 of these images, such as second"]

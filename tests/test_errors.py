@@ -32,9 +32,9 @@ def test_bad_input_is_one_line(capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("number", "remedy"),
     [
-        (errno.ENOSPC, "free some space and start the same command again"),
+        (errno.ENOSPC, "free some space and run the same command again"),
         (errno.EDQUOT, "free some space"),
-        (errno.EROFS, "choose an output folder that can be written"),
+        (errno.EROFS, "choose a writable output folder"),
         (errno.EACCES, "may read and write"),
         (errno.ENOTDIR, "does not lead through a file"),
         (errno.EISDIR, "give a file, not a folder"),
@@ -51,7 +51,7 @@ def test_unusable_places_are_one_line(capsys, monkeypatch, number, remedy):
 
 def test_interruption_has_its_own_code(capsys, monkeypatch):
     code, errors = stop_with(KeyboardInterrupt(), capsys, monkeypatch)
-    assert (code, errors) == (130, "train.py: stopped; start the same command again to go on\n")
+    assert (code, errors) == (130, "train.py: stopped; run the same command again to resume\n")
 
 
 @pytest.mark.parametrize("error", [ValueError("a bug"), OSError("without a number"), OSError(errno.EPIPE, "broken")])

@@ -143,7 +143,7 @@ def test_options_decide_how_masks_are_made():
 def test_views_of_a_model_of_several_classes_are_refused():
     predictor = predictor_of(find_bright, MaskRCNNConfig(class_names=("cat", "dog")))
     assert len(predictor.predict(box_image())) == 1
-    with pytest.raises(InputError, match="views votes: merge objects of one class; this model has 2"):
+    with pytest.raises(InputError, match="views votes: merging needs a single class; this model has 2"):
         predictor.predict(box_image(), "votes")
 
 
@@ -206,9 +206,9 @@ def test_what_cannot_be_loaded_is_one_line(tmp_path):
     (tmp_path / "w.h5").touch()
     for weights, changes, message in (
         ("smal", {}, r"smal: no such file; give an \.h5 file, or one of small"),
-        (tmp_path / "w.h5", {}, r"config\.json: no such file; it is written beside the weights"),
-        ("small", {"confidance": 0.5}, "confidance: no option of prediction"),
-        ("small", {"batch_size": 2}, "batch_size: no option of prediction"),
+        (tmp_path / "w.h5", {}, r"config\.json: no such file; training writes it beside the weights"),
+        ("small", {"confidance": 0.5}, "confidance: not a prediction option"),
+        ("small", {"batch_size": 2}, "batch_size: not a prediction option"),
         ("small", {"confidence": 2.0}, r"--confidence 2\.0: must be from 0 to 1"),
     ):
         with pytest.raises(InputError, match=message) as caught:

@@ -45,7 +45,7 @@ def test_a_run_goes_on_and_its_weights_load_in_the_other(first, second, generate
     images = generated_set / "stage1_train"
     flags = [*TINY, "--no-bfloat16", "--dataset", images, "--logs", "logs"]
     run(first, tmp_path, "my_train_1.py", *flags, "--epochs", 1)
-    assert "going on after 1 of 1 epochs" in run(second, tmp_path, "my_train_1.py", *flags, "--epochs", 2)
+    assert "resuming after 1 of 1 epochs" in run(second, tmp_path, "my_train_1.py", *flags, "--epochs", 2)
     with (tmp_path / "logs" / "001" / "log.csv").open(encoding="utf-8") as lines:
         assert [row["epoch"] for row in csv.DictReader(lines)] == ["1", "2"]
     predicting = ["--dataset", images, "--logs", "logs", "--csv-only", "--workers", 0]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from common.config import Stage, option
 from common.mask_rcnn_config import SEPARATION, MaskRCNNConfig
-from common.recipe import from_nothing
+from common.recipe import from_scratch
 
 CLASS_NAMES = ("Basophil", "Eosinophil", "Lymphocyte", "Monocyte", "Neutrophil")
 
@@ -38,7 +38,7 @@ PUBLISHED = WBCConfig(
 )
 
 # From scratch, on a CPU: images of one cell each, resized so that a cell is 50 to 120 pixels wide.
-SMALL = from_nothing(
+SMALL = from_scratch(
     WBCConfig(),
     min_dim=128,
     max_dim=128,

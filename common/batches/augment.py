@@ -8,17 +8,17 @@ import numpy as np
 
 from common.images.colours import shift_channels
 
-# Flips and turns are OpenCV's: NumPy's are views, and to copy those takes ten times as long.
+# Flips and turns are OpenCV's: NumPy's are views, and copying those takes ten times as long.
 _TURNS = (None, cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rescaling:
-    """By how much training images are rescaled.
+    """How much training images are rescaled.
 
     Attributes:
         min_dim: shorter side at the usual scale, pixels; detection enlarges to it, too, but never shrinks to it.
-        max_dim: longer side at the usual scale at most, pixels; 0: no limit.
+        max_dim: largest longer side at the usual scale, pixels; 0: no limit.
         aspect_ratio: largest extra stretch of one axis, at least 1.
         min_enlarge: the largest scale is at least this.
         zoom: the largest scale is at least the usual one times this, at least 1.
@@ -33,7 +33,7 @@ class Rescaling:
     min_zoom: float = 1.0
 
     def draw_shape(self, image_shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, int]:
-        """Draw the shape to which an image is rescaled.
+        """Draw the shape to rescale an image to.
 
         Args:
             image_shape: (height, width), pixels.
@@ -73,11 +73,11 @@ def rescale_and_crop(
         rng: source of the rescaled shape and of the crop's top and left, drawn in this order.
         rescaling: by how much.
         crop_size: side of the crop, pixels.
-        crop_at_origin: cut at (0, 0) always.
+        crop_at_origin: always crop at (0, 0).
 
     Returns:
-        The crops: (crop_size, crop_size, 3) uint8, and (crop_size, crop_size) int32 of each layer. Where the rescaled
-        image is smaller than the crop, zeros fill up the bottom and the right.
+        The crops: (crop_size, crop_size, 3) uint8, and (crop_size, crop_size) int32 of each layer; padded with zeros at
+        the bottom and right if the rescaled image is smaller.
 
     Source:
         Third-place solution of the Data Science Bowl 2018; `crop_at_origin` is what it submitted.
@@ -100,7 +100,7 @@ def flip_rotate_shift(
     channel_shift_range: float,
     upright: bool = False,
 ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Flip at random, turn by quarters, rotate by a small angle in half of the cases, and shift each channel.
+    """Flip at random, turn by quarters, rotate by a small angle half of the time, and shift each channel.
 
     Args:
         image: (H, W, 3) uint8.
@@ -121,7 +121,7 @@ def flip_rotate_shift(
     if upright:
         up_down, turns = False, 0
     both = [image, *layers]
-    if left_right != up_down:  # both make half a turn, and so up-down is left-right and half a turn
+    if left_right != up_down:  # both are half a turn, so up-down is left-right and half a turn
         both = [cv2.flip(one, 1) for one in both]
     turn = _TURNS[(turns + 2 * up_down) % 4]
     if turn is not None:
@@ -134,7 +134,7 @@ def flip_rotate_shift(
 
 
 def rescale(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Resize an image bilinearly; a pixel's centre is at a half, and the border is repeated.
+    """Resize an image bilinearly, with pixel centres at halves and the border repeated.
 
     Args:
         image: (H, W, 3) uint8.
@@ -147,7 +147,7 @@ def rescale(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def crop(image: np.ndarray, top: int, left: int, size: int) -> np.ndarray:
-    """Cut a square; zeros fill up the bottom and the right where the image ends.
+    """Crop a square, padded with zeros at the bottom and right where the image ends.
 
     Args:
         image: (H, W, ...) of any dtype.
@@ -166,8 +166,8 @@ def crop(image: np.ndarray, top: int, left: int, size: int) -> np.ndarray:
 def crop_rescaled_labels(label_image: np.ndarray, shape: tuple[int, int], top: int, left: int, size: int) -> np.ndarray:
     """Return `crop` of the label image resized to `shape`, by nearest neighbour with the geometry of `rescale`.
 
-    Only the crop's pixels are looked up. Source pixels are found in whole numbers: OpenCV's nearest neighbour
-    is off by up to half a pixel, and its exact one does not take int32.
+    Only the crop's pixels are read. Source pixels are computed in integers: OpenCV's nearest neighbour is off by up to
+    half a pixel, and its exact one does not take int32.
 
     Args:
         label_image: (H, W) int32.
@@ -177,7 +177,7 @@ def crop_rescaled_labels(label_image: np.ndarray, shape: tuple[int, int], top: i
         size: side of the crop, pixels.
 
     Returns:
-        (size, size) int32; zeros where the resized label image ends.
+        (size, size) int32; zeros beyond the resized label image.
 
     Example:
         >>> crop_rescaled_labels(np.array([[1, 2]]), (2, 4), 0, 1, 3).tolist()

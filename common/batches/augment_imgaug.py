@@ -1,4 +1,4 @@
-"""Augmentation after the crop by imgaug: an equivalent of `flip_rotate_shift`, or any other pipeline."""
+"""Augmentation with imgaug, after the crop: an equivalent of `flip_rotate_shift`, or any other pipeline."""
 
 import importlib
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ def augment_imgaug(
     channel_shift_range: float = 15.0,
     upright: bool = False,
 ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Flip at random, turn by quarters, rotate by a small angle in half of the cases, and shift each channel.
+    """Flip at random, turn by quarters, rotate by a small angle half of the time, and shift each channel.
 
     Unlike `flip_rotate_shift`, it turns and rotates on the same canvas, interpolates the image bilinearly, shifts by
     whole numbers, and clips to 0 and 255.
@@ -39,7 +39,7 @@ def augment_imgaug(
         InputError: imgaug is not installed.
 
     Source:
-        Third-place solution of the Data Science Bowl 2018; a little worse than its own augmentation, its author found.
+        Third-place solution of the Data Science Bowl 2018; slightly worse than its own augmentation, its author found.
     """
     shift = round(channel_shift_range)
 
@@ -60,10 +60,10 @@ def augment_imgaug(
 def apply_imgaug(
     build: Callable[[ModuleType], Any], image: np.ndarray, layers: Sequence[np.ndarray], rng: np.random.Generator
 ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Change an image and its label layers alike by a pipeline of imgaug's.
+    """Augment an image and its label layers alike with an imgaug pipeline.
 
     Args:
-        build: from the module `imgaug.augmenters` to the pipeline.
+        build: returns the pipeline, given the module `imgaug.augmenters`.
         image: (H, W, 3) uint8.
         layers: its objects, (H, W) int32 label images, 0 = background.
         rng: source of imgaug's seed.
@@ -87,7 +87,7 @@ def apply_imgaug(
 def _import_imgaug() -> tuple[ModuleType, ModuleType]:
     """Return imgaug's augmenters and segmentation maps.
 
-    Its last release, 0.4.0, asks NumPy while it is imported for lists that NumPy 2 no longer has.
+    While it is imported, its last release, 0.4.0, needs lists that NumPy 2 no longer has.
     """
     known = set(np.sctypeDict.values())
     kinds = {"float": np.floating, "int": np.signedinteger, "uint": np.unsignedinteger}

@@ -1,7 +1,7 @@
-"""Random changes of training images that know up from down, each a small part that can be combined with others.
+"""Composable random augmentations for images with a fixed orientation.
 
 A change takes an image, (H, W, 3) uint8, its label layers, (H, W) int32 each, and a generator, and returns new ones of
-the same shapes and dtypes. Images are interpolated bilinearly, labels not at all; what comes in from outside is 0.
+the same shapes and dtypes. Images are interpolated bilinearly, labels by nearest neighbour; pixels from outside are 0.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,18 +14,18 @@ import numpy as np
 Changed: TypeAlias = tuple[np.ndarray, list[np.ndarray]]
 Change: TypeAlias = Callable[[np.ndarray, Sequence[np.ndarray], np.random.Generator], Changed]
 
-GRID = 4  # points a side of the grid that `Displace` moves
+GRID = 4  # points per side of the grid that `Displace` moves
 _SHARPEN = np.array([[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]], np.float32)
 
 
 @dataclass(frozen=True)
 class FlipLeftRight:
-    """Flips with a chance of `share`."""
+    """Flips with a probability of `share`."""
 
     share: float = 0.5
 
     def __call__(self, image: np.ndarray, layers: Sequence[np.ndarray], rng: np.random.Generator) -> Changed:
-        """Flip, or leave as it is."""
+        """Flip, or leave unchanged."""
         if rng.random() >= self.share:
             return image, list(layers)
         return cv2.flip(image, 1), [cv2.flip(layer, 1) for layer in layers]
@@ -36,7 +36,7 @@ class Affine:
     """Scales, shears, rotates and shifts about the centre.
 
     Attributes:
-        scale: most that the factor on both axes differs from 1.
+        scale: largest difference of the factor on both axes from 1.
         shift_y: largest shift either way, share of the height.
         shift_x: likewise, of the width.
         rotation: largest angle either way, degrees.
@@ -57,7 +57,7 @@ class Affine:
         return cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR), labels
 
     def draw_matrix(self, image_shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-        """Return (2, 3) float64, from x, y to x, y.
+        """Return the matrix, (2, 3) float64, from x, y to x, y.
 
         Args:
             image_shape: (height, width), pixels.
@@ -75,7 +75,7 @@ class Affine:
 
 @dataclass(frozen=True)
 class Displace:
-    """Moves the points of a coarse grid, and all between them with them: what breathing does to a chest.
+    """Moves the points of a coarse grid, and all pixels between them accordingly, as breathing does to a chest.
 
     Attributes:
         least: smallest standard deviation of the points' shifts, share of height and width.
@@ -86,7 +86,7 @@ class Displace:
     most: float
 
     def __call__(self, image: np.ndarray, layers: Sequence[np.ndarray], rng: np.random.Generator) -> Changed:
-        """Draw the shifts, and look every pixel up where it comes from."""
+        """Draw the shifts, and sample every pixel at its source."""
         height, width = image.shape[:2]
         shifts = rng.normal(0, rng.uniform(self.least, self.most), (GRID, GRID, 2)) * [width, height]
         smooth = cv2.resize(shifts.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
@@ -101,34 +101,34 @@ class Displace:
 
 @dataclass(frozen=True)
 class Brighten:
-    """Multiplies the values by a factor that differs from 1 by `most` at most."""
+    """Multiplies the values by a factor that differs from 1 by at most `most`."""
 
     most: float
 
     def __call__(self, image: np.ndarray, layers: Sequence[np.ndarray], rng: np.random.Generator) -> Changed:
-        """Multiply, and cut at 255."""
+        """Multiply, and clip at 255."""
         return _scale_values(image, rng.uniform(1 - self.most, 1 + self.most), 0.0), list(layers)
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """Multiplies the values' distances from middle grey by a factor that differs from 1 by `most` at most."""
+    """Multiplies the values' distances from middle grey by a factor that differs from 1 by at most `most`."""
 
     most: float
 
     def __call__(self, image: np.ndarray, layers: Sequence[np.ndarray], rng: np.random.Generator) -> Changed:
-        """Stretch or squeeze, and cut at 0 and 255."""
+        """Stretch or compress, and clip to 0-255."""
         return _scale_values(image, rng.uniform(1 - self.most, 1 + self.most), 127.5), list(layers)
 
 
 @dataclass(frozen=True)
 class Sharpen:
-    """Adds up to `most` times what distinguishes a pixel from its eight neighbours."""
+    """Adds up to `most` times a pixel's difference from its eight neighbours."""
 
     most: float
 
     def __call__(self, image: np.ndarray, layers: Sequence[np.ndarray], rng: np.random.Generator) -> Changed:
-        """Add, and cut at 0 and 255."""
+        """Add, and clip to 0-255."""
         kernel = rng.uniform(0, self.most) * _SHARPEN
         kernel[1, 1] += 1
         return cv2.filter2D(image, -1, kernel), list(layers)
@@ -136,14 +136,14 @@ class Sharpen:
 
 @dataclass(frozen=True)
 class SomeOf:
-    """Makes `least` to `most` of several changes, each number as likely, drawn anew and in a new order every time."""
+    """Applies `least` to `most` of several changes, all numbers equally likely, in random order."""
 
     changes: Sequence[Change]
     least: int
     most: int
 
     def __call__(self, image: np.ndarray, layers: Sequence[np.ndarray], rng: np.random.Generator) -> Changed:
-        """Draw, and make the changes one after the other."""
+        """Draw the changes, and apply them in turn."""
         count = int(rng.integers(self.least, self.most + 1))
         changed = image, list(layers)
         for i in rng.permutation(len(self.changes))[:count].tolist():
@@ -153,12 +153,12 @@ class SomeOf:
 
 @dataclass(frozen=True)
 class AllOf:
-    """Makes several changes, one after the other."""
+    """Applies several changes in turn."""
 
     changes: Sequence[Change]
 
     def __call__(self, image: np.ndarray, layers: Sequence[np.ndarray], rng: np.random.Generator) -> Changed:
-        """Make them."""
+        """Apply them."""
         changed = image, list(layers)
         for change in self.changes:
             changed = change(*changed, rng)
@@ -166,5 +166,5 @@ class AllOf:
 
 
 def _scale_values(image: np.ndarray, factor: float, fixed: float) -> np.ndarray:
-    """Scale the values about one that stays, rounded and cut to 0-255."""
+    """Scale the values about `fixed`, rounded and clipped to 0-255."""
     return cv2.addWeighted(image, factor, image, 0, fixed * (1 - factor))

@@ -13,7 +13,7 @@ FOLD_SEED = 2018  # the folds do not change with --seed
 
 
 class Selectable(Protocol):
-    """A set of N images of which some can be chosen."""
+    """A set of N images that subsets can be selected from."""
 
     def __len__(self) -> int:
         """Return N."""
@@ -26,12 +26,12 @@ S = TypeVar("S", bound=Selectable)
 
 
 def in_fold(groups: np.ndarray, fold: str, *, seed: int = FOLD_SEED) -> np.ndarray:
-    """Return which images a fold holds out; "all" trains on everything and holds out none.
+    """Return which images a fold holds out; "all" holds out none.
 
     Args:
-        groups: (N,) or (N, K), what every fold gets its share of: image sizes, or a class.
-        fold: "0" to "4"; "all"; or a size, such as "256x320", of which it holds out every image.
-        seed: of the dealing to folds.
+        groups: (N,) or (N, K), what folds are stratified by: image sizes, or a class.
+        fold: "0" to "4"; "all"; or a size, such as "256x320", to hold out every image of it.
+        seed: of the assignment to folds.
 
     Returns:
         (N,) bool.
@@ -50,7 +50,7 @@ def split(images: S, groups: np.ndarray, fold: str, limit: int | None, *, seed: 
         images: N images.
         groups: see `in_fold`.
         fold: see `in_fold`.
-        limit: keeps the first of the former.
+        limit: how many images to train on, the first ones; None: all.
         seed: see `in_fold`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What Mask R-CNN learns from an image: a crop, and the boxes, classes and small masks of its objects."""
+"""What Mask R-CNN learns from an image: a crop, and the boxes, classes and mini masks of its objects."""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -22,10 +22,10 @@ class InstanceSamples:
     """Draws crops with their objects; a `SampleMaker`.
 
     Args:
-        images: where they come from.
+        images: source of the crops.
         config: crop and augmentation.
         training: choose crops and augment as the config says; otherwise images are only rescaled and cropped.
-        change: what `config.augment` does after the crop; flips, rotations and channel shifts by default.
+        change: augments after the crop, if `config.augment`; by default flips, rotations and channel shifts.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class InstanceSamples:
         self.rescaling = rescaling_of(config)
 
     def __call__(self, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Return a crop of an image and its objects: the inputs of `MaskRCNN.call`, without the batch's axis.
+        """Return a crop of an image and its objects: the inputs of `MaskRCNN.call`, without the batch axis.
 
         Returns:
             images (S, S, 3) uint8; boxes (G, 4) float32, pixels; class_ids (G,) int32; mini_masks (G, M, M) uint8.
@@ -50,7 +50,7 @@ class InstanceSamples:
         if len(class_ids) and not 1 <= class_ids.min() <= class_ids.max() < config.num_classes:
             raise InputError(
                 f"{self.images.image_ids[index]}: class ids {sorted(set(class_ids.tolist()))} are not in "
-                f"1..{config.num_classes - 1}; look at --class-names"
+                f"1..{config.num_classes - 1}; check --class-names"
             )
         return {
             "images": image,
@@ -60,7 +60,7 @@ class InstanceSamples:
         }
 
     def _load_crop(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-        """Return a crop, and of its objects the labels (N,), boxes (N, 4) and mini masks (N, M, M)."""
+        """Return a crop, and the labels (N,), boxes (N, 4) and mini masks (N, M, M) of its objects."""
         image, layers = self.images.load_image(index), self.images.load_label_layers(index)
         if self.config.stretch_contrast:
             image = stretch_contrast(image)
@@ -105,7 +105,7 @@ def instance_batches(
 
 
 def mini_masks(label_image: np.ndarray, labels: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
-    """Cut each object to its box and resize it, bilinearly and rounded.
+    """Crop each object to its box and resize it, bilinearly and rounded.
 
     Args:
         label_image: (H, W) int32.
@@ -124,7 +124,7 @@ def mini_masks(label_image: np.ndarray, labels: np.ndarray, boxes: np.ndarray, s
 
 
 def rescaling_of(config: MaskRCNNConfig) -> Rescaling:
-    """Return the rescaling of a config's fields of the same names.
+    """Return the rescaling with a config's fields of the same names.
 
     Example:
         >>> rescaling_of(MaskRCNNConfig(min_dim=256, zoom=2.0)).zoom

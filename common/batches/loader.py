@@ -1,4 +1,4 @@
-"""Training batches by step number, from samples that a network's own maker draws of images."""
+"""Training batches by step number, from samples that a network's `SampleMaker` draws."""
 
 from typing import Protocol
 
@@ -10,20 +10,20 @@ from common.images.image_set import ImageSet
 
 
 class SampleMaker(Protocol):
-    """What a network learns from one image: every array has the same shape whatever the image."""
+    """Draws what a network learns from an image, in arrays of fixed shapes."""
 
     def __call__(self, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Return a random sample of the image at `index`, the network's inputs and targets by name."""
 
 
 class BatchLoader:
-    """Batches by step number: the same step always gives the same batch, so resuming needs the number only.
+    """Batches by step number: the same step always gives the same batch, so resuming needs only the number.
 
     Args:
         images: N images.
         config: batch size, seed, and whether rare images are repeated.
         sample: draws a sample of an image.
-        training: rebalance as the config says; otherwise every image is shown as often as any other.
+        training: rebalance as the config says; otherwise sample uniformly.
     """
 
     def __init__(self, images: ImageSet, config: RunConfig, sample: SampleMaker, *, training: bool) -> None:
@@ -40,7 +40,7 @@ class BatchLoader:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches an epoch: as the config says, else as many as take every image once, remainder dropped."""
+        """Batches per epoch: as the config says, else each image once, with the remainder dropped."""
         return self.config.steps_per_epoch or max(1, len(self.images) // self.config.batch_size)
 
     def image_ids_at(self, step: int) -> list[str]:
@@ -51,7 +51,7 @@ class BatchLoader:
         """Return a batch: the samples' arrays by name, stacked."""
         samples = []
         for row, index in enumerate(self._indices_at(step).tolist()):
-            # Each place in the stream has its own generator: an image's sample depends on nothing before it.
+            # Each position in the stream has its own generator: a sample does not depend on earlier ones.
             rng = np.random.default_rng([self.config.seed, int(self.training), step * self.config.batch_size + row])
             samples.append(self.sample(index, rng))
         return {name: np.stack([sample[name] for sample in samples]) for name in samples[0]}

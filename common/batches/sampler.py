@@ -27,10 +27,10 @@ def class_balanced_indices(class_ids: Sequence[np.ndarray]) -> np.ndarray:
     """Repeat the images of rare classes: `most // n` copies of an image whose rarest class is in n images.
 
     Args:
-        class_ids: (K,) int of each of N images, the classes of its objects; an image without objects stands once.
+        class_ids: (K,) int of each of N images, the classes of its objects; an image without objects occurs once.
 
     Returns:
-        (M,) int64, image indices, ascending; `most` is how many images the commonest class is in.
+        (M,) int64, image indices, ascending; `most` is how many images the most common class is in.
 
     Source: Gupta et al.: LVIS, 2019, repeat factor sampling, with the rule of `size_balanced_indices` for the factor.
 
@@ -47,10 +47,10 @@ def class_balanced_indices(class_ids: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def split_folds(sizes: np.ndarray, num_folds: int = 5, *, seed: int) -> np.ndarray:
-    """Deal the images to folds at random, every group as evenly as possible.
+    """Assign the images to folds at random, every group as evenly as possible.
 
-    The dealing goes on from group to group where the last one ended, so that small groups spread over
-    the folds and all folds have the same length, give or take one.
+    Each group continues at the fold after the previous group's last, so small groups spread over the folds, and fold
+    sizes differ by at most one.
 
     Args:
         sizes: (N,) or (N, K), what groups the images: (height, width), or a class.
@@ -74,8 +74,7 @@ def split_folds(sizes: np.ndarray, num_folds: int = 5, *, seed: int) -> np.ndarr
 class Sampler:
     """An endless stream of image indices: pass after pass, each a permutation of its own.
 
-    It has no state: what stands at a position depends on the seed and the position alone, so that a
-    run goes on where it stopped, and a worker can start anywhere.
+    Stateless: an entry depends on the seed and its position alone, so a run can resume and a worker can start anywhere.
 
     Args:
         indices: (M,) int, image indices; an image may occur more than once.

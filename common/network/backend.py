@@ -1,4 +1,4 @@
-"""What depends on the backend: compiling, and two operations with faster kernels, which give the same answers."""
+"""Backend-specific code: compilation, and two operations with faster kernels that give the same results."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -11,18 +11,18 @@ from common.files import cache_folder
 from common.network.mask_rcnn.box_coding import pairwise_ious, take_rows
 from common.network.tensor import Tensor
 
-TILE = 256  # boxes that are decided on together
+TILE = 256  # boxes decided together
 
 
 def compile_for_prediction(model: keras.Model, inputs: Mapping[str, tuple[tuple[int | None, ...], str]]) -> None:
     """Compile a model for `predict_on_batch` with a mapping.
 
-    TensorFlow traces it once, for all shapes; with XLA, which is slower on the CPU, it would compile each anew, as the
-    other backends do. On a GPU JAX keeps what it compiled in the user's cache folder, for the next run.
+    TensorFlow traces it once, for all shapes; XLA would be slower on the CPU and compile each shape anew, as the other
+    backends do. On a GPU, JAX keeps compiled code in the user's cache folder, for the next run.
 
     Args:
         model: not yet compiled.
-        inputs: shape and dtype of each input, None for what varies.
+        inputs: shape and dtype of each input, None for axes that vary.
     """
     if keras.backend.backend() == "jax":
         import jax
@@ -42,14 +42,14 @@ def compile_for_prediction(model: keras.Model, inputs: Mapping[str, tuple[tuple[
 
 
 def predicts_in_threads() -> bool:
-    """Say whether threads may predict with one model side by side; on JAX, a call of Keras' takes the weights along."""
+    """Return whether threads may share a model; not on JAX, where Keras passes the weights as state."""
     return keras.backend.backend() == "tensorflow"
 
 
 def fuse(function: Callable) -> Callable:
-    """Let a chain of small operations, of which each would go over large arrays, go over them once.
+    """Compile a chain of small operations on large arrays into a single pass.
 
-    The other backends compile whole steps in this way. On the CPU, TensorFlow's own convolutions are faster than XLA's.
+    Other backends compile whole steps like this; on the CPU, TensorFlow's own convolutions are faster than XLA's.
 
     Args:
         function: from tensors of static shapes to tensors; no random numbers.
@@ -68,14 +68,14 @@ def non_max_suppression(
 
     Args:
         boxes: (B, N, 4) float32, pixels.
-        scores: (B, N, K) float32, one column a class; only scores above `score_threshold` count, and of a box only one.
-        max_output: D, boxes kept of an image, the best over all classes.
+        scores: (B, N, K) float32, one column per class; only scores above `score_threshold` count, at most one per box.
+        max_output: D, boxes kept per image, the best over all classes.
         iou_threshold: a box that overlaps a kept one by more is dropped.
         score_threshold: see `scores`.
 
     Returns:
-        boxes (B, D, 4), scores (B, D) in falling order, columns (B, D) int32 and counts (B,) int32;
-        rows from an image's count on are zero.
+        boxes (B, D, 4), scores (B, D) in descending order, columns (B, D) int32 and counts (B,) int32;
+        rows beyond an image's count are zero.
     """
     options: Any = {"max_output": max_output, "iou_threshold": iou_threshold, "score_threshold": score_threshold}
     if keras.backend.backend() == "tensorflow":
@@ -91,7 +91,7 @@ def crop_and_resize(features: Tensor, boxes: Tensor, box_indices: Tensor, size: 
         boxes: (R, 4) float32, corner positions in cells: 0 is the centre of the first, H - 1 of the last;
             points outside [0, H - 1] are not allowed.
         box_indices: (R,) int32, the image of each box.
-        size: points a side, at least 2.
+        size: points per side, at least 2.
 
     Returns:
         (R, size, size, C) float32; gradients reach `features` only.
@@ -105,9 +105,9 @@ def crop_and_resize(features: Tensor, boxes: Tensor, box_indices: Tensor, size: 
 def portable_non_max_suppression(
     boxes: Tensor, scores: Tensor, *, max_output: int, iou_threshold: float, score_threshold: float
 ) -> tuple:
-    """See `non_max_suppression`: in falling order of scores, a tile of boxes at a time.
+    """See `non_max_suppression`: by descending score, a tile of boxes at a time.
 
-    One box at a time would be a thousand steps of next to no work, and a GPU waits between them.
+    One box at a time would be a thousand tiny steps, with a GPU idle between them.
     """
     batch, num_boxes = ops.shape(scores)[:2]
     total = TILE * math.ceil(max(num_boxes, max_output) / TILE)
@@ -144,10 +144,10 @@ def portable_non_max_suppression(
 
 
 def _keep_greedily(live: Tensor, drops: Tensor) -> Tensor:
-    """Return which boxes stay, (B, T), if each of those drops the later ones that `drops`, (B, T, T), says.
+    """Return which boxes are kept, (B, T), if each kept one drops the later ones marked in `drops`, (B, T, T).
 
-    A box's fate depends on earlier ones alone: from the guess that all stay, each round sets at least one more box
-    right for good, and most often nearly all.
+    A box depends on earlier ones alone: starting with all kept, each round settles at least one more box, and usually
+    nearly all.
     """
 
     def correct(kept: Tensor, _: Tensor) -> tuple:
@@ -192,6 +192,6 @@ def _crop_and_resize_tensorflow(features: Tensor, boxes: Tensor, box_indices: Te
 
     limits = tf.cast(tf.shape(features)[1:3] - 1, tf.float32)
     normalised = boxes / tf.concat([limits, limits], axis=0)
-    # Rounding may push a corner past the last cell, where the kernel would give zeros.
+    # Rounding may push a corner past the last cell, where the kernel returns zeros.
     normalised = tf.clip_by_value(normalised, 0.0, 1.0)
     return tf.image.crop_and_resize(tf.cast(features, tf.float32), normalised, box_indices, (size, size))

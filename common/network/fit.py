@@ -1,4 +1,4 @@
-"""The training loop: stages, checkpoints, logs, and going on after an interruption."""
+"""The training loop: stages, checkpoints, logs, resuming."""
 
 import math
 import os
@@ -27,18 +27,18 @@ from common.runs.log import EventLog, append_epoch, drop_epochs_after, read_epoc
 from common.runs.start import seen_images
 from common.runs.weights_file import is_ours
 
-LOADING = min(8, max(1, (os.cpu_count() or 1) // 2))  # threads that prepare batches; one feeds a CPU
+LOADING = min(8, max(1, (os.cpu_count() or 1) // 2))  # threads that prepare batches; one suffices for a CPU
 LOG_FILE = "log.csv"
 BEST_WEIGHTS = "best.h5"
 
 
 @dataclass(frozen=True)
 class Beginning:
-    """How training begins.
+    """How a training run begins.
 
     Attributes:
-        resumes: from the run's own last state.
-        seen: names of the images that the weights it starts from were trained on.
+        resumes: from the run's own checkpoint.
+        seen: names of the images that the starting weights were trained on.
     """
 
     resumes: bool = False
@@ -54,69 +54,69 @@ def fit(
     *,
     score: Callable[[], float] | None = None,
 ) -> None:
-    """Train a network, and leave config, log, checkpoints and TensorBoard events in `folder`.
+    """Train a network, writing config, log, checkpoints and TensorBoard events to `folder`.
 
-    After every epoch the state of the run and the last and best weights are saved. The best epoch has the highest score
-    where there is one, else the lowest validation loss, else the lowest training loss.
+    Every epoch saves the checkpoint and, if it is the best so far, the best weights: by the highest score if the run is
+    scored, else the lowest validation loss, else the lowest training loss.
 
     Args:
         model: a `Network` with the weights to start from; its config is the run's.
-        training: batches to learn from.
-        validation: batches to watch, if any.
+        training: batches to train on.
+        validation: batches to validate on, if any.
         folder: of this run.
-        beginning: anew, or from the folder's last state.
-        score: rates the current weights, higher is better; called every `config.score_every` epochs.
+        beginning: anew, or from the folder's checkpoint.
+        score: scores the current weights, higher is better; called every `config.score_every` epochs.
 
     Raises:
-        InputError: nothing to resume, a run of another architecture, images to watch that were trained on before, or
-            a loss that is no number any more.
+        InputError: nothing to resume, a run of another architecture, held-out images that were trained on before, or
+            a loss that is not finite.
     """
     config: RunConfig = model.config
     seen = {*beginning.seen, *(seen_images(folder) if beginning.resumes else ())}
     images = set(training.images.image_ids)
-    held_back = set(validation.images.image_ids) - images if validation else set()
-    if leaked := sorted(held_back & seen):
+    held_out = set(validation.images.image_ids) - images if validation else set()
+    if leaked := sorted(held_out & seen):
         raise InputError(
-            f"{folder}: {len(leaked)} of the images to hold out, such as {leaked[0]}, were trained on before, so "
-            "their score would say nothing; choose another --logs, or hold out the same images as before"
+            f"{folder}: {len(leaked)} of the held-out images, such as {leaked[0]}, were trained on before, so their "
+            "score would be meaningless; choose another --logs, or hold out the same images as before"
         )
     folder.mkdir(parents=True, exist_ok=True)
     remove_asides(folder)
     run = _Run(model, training, validation, folder, score, sorted(seen | images))
     if beginning.resumes:
         if new := images - seen:
-            logger.info(f"going on with {len(new)} images that were not trained on before")
+            logger.info(f"resuming with {len(new)} images that were not trained on before")
         run.restore()
         _report_changes(type(config).load(folder / CONFIG_FILE), config)
     else:
-        (folder / LOG_FILE).unlink(missing_ok=True)  # of a run that was killed before its first state was saved
+        (folder / LOG_FILE).unlink(missing_ok=True)  # of a run that was killed before its first checkpoint
     with written_aside(folder / CONFIG_FILE) as aside:
         config.save(aside)
     if config.warmup_steps >= run.total:
         logger.warning(
-            f"careful: --warmup-steps {config.warmup_steps} cover all {run.total} steps, so the learning rate never "
-            "reaches its height; lower them"
+            f"warning: --warmup-steps {config.warmup_steps} cover all {run.total} steps, so the learning rate never "
+            "reaches its full value; lower them"
         )
     run.train()
 
 
 def load_start(model: Any, start: Path | None, folder: Path, *, exclude: Sequence[str] = ()) -> bool:
-    """Load what a run starts from, and say whether it resumes from its own last state.
+    """Load what a run starts from; return whether it resumes from its own checkpoint.
 
-    Where the weights are not this project's, layers that they lack or have in another shape are left as they are.
+    Unless this project wrote the weights, layers that are missing or of another shape are left as they are.
 
     Args:
         model: a `Network`; takes the weights.
         start: from `find_start`.
         folder: of the run.
-        exclude: see `load_weights`; then all else is loaded as far as it fits.
+        exclude: see `load_weights`; if given, all other layers are loaded as far as they fit.
     """
     if (folder / STATE_FILE).exists():
-        logger.info(f"{folder}: going on after {_progress(model.config, folder)}; another --logs starts anew")
+        logger.info(f"{folder}: resuming after {_progress(model.config, folder)}; another --logs starts anew")
         return True
     if start is None:
         if model.config.default_start != "none":
-            logger.warning("careful: a frozen batch norm hardly learns from scratch; --norm group does")
+            logger.warning("warning: frozen batch norm hardly learns from scratch; --norm group does")
         return False
     for line in load_weights(model, start, partial=bool(exclude) or not is_ours(start), exclude=exclude):
         logger.info(f"not loaded: {line}")
@@ -126,7 +126,7 @@ def load_start(model: Any, start: Path | None, folder: Path, *, exclude: Sequenc
 
 
 def _progress(config: RunConfig, folder: Path) -> str:
-    """Say how far a run has come; of how many epochs only a config of the same kind tells."""
+    """Describe how far a run has come; only a config of the same kind gives the total."""
     try:
         total = f"{type(config).load(folder / CONFIG_FILE).epochs}"
     except InputError:
@@ -156,7 +156,7 @@ class _Run:
         self._enter_stage()
 
     def train(self) -> None:
-        """Run the epochs that are left."""
+        """Run the remaining epochs."""
         events = EventLog(self.folder)
         first = self.epoch * self.steps
         with (
@@ -177,7 +177,7 @@ class _Run:
                 events.add(self.epoch, logs)
 
     def restore(self) -> None:
-        """Take up the last saved state."""
+        """Restore the checkpoint."""
         path = self.folder / STATE_FILE
         try:
             with np.load(path, allow_pickle=False) as state:
@@ -193,7 +193,9 @@ class _Run:
         except FileNotFoundError:
             raise InputError(f"{path}: no run to resume; start one without --weights last") from None
         except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path}: the state of another architecture or optimiser, or damaged: {error}") from None
+            raise InputError(
+                f"{path}: a checkpoint of another architecture or optimiser, or damaged: {error}"
+            ) from None
         drop_epochs_after(self.folder / LOG_FILE, self.epoch)
 
     def _train_epoch(self, batches: Iterator[tuple[str, dict]], bar: tqdm) -> dict[str, float]:
@@ -207,7 +209,7 @@ class _Run:
             losses = self._losses(self.model.train_on_batch, batch)
             if not math.isfinite(losses["loss"]):
                 text = ", ".join(f"{key} {value:g}" for key, value in losses.items())
-                raise InputError(f"the loss is no number any more ({text}) at {name}; look at these images' masks")
+                raise InputError(f"the loss is not finite ({text}) at {name}; check these images' masks")
             sums.update(losses)
             means = {key: value / done for key, value in sums.items()}
             bar.set_postfix_str(self._suffix(means), refresh=False)
@@ -223,13 +225,13 @@ class _Run:
             logs["score"] = self.score()
         save_weights(self.model, self.folder / LAST_WEIGHTS)
         merit = logs.get("score", -math.inf if scored else -logs.get("val_loss", logs["loss"]))
-        # A score or a loss may be no number, where nothing was there to be found.
+        # A score or a loss is NaN if there was nothing to find.
         if merit > self.best or self.epoch == 1:
             self.best = merit if math.isfinite(merit) else -math.inf
             save_weights(self.model, self.folder / BEST_WEIGHTS)
         logs["seconds"] = time.monotonic() - begin
         append_epoch(self.folder / LOG_FILE, self.epoch, logs)
-        self._save_state()  # last: an epoch without it is done again
+        self._save_state()  # last: an epoch without it is repeated
         bar.write(f"epoch {self.epoch}/{self.config.epochs}: " + ", ".join(f"{k} {v:.4g}" for k, v in logs.items()))
 
     def _scores_now(self) -> bool:
@@ -238,7 +240,7 @@ class _Run:
     def _validate(self) -> dict[str, float]:
         """Return the means of the losses over the first validation batches.
 
-        The model samples the same anchors and regions each time, and training goes on as if nothing had been drawn.
+        The model samples the same anchors and regions each time, and training's random state is left untouched.
         """
         assert self.validation is not None
         steps = min(self.config.validation_steps, self.validation.steps_per_epoch)
@@ -262,7 +264,7 @@ class _Run:
         return next((s for s in self.config.schedule if self.epoch < s.last_epoch), self.config.schedule[-1])
 
     def _enter_stage(self) -> None:
-        """Compile anew where the stage trains other layers than the one before."""
+        """Recompile if the stage trains other layers than the one before."""
         layers = self._stage().layers
         if layers != self.layers:
             self.layers = layers
@@ -290,7 +292,7 @@ class _Run:
 
 
 def _report_changes(before: RunConfig, now: RunConfig) -> None:
-    """Say which hyperparameters of a run differ from those that it was begun with."""
+    """Log which hyperparameters of a run differ from those it began with."""
     for name, value in vars(before).items():
         if value != getattr(now, name):
-            logger.info(f"going on with another {name}: {getattr(now, name)} instead of {value}")
+            logger.info(f"resuming with another {name}: {getattr(now, name)} instead of {value}")

@@ -1,4 +1,4 @@
-"""What the training loop knows of a network, and which network a config asks for."""
+"""What the training loop knows of a network, and the network of a config."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,9 +18,9 @@ class Network(Protocol):
 
     Attributes:
         config: of the run.
-        loss_names: of each loss, the short name for the progress bar.
-        layer_groups: regular expressions of layer names by the words that a schedule may use for them.
-        random_states: variables that the network draws random numbers from.
+        loss_names: short names of the losses, for the progress bar.
+        layer_groups: regular expressions of layer names, by the groups that a schedule may name.
+        random_states: states of the network's random generators.
     """
 
     config: Any
@@ -36,20 +36,20 @@ class Network(Protocol):
 
 
 def build_network(config: RunConfig) -> "keras.Model":
-    """Return the network that a config is of, with initial weights.
+    """Return the network of a config, with initial weights.
 
     Raises:
-        TypeError: a config of no network.
+        TypeError: no network has such a config.
     """
     if isinstance(config, MaskRCNNConfig):
         from common.network.mask_rcnn.model import MaskRCNN
 
         return MaskRCNN(config)
-    raise TypeError(f"{type(config).__name__} is the config of no network")
+    raise TypeError(f"no network has a {type(config).__name__}")
 
 
 def prepare_backend(config: RunConfig) -> str:
-    """Seed the initial weights, and return a line that says on which backend and devices training runs, and how."""
+    """Seed the initial weights; return a line with the backend, devices and precision of training."""
     import keras
 
     from common.network.precision import describe_precision

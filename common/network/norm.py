@@ -11,7 +11,7 @@ from common.network.tensor import Tensor
 class FrozenBatchNorm(keras.layers.BatchNormalization):
     """Batch normalisation that always uses its stored statistics; gamma and beta may still train.
 
-    Two images a step are too few to estimate statistics from (the Mask R-CNN library does the same).
+    Two images per step are too few to estimate statistics; the Mask R-CNN library does the same.
     """
 
     def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor = None) -> Tensor:
@@ -19,7 +19,7 @@ class FrozenBatchNorm(keras.layers.BatchNormalization):
         return super().call(inputs, training=False, mask=mask)
 
     def fold(self, kernel: Tensor, bias: Tensor) -> tuple:
-        """Return the kernel (h, w, in, C) and bias (C,) of a convolution that normalises its result, too."""
+        """Return the kernel (h, w, in, C) and bias (C,) of a convolution with this normalisation folded in."""
         scale = self.gamma * ops.rsqrt(self.moving_variance + self.epsilon)
         return kernel * scale, (bias - self.moving_mean) * scale + self.beta
 
@@ -31,7 +31,7 @@ class GroupNorm(keras.layers.GroupNormalization):
     """
 
     def add_weight(self, *args: Any, **options: Any) -> Any:
-        """Add a weight that is float32 wherever it is read, as those of Keras' own layer are since 3.15."""
+        """Add a weight that is always read as float32, as in Keras' own layer since 3.15."""
         return super().add_weight(*args, **options | {"autocast": False})
 
     def call(self, inputs: Tensor) -> Tensor:
@@ -40,10 +40,10 @@ class GroupNorm(keras.layers.GroupNormalization):
 
 
 class ConvNorm(keras.layers.Layer):
-    """A convolution and its normalisation, each a layer with a name and weights of its own.
+    """A convolution and its normalisation, each a layer with its own name and weights.
 
-    A frozen batch norm is folded into the kernel: training then keeps, and passes over, half as many features. A kernel
-    as large as the input is a matrix.
+    Frozen batch norm is folded into the kernel: training then stores and traverses half as many features. A kernel as
+    large as the input becomes a matrix product.
     """
 
     def __init__(self, conv: keras.layers.Conv2D, norm: keras.layers.Layer) -> None:
@@ -95,12 +95,12 @@ def build_norm(kind: str, channels: int, name: str, gamma: float = 1.0) -> keras
     if kind == "group":
         groups = 32 if channels % 256 == 0 else 16
         return GroupNorm(groups, epsilon=1e-5, gamma_initializer=gamma_initializer, name=name)
-    # A frozen norm with gamma 0 could never pass anything on: its weights come from a file.
+    # A frozen norm with gamma 0 would block its branch for good: its weights come from a file.
     return FrozenBatchNorm(epsilon=1e-3, momentum=0.99, name=name)
 
 
 def _group_normalise(features: Tensor, gamma: Tensor, beta: Tensor, groups: int, epsilon: float) -> tuple:
-    """Normalise (B, H, W, C), with a gradient by hand: half the passes over the features that Keras' layer needs."""
+    """Normalise (B, H, W, C), with a hand-written gradient: half as many passes over the features as Keras' layer."""
     height, width, channels = ops.shape(features)[1:]
     count = ops.cast(height * width * (channels // groups), "float32")
 
@@ -110,7 +110,7 @@ def _group_normalise(features: Tensor, gamma: Tensor, beta: Tensor, groups: int,
         return ops.repeat(means, channels // groups, axis=1)
 
     def channel_sums(features: Tensor) -> Tensor:
-        return ops.sum(ops.sum(ops.cast(features, "float32"), axis=2), axis=1)  # TensorFlow is slow at both in one
+        return ops.sum(ops.sum(ops.cast(features, "float32"), axis=2), axis=1)  # slow on TensorFlow in one step
 
     def everywhere(values: Tensor, like: Tensor) -> Tensor:
         return ops.cast(values, like.dtype)[:, None, None]

@@ -1,4 +1,4 @@
-"""What learns, how fast, and by which rule."""
+"""Trainable layers, learning rate and optimiser."""
 
 import math
 import re
@@ -14,7 +14,7 @@ FINAL_RATE = 0.01  # a cosine ends at this share of its stage's learning rate
 
 
 def learning_rate_at(config: RunConfig, step: int, steps_per_epoch: int) -> float:
-    """Return the learning rate of a step: its stage's, warmed up at the run's start, falling where it is a cosine."""
+    """Return the learning rate of a step: its stage's, with warm-up at the run's start and any cosine decay."""
     begin = 0
     for stage in config.schedule:
         if step < stage.last_epoch * steps_per_epoch:
@@ -28,7 +28,7 @@ def learning_rate_at(config: RunConfig, step: int, steps_per_epoch: int) -> floa
 
 
 def set_trainable(model: keras.Model, layers: str) -> int:
-    """Let only some layers train.
+    """Make only some layers trainable.
 
     Args:
         model: a network, or any other model.
@@ -38,13 +38,13 @@ def set_trainable(model: keras.Model, layers: str) -> int:
         The number of trainable weights.
 
     Raises:
-        InputError: no regular expression, or no layer matches.
+        InputError: not a regular expression, or no layer matches.
     """
     groups: Mapping[str, str] = {"all": ".*", **getattr(model, "layer_groups", {})}
     try:
         pattern = re.compile(groups.get(layers, layers))
     except re.error as error:
-        raise InputError(f"--schedule: layers {layers!r} are no regular expression: {error}") from None
+        raise InputError(f"--schedule: layers {layers!r} is not a regular expression: {error}") from None
     for layer in weighted_layers(model):
         layer.trainable = bool(pattern.fullmatch(layer.name))
     if not model.trainable_weights:

@@ -1,4 +1,4 @@
-"""In which precision a network convolves: bfloat16 where the machine has units for it, float32 everywhere else."""
+"""The precision of a network's convolutions: bfloat16 if the machine has units for it, else float32."""
 
 from pathlib import Path
 
@@ -6,22 +6,22 @@ import keras
 
 CPU_INFO = Path("/proc/cpuinfo")
 CPU_UNITS = ("avx512_bf16", "amx_bf16")  # as Linux calls them
-FIRST_GPU = (8, 0)  # compute capability of NVIDIA's first with units for bfloat16: T4 and P100 are older
+FIRST_GPU = (8, 0)  # compute capability of NVIDIA's first GPU with units for bfloat16; T4 and P100 are older
 
 
 def choose_policy(bfloat16: bool) -> str:
     """Return the dtype policy of a network's layers.
 
-    Without the units bfloat16 is emulated: slower than float32, and less exact.
+    Without such units, bfloat16 is emulated: slower and less accurate than float32.
 
     Args:
-        bfloat16: convolve in bfloat16 where the machine has units for it.
+        bfloat16: convolve in bfloat16 if the machine has units for it.
     """
     return "mixed_bfloat16" if bfloat16 and not find_lack() else "float32"
 
 
 def describe_precision(bfloat16: bool) -> str:
-    """Say in a few words what `choose_policy` chooses, and why where that is not what was asked for."""
+    """Describe what `choose_policy` chooses, and why if that is not what was asked for."""
     lack = find_lack() if bfloat16 else ""
     return f"float32, as {lack} has no units for bfloat16" if lack else "bfloat16" if bfloat16 else "float32"
 
@@ -29,7 +29,7 @@ def describe_precision(bfloat16: bool) -> str:
 def find_lack() -> str:
     """Return the name of the device that lacks units for bfloat16; empty: none does."""
     gpus = _gpus()
-    if gpus is None:  # a TPU, or a backend that says nothing
+    if gpus is None:  # a TPU, or a backend that does not tell
         return ""
     if gpus:
         return next((name for name, capability in gpus if capability and capability < FIRST_GPU), "")
@@ -37,7 +37,7 @@ def find_lack() -> str:
 
 
 def _gpus() -> list[tuple[str, tuple[int, ...]]] | None:
-    """Return name and compute capability of each GPU; no capability where it is not NVIDIA's."""
+    """Return name and compute capability of each GPU; no capability unless it is NVIDIA's."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -54,7 +54,7 @@ def _gpus() -> list[tuple[str, tuple[int, ...]]] | None:
 
 
 def _capability(text: str) -> tuple[int, ...]:
-    """Turn "7.5" into (7, 5), and what AMD's GPUs say instead into nothing."""
+    """Turn "7.5" into (7, 5), and the texts of AMD's GPUs into ()."""
     parts = str(text).split(".")
     return tuple(map(int, parts)) if all(part.isdecimal() for part in parts) else ()
 

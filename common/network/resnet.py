@@ -49,7 +49,7 @@ def _conv_norm(x: KerasTensor, filters: int, size: int, norm: str, name: str, **
 
 
 def _bottleneck_block(x: KerasTensor, filters: int, strides: int, norm: str, name: str) -> KerasTensor:
-    """Apply 1x1, 3x3 and 1x1 convolutions beside a shortcut, (B, H, W, C) to (B, H / strides, ..., 4 filters)."""
+    """Apply 1x1, 3x3 and 1x1 convolutions and a shortcut, (B, H, W, C) to (B, H / strides, ..., 4 filters)."""
     shortcut = x
     if x.shape[-1] != 4 * filters:
         shortcut = _conv_norm(x, 4 * filters, 1, norm, f"{name}_branch1", strides=strides)
@@ -60,7 +60,7 @@ def _bottleneck_block(x: KerasTensor, filters: int, strides: int, norm: str, nam
 
 
 def _basic_block(x: KerasTensor, filters: int, strides: int, norm: str, name: str) -> KerasTensor:
-    """Apply two 3x3 convolutions beside a shortcut, (B, H, W, C) to (B, H / strides, W / strides, filters)."""
+    """Apply two 3x3 convolutions and a shortcut, (B, H, W, C) to (B, H / strides, W / strides, filters)."""
     shortcut = x
     if x.shape[-1] != filters or strides > 1:
         shortcut = _conv_norm(x, filters, 1, norm, f"{name}_branch1", strides=strides)

@@ -1,4 +1,4 @@
-"""The type of what `keras.ops` takes and returns, for annotations alone: a tensor of whatever backend."""
+"""The type of what `keras.ops` takes and returns, for annotations only: a tensor of any backend."""
 
 from typing import Any, TypeAlias
 

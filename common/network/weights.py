@@ -1,4 +1,4 @@
-"""Weights of a model in and out of files."""
+"""Saving and loading a model's weights."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -14,14 +14,14 @@ RPN_GROUP = "rpn_model"  # the library keeps the proposal head's layers below th
 
 
 def save_weights(model: keras.Model, path: Path, *, half: bool = False) -> None:
-    """Write a model's weights in the Mask R-CNN library's layout, aside first.
+    """Write a model's weights in the Mask R-CNN library's layout, atomically.
 
-    The file has a group a layer (`conv1/conv1/kernel:0`; the layers of the proposal head stand below `rpn_model`), the
-    layers' names in its attribute `layer_names`, and those of their weights in each group's `weight_names`. The
-    library reads it with `load_weights(path, by_name=True)`.
+    The file has one group per layer (`conv1/conv1/kernel:0`; those of the proposal head are below `rpn_model`), layer
+    names in its attribute `layer_names`, and weight names in each group's `weight_names`. The library reads it with
+    `load_weights(path, by_name=True)`.
 
     Args:
-        model: any depth of nested models; layer names are unique. The geometry of its config is written, too.
+        model: nested to any depth, with unique layer names. The geometry of its config is written, too.
         path: ends in .h5.
         half: round to float16, which halves the file.
 
@@ -36,13 +36,13 @@ def save_weights(model: keras.Model, path: Path, *, half: bool = False) -> None:
                 name = f"{layer.name}/{weight.name}:0"
                 values = keras.ops.convert_to_numpy(weight)
                 if half and not (abs(values) <= np.finfo(np.float16).max).all():
-                    raise InputError(f"{path}: {name} holds values beyond 16 bits, or none; leave out --half")
+                    raise InputError(f"{path}: {name} has values that float16 cannot hold; omit --half")
                 file.create_dataset(f"{group}/{name}", data=values.astype(np.float16) if half else values)
                 names.setdefault(group, []).append(name)
         file.attrs["layer_names"] = np.array(list(names), "S")  # bytes, as Keras 2 reads them
         for group, weight_names in names.items():
             file[group].attrs["weight_names"] = np.array(weight_names, "S")
-        # Without these Keras 2 takes a file for one of Keras 1, and transposes the kernel of mrcnn_mask_deconv.
+        # Without these, Keras 2 assumes a file of Keras 1 and transposes the kernel of mrcnn_mask_deconv.
         file.attrs["backend"], file.attrs[KERAS_VERSION] = np.bytes_("tensorflow"), np.bytes_("2.2.4")
         file.attrs[WRITER] = "kaggle-segmentation"
         if geometry := getattr(getattr(model, "config", None), "geometry", None):
@@ -50,19 +50,19 @@ def save_weights(model: keras.Model, path: Path, *, half: bool = False) -> None:
 
 
 def load_weights(model: keras.Model, path: Path, *, partial: bool = False, exclude: Collection[str] = ()) -> list[str]:
-    """Read weights by the names of layers: ours, the Mask R-CNN library's, or of Keras 1 and 2.
+    """Load weights by layer name: ours, the Mask R-CNN library's, or Keras 1's and 2's.
 
     Args:
-        model: takes the weights; untouched when an error is raised.
+        model: gets the weights; unchanged if an error is raised.
         path: HDF5 file.
-        partial: leave layers as they are that the file lacks or has in another shape.
+        partial: leave layers as they are if they are missing or of another shape in the file.
         exclude: names of layers, or of models within `model`, to leave as they are.
 
     Returns:
-        What was left as it is for want of weights, a line for each shape that differs and one for what is lacking.
+        What was not loaded: one line for each mismatched shape, and one for all missing layers.
 
     Raises:
-        InputError: no such file, no HDF5 file, a damaged one, an unknown name in `exclude`, or, unless `partial`,
+        InputError: no such file, not an HDF5 file, a damaged one, an unknown name in `exclude`, or, unless `partial`,
             another architecture.
     """
     file = WeightsFile(path)
@@ -84,7 +84,7 @@ def load_weights(model: keras.Model, path: Path, *, partial: bool = False, exclu
     left = [*differing, *([f"not in the file: {', '.join(lacking)}"] if lacking else [])]
     if left and not partial:
         classes = f"; the file has {file.num_classes} classes, background included" if file.num_classes else ""
-        whose = "another architecture, of another --preset or of other --class-names"
+        whose = "another architecture, --preset or --class-names"
         raise InputError(f"{path}: weights of {whose}: {left[0]}{classes}")
     if not fitting:
         raise InputError(f"{path}: holds no weights for any layer of this model")
@@ -95,7 +95,7 @@ def load_weights(model: keras.Model, path: Path, *, partial: bool = False, exclu
 
 
 def weighted_layers(model: keras.layers.Layer) -> list[keras.layers.Layer]:
-    """Return the layers with weights of their own, at any depth, in the order of the model."""
+    """Return the layers with weights of their own, at any depth, in model order."""
     found = []
     for layer in model._layers:
         if layer._trainable_variables or layer._non_trainable_variables:
@@ -110,7 +110,7 @@ def _excluded_layers(model: keras.Model, names: Collection[str]) -> set[keras.la
     named = {layer.name: layer for layer in layers if layer.name in names}
     unknown = sorted(set(names) - named.keys())
     if unknown:
-        raise InputError(f"--exclude {','.join(unknown)}: the model has no such layer; e.g. mrcnn_class_logits is one")
+        raise InputError(f"--exclude {','.join(unknown)}: no such layer in the model; one is mrcnn_class_logits")
     return {inner for layer in named.values() for inner in layer._flatten_layers()}
 
 

@@ -1,4 +1,4 @@
-"""The logs of a run: a table of its epochs, a CSV whose columns may join later, and TensorBoard events."""
+"""The logs of a run: a CSV with one row per epoch, which may gain columns, and TensorBoard events."""
 
 import contextlib
 import csv
@@ -10,18 +10,18 @@ from common.files import written_aside
 
 
 def append_epoch(path: Path, epoch: int, values: Mapping[str, float]) -> None:
-    """Add a row; the file is written whole, aside first, as a new column changes the header."""
+    """Add a row, rewriting the file atomically, as a new column changes the header."""
     row = {"epoch": str(epoch), **{name: f"{value:.6g}" for name, value in values.items()}}
     _write(path, [*read_epochs(path), row])
 
 
 def drop_epochs_after(path: Path, epoch: int) -> None:
-    """Drop the rows of epochs that were lost after the last saved state."""
+    """Drop the rows of epochs lost after the last checkpoint."""
     _write(path, [row for row in read_epochs(path) if int(row["epoch"]) <= epoch])
 
 
 def read_epochs(path: Path) -> list[dict[str, str]]:
-    """Return the rows, texts by column; none where there is no file yet."""
+    """Return the rows, texts by column; none without a file."""
     if not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as file:
@@ -37,13 +37,13 @@ def _write(path: Path, rows: list[dict[str, str]]) -> None:
 
 
 class EventLog:
-    """TensorBoard events, a point an epoch.
+    """TensorBoard events, one point per epoch.
 
     Args:
         folder: of the run.
 
     Raises:
-        InputError: from every method, where the folder cannot be written.
+        InputError: from every method, if the folder cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Where the well-known weights come from."""
+"""Finding and downloading COCO's and ImageNet's pretrained weights."""
 
 import urllib.error
 import urllib.request
@@ -14,15 +14,15 @@ IMAGENET_URL = f"https://github.com/fchollet/deep-learning-models/releases/downl
 
 
 def find_published_weights(name: str, folders: list[Path], download_folder: Path) -> Path:
-    """Return the file of well-known weights: from the first folder that has it, else downloaded.
+    """Return the file of pretrained weights: from the first folder that has it, else downloaded.
 
     Args:
         name: "coco" or "imagenet".
         folders: where to look first.
-        download_folder: made when needed.
+        download_folder: created when needed.
 
     Raises:
-        InputError: it is nowhere and cannot be downloaded; says where to get it.
+        InputError: not found and not downloadable; says where to get it.
     """
     file_name, url = {"coco": (COCO_FILE, COCO_URL), "imagenet": (IMAGENET_FILE, IMAGENET_URL)}[name]
     for folder in [*folders, download_folder]:
@@ -40,15 +40,15 @@ def find_published_weights(name: str, folders: list[Path], download_folder: Path
 
 
 def download(url: str, path: Path, timeout: float = 30.0) -> None:
-    """Fetch a file with a progress bar; written aside, so that a broken download leaves nothing behind.
+    """Download a file with a progress bar, atomically: a broken download leaves nothing behind.
 
     Args:
         url: http or https.
-        path: the file to write; its folder is made.
-        timeout: seconds without an answer.
+        path: the file to write; its folder is created.
+        timeout: seconds without a response.
 
     Raises:
-        urllib.error.URLError: no answer, or not a good one.
+        urllib.error.URLError: no response, or an error.
         OSError: the connection broke, or the file cannot be written.
     """
     from tqdm import tqdm

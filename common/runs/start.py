@@ -27,12 +27,12 @@ class Start:
 
     Attributes:
         logs: folder of all runs.
-        weights: "coco", "imagenet", "last", "none", one of `named_weights`, or a file: what a run starts from that has
-            not begun. "last" is the previous step's last epoch. None: "last"; where there is no step before, the
-            config's `default_start`.
-        previous: name of the step before, if any.
-        exclude: names of layers that do not take the weights.
-        geometry_given: the config's geometry was asked for; else that of the weights is adopted.
+        weights: "coco", "imagenet", "last", "none", one of `named_weights`, or a file: what a new run starts from.
+            "last" is the previous step's last epoch. None: "last", or without a previous step the config's
+            `default_start`.
+        previous: name of the previous step, if any.
+        exclude: names of layers that keep their initial weights.
+        geometry_given: the config's geometry was set by a flag; else that of the weights is adopted.
     """
 
     logs: Path
@@ -49,10 +49,10 @@ def named_weights() -> dict[str, Path]:
 
 
 def find_start(start: Start, config: RunConfig) -> Path | None:
-    """Return the weights that a run starts from, its own last ones where it has begun; None: from scratch.
+    """Return the weights that a run starts from, its own last ones if it has begun; None: from scratch.
 
     Raises:
-        InputError: nothing there to start from.
+        InputError: nothing to start from.
     """
     folder = start.logs / config.name
     if (folder / STATE_FILE).exists():
@@ -70,10 +70,10 @@ def find_start(start: Start, config: RunConfig) -> Path | None:
 
 
 def seen_images(folder: Path) -> list[str]:
-    """Return the names of the images that weights were trained on, and those that they started from; none if unknown.
+    """Return the names of images that weights, or those they started from, were trained on; none if unknown.
 
     Args:
-        folder: of the weights: a run's, or one with a list in `IMAGES_FILE`, a line an image.
+        folder: of the weights: a run's, or one with a list in `IMAGES_FILE`, one line per image.
     """
     try:
         with np.load(folder / STATE_FILE, allow_pickle=False) as state:
@@ -91,10 +91,10 @@ def find_trained_images(weights: Path, image_ids: Iterable[str]) -> list[str]:
 
 
 def adopt_geometry(config: C, weights: Path | None) -> C:
-    """Return the config with the geometry that weights were trained in, where they say which.
+    """Return the config with the geometry that weights were trained with, if they record it.
 
     Args:
-        config: of a run or a prediction; unchanged where its network knows no geometries.
+        config: of a run or a prediction; unchanged if its network has no geometries.
         weights: what it starts from, if anything.
     """
     if weights is None or not isinstance(config, MaskRCNNConfig):

@@ -1,4 +1,4 @@
-"""What an HDF5 file of weights holds: ours, the Mask R-CNN library's, or those that Keras 1 and 2 wrote."""
+"""Reading HDF5 weights files: ours, the Mask R-CNN library's, or Keras 1's and 2's."""
 
 import contextlib
 import math
@@ -16,7 +16,7 @@ GEOMETRY = "geometry"  # attribute of our own files
 WRITER = "writer"  # attribute of a file that this project wrote
 KERAS_VERSION = "keras_version"  # attribute of Keras' files
 WHOLE_MODEL = "model_weights"  # the group beside the optimiser's, in the file of a whole model
-# Files of Keras 1 are that old: `conv1/conv1_W:0`; their "running_std" are variances.
+# Keras 1 writes `conv1/conv1_W:0`; its "running_std" is a variance.
 KERAS_1_NAMES = {"W": "kernel", "b": "bias", "running_mean": "moving_mean", "running_std": "moving_variance"}
 _WEIGHT = re.compile(
     r"(?:.*_)?(kernel|bias|gamma|beta|moving_mean|moving_variance|W|b|running_mean|running_std)(_\d+)?"
@@ -26,14 +26,14 @@ Key = tuple[str, str]  # layer and weight
 
 
 class WeightsFile:
-    """The weights of a file by layer and weight; what is no plain array of numbers is passed over.
+    """The weights of a file by layer and weight; anything but plain arrays of numbers is ignored.
 
     Attributes:
         path: the file.
         shapes: by layer and weight, e.g. `("conv1", "kernel")`.
 
     Raises:
-        InputError: no such file, no HDF5 file, or a damaged one.
+        InputError: no such file, not an HDF5 file, or a damaged one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -50,7 +50,7 @@ class WeightsFile:
 
     @property
     def num_classes(self) -> int | None:
-        """Classes of the class head, background included; None where there is no such head."""
+        """Classes of the class head, background included; None without such a head."""
         shape = self.shapes.get(("mrcnn_class_logits", "kernel"))
         return shape[-1] if shape else None
 
@@ -58,7 +58,7 @@ class WeightsFile:
         """Return arrays, float32.
 
         Raises:
-            InputError: the file is damaged there, or holds values that are no numbers.
+            InputError: the file is damaged there, or has values that are not finite.
         """
         arrays = {}
         with _opened(self.path) as file:
@@ -67,7 +67,7 @@ class WeightsFile:
                 with np.errstate(over="ignore"):
                     arrays[key] = root[self._places[key]][()].astype(np.float32, copy=False)
                 if not np.isfinite(arrays[key]).all():
-                    raise ValueError(f"{'/'.join(key)} holds values that are no numbers")
+                    raise ValueError(f"{'/'.join(key)} has values that are not finite")
         return arrays
 
     def _add(self, place: str, item: object) -> None:
@@ -77,15 +77,15 @@ class WeightsFile:
             return
         key = groups[-1], KERAS_1_NAMES.get(known[1], known[1])
         if key in self.shapes:
-            raise ValueError(f"{'/'.join(key)} stands in it twice")
+            raise ValueError(f"{'/'.join(key)} occurs twice")
         self.shapes[key], self._places[key] = item.shape, place
 
 
 def read_geometry(path: Path) -> Literal["aligned", "library"] | None:
-    """Return the `geometry` of `Config` that weights were trained in; None where the file does not say.
+    """Return the `MaskRCNNConfig.geometry` that weights were trained with; None if the file does not record it.
 
-    Ours say. Files of Keras 1 or 2 with a proposal head are the Mask R-CNN library's; a backbone alone fits both.
-    A file that cannot be read says nothing, either: loading it will tell.
+    Our files do. Files of Keras 1 or 2 with a proposal head are the Mask R-CNN library's; a backbone alone fits both.
+    None, too, for a file that cannot be read: loading it reports the error.
     """
     with contextlib.suppress(InputError), _opened(path) as file:
         root = _root(file)
@@ -112,7 +112,7 @@ def _root(file: h5py.File) -> h5py.Group:
 
 
 def _is_plain(dataset: h5py.Dataset) -> bool:
-    """Return whether a dataset is an array of numbers in this file, which takes no more memory than its shape says."""
+    """Return whether a dataset is an array of numbers in this file, and no larger in memory than its shape says."""
     if dataset.dtype.kind not in "fiu" or dataset.shape is None or dataset.external or dataset.is_virtual:
         return False
     return dataset.chunks is None or math.prod(dataset.chunks) <= dataset.size
@@ -120,7 +120,7 @@ def _is_plain(dataset: h5py.Dataset) -> bool:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[h5py.File]:
-    """Open a file; whatever is wrong with it is one line."""
+    """Open a file; report whatever is wrong with it in one line."""
     if not path.is_file():
         raise InputError(f"{path}: no such weights file")
     try:
@@ -128,4 +128,4 @@ def _opened(path: Path) -> Iterator[h5py.File]:
             yield file
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
         reason = str(error).split("\n")[0]
-        raise InputError(f"{path}: not a weights file, or a damaged one ({reason}); was it cut off?") from None
+        raise InputError(f"{path}: not a weights file, or a damaged one ({reason}); was it truncated?") from None

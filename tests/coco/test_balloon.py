@@ -177,7 +177,7 @@ def test_the_librarys_hyperparameters():
         (["train"], "data/balloon: no such folder or zip archive"),
         (["splash"], "one of the arguments --image --video is required"),
         (["splash", "--image", "a.png", "--video", "a.avi"], "not allowed with"),
-        (["splash", "--image", "a.png"], "logs: no trained step there; train with coco/balloon.py train"),
+        (["splash", "--image", "a.png"], "logs: no trained step; train with coco/balloon.py train"),
         (["splash", "--image", "a.png", "--weights", "w.h5"], "--image a.png: no such file"),
         (["splash", "--video", "a.avi", "--weights", "w.h5", "--output", "a.gif"], "a.gif: unknown video format"),
         (["splash", "--image", "a.png", "--class-names", "a"], "unrecognized arguments: --class-names a"),

@@ -37,7 +37,7 @@ def folder(tmp_path_factory):
         (["predict", "--weights", "w.h5", "--views", "votes"], "unrecognized arguments: --views votes"),
         (["train", "--dataset", "coco", "--year", "2014"], "instances_train2014.json 0 times"),
         (["train", "--dataset", "coco", "--class-names", "kite,moon"], "--class-names moon: not a category of "),
-        (["predict", "--dataset", "coco"], "logs: no trained step there; train with coco/coco.py train"),
+        (["predict", "--dataset", "coco"], "logs: no trained step; train with coco/coco.py train"),
         (["predict", "--dataset", "coco", "--weights", "w.h5", "--subset", "test"], "instances_test2017.json 0 times"),
         (
             ["predict", "--dataset", "coco", "--weights", "w.h5", "--class-names", "moon"],

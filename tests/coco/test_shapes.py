@@ -130,7 +130,7 @@ def test_the_librarys_hyperparameters():
         (["train", "--images", "0"], "--images 0: must be at least 1"),
         (["train", "--min-dim", "79"], "--min-dim 79: must be from 80 to 1024"),
         (["evaluate"], "invalid choice: 'evaluate'"),
-        (["predict"], "logs: no trained step there; train with coco/shapes.py train"),
+        (["predict"], "logs: no trained step; train with coco/shapes.py train"),
         (["predict", "--score", "s.csv"], "--score s.csv: give --score alone"),
         (["predict", "--images", "9"], "unrecognized arguments: --images 9"),
         (["predict", "--limit", "0"], "--limit 0: must be at least 1"),

@@ -101,8 +101,8 @@ def test_datasets_that_are_none(script, refused, place, data):
         ("nowhere", "nowhere: no such folder or zip archive"),
         ("w.h5/x", "w.h5/x: no such folder or zip archive"),
         ("empty", "empty: holds no files"),
-        ("notes", "notes: no images found; give a folder or archive that holds some"),
-        ("torn.zip", "torn.zip: not a zip archive, or cut off; fetch it again"),
+        ("notes", "notes: no images found; give a folder or archive of images"),
+        ("torn.zip", "torn.zip: not a zip archive, or truncated; download it again"),
         ("climber.zip", "climber.zip: holds the name ../../etc/passwd, which leads out of it"),
         ("w.h5", "w.h5: not a zip archive"),
     ):
@@ -114,7 +114,7 @@ def test_flags_are_looked_at_first(script, refused):
     for flags, message in (
         (["--confidence", "7"], "--confidence 7.0: must be from 0 to 1"),
         (["--limit", "0"], "--limit 0: must be at least 1"),
-        (["--max-dim", "1000"], "--max-dim 1000: a multiple of 64"),
+        (["--max-dim", "1000"], "--max-dim 1000: must be 0 or a multiple of 64"),
         (["--fold", "5"], "--fold 5: give 0 to 4, all, or height x width, such as 256x320"),
         (["--colour", "red"], "unrecognized arguments: --colour red (--help lists the flags)"),
         (["--weights", "none.h5"], "--weights none.h5: no such file"),
@@ -221,13 +221,13 @@ def test_truth_is_looked_at_before_hours_of_prediction(script, refused, place, d
         assert message in refused(script, "--dataset", "data", "--score", name)
     shutil.copytree(data, place / "half")
     shutil.rmtree(sorted((place / "half").iterdir())[0])
-    assert "half: lacks 1 of the images" in refused(script, "--dataset", "data", "--score", "half")
+    assert "half: 1 of the images are missing" in refused(script, "--dataset", "data", "--score", "half")
     image_ids = sorted(folder.name for folder in data.iterdir())
     usages = ["Ignored", *["Public"] * 4]
     rows = [f"{image_id},1 1,64,64,{usage}\n" for image_id, usage in zip(image_ids, usages, strict=False)]
     (place / "solution.csv").write_text("ImageId,EncodedPixels,Height,Width,Usage\n" + "".join(rows))
     line = refused(script, "--dataset", "data", "--score", "solution.csv")
-    assert f"solution.csv: lacks 1 of the images, such as {image_ids[-1]}; give this set's" in line
+    assert f"solution.csv: 1 of the images are missing, such as {image_ids[-1]}; give its solution" in line
 
 
 @pytest.mark.parametrize("script", INFERENCE)
@@ -235,12 +235,12 @@ def test_outputs_among_the_images(script, refused, data):
     folder = first_image(data)[0].parent
     for flag in ("--labels", "--overlays"):
         line = refused(script, "--dataset", "data", flag, folder)
-        assert f"{flag} {folder}: lies among the images of {data}; choose another place" in line
+        assert f"{flag} {folder}: lies among the images of {data}; choose another path" in line
 
 
 @pytest.mark.parametrize("script", INFERENCE)
 def test_weights_that_are_not_there(script, refused, place, data):
-    assert "logs: no trained step there" in refused(script, "--dataset", "data", "--weights", "last")
+    assert "logs: no trained step" in refused(script, "--dataset", "data", "--weights", "last")
     (place / "config.json").write_text('{"crop_size": "wide"}')
     assert "config.json: " in refused(script, "--dataset", "data")
     (place / "config.json").write_text('{"crop_')
@@ -251,7 +251,7 @@ def test_a_fold_of_a_set_that_is_too_small(refused, data):
     for folder in sorted(data.iterdir())[1:]:
         shutil.rmtree(folder)
     refusals = [refused("my_inference.py", "--dataset", "data", "--fold", fold) for fold in "1234"]
-    assert all("holds none of the images of data; leave --fold out" in line for line in refusals)
+    assert all("holds none of the images of data; omit --fold" in line for line in refusals)
     assert "--fold 0: no images are left to train on; the set has 1" in refused(
         "my_train_1.py", "--dataset", "data", "--fold", "0"
     )
@@ -278,7 +278,7 @@ def test_full_disk(full_disk, place, data, a_model, monkeypatch, capsys):
         code, _, errors = run_here(monkeypatch, capsys, "my_inference.py", *flags)
         assert code == 2
         assert errors.splitlines()[-1].endswith(
-            "No space left on device; free some space and start the same command again"
+            "No space left on device; free some space and run the same command again"
         )
         assert not (full_disk / "s.csv").exists()
         ballast.unlink()
@@ -300,7 +300,7 @@ def test_score_of_something_else(refused, place, data):
         assert message in refused("score.py", submission, "--solution", solution)
     assert "the following arguments are required: CSV, --solution" in refused("score.py")
     flags = ["--solution", "none.csv", "--only-submitted"]
-    assert "--only-submitted: none.csv says itself what counts" in refused("score.py", "unknown.csv", *flags)
+    assert "--only-submitted: none.csv already says what counts" in refused("score.py", "unknown.csv", *flags)
 
 
 def test_every_problem_of_a_submission_is_printed(place, data, monkeypatch, capsys):
@@ -403,7 +403,7 @@ def test_what_only_keras_can_tell(place, data, monkeypatch, capsys):
         (
             "my_inference.py",
             "narrow.h5",
-            "narrow.h5: weights of another architecture, of another --preset or of other --class-names: ",
+            "narrow.h5: weights of another architecture, --preset or --class-names: ",
         ),
         ("my_inference.py", "w.h5", "w.h5: not a weights file, or a damaged one"),
     ):

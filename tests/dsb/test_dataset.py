@@ -115,7 +115,7 @@ def test_label_images_stand_for_masks(train, load):
         load(train)
     (train / image_id / "labels" / "more.tif").unlink()
     save_image(train / image_id / "masks" / "1.png", (labels > 0).astype(np.uint8))
-    with pytest.raises(InputError, match=f"{image_id} holds masks and a label image"):
+    with pytest.raises(InputError, match=f"{image_id} holds both masks and a label image"):
         load(train)
 
 
@@ -254,7 +254,7 @@ def test_one_image_of_kaggle_s_is_not_taken_for_its_masks():
 def test_images_beside_kaggle_s_layout_are_reported(lines):
     names = ["a.png", "plate/b.tif", "plate/c/images/c.png", "plate/c/masks/1.png", "notes.txt"]
     assert [image.image_id for image in find_images(names, "set")] == ["c"]
-    assert lines() == ["set: left out 2 images that are in no <id>/images folder as others are: a.png"]
+    assert lines() == ["set: left out 2 images outside <id>/images folders, where others are: a.png"]
 
 
 def test_a_folder_of_images_may_be_called_images():
@@ -283,7 +283,7 @@ def test_masks_that_are_nobody_s_are_reported(lines, names, masks, expected, fir
     found = find_images(names, "mine", masks=masks)
     assert {image.image_id: image.mask_names for image in found} == expected
     (line,) = lines()
-    assert line.startswith("mine: left out ") and line.endswith(f"called masks or labels that are nobody's: {first}")
+    assert line.startswith("mine: left out ") and line.endswith(f"masks or labels that belong to no image: {first}")
 
 
 def test_an_id_in_two_places_or_with_two_images_is_refused():

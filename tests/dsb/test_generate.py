@@ -56,7 +56,7 @@ def test_same_arguments_change_nothing_and_others_are_refused(tmp_path):
 def test_foreign_folder_and_wrong_sizes_are_refused(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "thesis.txt").write_text("mine")
-    for flags, named in (([], "something else"), (["--sizes", "256"], "'256'"), (["--sizes", "8x99"], "between 32")):
+    for flags, named in (([], "something else"), (["--sizes", "256"], "'256'"), (["--sizes", "8x99"], "from 32")):
         refused = generate(tmp_path, *flags)
         assert refused.returncode == 2
         assert named in refused.stderr

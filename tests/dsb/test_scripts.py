@@ -75,7 +75,7 @@ def single(folder, trained):
 def test_interrupted_training_says_so_and_goes_on(interrupted, folder):
     (code, _, errors, rows), (code_again, _, errors_again, rows_again) = interrupted
     assert code == 130
-    assert [line.split(": ", 1)[1] for line in errors] == ["stopped; start the same command again to go on"]
+    assert [line.split(": ", 1)[1] for line in errors] == ["stopped; run the same command again to resume"]
     assert (code_again, errors_again) == (0, [])
     assert [row["epoch"] for row in rows_again] == [str(number + 1) for number in range(len(rows) + 1)]
     assert rows_again[: len(rows)] == rows

@@ -115,7 +115,7 @@ def test_label_images_and_drawn_overlays_go_beside_the_csv(named):
 def test_what_would_lie_among_the_images_is_not_written(named):
     labels, drawn, lines = named(output=Path("mine/n.csv"))
     assert (labels, drawn) == ("None", "None")
-    assert lines[0] == "mine/n_labels: not written, as it lies among the images; give another place with --labels"
+    assert lines[0] == "mine/n_labels: not written, as it lies among the images; choose another folder with --labels"
     assert len(lines) == 2
     assert named(output=Path("mine.csv"))[:2] == ("mine_labels", "mine_overlays")
 
@@ -144,7 +144,7 @@ def test_an_earlier_runs_folders_are_written_anew(named):
 
 
 def test_the_folders_are_nobody_elses_place(named):
-    with pytest.raises(InputError, match=r"--overlays out/n_overlays: that is the place of --labels"):
+    with pytest.raises(InputError, match=r"--overlays out/n_overlays: already used by --labels"):
         named(labels=Path("out/n_overlays"))
-    with pytest.raises(InputError, match=r"--labels out/n_labels: that is the place of --score"):
+    with pytest.raises(InputError, match=r"--labels out/n_labels: already used by --score"):
         named(score=Path("out/n_labels"))

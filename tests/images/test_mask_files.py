@@ -31,7 +31,7 @@ def test_images_and_their_objects(tree, tmp_path, lines):
     assert images.load_image(1)[0, 0].tolist() == [ord("b")] * 3
     assert images.load_instances(0).areas.tolist() == [4, 3]
     assert images.load_class_ids(0).tolist() == [1, 1]
-    assert lines() == [f"{tree.path}: masks overlap in 1 images by 1 pixels; the first by file name has them"]
+    assert lines() == [f"{tree.path}: masks overlap in 1 images by 1 pixels; the first by file name keeps them"]
 
 
 def test_a_set_without_masks_has_no_objects(tree, tmp_path):

@@ -32,7 +32,7 @@ TINY += ["--confidence", "0", "--mask-threshold", "0.4", "--epochs", "1", "--sco
         ("train.py", ["--dataset", "set", "--class-names", "mole"], "category 'lesion' is none of mole"),
         ("train.py", ["--fold", "5"], "--fold: invalid choice: '5'"),
         ("train.py", ["--separate"], "unrecognized arguments: --separate"),
-        ("predict.py", ["--dataset", "set"], "logs: no trained step there; train with isic/train.py"),
+        ("predict.py", ["--dataset", "set"], "logs: no trained step; train with isic/train.py"),
         ("predict.py", ["--weights", "no.h5"], "no.h5: no such file"),
         ("predict.py", ["--subset", "val"], "--subset: invalid choice: 'val'"),
     ],
@@ -125,7 +125,7 @@ def test_lesions_are_predicted_scored_and_drawn(trained, monkeypatch, capsys):
     code, output, _ = run_here(monkeypatch, capsys, FOLDER / "predict.py", *flags, "--workers", 0)
     assert code == 0
     lines = output.splitlines()
-    assert lines[1].startswith("careful: ") and "was trained on 4 of these images, such as ISIC_1" in lines[1]
+    assert lines[1].startswith("warning: ") and "was trained on 4 of these images, such as ISIC_1" in lines[1]
     assert lines[2] == "wrote submissions/isic.csv: 4 images"
     assert lines[-1].startswith("mean Jaccard ") and lines[-1].endswith(" over 4 images")
     assert any(line.startswith("mAP at IoU 0.5: ") for line in lines)

@@ -242,7 +242,7 @@ def test_a_run_that_goes_on_with_new_images_says_so(tmp_path, lines):
     assert not any("not trained on before" in line for line in lines())
     training = renamed(config, "first", "fourth", "fifth")
     fit(build(Scripted, config), training, None, tmp_path, RESUMED)
-    assert "going on with 2 images that were not trained on before" in lines()
+    assert "resuming with 2 images that were not trained on before" in lines()
 
 
 def test_what_a_run_or_the_one_before_it_was_trained_on_cannot_be_held_back(tmp_path):
@@ -252,10 +252,10 @@ def test_what_a_run_or_the_one_before_it_was_trained_on_cannot_be_held_back(tmp_
     assert seen_images(tmp_path / "001") == ["first", "second", "third"]
     fit(build(Scripted, config), training, validation, tmp_path / "001", RESUMED)
     others = renamed(config, "fourth", "fifth", "sixth")
-    with pytest.raises(InputError, match="001: 3 of the images to hold out, such as first, were trained on before"):
+    with pytest.raises(InputError, match="001: 3 of the held-out images, such as first, were trained on before"):
         fit(build(Scripted, config), others, validation, tmp_path / "001", RESUMED)
     seen = tuple(seen_images(tmp_path / "001"))
-    with pytest.raises(InputError, match="002: 3 of the images to hold out"):
+    with pytest.raises(InputError, match="002: 3 of the held-out images"):
         fit(build(Scripted, config), others, validation, tmp_path / "002", Beginning(seen=seen))
     assert not (tmp_path / "002").exists()
     fit(build(Scripted, config), others, None, tmp_path / "002", Beginning(seen=seen))
@@ -266,7 +266,7 @@ def test_what_a_run_or_the_one_before_it_was_trained_on_cannot_be_held_back(tmp_
 def test_a_warm_up_longer_than_the_run_is_told(tmp_path, lines):
     config = replace(SHORT, schedule=(Stage(1, 1e-3),), warmup_steps=99)
     fit(build(Scripted, config), loaders(config)[0], None, tmp_path)
-    assert any(line.startswith("careful: --warmup-steps 99 cover all ") for line in lines())
+    assert any(line.startswith("warning: --warmup-steps 99 cover all ") for line in lines())
 
 
 def test_a_run_killed_before_its_first_state_leaves_no_row_behind(tmp_path):
@@ -336,7 +336,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_images(tmp_path):
     config = replace(SHORT, batch_size=3)
     model = build(Scripted, config)
     model.losses = (1.0, math.nan, 1.0)
-    with pytest.raises(InputError, match="no number") as caught:
+    with pytest.raises(InputError, match="not finite") as caught:
         fit(model, *loaders(config), tmp_path)
     assert all(part in str(caught.value) for part in ("step 2", "first", "second", "third", "loss nan"))
     with np.load(tmp_path / "last.npz") as state:
@@ -410,7 +410,7 @@ def test_where_a_run_starts_that_is_told_nothing(tmp_path):
 def test_a_network_that_needs_published_weights_says_so_without_them(tmp_path, lines):
     config = Pretrained(schedule=SHORT.schedule)
     assert not load(build(Toy, config), "none", tmp_path, "001")
-    assert lines() == ["careful: a frozen batch norm hardly learns from scratch; --norm group does"]
+    assert lines() == ["warning: frozen batch norm hardly learns from scratch; --norm group does"]
 
 
 def test_a_start_that_does_not_exist_is_one_line(tmp_path):

@@ -148,7 +148,7 @@ def test_excluded_layers_keep_their_values(model, tmp_path, exclude, layers):
 
 def test_an_excluded_layer_must_exist(model, tmp_path):
     write_library_file(tmp_path / "w.h5", table_of(model))
-    with pytest.raises(InputError, match="--exclude mrcnn_clas: the model has no such layer"):
+    with pytest.raises(InputError, match="--exclude mrcnn_clas: no such layer in the model"):
         load_weights(model, tmp_path / "w.h5", exclude=["mrcnn_clas", "mrcnn_mask"])
 
 
@@ -305,7 +305,7 @@ def test_a_run_from_the_librarys_weights_keeps_their_geometry(generated_set, tmp
     flags = [*FLAGS, "--norm", "frozen_batch", "--epochs", 1]
     code, output, errors = finish(start(tmp_path, "my_train_1.py", *flags, "--weights", "final.h5"))
     assert (code, errors) == (0, [])
-    assert "geometry library, as final.h5 was trained; --geometry aligned overrules that" in output
+    assert "geometry library, as final.h5 was trained with; --geometry aligned overrides it" in output
     assert finish(start(tmp_path, "my_train_2.py", *flags))[0] == 0
     for step in ("001", "002"):
         assert json.loads((tmp_path / "logs" / step / "config.json").read_text())["geometry"] == "library"
@@ -365,8 +365,8 @@ def hostile_file(kind, path, table, secret):
                 "no values",
             )
         ),
-        ("not a number", "conv1/kernel holds values that are no numbers"),
-        ("twice", "conv1/kernel stands in it twice"),
+        ("not a number", "conv1/kernel has values that are not finite"),
+        ("twice", "conv1/kernel occurs twice"),
     ],
 )
 def test_hostile_files_are_one_line(model, tmp_path, kind, message):

@@ -67,7 +67,7 @@ def test_frozen_norms_never_learn_their_statistics(model):
     assert [weight.name for weight in model.trainable_weights] == ["gamma", "beta"]
 
 
-@pytest.mark.parametrize(("layers", "message"), [("head", "no layer's name"), ("res(", "no regular expression")])
+@pytest.mark.parametrize(("layers", "message"), [("head", "no layer's name"), ("res(", "not a regular expression")])
 def test_layers_that_do_not_exist_are_one_line(model, layers, message):
     with pytest.raises(InputError, match=message):
         set_trainable(model, layers)

@@ -54,7 +54,7 @@ BAD_INPUT = {
     "no-image": (["train"], {IMAGE: encode_dicom(None)}, "patient-3.dcm: a DICOM file without an image"),
     "no-dicom": (["train"], {IMAGE: b"hello"}, "patient-3.dcm: not an image"),
     "unlabelled": (["train"], {"stage_2_train_images/new.dcm": DICOM}, "1 patients without a row, such as new"),
-    "no-run": (["predict"], {}, "logs: no trained step there; train with rsna/pneumonia.py train"),
+    "no-run": (["predict"], {}, "logs: no trained step; train with rsna/pneumonia.py train"),
     "no-weights": (["predict", "--weights", "a.h5,b.h5"], {}, "--weights a.h5: no such file"),
     "no-csv": (["score", "rsna.csv"], {}, "rsna.csv: no such file"),
     "half-a-csv": (
@@ -177,7 +177,7 @@ def test_the_test_part_is_predicted_and_scored_with_given_labels(there, monkeypa
 def test_held_out_patients_are_predicted_and_scored(there, monkeypatch, capsys):
     flags = ["--score", "--workers", 0, "--output", "held_out.csv"]
     code, output, errors = run_here(monkeypatch, capsys, SCRIPT, "predict", *flags)
-    assert (code, messages(errors)) == (0, []) and "careful" not in output
+    assert (code, messages(errors)) == (0, []) and "warning" not in output
     held_out = read_predictions(Path("held_out.csv"))
     assert len(held_out) == 2 and set(held_out) <= set(BOXES)
     again = run_here(monkeypatch, capsys, SCRIPT, "score", "held_out.csv", "--fold", "0")[1]

@@ -27,7 +27,7 @@ TINY += ["--confidence", "0", "--mask-threshold", "0.4", "--epochs", "1", "--sco
         (["train", "--dataset", "nowhere"], "nowhere: no such folder or zip archive"),
         (["train", "--class-names", "Monocyte"], "WBC/train/image/Neutrophil: none of Monocyte; rename"),
         (["train", "--dilation"], "unrecognized arguments: --dilation"),
-        (["predict", "--score"], "logs: no trained step there; train with wbc/wbc.py train"),
+        (["predict", "--score"], "logs: no trained step; train with wbc/wbc.py train"),
         (["predict", "--subset", "detect", "--score"], "--score: the images of detect have no masks; choose --subset"),
         (
             ["predict", "--score", "x.csv"],

@@ -23,7 +23,7 @@ def pyramid_anchors(
         offset: of the centre in its cell, cells; 0 in the Mask R-CNN library.
 
     Returns:
-        (A, 4) float32, y1, x1, y2, x2, pixels; they may leave the image.
+        (A, 4) float32, y1, x1, y2, x2, pixels; they may extend beyond the image.
 
     Source: Ren et al.: Faster R-CNN, 2015, section 3.1.1.
     """

@@ -1,4 +1,4 @@
-"""Boxes as tensors: deltas, overlaps, clipping, choice. All boxes are y1, x1, y2, x2 in pixels, float32."""
+"""Boxes as tensors: deltas, IoUs, clipping, selection. All boxes are y1, x1, y2, x2 in pixels, float32."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from keras import ops
 
 from common.network.tensor import Tensor
 
-# A predicted side never exceeds the anchor's by more: exp() of a wild delta would overflow to infinity and then NaN.
+# Limits a predicted side relative to the anchor's: exp() of a wild delta would overflow to infinity, then NaN.
 LARGEST_LOG_SCALE = 4.135  # log(1000 / 16), the bound of Detectron and its successors
 SMALLEST_SIDE = 1e-3  # pixels; keeps logarithms and divisions finite for degenerate boxes
 
@@ -17,7 +17,7 @@ def _centre_size(boxes: Tensor) -> tuple:
 
 
 def encode_deltas(boxes: Tensor, targets: Tensor, std: Sequence[float]) -> Tensor:
-    """Return the deltas that lead from boxes to targets.
+    """Return the deltas from boxes to targets.
 
     Args:
         boxes: (..., 4) pixels.
@@ -45,7 +45,7 @@ def decode_deltas(boxes: Tensor, deltas: Tensor, std: Sequence[float]) -> Tensor
 
 
 def end_on_last_pixel(boxes: Tensor) -> Tensor:
-    """Turn half-open boxes (..., 4) into those that end on their last row and column; rows of zeros stay.
+    """Turn half-open boxes (..., 4) into those that end on their last row and column; zero rows stay.
 
     Source: the Mask R-CNN library, which divides such boxes by the image's last row and column.
     """
@@ -53,18 +53,18 @@ def end_on_last_pixel(boxes: Tensor) -> Tensor:
 
 
 def end_after_last_pixel(boxes: Tensor) -> Tensor:
-    """Turn boxes (..., 4) that end on their last row and column into half-open ones; rows of zeros stay."""
+    """Turn boxes (..., 4) that end on their last row and column into half-open ones; zero rows stay."""
     return boxes + _last_pixel(boxes)
 
 
 def _last_pixel(boxes: Tensor) -> Tensor:
-    """Return (0, 0, 1, 1) for each box, zeros for rows of zeros."""
+    """Return (0, 0, 1, 1) for each box, zeros for zero rows."""
     exists = ops.cast(ops.any(boxes != 0, axis=-1, keepdims=True), "float32")
     return exists * ops.convert_to_tensor([0.0, 0.0, 1.0, 1.0])
 
 
 def clip_to_window(boxes: Tensor, window: Tensor) -> Tensor:
-    """Cut boxes (B, N, 4) at a window per image, (B, 4) pixels."""
+    """Clip boxes (B, N, 4) to one window per image, (B, 4) pixels."""
     low = ops.concatenate([window[:, :2], window[:, :2]], axis=-1)[:, None]
     high = ops.concatenate([window[:, 2:], window[:, 2:]], axis=-1)[:, None]
     return ops.minimum(ops.maximum(boxes, low), high)

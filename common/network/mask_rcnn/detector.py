@@ -17,8 +17,8 @@ from common.network.tensor import Tensor
 from common.network.weights import load_weights
 from common.prediction.detections import Detections, Frame
 
-BATCH_PIXELS = 1 << 20  # of a batch, so that its memory is bounded: four images of 512x512
-MASKS_AT_ONCE = 20  # the mask head runs on the objects found, so many of each image at a time
+BATCH_PIXELS = 1 << 20  # per batch, to bound its memory: four images of 512x512
+MASKS_AT_ONCE = 20  # detections per image that the mask head processes at a time
 
 
 class Detector:
@@ -27,7 +27,7 @@ class Detector:
     TensorFlow traces the model once; other backends compile it anew for each shape of a batch.
 
     Args:
-        model: with its weights; its config says thresholds and scales.
+        model: with its weights; its config has thresholds and scales.
     """
 
     def __init__(self, model: MaskRCNN) -> None:
@@ -40,14 +40,14 @@ class Detector:
     def __call__(self, images: Iterable[np.ndarray]) -> list[Detections]:
         """Detect objects.
 
-        Images of one padded shape go through the network together. How they are batched depends on this call
-        alone, so that the same images have the same result to the last bit.
+        Images of one padded shape are batched. Batching depends on this call alone, so the same images give
+        bit-identical results.
 
         Args:
-            images: images (H, W, 3) uint8.
+            images: (H, W, 3) uint8 each.
 
         Returns:
-            Detections, one an image.
+            Detections, one per image.
         """
         images = list(images)
         frames = [Frame.for_image(image.shape[:2], self.config.min_dim, self.config.max_dim) for image in images]
@@ -60,7 +60,7 @@ class Detector:
         """Detect objects in images of one padded shape."""
         placed = np.stack([frame.place(image) for frame, image in zip(frames, images, strict=True)])
         windows = np.array([frame.window for frame in frames], np.float32)
-        # Of what is too large for a usual batch one at a time is enough for the memory, whatever the backend allows.
+        # Run oversized images one at a time to bound memory, whatever the backend allows.
         side_by_side = predicts_in_threads() and placed[..., 0].size <= BATCH_PIXELS
         with contextlib.nullcontext() if side_by_side else self._alone:
             found = self._model.predict_on_batch({"images": placed, "windows": windows})
@@ -88,14 +88,14 @@ class _Detecting(keras.Model):
     def __init__(self, model: MaskRCNN) -> None:
         super().__init__(name="detecting")
         self.model = model
-        self.built = True  # else Keras on JAX runs the first batch through every layer by itself, compiling each
+        self.built = True  # else Keras on JAX runs the first batch layer by layer, compiling each
 
     def call(self, inputs: Mapping) -> dict:
         atlas, found = self.model.find(inputs["images"], inputs["windows"])
         return found | {"mask_probs": self._mask_probs(atlas, found["mask_boxes"], found["class_ids"], found["counts"])}
 
     def _mask_probs(self, atlas: Tensor, boxes: Tensor, class_ids: Tensor, counts: Tensor) -> tuple:
-        """Return mask probabilities, (rounds, B, `MASKS_AT_ONCE`, S, S) float32; those of no use are zeros."""
+        """Return mask probabilities, (rounds, B, `MASKS_AT_ONCE`, S, S) float32; unused ones are zeros."""
         batch, most = ops.shape(boxes)[:2]
         rounds = -(-most // MASKS_AT_ONCE)
         spare = rounds * MASKS_AT_ONCE - most
@@ -116,7 +116,7 @@ class _Detecting(keras.Model):
 
 
 def _batches(shapes: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
-    """Yield the rows of equal shapes together, as many at a time as a batch may hold, and at least one."""
+    """Yield rows of equal shapes together, at most a batch and at least one at a time."""
     groups: dict[tuple[int, int], list[int]] = {}
     for i, shape in enumerate(shapes):
         groups.setdefault(shape, []).append(i)

@@ -1,4 +1,4 @@
-"""A trained model for other programs: a SavedModel or an ONNX file, with everything from pixels to masks in it."""
+"""Export of a trained model for other programs: a SavedModel or an ONNX file, from pixels to masks."""
 
 import contextlib
 import io
@@ -16,13 +16,13 @@ _SAVED_MODEL = {"assets", "fingerprint.pb", "saved_model.pb", "variables"}
 
 
 class Inference(keras.Model):
-    """Images to objects, by names.
+    """Images to detections, by name.
 
     Takes images (B, H, W, 3) uint8 with sides that are multiples of 64, and windows (B, 4) float32, the part of each
-    that is not padding. Gives boxes (B, D, 4) float32, half-open pixels of the padded image; scores (B, D) float32,
-    falling; class_ids (B, D) int32, 1-based; counts (B,) int32, the rows of each that are in use; and mask_probs
+    that is not padding. Returns boxes (B, D, 4) float32, half-open pixels of the padded image; scores (B, D) float32,
+    descending; class_ids (B, D) int32, 1-based; counts (B,) int32, the rows in use per image; and mask_probs
     (B, D, S, S) float32, spread over mask_boxes (B, D, 4) float32, which are at least as large as the boxes
-    and may reach into the padding. What `Detector` does afterwards, dropping unsure masks, is left to the caller.
+    and may reach into the padding. Dropping unsure masks, as `Detector` does, is left to the caller.
     """
 
     def __init__(self, model: MaskRCNN) -> None:
@@ -31,7 +31,7 @@ class Inference(keras.Model):
         self.built = True
 
     def call(self, inputs: Mapping) -> dict:
-        """Return the objects."""
+        """Return the detections."""
         atlas, found = self.model.find(inputs["images"], inputs["windows"])
         half_open = {name: self.model.half_open(found[name]) for name in ("boxes", "mask_boxes")}
         return found | half_open | {"mask_probs": self.model.segment(atlas, found["mask_boxes"], found["class_ids"])}
@@ -40,18 +40,18 @@ class Inference(keras.Model):
 def export_model(model: MaskRCNN, path: Path) -> None:
     """Write a model that runs without this project.
 
-    Of an ONNX file, images are to be more than 64 pixels wide: ONNX Runtime 1.31 copies, instead of cropping, where
-    the crop that masks are predicted from, 28 cells wide, is as wide as the features.
+    An ONNX file needs images wider than 64 pixels: ONNX Runtime 1.31 copies instead of cropping where the mask head's
+    crop, 28 cells wide, is as wide as the features.
 
     Args:
         model: with its weights.
-        path: an ONNX file where it ends in .onnx, else the folder of a SavedModel, new or in place of another one.
+        path: an ONNX file if it ends in .onnx, else the folder of a SavedModel, new or replacing another one.
 
     Raises:
-        InputError: the backend or a package that Keras exports with is not there, or the folder holds something else.
+        InputError: the backend or a package that export needs is missing, or the folder holds something else.
     """
     if keras.backend.backend() != "tensorflow":
-        raise InputError("models are exported with TensorFlow: set KERAS_BACKEND=tensorflow; the weights are the same")
+        raise InputError("export needs TensorFlow: set KERAS_BACKEND=tensorflow; the weights are the same")
     signature = {
         "images": keras.KerasTensor((None, None, None, 3), dtype="uint8", name="images"),
         "windows": keras.KerasTensor((None, 4), dtype="float32", name="windows"),
@@ -62,7 +62,7 @@ def export_model(model: MaskRCNN, path: Path) -> None:
     try:
         with (
             written_aside(path) if kind == "onnx" else _saved_model_aside(path) as aside,
-            contextlib.redirect_stdout(io.StringIO()),  # the converters' chat
+            contextlib.redirect_stdout(io.StringIO()),  # the converters' output
         ):
             Inference(model).export(aside, format=kind, input_signature=[signature], verbose=False)
     except ImportError as error:
@@ -71,10 +71,10 @@ def export_model(model: MaskRCNN, path: Path) -> None:
 
 @contextlib.contextmanager
 def _saved_model_aside(path: Path) -> Iterator[Path]:
-    """Hand out a folder beside `path` to write a SavedModel to, which takes its place when all went well."""
+    """Yield a temporary folder beside `path` for a SavedModel; on success it replaces `path`."""
     path = path.resolve()
     if path.exists() and not _is_free(path):
-        raise InputError(f"{path}: holds something else than a SavedModel; choose a new folder for --output")
+        raise InputError(f"{path}: holds something other than a SavedModel; choose a new folder for --output")
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
         yield Path(folder) / path.name
@@ -84,6 +84,6 @@ def _saved_model_aside(path: Path) -> Iterator[Path]:
 
 
 def _is_free(path: Path) -> bool:
-    """Say whether a path is an empty folder, or a SavedModel's, which may be replaced."""
+    """Return whether a path is an empty folder, or a SavedModel's, which may be replaced."""
     names = {entry.name for entry in path.iterdir()} if path.is_dir() else {path.name}
     return not names or ("saved_model.pb" in names and names <= _SAVED_MODEL)

@@ -12,7 +12,7 @@ def build_rpn(channels: int, hidden: int, num_ratios: int) -> keras.Model:
     Args:
         channels: of the pyramid.
         hidden: channels of the shared convolution.
-        num_ratios: anchors a cell; A = h w num_ratios, background logit first.
+        num_ratios: anchors per cell; A = h w num_ratios, background logit first.
     """
     features = keras.Input((None, None, channels), name="input_rpn_feature_map")
     shared = layers.Conv2D(
@@ -34,7 +34,7 @@ def build_class_head(channels: int, hidden: int, pool_size: int, num_classes: in
     Args:
         channels: of the pyramid.
         hidden: width of both layers.
-        pool_size: bins a side.
+        pool_size: bins per side.
         num_classes: K, background included.
         norm: see `build_norm`.
     """
@@ -59,7 +59,7 @@ def build_mask_head(
         channels: of the pyramid.
         hidden: channels of its convolutions.
         num_convs: 3x3 convolutions before the upsampling.
-        pool_size: bins a side.
+        pool_size: bins per side.
         num_classes: K, background included.
         norm: see `build_norm`.
     """

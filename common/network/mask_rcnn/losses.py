@@ -1,4 +1,4 @@
-"""The five losses; each a mean that is 0 where nothing takes part."""
+"""The five losses; each is a mean, 0 if no row counts."""
 
 from keras import ops
 
@@ -13,7 +13,7 @@ def class_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     Args:
         logits: (..., K) float32.
         labels: (...) int32 in [0, K).
-        weights: (...) float32, 1 where the row takes part.
+        weights: (...) float32, 1 where the row counts.
     """
     log_probs = ops.log_softmax(logits, axis=-1)
     picked = ops.take_along_axis(log_probs, ops.cast(labels, "int32")[..., None], axis=-1)[..., 0]
@@ -26,7 +26,7 @@ def box_loss(deltas: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     Args:
         deltas: (..., 4) float32.
         targets: (..., 4) float32.
-        weights: (...) float32, 1 where the row takes part.
+        weights: (...) float32, 1 where the row counts.
 
     Source: Girshick: Fast R-CNN, 2015, equation 3.
     """
@@ -41,14 +41,14 @@ def mask_loss(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     Args:
         logits: (R, S, S) float32, of the true class.
         targets: (R, S, S) float32, 0 or 1.
-        weights: (R,) float32, 1 where the mask takes part.
+        weights: (R,) float32, 1 where the mask counts.
     """
     entropy = ops.maximum(logits, 0) - logits * targets + ops.log1p(ops.exp(-ops.abs(logits)))
     return _weighted_mean(ops.mean(entropy, axis=(1, 2)), weights)
 
 
 def mean_square_penalty(variables: Tensor) -> Tensor:
-    """Return the sum over variables of their mean square, those named gamma or beta left out.
+    """Return the sum of the variables' mean squares, without those named gamma or beta.
 
     Source: the Mask R-CNN library's L2 term, which divides by each weight's number of elements.
     """

@@ -73,7 +73,7 @@ class MaskRCNN(keras.Model):
 
     @property
     def random_states(self) -> list:
-        """What anchors and regions are sampled with."""
+        """State of the generator that samples anchors and regions."""
         return [self.seed_generator.state]
 
     def batches(self, images: ImageSet, *, training: bool, change: Change | None = None) -> BatchLoader:
@@ -84,12 +84,12 @@ class MaskRCNN(keras.Model):
         """Return the five losses of a batch.
 
         Args:
-            inputs: images (B, H, W, 3) uint8; boxes (B, G, 4) float32, pixels, rows of zeros where an image has
-                fewer objects; class_ids (B, G) int32; mini_masks (B, G, M, M) uint8.
+            inputs: images (B, H, W, 3) uint8; boxes (B, G, 4) float32, pixels, padded with zero rows; class_ids (B, G)
+                int32; mini_masks (B, G, M, M) uint8.
             training: passed on to the layers.
 
         Returns:
-            scalars by the names in `LOSS_NAMES`.
+            Scalars, by the names in `LOSS_NAMES`.
         """
         config = self.config
         images, true_boxes = inputs["images"], inputs["boxes"]
@@ -108,7 +108,7 @@ class MaskRCNN(keras.Model):
         losses += self._head_losses(features, ops.stop_gradient(proposals), inputs, training)
         return dict(zip(LOSS_NAMES, losses, strict=True))
 
-    def compute_loss(  # Keras hands these on by name
+    def compute_loss(  # Keras passes these by name
         self,
         x: Tensor = None,
         y: Tensor = None,
@@ -132,14 +132,14 @@ class MaskRCNN(keras.Model):
         return build_atlas(features[:NUM_LEVELS]), proposals
 
     def find(self, images: Tensor, windows: Tensor) -> tuple[Any, dict[str, Any]]:
-        """Find objects, all but their masks.
+        """Detect objects, without their masks.
 
         Args:
             images: (B, H, W, 3) uint8, sides multiples of 64.
             windows: see `detect`.
 
         Returns:
-            The atlas, for `segment`, and by names what `detect` returns, and `mask_boxes`, where `segment` is to look.
+            The atlas, for `segment`; and by name what `detect` returns, and `mask_boxes`, the boxes for `segment`.
         """
         atlas, proposals = self.propose(images)
         boxes, scores, class_ids, counts = self.detect(atlas, proposals, windows)
@@ -155,8 +155,8 @@ class MaskRCNN(keras.Model):
             windows: (B, 4) float32, the part of each image that is not padding, pixels, half-open.
 
         Returns:
-            boxes (B, D, 4) float32, pixels; scores (B, D) float32, falling; class_ids (B, D) int32; counts (B,)
-            int32. Rows from an image's count on are zero.
+            boxes (B, D, 4) float32, pixels; scores (B, D) float32, descending; class_ids (B, D) int32; counts (B,)
+            int32. Rows beyond an image's count are zero.
         """
         config = self.config
         shape = ops.shape(proposals)
@@ -164,14 +164,14 @@ class MaskRCNN(keras.Model):
         logits, deltas = self.class_head(regions, training=False)
         probs = ops.reshape(ops.softmax(logits, axis=-1), (shape[0], shape[1], config.num_classes))
         deltas = ops.reshape(deltas, (shape[0], shape[1], config.num_classes, 4))
-        best, columns = (part[..., 0] for part in ops.top_k(probs[..., 1:], 1))  # (B, N) each, of no background
-        class_ids = columns + 1  # ONNX has no word for Keras' argmax
+        best, columns = (part[..., 0] for part in ops.top_k(probs[..., 1:], 1))  # (B, N) each, without background
+        class_ids = columns + 1  # ONNX cannot express Keras' argmax
         picked = ops.take_along_axis(deltas, class_ids[..., None, None], axis=2)[:, :, 0]
         boxes = clip_to_window(decode_deltas(proposals, picked, config.box_std), self._corners(windows))
         of_class = ops.one_hot(columns, config.num_classes - 1)
-        # Neither rows of zeros that fill up the proposals, nor what the window leaves nothing of.
+        # Skip padding proposals and boxes that clipping leaves empty.
         exists = ops.all((proposals[..., 2:] > proposals[..., :2]) & (boxes[..., 2:] > boxes[..., :2]), axis=-1)
-        if self._as_library:  # it drops what is rather background, however low the confidence that is asked for
+        if self._as_library:  # it drops what is more likely background, however low the threshold
             exists = exists & (best > probs[..., 0])
         boxes, scores, columns, counts = non_max_suppression(
             boxes,
@@ -191,13 +191,13 @@ class MaskRCNN(keras.Model):
         return ops.sigmoid(ops.reshape(logits, (shape[0], shape[1], side, side)))
 
     def mask_regions(self, boxes: Tensor, images: Tensor) -> Tensor:
-        """Return where the masks of boxes (B, N, 4) are looked for: `mask_margin` beyond, inside the padded image."""
+        """Return the boxes to predict masks in: boxes (B, N, 4) enlarged by `mask_margin`, inside the padded image."""
         margin = self.config.mask_margin * (boxes[..., 2:] - boxes[..., :2])
         grown = ops.concatenate([boxes[..., :2] - margin, boxes[..., 2:] + margin], axis=-1)
         return clip_to_window(grown, self._whole(images))
 
     def half_open(self, boxes: Tensor) -> Tensor:
-        """Turn boxes (B, N, 4) of the model's geometry into half-open ones; rows of zeros stay."""
+        """Turn boxes (B, N, 4) of the model's geometry into half-open ones; zero rows stay."""
         return end_after_last_pixel(boxes) if self._as_library else boxes
 
     def _head_losses(self, features: Tensor, proposals: Tensor, inputs: Tensor, training: Tensor) -> list:
@@ -235,7 +235,7 @@ class MaskRCNN(keras.Model):
         return tuple(ops.concatenate(part, axis=1) for part in zip(*outputs, strict=True))
 
     def _proposals(self, logits: Tensor, deltas: Tensor, anchors: Tensor, images: Tensor, count: int) -> Tensor:
-        """Return the best `count` refined anchors (B, count, 4) float32, pixels; rows of zeros fill up."""
+        """Return the best `count` refined anchors (B, count, 4) float32, pixels; padded with zero rows."""
         config = self.config
         scores = ops.softmax(ops.stop_gradient(logits), axis=-1)[..., 1]
         num_anchors = ops.shape(anchors)[0]

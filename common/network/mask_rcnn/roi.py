@@ -10,7 +10,7 @@ from common.network.mask_rcnn.anchors import STRIDES
 from common.network.tensor import Tensor
 
 CANONICAL_SIZE = 224  # pixels; a region of this size is read from P4
-SAMPLES = 2  # points a bin and axis
+SAMPLES = 2  # points per bin and axis
 NUM_LEVELS = 4  # P2 to P5
 
 
@@ -33,8 +33,8 @@ def roi_level(boxes: Tensor) -> Tensor:
 def build_atlas(features: Sequence) -> Tensor:
     """Lay P2 to P5 side by side, in float32, so that one operation reads regions of every level.
 
-    P2 stands on the left; P3, P4 and P5 one below the other on the right. Each is framed by a copy of its border,
-    so that points up to one cell outside read the border's value.
+    P2 is on the left; P3, P4 and P5 are stacked on the right. Each is framed by a copy of its border, so that points
+    up to one cell outside read the border's value.
 
     Args:
         features: P2 to P5, (B, H / stride, W / stride, C).
@@ -42,7 +42,7 @@ def build_atlas(features: Sequence) -> Tensor:
     Returns:
         (B, H / 4 + 6, 3 W / 8 + 4, C) float32.
     """
-    # Four rows are left over below P2: they, too, hold its last one, which costs no pass of its own.
+    # Four rows remain below P2; filling them with its last row, too, saves a pass.
     below = (5, 1, 1, 1)
     framed = [_frame(ops.cast(level, "float32"), rows) for level, rows in zip(features, below, strict=True)]
     heights, widths = zip(*(ops.shape(level)[1:3] for level in features), strict=True)
@@ -57,7 +57,7 @@ def roi_align(atlas: Tensor, boxes: Tensor, size: int) -> Tensor:
     Args:
         atlas: the pyramid's, see `build_atlas`.
         boxes: (B, N, 4) float32, pixels, inside the image.
-        size: bins a side.
+        size: bins per side.
 
     Returns:
         (B N, size, size, C) float32.
@@ -77,12 +77,12 @@ def roi_align(atlas: Tensor, boxes: Tensor, size: int) -> Tensor:
 def corner_aligned_roi(atlas: Tensor, boxes: Tensor, size: int) -> Tensor:
     """Pool each region to `size` x `size` bilinear samples, the first and last on the region's corners.
 
-    The image's first and last pixel stand on the first and last cell of every level.
+    The image's first and last pixel lie on the first and last cell of every level.
 
     Args:
         atlas: the pyramid's, see `build_atlas`.
         boxes: (B, N, 4) float32, pixels, inside the image, ending on their last row and column.
-        size: samples a side, at least 2.
+        size: samples per side, at least 2.
 
     Returns:
         (B N, size, size, C) float32.

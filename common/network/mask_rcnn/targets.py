@@ -1,4 +1,4 @@
-"""What the network should have said: targets for anchors and for regions of interest.
+"""Training targets for anchors and for regions of interest.
 
 All sampling is a `top_k` over random numbers, so that every shape is static.
 """
@@ -40,7 +40,7 @@ class RoiTargets(NamedTuple):
         weights: (B, P + Q) float32, 1 where the row is in use.
         class_ids: (B, P + Q) int32, 0 = background.
         deltas: (B, P, 4) float32.
-        instances: (B, P) int32, which object each positive has.
+        instances: (B, P) int32, the object of each positive.
     """
 
     rois: Any
@@ -67,14 +67,14 @@ class RoiSampling(NamedTuple):
 def anchor_targets(
     anchors: Tensor, true_boxes: Tensor, noise: Tensor, *, num_sampled: int, box_std: Sequence[float]
 ) -> AnchorTargets:
-    """Choose anchors to learn from.
+    """Sample anchors to train on.
 
-    An anchor is positive with IoU >= 0.7 with an object, or where no other anchor overlaps that object more;
-    negative with IoU < 0.3 with all. At most half of the sample is positive, negatives fill it up.
+    An anchor is positive if its IoU with an object is >= 0.7 or that object's highest, negative if it is < 0.3 with
+    all. At most half of the sample is positive; negatives fill the rest.
 
     Args:
         anchors: (A, 4) float32, pixels.
-        true_boxes: (B, G, 4) float32, pixels; rows of zeros are no objects.
+        true_boxes: (B, G, 4) float32, pixels; zero rows are padding.
         noise: (B, A) float32 in [0, 1), random; decides the sample.
         num_sampled: size of the sample.
         box_std: divisors of the deltas.
@@ -84,7 +84,7 @@ def anchor_targets(
     ious = pairwise_ious(anchors[None], true_boxes)  # (B, A, G)
     best = ops.max(ious, axis=2)
     best_of_object = ops.max(ious, axis=1, keepdims=True)
-    # Not `==`: a compiler may work out the same overlap twice, in two ways that differ in the last bit.
+    # Not `==`: a compiler may compute the same IoU twice, in two ways that differ in the last bit.
     is_best = ops.any((ious >= best_of_object * (1 - 1e-6)) & (ious > 0), axis=2)
     positive = is_best | (best >= POSITIVE_ANCHOR_IOU)
     negative = ~positive & (best < NEGATIVE_ANCHOR_IOU)
@@ -112,14 +112,14 @@ def roi_targets(
     sampling: RoiSampling,
     box_std: Sequence[float],
 ) -> RoiTargets:
-    """Choose regions for the heads to learn from: positive with IoU >= 0.5 with an object, else negative.
+    """Sample regions for the heads to train on: positive if the IoU with an object is >= 0.5, else negative.
 
     Args:
-        proposals: (B, N, 4) float32, pixels; rows of zeros are none.
-        true_boxes: (B, G, 4) float32, pixels; rows of zeros are no objects.
+        proposals: (B, N, 4) float32, pixels; zero rows are padding.
+        true_boxes: (B, G, 4) float32, pixels; zero rows are padding.
         class_ids: (B, G) int32.
         noise: (B, N) float32 in [0, 1), random; decides the sample.
-        sampling: how many.
+        sampling: sample size and ratio.
         box_std: divisors of the deltas.
 
     Source: Girshick: Fast R-CNN, 2015, section 2.3; `fill=False` is the Mask R-CNN library's rule.
@@ -151,7 +151,7 @@ def roi_targets(
 def mask_targets(
     rois: Tensor, true_boxes: Tensor, mini_masks: Tensor, instances: Tensor, size: int, *, corner_aligned: bool = False
 ) -> Tensor:
-    """Cut each region out of its object's mask.
+    """Crop each region from its object's mask.
 
     The samples are the centres of `size` x `size` bins, or, corner-aligned, as many points whose first and last lie
     on the region's corners; the mask's own samples lie in its box likewise.
@@ -165,7 +165,7 @@ def mask_targets(
         corner_aligned: sample as the Mask R-CNN library; then boxes end on their last row and column.
 
     Returns:
-        (B, P, S, S) float32, 0 or 1; sampled bilinearly and rounded, outside of the box is 0.
+        (B, P, S, S) float32, 0 or 1; sampled bilinearly and rounded, 0 outside the box.
     """
     side = mini_masks.shape[-1]
     boxes = take_rows(true_boxes, instances)

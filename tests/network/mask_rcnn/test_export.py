@@ -73,7 +73,7 @@ def test_a_saved_model_replaces_nothing_else(model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.txt").write_text("mine")
     for path in (Path(), Path("mine.txt")):
-        with pytest.raises(InputError, match="holds something else than a SavedModel; choose a new folder"):
+        with pytest.raises(InputError, match="holds something other than a SavedModel; choose a new folder"):
             export_model(model, path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
@@ -138,7 +138,7 @@ def test_the_script_refuses_what_the_library_cannot_build(model, tmp_path, monke
     flags = ["--preset", "small", "--weights", tmp_path / "small.h5", "--output", tmp_path / "mask_rcnn.h5"]
     code, _, errors = run_here(monkeypatch, capsys, "export.py", *flags)
     assert code == 2
-    assert "backbone small with norm group is none of the Mask R-CNN library's" in errors
+    assert "the Mask R-CNN library has no backbone small with norm group" in errors
     assert not (tmp_path / "mask_rcnn.h5").exists()
 
 

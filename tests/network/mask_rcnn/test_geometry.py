@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from common.batches.loader import mini_masks
+from common.batches.instance_samples import mini_masks
 from common.images.synthetic import generate_sample
 from common.masks.boxes import label_boxes
 from common.masks.crops import paint_masks
