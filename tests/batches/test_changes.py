@@ -96,7 +96,7 @@ def test_some_of_makes_as_many_as_it_says():
 
     rng = np.random.default_rng(0)
     some = SomeOf([paint(0), paint(1), paint(2)], 0, 2)
-    results = np.array([some(np.zeros((3, 1, 3), np.uint8), [], rng)[0][:, 0, 0] for _ in range(300)])
+    results = np.array([some(np.zeros((3, 1, 3), np.uint8), [], rng)[0][:, 0, 0] for _ in range(300)], int)
     assert results.max() == 1
     assert (np.bincount(results.sum(axis=1)) > 70).all() and set(results.sum(axis=1)) == {0, 1, 2}
     assert (results.sum(axis=0) > 70).all()
