@@ -19,7 +19,7 @@ DEMO_TRAIN := --preset demo --logs $(DEMO_LOGS) --dataset $(if $(DATA),"$(DATA)"
 DEMO_SET := $(if $(DATA),--dataset "$(DATA)" --fold 0 --limit 24 --score "$(DATA)",\
 	--dataset demo/data/stage1_test --score demo/data/stage1_solution.csv)
 DEMO_FIRST := --weights small $(DEMO_SET) --output demo/first.csv --overlays demo/first --labels demo/labels
-DEMO_TEST := --logs $(DEMO_LOGS) $(DEMO_SET) --output demo/tta.csv --overlays demo/images
+DEMO_TEST := --logs $(DEMO_LOGS) $(DEMO_SET) --output demo/tta.csv --overlays demo/overlays
 
 # Two processes, one file of tests each at a time, so that what its tests share is made once.
 SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --durations 10
@@ -55,7 +55,7 @@ lock: install  ## update requirements/*.txt from setup.cfg and *.in; LOCK_FLAGS=
 
 demo: install $(if $(DATA),,demo-data)  ## find nuclei; train, predict with many views and score; on DATA=path, or generated images
 	$(RUN) dsb/my_inference.py $(DEMO_FIRST)
-	$(RUN) dsb/my_train_1.py $(DEMO_TRAIN)
+	$(RUN) dsb/my_train_1.py $(DEMO_TRAIN) --weights small
 	$(RUN) dsb/my_train_2.py $(DEMO_TRAIN)
 	$(RUN) dsb/my_train_3.py $(DEMO_TRAIN)
 	$(RUN) dsb/my_inference_tta.py $(DEMO_TEST)

@@ -27,8 +27,8 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.measure import print_table
 from common.images.synthetic import generate_indexed, write_image
+from common.output.rows import RowMaker, write_rows
 from common.output.submission import check_submission, read_rows
-from common.output.writer import RowMaker, write_rows
 from common.prediction.detections import Detections
 from common.prediction.postprocess import Look, Masking, Prediction, run_length_rows
 from common.prediction.views import VIEWS, View, apply_view, distinct_views, scaled_shape

@@ -186,7 +186,7 @@ def train(model: Any, progress: Progress, image_set: "ImageSet") -> None:
 def predict(model: Any, images: "ImageSet", output: Path, fingerprint: str) -> None:
     """Write the predictions in Kaggle's format."""
     from common.masks.rle import encode_label_image
-    from common.output.submission import SubmissionWriter
+    from common.output.writer import SubmissionWriter
 
     image_ids: Sequence[str] = images.image_ids
     with SubmissionWriter(output, image_ids, fingerprint) as writer:

@@ -26,7 +26,8 @@ from common.engine import predict_submission
 from common.images.image_set import ImageSet
 from common.masks.instances import Instances
 from common.masks.rle import decode_instances
-from common.output.submission import COLUMNS, SubmissionWriter, read_rows
+from common.output.submission import COLUMNS, read_rows
+from common.output.writer import SubmissionWriter
 from common.prediction.postprocess import Look, Masking, Prediction, run_length_rows
 from common.prediction.views import VIEWS, apply_view, distinct_views
 from common.predictor import Predictor

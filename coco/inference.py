@@ -13,7 +13,7 @@ from common.flags import OneLineParser
 if TYPE_CHECKING:
     from common.images.image_set import ImageSet
     from common.output.results import Results
-    from common.output.writer import RowMaker
+    from common.output.rows import RowMaker
     from common.predictor import Predictor
 
 

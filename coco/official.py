@@ -20,8 +20,8 @@ from common.files import written_aside
 from common.images.image_set import ImageSet
 from common.masks.rle import encode_instances, parse_runs
 from common.output.results import RESULT_COLUMNS
+from common.output.rows import RowMaker
 from common.output.submission import read_rows
-from common.output.writer import RowMaker
 from common.prediction.detections import Detections
 from common.prediction.postprocess import Prediction
 from common.predictor import Predictor

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from common.batches.changes import Change
     from common.images.image_set import ImageSet
     from common.output.results import Results
-    from common.output.writer import RowMaker
+    from common.output.rows import RowMaker
     from common.predictor import Predictor, Views
     from common.runs.start import Start
 
@@ -85,7 +85,7 @@ def predict_submission(
         views: see `Predictor.predict`.
         num_workers: processes besides this one.
     """
-    from common.output.writer import RowMaker, image_rng
+    from common.output.rows import RowMaker, image_rng
     from common.prediction.postprocess import run_length_rows
 
     seed = predictor.config.seed
@@ -108,7 +108,7 @@ def predict_results(
         num_workers: processes besides this one.
     """
     from common.output.results import RESULT_COLUMNS, read_results, result_rows
-    from common.output.writer import RowMaker
+    from common.output.rows import RowMaker
 
     maker = maker or RowMaker(lambda _, image: predictor.look(image), result_rows, RESULT_COLUMNS)
     predict_rows([predictor], images, images.image_ids, output, maker, num_workers=num_workers)
@@ -134,7 +134,7 @@ def predict_rows(
         maker: makes the rows.
         num_workers: processes besides this one.
     """
-    from common.output.writer import fingerprint, write_rows
+    from common.output.rows import fingerprint, write_rows
     from common.runs.start import find_trained_images
 
     for predictor in predictors:

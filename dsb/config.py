@@ -86,9 +86,8 @@ DEMO = replace(
     SMALL,
     min_dim=256,
     crop_size=128,
-    batch_size=8,
     train_rois=48,
-    warmup_steps=50,
+    warmup_steps=10,
     min_zoom=1.0,
     recolour=0.0,  # the colours of generated images vary enough
     max_detections=256,
@@ -96,3 +95,6 @@ DEMO = replace(
     mask_confidence=0.0,  # a briefly trained model never reaches the usual confidence
     mask_threshold=0.55,
 )
+
+# The first is the default; each training step changes them for its part.
+PRESETS = {"published": PUBLISHED, "small": SMALL, "gpu": GPU, "demo": DEMO}

@@ -24,8 +24,8 @@ from common.config import CONFIG_FILE
 from common.errors import InputError, run_main
 from common.files import written_aside
 from common.flags import OneLineParser
-from dsb.config import DSBConfig
-from dsb.inference import PRESETS, STEPS, TRAINING
+from dsb.config import PRESETS, DSBConfig
+from dsb.inference import STEPS, TRAINING
 
 
 def main() -> None:

@@ -9,12 +9,11 @@ from common.cli import PredictionFlags, add_sample_flag, choose_model, parse_pre
 from common.engine import predict_submission
 from common.errors import InputError
 from common.flags import OneLineParser
-from dsb.config import DEMO, GPU, PUBLISHED, SMALL, DSBConfig
+from dsb.config import PRESETS, DSBConfig
 
 if TYPE_CHECKING:
     from common.images.image_set import ImageSet
 
-PRESETS = {"published": PUBLISHED, "small": SMALL, "gpu": GPU, "demo": DEMO}
 STEPS = ("003", "002", "001")  # the latest first
 TRAINING = "dsb/my_train_1.py"
 
@@ -82,8 +81,8 @@ def infer(flags: PredictionFlags, views: Callable[[DSBConfig], Literal["votes", 
 
 def choose_images(flags: PredictionFlags) -> "tuple[ImageSet, list[str]]":
     """Return the set to predict, and the ids of the submission in its order."""
+    from common.output.rows import choose_image_ids
     from common.output.submission import read_image_ids
-    from common.output.writer import choose_image_ids
     from dsb.dataset import load_dataset
 
     fold = flags.given.get("fold", "all")

@@ -1,7 +1,7 @@
 """Single prediction: one look at each image; masks are separated, and first grown with `--dilation`.
 
     python dsb/my_inference.py --dataset stage1_test.zip --sample-submission stage1_sample_submission.csv
-    python dsb/my_inference.py --dataset stage1_train.zip --fold 0 --logs logs/small --score stage1_train.zip
+    python dsb/my_inference.py --dataset stage1_train.zip --fold 0 --logs logs/small --score
     python dsb/my_inference.py --dataset my_images --weights small
 
 Writes a checked CSV, `ImageId,EncodedPixels`; for images outside Kaggle's layout, label images and overlays, too. After

@@ -1,7 +1,7 @@
-"""Test-time augmentation: the masks of 15 views of each image vote; `--views majority` has its own views.
+"""Test-time augmentation: 15 views of each image vote on its masks, or, as `small` does, the majority of 8 to 14 views.
 
     python dsb/my_inference_tta.py --dataset stage1_test.zip --sample-submission stage1_sample_submission.csv
-    python dsb/my_inference_tta.py --dataset stage1_train.zip --fold 0 --logs logs/small --score stage1_train.zip
+    python dsb/my_inference_tta.py --dataset stage1_train.zip --fold 0 --logs logs/small --score
 
 Writes a checked CSV, `ImageId,EncodedPixels`. Identical views are predicted once and counted as often as they occur.
 After an interruption, it resumes the same file.

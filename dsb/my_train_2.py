@@ -27,7 +27,7 @@ STEP = {
         steps_per_epoch=332,
     ),
     "small": replace(SMALL, name="002", balanced=True, schedule=(Stage(7, 5e-4),), steps_per_epoch=400, score_every=7),
-    "demo": replace(DEMO, name="002", balanced=True, schedule=(Stage(3, 5e-4),), steps_per_epoch=100),
+    "demo": replace(DEMO, name="002", balanced=True, schedule=(Stage(1, 2e-4),), steps_per_epoch=20),
 }
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from common.errors import InputError
 from common.images.image_set import ImageSet
 from common.masks.boxes import clip_boxes
 from common.masks.instances import Instances
-from common.output.writer import RowMaker
+from common.output.rows import RowMaker
 from common.prediction.box_fusion import fuse_boxes, import_fusion, shrink_boxes
 from common.prediction.detections import Detections
 from common.prediction.views import View, invert_boxes

@@ -73,8 +73,8 @@ def predict(arguments: Sequence[str]) -> None:
     print(f"weights {', '.join(str(weights) for _, weights in models)}")
     images = _choose_images(flags, models[0][0].fold)
 
+    from common.output.rows import choose_image_ids
     from common.output.submission import read_image_ids
-    from common.output.writer import choose_image_ids
     from rsna.evaluation import score_csv
     from rsna.inference import draw_boxes, predict_set
     from rsna.submission import read_predictions
@@ -102,7 +102,7 @@ def score(arguments: Sequence[str]) -> None:
     add("--skip-bad", action="store_true", help="report unusable images, and do not score them")
     flags = parser.parse_args(arguments)
 
-    from common.output.writer import choose_image_ids
+    from common.output.rows import choose_image_ids
     from rsna.dataset import load_labelled
     from rsna.evaluation import score_csv
 

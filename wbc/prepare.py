@@ -10,8 +10,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from tqdm import tqdm
 
-from common.batches.folds import NUM_FOLDS
-from common.batches.sampler import split_folds
+from common.batches.folds import NUM_FOLDS, split_folds
 from common.errors import InputError
 from common.files import FileTree, written_aside
 from common.images.decoding import decode_image, is_image, save_image

@@ -1,28 +1,18 @@
 """Which images are trained on, and which are held out."""
 
-from collections.abc import Sequence
-from typing import Protocol, Self, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
-from common.batches.sampler import split_folds
+from common.batches.sampler import group_numbers
 from common.errors import InputError
+from common.images.image_set import ImageSet, Source
 
 NUM_FOLDS = 5
 FOLD_SEED = 2018  # the folds do not change with --seed
 
 
-class Selectable(Protocol):
-    """A set of N images that subsets can be selected from."""
-
-    def __len__(self) -> int:
-        """Return N."""
-
-    def select(self, indices: Sequence[int] | np.ndarray) -> Self:
-        """Return the set of the images at `indices`, (K,) int or (N,) bool."""
-
-
-S = TypeVar("S", bound=Selectable)
+S = TypeVar("S", bound=Source)
 
 
 def in_fold(groups: np.ndarray, fold: str, *, seed: int = FOLD_SEED) -> np.ndarray:
@@ -43,7 +33,9 @@ def in_fold(groups: np.ndarray, fold: str, *, seed: int = FOLD_SEED) -> np.ndarr
     return split_folds(groups, NUM_FOLDS, seed=seed) == int(fold)
 
 
-def split(images: S, groups: np.ndarray, fold: str, limit: int | None, *, seed: int = FOLD_SEED) -> tuple[S, S]:
+def split(
+    images: ImageSet[S], groups: np.ndarray, fold: str, limit: int | None, *, seed: int = FOLD_SEED
+) -> tuple[ImageSet[S], ImageSet[S]]:
     """Return the images to train on and those held out.
 
     Args:
@@ -63,3 +55,28 @@ def split(images: S, groups: np.ndarray, fold: str, limit: int | None, *, seed: 
     if not len(training):
         raise InputError(f"--fold {fold}: no images are left to train on; the set has {len(images)}")
     return training, images.select(held_out)
+
+
+def split_folds(sizes: np.ndarray, num_folds: int = 5, *, seed: int) -> np.ndarray:
+    """Assign the images to folds at random, every group as evenly as possible.
+
+    Each group continues at the fold after the previous group's last, so small groups spread over the folds, and fold
+    sizes differ by at most one.
+
+    Args:
+        sizes: (N,) or (N, K), what groups the images: (height, width), or a class.
+        num_folds: folds.
+        seed: of the random order within each group.
+
+    Returns:
+        (N,) int64, each image's fold, 0 to num_folds - 1.
+
+    Example:
+        >>> sorted(split_folds(np.zeros(6), 3, seed=1).tolist())
+        [0, 0, 1, 1, 2, 2]
+    """
+    groups = group_numbers(sizes)
+    order = np.lexsort((np.random.default_rng(seed).permutation(len(groups)), groups))
+    folds = np.empty(len(groups), dtype=np.int64)
+    folds[order] = np.arange(len(groups)) % num_folds
+    return folds

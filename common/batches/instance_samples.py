@@ -11,8 +11,9 @@ from common.batches.augment import Rescaling, flip_rotate_shift, rescale_and_cro
 from common.batches.augment_imgaug import augment_imgaug
 from common.batches.changes import Change
 from common.batches.loader import BatchLoader
+from common.batches.recolour import recolour
 from common.errors import InputError
-from common.images.colours import recolour, stretch_contrast
+from common.images.colours import stretch_contrast
 from common.images.image_set import ImageSet
 from common.mask_rcnn_config import MaskRCNNConfig
 from common.masks.layers import layer_boxes

@@ -18,7 +18,7 @@ def size_balanced_indices(sizes: np.ndarray) -> np.ndarray:
         >>> size_balanced_indices(np.array([[9, 9], [9, 9], [9, 9], [4, 5]])).tolist()
         [0, 1, 2, 3, 3, 3]
     """
-    groups = _groups(sizes)
+    groups = group_numbers(sizes)
     counts = np.bincount(groups)
     return np.repeat(np.arange(len(groups)), counts.max(initial=0) // counts[groups])
 
@@ -44,31 +44,6 @@ def class_balanced_indices(class_ids: Sequence[np.ndarray]) -> np.ndarray:
     most = max(counts.values(), default=1)
     rarest = [min((counts[name] for name in ids.tolist()), default=most) for ids in present]
     return np.repeat(np.arange(len(present)), most // np.array(rarest, int))
-
-
-def split_folds(sizes: np.ndarray, num_folds: int = 5, *, seed: int) -> np.ndarray:
-    """Assign the images to folds at random, every group as evenly as possible.
-
-    Each group continues at the fold after the previous group's last, so small groups spread over the folds, and fold
-    sizes differ by at most one.
-
-    Args:
-        sizes: (N,) or (N, K), what groups the images: (height, width), or a class.
-        num_folds: folds.
-        seed: of the random order within each group.
-
-    Returns:
-        (N,) int64, each image's fold, 0 to num_folds - 1.
-
-    Example:
-        >>> sorted(split_folds(np.zeros(6), 3, seed=1).tolist())
-        [0, 0, 1, 1, 2, 2]
-    """
-    groups = _groups(sizes)
-    order = np.lexsort((np.random.default_rng(seed).permutation(len(groups)), groups))
-    folds = np.empty(len(groups), dtype=np.int64)
-    folds[order] = np.arange(len(groups)) % num_folds
-    return folds
 
 
 class Sampler:
@@ -111,6 +86,6 @@ class Sampler:
         return np.concatenate([self.indices[:0], *stream])[offset : offset + count]
 
 
-def _groups(sizes: np.ndarray) -> np.ndarray:
+def group_numbers(sizes: np.ndarray) -> np.ndarray:
     """Number the distinct rows of `sizes`: (N,) int64."""
     return np.unique(np.asarray(sizes), axis=0, return_inverse=True)[1].reshape(-1)

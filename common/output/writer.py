@@ -1,111 +1,130 @@
-"""From images to a CSV: the network runs in this process, masks are made in workers; resumes after a kill."""
+"""A CSV written image by image, which a killed run resumes where it stopped."""
 
-import hashlib
-import json
-import zlib
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from types import TracebackType
 
-import numpy as np
-from tqdm.auto import tqdm
-
-from common.config import RunConfig
 from common.errors import InputError
-from common.images.image_set import ImageSet
-from common.log import logger
-from common.output.submission import COLUMNS, SubmissionWriter
-from common.parallel import PREDICTING, map_in_order, open_executor
+from common.files import written_aside
+from common.output.submission import COLUMNS
 
 
-@dataclass(frozen=True)
-class RowMaker:
-    """How an image becomes rows of a CSV.
+class SubmissionWriter:
+    """Writes a submission image by image; a killed run resumes where it stopped.
 
-    Attributes:
-        look: from an id and an image (H, W, 3) uint8 to what `rows` takes; called in this process, in several threads.
-        rows: returns the rows of an image's objects without its id; called in workers, so a module-level function.
-        columns: of the CSV.
-        options: what the rows depend on besides the model and the images.
-    """
-
-    look: Callable[[str, np.ndarray], Any]
-    rows: Callable[[Any], list[str]]
-    columns: Sequence[str] = COLUMNS
-    options: Sequence[object] = ()
-
-
-def write_rows(
-    images: ImageSet, image_ids: Sequence[str], maker: RowMaker, output: Path, *, fingerprint: str, num_workers: int
-) -> None:
-    """Predict image by image, and write rows in the order of `image_ids`; a killed run resumes where it stopped.
+    Rows go to `<path>.partial`, where a line without a comma ends each image, so that a torn end is recognised and
+    truncated. `finish` moves the rows into place.
 
     Args:
-        images: the set; an id missing from it gets an empty row.
-        image_ids: of the rows.
-        maker: makes the rows.
-        output: the CSV.
-        fingerprint: all that the rows depend on.
-        num_workers: processes; 0 makes rows in this one.
-    """
-
-    def load_and_look(image_id: str, index: int) -> tuple[Any]:
-        return (maker.look(image_id, images.load_image(index)),)
-
-    indices = {image_id: index for index, image_id in enumerate(images.image_ids)}
-    with SubmissionWriter(output, image_ids, fingerprint, maker.columns) as writer:
-        left = [image_id for image_id in image_ids[len(writer.done) :] if image_id in indices]
-        progress = tqdm(image_ids, initial=len(writer.done), desc=output.name, unit="image", smoothing=0.05)
-        with progress, ThreadPoolExecutor(PREDICTING) as threads:
-            jobs = ((image_id, (image_id, indices[image_id])) for image_id in left)
-            looked = map_in_order(load_and_look, jobs, threads, ahead=PREDICTING + 1)
-            results = map_in_order(maker.rows, looked, open_executor(num_workers), ahead=2 * num_workers + 1)
-            for image_id in image_ids[len(writer.done) :]:
-                writer.write(image_id, next(results)[1] if image_id in indices else [])
-                progress.update()
-        writer.finish()
-
-
-def choose_image_ids(images: ImageSet, sample_ids: Sequence[str] | None, *, skip_bad: bool) -> list[str]:
-    """Return the ids of the submission: the sample's in its order, or all of the set, sorted.
-
-    An unusable image keeps its id: it gets an empty row.
+        path: the CSV to write.
+        image_ids: every image, in the order of the rows.
+        fingerprint: all that the rows depend on (weights, options, images), as one line.
+        columns: of the CSV; the first is the image's id.
 
     Raises:
-        InputError: an image of the sample is missing from the set, without `skip_bad`.
+        InputError: an unfinished file of another run or a folder is in the way, or an id does not fit into a CSV.
+
+    Example:
+        with SubmissionWriter(path, image_ids, fingerprint) as writer:
+            for image_id in image_ids[len(writer.done):]:
+                writer.write(image_id, runs_of(image_id))
+            writer.finish()
     """
-    if sample_ids is None:
-        return sorted([*images.image_ids, *images.left_out])
-    known = set(images.image_ids)
-    missing = [image_id for image_id in sample_ids if image_id not in known]
-    if missing and not skip_bad:
-        raise InputError(
-            f"{images.path}: has no image {missing[0]} of the sample submission ({len(missing)} are missing); "
-            "choose the set of the same stage, or give those empty rows with --skip-bad"
-        )
-    for image_id in missing:
-        logger.info(f"no image {image_id}: it gets an empty row")
-    return list(sample_ids)
+
+    def __init__(
+        self, path: Path, image_ids: Sequence[str], fingerprint: str, columns: Sequence[str] = COLUMNS
+    ) -> None:
+        self.path = path
+        self.columns = tuple(columns)
+        self.partial = path.with_name(path.name + ".partial")
+        self.image_ids = list(image_ids)
+        self._first_line = f"{' '.join(fingerprint.split())}\n"
+        _check_ids(path, self.image_ids)
+        self.done: list[str] = []
+        if path.is_dir():
+            raise InputError(f"{path}: a folder; give the name of the CSV file to write")
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+    def __enter__(self) -> "SubmissionWriter":
+        whole = self._resume() if self.partial.exists() else 0
+        self._file = self.partial.open("r+b" if whole else "wb")
+        self._file.truncate(whole)
+        self._file.seek(whole)
+        if not whole:
+            self._append(self._first_line)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def write(self, image_id: str, rows: Iterable[str]) -> None:
+        """Write one image's rows; an image without objects gets one row of empty cells.
+
+        Args:
+            image_id: the next image.
+            rows: what follows the id, one text per object, such as its run lengths; empty ones are left out.
+
+        Raises:
+            ValueError: another image is due.
+        """
+        expected = self.image_ids[len(self.done)] if len(self.done) < len(self.image_ids) else None
+        if image_id != expected:
+            raise ValueError(f"image {image_id} where {expected} is due")
+        blank = "," * (len(self.columns) - 2)
+        lines = [f"{image_id},{text}\n" for text in rows if text] or [f"{image_id},{blank}\n"]
+        self._append("".join(lines) + f"{image_id}\n")
+        self.done.append(image_id)
+
+    def finish(self) -> None:
+        """Move the finished file into place atomically.
+
+        Raises:
+            ValueError: images are missing.
+        """
+        if len(self.done) < len(self.image_ids):
+            raise ValueError(f"{self.path}: {len(self.image_ids) - len(self.done)} images are missing")
+        with written_aside(self.path) as aside, self.partial.open("rb") as rows, aside.open("wb") as file:
+            rows.readline()
+            file.write(f"{','.join(self.columns)}\n".encode())
+            file.writelines(line for line in rows if b"," in line)
+            file.flush()
+            os.fsync(file.fileno())
+        self.partial.unlink()
+
+    def _append(self, text: str) -> None:
+        self._file.write(text.encode())
+        self._file.flush()
+
+    def _resume(self) -> int:
+        """Take over the images that an earlier run finished; return the length of the intact part, bytes."""
+        whole = 0
+        with self.partial.open("rb") as file:
+            first_line = file.readline()
+            if not first_line.endswith(b"\n"):
+                return 0
+            if first_line != self._first_line.encode():
+                raise self._other_run("another run with other weights, options or images")
+            position = whole = len(first_line)
+            for line in file:
+                position += len(line)
+                if b"," not in line and line.endswith(b"\n"):
+                    self.done.append(line[:-1].decode())
+                    whole = position
+        if self.done != self.image_ids[: len(self.done)]:
+            raise self._other_run("a run on other images")
+        return whole
+
+    def _other_run(self, whose: str) -> InputError:
+        return InputError(f"{self.partial}: left by {whose}; finish that run, or delete the file to start over")
 
 
-def image_rng(seed: int, image_id: str) -> np.random.Generator:
-    """Return an image's own generator, so that its result does not depend on other images."""
-    return np.random.default_rng([seed, zlib.crc32(image_id.encode())])
-
-
-def fingerprint(config: RunConfig, weights: Path, images: ImageSet, *options: object) -> str:
-    """Return a line that changes with anything the rows depend on.
-
-    Args:
-        config: its prediction options count; its training options do not.
-        weights: the file's content counts.
-        images: their signature and ids count.
-        options: anything else that the rows depend on.
-    """
-    digest = hashlib.sha256(weights.read_bytes())
-    values = {spec.name: getattr(config, spec.name) for spec in config.options("prediction")}
-    for part in (values, images.signature(), list(images.image_ids), [str(option) for option in options]):
-        digest.update(json.dumps(part, default=str).encode())
-    return digest.hexdigest()
+def _check_ids(path: Path, image_ids: list[str]) -> None:
+    if len(set(image_ids)) < len(image_ids):
+        raise InputError(f"{path}: the list of images has a duplicate; remove it")
+    for image_id in image_ids:
+        is_text = not any("\ud800" <= character <= "\udfff" for character in image_id)  # a name in another encoding
+        if not image_id or not is_text or any(character in image_id for character in ',"\r\n'):
+            raise InputError(f"{path}: the id {image_id!r} does not fit into a CSV; rename the image")

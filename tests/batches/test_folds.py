@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from common.batches.folds import in_fold, split
+from common.batches.folds import in_fold, split, split_folds
 from common.errors import InputError
+from tests.batches.test_sampler import REAL_SIZES, dsb_sizes
 
 
 class Numbers(list):
@@ -35,3 +36,18 @@ def test_a_set_is_split():
     assert split(numbers, groups, "all", None) == (numbers, [])
     with pytest.raises(InputError, match="--fold 0: no images are left to train on; the set has 1"):
         split(Numbers([7]), groups[:1], "0", None)
+
+
+@pytest.mark.parametrize("num_folds", [2, 5])
+def test_folds_spread_every_size_evenly(num_folds):
+    sizes = dsb_sizes()
+    folds = split_folds(sizes, num_folds, seed=123)
+    groups = [np.bincount(folds[(sizes == size).all(axis=1)], minlength=num_folds) for size in REAL_SIZES]
+    assert all(np.ptp(counts) <= 1 for counts in [*groups, np.bincount(folds)])
+
+
+def test_folds_follow_the_seed():
+    sizes = dsb_sizes()
+    np.testing.assert_array_equal(split_folds(sizes, seed=1), split_folds(sizes, seed=1))
+    assert (split_folds(sizes, seed=1) != split_folds(sizes, seed=2)).any()
+    assert split_folds(np.zeros((0, 2)), seed=1).tolist() == []

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from common.batches.sampler import Sampler, class_balanced_indices, size_balanced_indices, split_folds
+from common.batches.sampler import Sampler, class_balanced_indices, size_balanced_indices
 from common.images.synthetic import REAL_SIZES
 
 
@@ -56,18 +56,3 @@ def test_the_stream_is_the_same_from_any_position():
 def test_a_sampler_without_images_is_refused():
     with pytest.raises(ValueError, match="at least one"):
         Sampler(np.array([], int), seed=1)
-
-
-@pytest.mark.parametrize("num_folds", [2, 5])
-def test_folds_spread_every_size_evenly(num_folds):
-    sizes = dsb_sizes()
-    folds = split_folds(sizes, num_folds, seed=123)
-    groups = [np.bincount(folds[(sizes == size).all(axis=1)], minlength=num_folds) for size in REAL_SIZES]
-    assert all(np.ptp(counts) <= 1 for counts in [*groups, np.bincount(folds)])
-
-
-def test_folds_follow_the_seed():
-    sizes = dsb_sizes()
-    np.testing.assert_array_equal(split_folds(sizes, seed=1), split_folds(sizes, seed=1))
-    assert (split_folds(sizes, seed=1) != split_folds(sizes, seed=2)).any()
-    assert split_folds(np.zeros((0, 2)), seed=1).tolist() == []

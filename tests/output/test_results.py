@@ -6,7 +6,7 @@ import pytest
 from common.errors import InputError
 from common.masks.instances import Instances
 from common.output.results import RESULT_COLUMNS, read_results, result_rows
-from common.output.writer import RowMaker, write_rows
+from common.output.rows import RowMaker, write_rows
 from common.prediction.detections import Detections
 from common.prediction.postprocess import Look, Masking, Prediction
 from common.prediction.views import View
