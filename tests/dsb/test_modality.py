@@ -16,7 +16,7 @@ def test_kinds_of_generated_images():
 
 @pytest.mark.slow
 def test_kinds_of_the_real_training_set(data_folder):
-    dataset = load_dataset(data_folder / "dsb2018" / "stage1_train.zip", report=lambda line: None)
+    dataset = load_dataset(data_folder / "dsb2018" / "stage1_train.zip")
     kinds = [find_modality(dataset.load_image(index)) for index in range(len(dataset))]
     names, counts = np.unique(kinds, return_counts=True)
     assert dict(zip(names.tolist(), counts.tolist(), strict=True)) == {

@@ -12,12 +12,9 @@ import pytest
 from common.masks.instances import Instances
 from common.masks.rle import encode_instances
 from common.output.submission import check_submission, read_image_ids, read_rows
-from tests.scripts import INFERENCE, TINY, TRAINING, finish, run_here, start
+from tests.scripts import INFERENCE, TINY, finish, run_here, start
 
 TEST = ["--dataset", "data/stage1_test", "--sample-submission", "data/stage1_sample_submission.csv"]
-TRAINING_FLAGS = "dataset weights logs preset fold epochs steps-per-epoch limit seed skip-bad"
-INFERENCE_FLAGS = "dataset weights logs preset fold limit skip-bad output sample-submission workers confidence"
-INFERENCE_FLAGS += " score overlays labels csv-only as-published"
 
 pytestmark = pytest.mark.slow
 
@@ -218,20 +215,3 @@ def test_what_belongs_to_the_15_views_is_refused_where_there_are_others(trained,
     assert code == 2 and len(errors) == 1
     assert errors[0].endswith(": --as-published: belongs to the 15 views; add --views votes")
     assert not (folder / "refused.csv").exists()
-
-
-@pytest.mark.parametrize(
-    ("script", "flags"),
-    [
-        *((script, TRAINING_FLAGS) for script in TRAINING),
-        *((script, INFERENCE_FLAGS) for script in INFERENCE),
-        ("my_inference.py", "dilation"),
-        ("my_inference_tta.py", "views channel-shift swap-scales"),
-        ("score.py", "solution only-submitted table"),
-    ],
-)
-def test_help_shows_every_flag(monkeypatch, capsys, script, flags):
-    code, text, errors = run_here(monkeypatch, capsys, script, "--help")
-    assert (code, errors) == (0, "")
-    assert f"python dsb/{script}" in text
-    assert [flag for flag in flags.split() if f"--{flag} " not in text.replace("]", " ")] == []
