@@ -15,7 +15,7 @@ from common.errors import InputError
 from common.mask_rcnn_config import MaskRCNNConfig
 from common.output.rows import RowMaker, choose_image_ids, fingerprint, image_rng, write_rows
 from common.output.writer import SubmissionWriter
-from common.parallel import JobError
+from common.parallel import PREDICTING, JobError
 from tests.image_sets import array_set
 
 IDS = [f"p{number}" for number in range(12)]
@@ -87,7 +87,8 @@ def test_killed_run_finishes_the_same_file(tmp_path, num_workers):
     assert not output.exists()
     with SubmissionWriter(output, IDS, "weights 1") as writer:
         done = list(writer.done)
-    assert 3 <= len(done) <= len(first.read_text().split()) <= 10
+    # All before p9, and what the other thread may have begun while p9 died.
+    assert 3 <= len(done) <= len(first.read_text().split()) <= 9 + PREDICTING
     write(output, num_workers, log=second)
     assert output.read_text() == expected_rows()
     assert sorted(second.read_text().split()) == sorted(IDS[len(done) :])
