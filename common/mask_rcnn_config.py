@@ -25,6 +25,9 @@ class MaskRCNNConfig(RunConfig):
         minimum=0,
         maximum=4096,
     )
+    downscale: bool = option(
+        False, "shrink images whose shorter side is longer than --min-dim to it, by area averaging", only="prediction"
+    )
     crop_size: int = option(
         512, "side of a training crop, pixels, a multiple of 64", minimum=64, maximum=2048, only="training"
     )

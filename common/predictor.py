@@ -16,7 +16,7 @@ from common.images.colours import stretch_contrast
 from common.mask_rcnn_config import MaskRCNNConfig
 from common.masks.instances import Instances
 from common.parallel import PREDICTING, map_in_order
-from common.prediction.detections import Paintable
+from common.prediction.detections import Paintable, shrink_image
 from common.prediction.postprocess import Look, Masking, Prediction
 from common.prediction.tiles import detect_in_tiles
 from common.prediction.views import VIEW_SETS, View, apply_view, distinct_views
@@ -133,6 +133,8 @@ class Predictor:
             InputError: merged views of a model with several classes.
         """
         config, shape = self.config, (image.shape[0], image.shape[1])
+        if config.downscale and min(shape) > config.min_dim:
+            return self.look(shrink_image(image, config.min_dim), views, rng=rng).resized(shape)
         if views is None:
             return Prediction([Look(View(), [0], self.detect(image))], shape, self.masking)
         if isinstance(views, str) and len(config.class_names) > 1:

@@ -36,7 +36,8 @@ class RSNAConfig(MaskRCNNConfig):
         only="training",
     )
 
-    min_dim: int = option(256, "shorter side to which images are shrunk, pixels", minimum=64, maximum=1024)
+    min_dim: int = option(256, "shorter side that scales are relative to, pixels", minimum=64, maximum=1024)
+    downscale: bool = option(True, "shrink larger images to --min-dim, by area averaging")
     crop_size: int = option(
         256, "side of a training crop, pixels, a multiple of 64", minimum=64, maximum=1024, only="training"
     )

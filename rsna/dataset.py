@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from common.batches.sampler import size_balanced_indices
@@ -16,6 +15,7 @@ from common.images.mask_files import MaskFiles, open_mask_files
 from common.masks.boxes import box_areas, clip_boxes
 from common.masks.instances import Instances
 from common.masks.layers import pack_layers
+from common.prediction.detections import shrink_image, shrunken_shape
 from rsna.files import CLASS_INFO, LABELS, TEST, TRAIN, find_beside, find_dicoms, find_images, match_labels
 from rsna.labels import read_classes, read_labels
 
@@ -68,26 +68,27 @@ class Radiographs(Source):
 
     def load_image(self, row: int) -> np.ndarray:
         """Return an image, (H, W, 3) uint8."""
-        return shrink_image(self.stored.load_image(row), self.side)
+        image = self.stored.load_image(row)
+        return image if self.side is None else shrink_image(image, self.side)
 
     def load_instances(self, row: int) -> Instances:
         """Return the boxes of the shrunken image, filled."""
-        shape = self._shape(row)
+        shape = self.shape(row)
         # As in the known runs, a rectangle ends on the pixel `x + width`.
         return filled_boxes(scale_boxes(self.boxes[row] + [0, 0, 1, 1], self.stored_shape(row), shape), shape)
 
     def load_label_layers(self, row: int) -> list[np.ndarray]:
         """Return the filled boxes of an image as label images, as few as their overlaps allow."""
-        return pack_layers(self.load_instances(row), self._shape(row))
+        return pack_layers(self.load_instances(row), self.shape(row))
 
     def load_class_ids(self, row: int) -> np.ndarray:
         """Return the classes of an image's boxes, (K,) int32, all 1."""
         return np.ones(len(self.boxes[row]), np.int32)
 
-    def _shape(self, row: int) -> tuple[int, int]:
-        """Return (height, width) of a shrunken image."""
-        height, width = shrunken_sizes(self.stored_sizes[[row]], self.side)[0].tolist()
-        return height, width
+    def shape(self, row: int) -> tuple[int, int]:
+        """Return (height, width) of an image, shrunken if it is, pixels."""
+        shape = self.stored_shape(row)
+        return shape if self.side is None else shrunken_shape(shape, self.side)
 
 
 def load_labelled(
@@ -138,7 +139,8 @@ def load_unlabelled(dataset: Path, *, skip_bad: bool = False) -> ImageSet[Radiog
 def with_side(images: ImageSet[Radiographs], side: int | None) -> ImageSet[Radiographs]:
     """Return the set with images of another size, see `Radiographs`."""
     source = dataclasses.replace(images.source, side=side)
-    return dataclasses.replace(images, source=source, sizes=shrunken_sizes(source.stored_sizes[images.rows], side))
+    sizes = np.array([source.shape(row) for row in images.rows.tolist()], int).reshape(-1, 2)
+    return dataclasses.replace(images, source=source, sizes=sizes)
 
 
 def have_boxes(images: ImageSet[Radiographs]) -> np.ndarray:
@@ -188,20 +190,6 @@ def filled_boxes(boxes: np.ndarray, image_shape: tuple[int, int], scores: np.nda
     whole[:, 2:] = np.maximum(whole[:, 2:], whole[:, :2] + 1)
     masks = [np.ones((height, width), bool) for height, width in (whole[:, 2:] - whole[:, :2]).tolist()]
     return Instances.from_crops(whole, masks, scores=scores)
-
-
-def shrink_image(image: np.ndarray, side: int | None) -> np.ndarray:
-    """Shrink an image (H, W, 3) uint8 to a shorter side, pixels, by area averaging."""
-    height, width = shrunken_sizes(np.array([image.shape[:2]]), side)[0].tolist()
-    same = (height, width) == image.shape[:2]
-    return image if same else cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-
-
-def shrunken_sizes(sizes: np.ndarray, side: int | None) -> np.ndarray:
-    """Return the shrunken sizes of images, (N, 2) int, height and width; small images, and all for None, stay."""
-    if side is None or not len(sizes):
-        return sizes
-    return np.rint(sizes * np.minimum(1, side / sizes.min(axis=1, keepdims=True))).astype(int)
 
 
 def scale_boxes(boxes: np.ndarray, shape: tuple[int, int], other_shape: tuple[int, int]) -> np.ndarray:

@@ -10,7 +10,7 @@ from common.errors import InputError
 from common.images.image_set import ImageSet
 from common.predictor import Predictor
 from common.scoring.evaluation import Report
-from rsna.dataset import Radiographs, true_boxes
+from rsna.dataset import Radiographs, scale_boxes, true_boxes
 from rsna.inference import FoundBoxes, find_boxes
 from rsna.score import Score, score_predictions
 from rsna.submission import Predictions, check_predictions, read_predictions
@@ -36,9 +36,9 @@ def score_predictor(predictor: Predictor, images: ImageSet[Radiographs], shrink:
     """
     predicted = {}
     for index, patient in enumerate(images.image_ids):
-        shape = images.source.stored_shape(int(images.rows[index]))
-        found = find_boxes(predictor, images.load_image(index), shape)
-        predicted[patient] = FoundBoxes(found, shape, shrink).join()
+        shape, stored = images.shape(index), images.source.stored_shape(int(images.rows[index]))
+        ((boxes, scores),) = find_boxes(predictor, images.load_image(index))
+        predicted[patient] = FoundBoxes([(scale_boxes(boxes, shape, stored), scores)], stored, shrink).join()
     mean = score_report(images, predicted).score
     return mean if mean == mean else 0.0
 

@@ -18,7 +18,7 @@ from common.prediction.detections import Detections
 from common.prediction.views import View, invert_boxes
 from common.predictor import Predictor
 from rsna.config import RSNAConfig
-from rsna.dataset import Radiographs, filled_boxes, have_boxes, scale_boxes, shrink_image, with_side
+from rsna.dataset import Radiographs, filled_boxes, have_boxes, scale_boxes, with_side
 from rsna.submission import COLUMNS, Predictions, check_predictions, format_predictions
 
 VIEWS = (View(), View(flip_lr=True), View(scale_y=1.25, scale_x=1.25), View(flip_lr=True, scale_y=1.25, scale_x=1.25))
@@ -88,8 +88,7 @@ def predict_set(
         shape = (image.shape[0], image.shape[1])
         found = []
         for predictor, (own, _weights) in zip(predictors, models, strict=True):
-            small = shrink_image(image, own.min_dim)
-            found += find_boxes(predictor, small, shape, fuse_views=own.fuse_views)
+            found += find_boxes(predictor, image, fuse_views=own.fuse_views)
         return FoundBoxes(found, shape, config.shrink, config.fusion_iou, config.fused_confidence)
 
     maker = RowMaker(look, prediction_rows, COLUMNS)
@@ -99,23 +98,19 @@ def predict_set(
         raise InputError(f"{output}: {problems[0]} ({len(problems)} problems)")
 
 
-def find_boxes(
-    predictor: Predictor, image: np.ndarray, stored_shape: tuple[int, int], *, fuse_views: bool = False
-) -> list[Found]:
-    """Return the boxes found in each distinct view of an image, in pixels of the stored image.
+def find_boxes(predictor: Predictor, image: np.ndarray, *, fuse_views: bool = False) -> list[Found]:
+    """Return the boxes found in each distinct view of an image, in its pixels.
 
     Args:
         predictor: does not tile images, see `RSNAConfig`.
-        image: (H, W, 3) uint8, shrunken to the size that the network sees.
-        stored_shape: (height, width) of the stored image.
+        image: (H, W, 3) uint8.
         fuse_views: predict all of `VIEWS`.
     """
     shape = (image.shape[0], image.shape[1])
     found = []
     for view, _, detections in predictor.look(image, VIEWS if fuse_views else None).looks:
         assert isinstance(detections, Detections)  # in one piece
-        boxes = invert_boxes(detections.boxes, view, shape)
-        found.append((scale_boxes(boxes, shape, stored_shape), detections.scores))
+        found.append((invert_boxes(detections.boxes, view, shape), detections.scores))
     return found
 
 

@@ -49,7 +49,8 @@ def train(arguments: Sequence[str]) -> None:
     from rsna.dataset import balance, have_boxes, load_labelled
     from rsna.evaluation import describe_patients, score_predictor
 
-    images = load_labelled(flags.dataset, skip_bad=flags.skip_bad, side=config.min_dim)
+    side = config.min_dim if config.downscale else None
+    images = load_labelled(flags.dataset, skip_bad=flags.skip_bad, side=side)
     training, held_out = split(images, have_boxes(images), config.fold, None)
     print(describe_patients({"training": training, "held out": held_out}))
     engine.train(

@@ -2,6 +2,7 @@
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,18 @@ def test_an_image_that_is_scaled_down_is_not_cut():
     config = MaskRCNNConfig(min_dim=64, max_dim=128, max_whole_side=TILE, tile_size=TILE, tile_overlap=16)
     predictor_of(detector, config).detect(np.zeros((150, 300, 3), np.uint8))
     assert [image.shape for image in detector.images] == [(150, 300, 3)]
+
+
+@pytest.mark.parametrize("views", [None, "votes", "majority"])
+@pytest.mark.parametrize("shape", [(256, 256), (256, 500), (157, 161), (64, 64)])
+def test_a_large_image_is_shrunk_for_the_network_alone(views, shape):
+    config = replace(TILED, downscale=True)
+    detector, box = Recording(), (shape[0] // 8, shape[1] // 6, shape[0] // 2, shape[1] // 2)
+    found = predictor_of(detector, config).predict(box_image(*shape, box=box), views)
+    assert max(min(image.shape[:2]) for image in detector.images) <= (64 if views is None else 128)
+    (found_box,) = found.boxes.tolist()
+    scale = min(shape) / 64
+    assert np.abs(np.subtract(found_box, box)).max() <= max(2, 2 * scale)  # two of the network's pixels
 
 
 def test_each_distinct_view_is_detected_once():

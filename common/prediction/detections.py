@@ -1,7 +1,7 @@
 """The network's detections in an image, and the padded frame in which it sees the image."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import cv2
@@ -26,6 +26,9 @@ class Paintable(Protocol):
 
     def paint_soft(self, threshold: float) -> SoftInstances:
         """Return the same objects before thresholding; where that is unknown, their pixels have probability 1."""
+
+    def resized(self, image_shape: tuple[int, int]) -> "Paintable":
+        """Return the same objects in an image of another size, (height, width)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +70,41 @@ class Detections:
         boxes, crops = paint_probs(self._painted_boxes, probs, self.image_shape, zero_border=self.zero_border)
         return SoftInstances(boxes, list(crops), self.scores)
 
+    def resized(self, image_shape: tuple[int, int]) -> "Detections":
+        """Return the same objects in an image of another size, (height, width)."""
+        factor = np.tile(np.array(image_shape, np.float32) / np.array(self.image_shape, np.float32), 2)
+        mask_boxes = None if self.mask_boxes is None else self.mask_boxes * factor
+        return replace(self, boxes=self.boxes * factor, mask_boxes=mask_boxes, image_shape=image_shape)
+
     @property
     def _painted_boxes(self) -> np.ndarray:
         return self.boxes if self.mask_boxes is None else self.mask_boxes
+
+
+def shrink_image(image: np.ndarray, side: int) -> np.ndarray:
+    """Shrink an image to a shorter side, by area averaging; a smaller one stays as it is.
+
+    Args:
+        image: (H, W, 3) uint8.
+        side: pixels.
+
+    Returns:
+        (h, w, 3) uint8.
+    """
+    height, width = shrunken_shape(image.shape[:2], side)
+    same = (height, width) == image.shape[:2]
+    return image if same else cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def shrunken_shape(image_shape: tuple[int, ...], side: int) -> tuple[int, int]:
+    """Return (height, width) of an image after `shrink_image`.
+
+    Example:
+        >>> shrunken_shape((1024, 768), 256), shrunken_shape((100, 200), 256)
+        ((341, 256), (100, 200))
+    """
+    height, width = (round(length * min(1.0, side / min(image_shape))) for length in image_shape)
+    return height, width
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """From the detections of an image to its objects; runs in worker processes."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Literal, NamedTuple
 
 from common.masks.crops import dilate, drop_empty, remove_overlaps
@@ -10,7 +10,7 @@ from common.masks.overlaps import find_uncovered, suppress_covered
 from common.masks.rle import encode_instances
 from common.prediction.detections import Paintable
 from common.prediction.majority import elect_instances
-from common.prediction.views import View, invert_crops, invert_view
+from common.prediction.views import View, invert_crops, invert_view, scaled_shape
 from common.prediction.votes import merge_views
 
 Merging = Literal["votes", "majority"]
@@ -59,6 +59,14 @@ class Prediction:
     image_shape: tuple[int, int]
     masking: Masking
     merging: Merging | None = None
+
+    def resized(self, image_shape: tuple[int, int]) -> "Prediction":
+        """Return the same detections in an image of another size, (height, width)."""
+        looks = [
+            look._replace(detections=look.detections.resized(scaled_shape(look.view, image_shape)))
+            for look in self.looks
+        ]
+        return replace(self, looks=looks, image_shape=image_shape)
 
     def instances(self) -> Instances:
         """Return the objects, none empty."""

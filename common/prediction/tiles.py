@@ -42,6 +42,13 @@ class TiledDetections:
         objects = self.paint(threshold)
         return SoftInstances(objects.boxes, [mask.astype(np.float32) for mask in objects.masks], objects.scores)
 
+    def resized(self, image_shape: tuple[int, int]) -> "TiledDetections":
+        """Return the same objects in an image of another size, (height, width)."""
+        tiles = np.rint(self.tiles * np.tile(np.array(image_shape) / self.image_shape, 2)).astype(int)
+        shapes = (tiles[:, 2:] - tiles[:, :2]).tolist()
+        found = [part.resized((height, width)) for part, (height, width) in zip(self.found, shapes, strict=True)]
+        return TiledDetections(tiles, found, image_shape)
+
 
 def detect_in_tiles(detect: Detect, image: np.ndarray, tile_size: int, overlap: int) -> TiledDetections:
     """Detect tile by tile, in the memory of one tile; all tiles have one shape.

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from common.prediction.detections import Detections, Frame
+from common.prediction.detections import Detections, Frame, shrink_image
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,20 @@ def test_images_are_placed_in_the_window():
     np.testing.assert_array_equal(placed[top:bottom, left:right], image)
     placed[top:bottom, left:right] = 0
     assert not placed.any()
+
+
+def test_images_are_shrunk_by_averaging_areas():
+    image = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+    assert shrink_image(image, 30).shape == (30, 40, 3) and shrink_image(image, 90) is image
+    np.testing.assert_allclose(shrink_image(image, 30)[0, 0], image[:3, :3].mean(axis=(0, 1)), atol=0.6)
+
+
+def test_detections_in_an_image_of_another_size():
+    boxes = np.array([[10, 20, 30, 60]], np.float32)
+    scores, class_ids, probs = np.ones(1, np.float32), np.ones(1, np.int32), np.ones((1, 28, 28), np.float16)
+    found = Detections(boxes, scores, class_ids, probs, (40, 80), mask_boxes=boxes - 2).resized((80, 80))
+    assert found.image_shape == (80, 80) and found.boxes.tolist() == [[20, 20, 60, 60]]
+    assert found.mask_boxes.tolist() == [[16, 18, 56, 58]] and found.paint(0.5).boxes.tolist() == [[16, 18, 56, 58]]
 
 
 def test_boxes_return_to_the_image():

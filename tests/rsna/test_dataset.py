@@ -18,7 +18,6 @@ from rsna.dataset import (
     have_boxes,
     load_labelled,
     load_unlabelled,
-    shrink_image,
     true_boxes,
     with_side,
 )
@@ -78,9 +77,6 @@ def test_shrunken_images_and_boxes(folder):
     assert images.load_image(4).shape == (64, 64, 3)
     assert images.load_instances(1).boxes.tolist() == [[12, 8, 36, 24]]  # 30, 20, 91, 61 at two fifths
     assert true_boxes(images)["patient-1"].tolist() == [[30, 20, 90, 60]]
-    image = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
-    assert shrink_image(image, 30).shape == (30, 40, 3) and shrink_image(image, 90) is image
-    np.testing.assert_allclose(shrink_image(image, 30)[0, 0], image[:3, :3].mean(axis=(0, 1)), atol=0.6)
 
 
 def test_facts_of_patients_follow_a_selection(folder):

@@ -8,7 +8,7 @@ from common.masks.boxes import label_boxes
 from common.prediction.box_fusion import import_fusion
 from common.prediction.detections import Detections
 from rsna.config import DEMO
-from rsna.dataset import load_labelled, shrink_image
+from rsna.dataset import load_labelled
 from rsna.evaluation import score_predictor
 from rsna.inference import VIEWS, FoundBoxes, find_boxes, prediction_rows
 from rsna.submission import parse_predictions
@@ -33,8 +33,7 @@ def find_bright(images) -> list[Detections]:
 def test_boxes_come_back_to_the_stored_pixels(fuse_views):
     y1, x1, y2, x2 = BOX
     image = np.repeat(radiograph([(x1, y1, x2 - x1, y2 - y1)], 640)[..., None], 3, axis=2)
-    small = shrink_image(image, DEMO.min_dim)
-    found = find_boxes(predictor_of(find_bright, DEMO), small, STORED, fuse_views=fuse_views)
+    found = find_boxes(predictor_of(find_bright, DEMO), image, fuse_views=fuse_views)
     assert len(found) == (len(VIEWS) if fuse_views else 1)
     for boxes, scores in found:
         assert np.abs(boxes - BOX).max() <= 5 and scores.tolist() == [pytest.approx(0.8)]  # a pixel is five of these
