@@ -58,7 +58,7 @@ def test_rescale_and_crop_equals_the_plain_way(shape, at_origin):
     for seed in range(5):
         rng = np.random.default_rng(seed)
         shown, (labels,) = rescale_and_crop(
-            image, [label_image], rng, RESCALING, crop_size=64, crop_at_origin=at_origin
+            image, [label_image], rng, RESCALING, crop_size=64, places=None if at_origin else 1
         )
         rng = np.random.default_rng(seed)
         lowest = 64 / min(shape)
