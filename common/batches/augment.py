@@ -208,4 +208,4 @@ def rotate(image: np.ndarray, degrees: float) -> np.ndarray:
 
 def _num_objects(layers: Sequence[np.ndarray]) -> int:
     """Return how many labels are in (H, W) int32 layers, 0 = background."""
-    return sum(np.count_nonzero(np.bincount(layer.ravel())[1:]) for layer in layers)
+    return sum(int(np.count_nonzero(np.bincount(layer.ravel())[1:])) for layer in layers)
