@@ -161,8 +161,7 @@ class DenseSamples(InstanceSamples):
     def _load_crop(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         folder = self.images.path / self.images.image_ids[index]
         image, masks = dense_read(folder)
-        drawn = (dense_draw(image, masks, self.config, rng) for _ in range(self.config.crop_draws))
-        crop, crop_masks = max(drawn, key=lambda one: np.count_nonzero(one[1].any(axis=(0, 1))))
+        crop, crop_masks = dense_draw(image, masks, self.config, rng, self.config.crop_draws)
         labels = np.flatnonzero(crop_masks.any(axis=(0, 1))) + 1
         if len(labels) > self.config.max_instances:
             labels = labels[np.sort(rng.choice(len(labels), self.config.max_instances, replace=False))]
@@ -179,14 +178,16 @@ def dense_read(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def dense_draw(
-    image: np.ndarray, masks: np.ndarray, config: MaskRCNNConfig, rng: np.random.Generator
+    image: np.ndarray, masks: np.ndarray, config: MaskRCNNConfig, rng: np.random.Generator, places: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw and make one crop: every operation applies to the image and all masks."""
+    """Draw places and make the fullest crop: every operation applies to the image and all masks."""
     shape = rescaling_of(config).draw_shape(image.shape[:2], rng)
-    top, left = (int(rng.integers(length - config.crop_size + 1)) for length in shape)
-    window = np.s_[top : top + config.crop_size, left : left + config.crop_size]
+    corners = [[int(rng.integers(length - config.crop_size + 1)) for length in shape] for _ in range(places)]
+    windows = [np.s_[top : top + config.crop_size, left : left + config.crop_size] for top, left in corners]
+    masks = dense_zoom(masks, shape)
+    window = max(windows, key=lambda one: np.count_nonzero(masks[one].any(axis=(0, 1))))
     image = transform.resize(image, shape, order=1, mode="edge", preserve_range=True, anti_aliasing=False)
-    image, masks = np.rint(image).astype(np.uint8)[window], dense_zoom(masks, shape)[window]
+    image, masks = np.rint(image).astype(np.uint8)[window], masks[window]
     if rng.random() < 0.5:
         image, masks = np.fliplr(image), np.fliplr(masks)
     if rng.random() < 0.5:
@@ -248,7 +249,7 @@ def check_equal(folder: Path, dataset: ImageSet, config: MaskRCNNConfig) -> None
         crop, (label_image,) = flip_rotate_shift(*drawn, rng, **changes)
         labels, boxes = label_boxes(label_image)
         rng = np.random.default_rng(index)
-        dense_crop, masks = dense_draw(*dense_read(folder / "set" / image_id), config, rng)
+        dense_crop, masks = dense_draw(*dense_read(folder / "set" / image_id), config, rng, 1)
         assert (masks.sum(axis=2) <= 1).all(), f"{image_id}: masks overlap"
         assert np.array_equal(masks @ np.arange(1, masks.shape[2] + 1), label_image), f"{image_id}: other labels"
         assert np.abs(crop.astype(int) - dense_crop).max() <= 1, f"{image_id}: other colours"

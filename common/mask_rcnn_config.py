@@ -58,7 +58,7 @@ class MaskRCNNConfig(RunConfig):
     )
     crop_at_origin: bool = option(False, "always crop at (0, 0), as the submitted run did by mistake", only="training")
     crop_draws: int = option(
-        1, "crops drawn per image; the one with the most objects is kept", minimum=1, only="training"
+        1, "places drawn for a crop; the one with the most objects is taken", minimum=1, only="training"
     )
     mini_mask_size: int = option(56, "side of the masks in training, pixels", minimum=14, maximum=224, only="training")
     max_instances: int = option(

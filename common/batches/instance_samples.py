@@ -65,8 +65,8 @@ class InstanceSamples:
         image, layers = self.images.load_image(index), self.images.load_label_layers(index)
         if self.config.stretch_contrast:
             image = stretch_contrast(image)
-        drawn = (self._draw_crop(image, layers, rng) for _ in range(self.config.crop_draws if self.training else 1))
-        crop, crop_layers, (labels, boxes, owners) = max(drawn, key=lambda one: len(one[2][0]))
+        crop, crop_layers = self._draw_crop(image, layers, rng)
+        labels, boxes, owners = layer_boxes(crop_layers)
         if self.training and self.config.augment and self.config.recolour and rng.random() < self.config.recolour:
             crop = recolour(crop, rng)
         if len(labels) > self.config.max_instances:
@@ -80,8 +80,8 @@ class InstanceSamples:
 
     def _draw_crop(
         self, image: np.ndarray, layers: Sequence[np.ndarray], rng: np.random.Generator
-    ) -> tuple[np.ndarray, list[np.ndarray], tuple[np.ndarray, ...]]:
-        """Return a crop, its label layers and what `layer_boxes` finds in them."""
+    ) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Return a crop and its label layers."""
         config = self.config
         crop, crop_layers = rescale_and_crop(
             image,
@@ -89,11 +89,11 @@ class InstanceSamples:
             rng,
             self.rescaling,
             crop_size=config.crop_size,
-            crop_at_origin=config.crop_at_origin,
+            places=None if config.crop_at_origin else config.crop_draws if self.training else 1,
         )
         if self.training and config.augment:
             crop, crop_layers = self.change(crop, crop_layers, rng)
-        return crop, crop_layers, layer_boxes(crop_layers)
+        return crop, crop_layers
 
 
 def instance_batches(

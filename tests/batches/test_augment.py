@@ -58,7 +58,7 @@ def test_rescale_and_crop_equals_the_plain_way(shape, at_origin):
     for seed in range(5):
         rng = np.random.default_rng(seed)
         shown, (labels,) = rescale_and_crop(
-            image, [label_image], rng, RESCALING, crop_size=64, crop_at_origin=at_origin
+            image, [label_image], rng, RESCALING, crop_size=64, places=None if at_origin else 1
         )
         rng = np.random.default_rng(seed)
         lowest = 64 / min(shape)
@@ -71,6 +71,22 @@ def test_rescale_and_crop_equals_the_plain_way(shape, at_origin):
         assert np.abs(shown - resized_plainly(image, new)[window]).max() <= 1
         np.testing.assert_array_equal(labels, nearest_plainly(label_image, new)[window])
         assert shown.dtype == np.uint8 and labels.dtype == np.int32
+
+
+@pytest.mark.parametrize("num_layers", [1, 2])
+def test_of_several_places_at_one_scale_the_fullest_is_taken(num_layers):
+    image, label_image = random_pair((150, 90))
+    label_image[40:90, 20:70] = 0  # a place with few objects
+    layers = [label_image * (label_image % num_layers == i) for i in range(num_layers)]
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        shape = RESCALING.draw_shape(image.shape[:2], rng)
+        corners = [[int(rng.integers(length - 64 + 1)) for length in shape] for _ in range(4)]
+        crops = [crop_rescaled_labels(label_image, shape, *corner, 64) for corner in corners]
+        best = max(range(4), key=lambda i: len(np.unique(crops[i][crops[i] > 0])))
+        shown, found = rescale_and_crop(image, layers, np.random.default_rng(seed), RESCALING, crop_size=64, places=4)
+        np.testing.assert_array_equal(sum(found), crops[best])
+        np.testing.assert_array_equal(shown, crop(rescale(image, shape), *corners[best], 64))
 
 
 def test_a_crop_larger_than_the_image_is_filled_up_with_zeros():
