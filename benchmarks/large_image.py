@@ -94,7 +94,7 @@ def predict_views(detector: "KnowingDetector", image: np.ndarray) -> Prediction:
 def predictor_of(detector: "KnowingDetector") -> Predictor:
     """Return a predictor that uses the detector."""
     predictor = Predictor(detector.config, Path())
-    predictor._detector = detector  # type: ignore[assignment]
+    predictor._applied = detector  # type: ignore[assignment]
     return predictor
 
 
