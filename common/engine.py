@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from common.output.rows import RowMaker
     from common.predictor import Predictor, Views
     from common.runs.start import Start
-    from common.trained import Trained
+    from common.runs.trained import Trained
 
 C = TypeVar("C", bound=RunConfig)
 
@@ -189,7 +189,6 @@ def _scorer(
 
 def _predictor_class(config_class: type[RunConfig]) -> "type[Trained]":
     """Return the predictor of the networks with such a config."""
-    from common.map_predictor import MapPredictor
-    from common.predictor import Predictor
+    from common.predictor import MapPredictor, Predictor
 
     return next(one for one in (Predictor, MapPredictor) if issubclass(config_class, one.config_class))

@@ -1,4 +1,4 @@
-"""A trained model, ready to predict: images in, objects out."""
+"""Trained models, ready to predict: images in, objects or masks out."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,15 +13,19 @@ from common.mask_rcnn_config import MaskRCNNConfig
 from common.masks.instances import Instances
 from common.parallel import PREDICTING, map_in_order
 from common.prediction.detections import Paintable
+from common.prediction.maps import MAP_VIEWS, MapPrediction, average_views, view_input
 from common.prediction.postprocess import Look, Masking, Prediction
 from common.prediction.tiles import detect_in_tiles
 from common.prediction.views import VIEW_SETS, View, apply_view, distinct_views
-from common.trained import Trained
+from common.runs.trained import Trained
+from common.unet_config import UNetConfig
 
 if TYPE_CHECKING:
     from common.network.mask_rcnn.detector import Detector
+    from common.network.unet.segmenter import Segmenter
 
 Views = Literal["votes", "majority"]
+MapViews = Literal["none", "flip", "scales"]
 
 
 class Predictor(Trained[MaskRCNNConfig, "Detector"]):
@@ -142,3 +146,53 @@ class Predictor(Trained[MaskRCNNConfig, "Detector"]):
         from common.network.mask_rcnn.detector import Detector
 
         return Detector(model)
+
+
+class MapPredictor(Trained[UNetConfig, "Segmenter"]):
+    """Segments images of any size.
+
+    Handles everything between an image and its mask: size, views, threshold, connected parts. The network is built for
+    the first image.
+
+    Args:
+        config: of the model, with the options of masks.
+        weights: HDF5 file.
+    """
+
+    config_class = UNetConfig
+
+    def predict(self, image: np.ndarray, views: MapViews | None = None) -> np.ndarray:
+        """Return the mask of an image, in its own size.
+
+        Args:
+            image: (H, W, 3) uint8, RGB.
+            views: see `look`.
+
+        Returns:
+            (H, W) bool.
+        """
+        return self.look(image, views).mask()
+
+    def look(self, image: np.ndarray, views: MapViews | None = None) -> MapPrediction:
+        """Return the network's probabilities for an image: the half of `predict` that needs the network.
+
+        Args:
+            image: (H, W, 3) uint8, RGB.
+            views: those whose probabilities are averaged, see `UNetConfig.views`; by default the config's.
+        """
+        config = self.config
+        chosen = MAP_VIEWS[views or config.views]
+        maps = self._network()([view_input(image, view, config.image_size, config.stride) for view in chosen])
+        probs = average_views(maps, chosen, config.image_size)
+        return MapPrediction(probs, (image.shape[0], image.shape[1]), config.mask_threshold, config.largest)
+
+    def _load(self) -> "Segmenter":
+        from common.network.unet.segmenter import load_segmenter
+
+        return load_segmenter(self.config, self.weights)
+
+    @staticmethod
+    def _apply(model: Any) -> "Segmenter":
+        from common.network.unet.segmenter import Segmenter
+
+        return Segmenter(model)

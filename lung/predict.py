@@ -35,7 +35,7 @@ def main() -> None:
     masks = flags.own["masks"]
     prepare_outputs(flags, flags.folders(["masks"]), images.path, images.image_names, anywhere=True)
 
-    from common.map_predictor import MapPredictor
+    from common.predictor import MapPredictor
     from lung.outputs import save_masks
 
     found = engine.predict_results(MapPredictor(config, weights), images, flags.output, num_workers=flags.workers)

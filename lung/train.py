@@ -22,7 +22,7 @@ from lung.config import DATASET, METADATA_HELP, PRESETS
 
 if TYPE_CHECKING:
     from common.images.image_set import ImageSet
-    from common.map_predictor import MapPredictor
+    from common.predictor import MapPredictor
 
 
 def main() -> None:

@@ -37,10 +37,8 @@ ALLOWED = {
     "scoring": {"output", "images", "masks", "errors"},
     "drawing": {"scoring", "runs", "images", "masks", "files", "log"},
     "cli": {"flags", "runs", *SETTINGS},
-    "trained": {"runs", *SETTINGS},
-    "predictor": {"trained", "network", *BELOW_NETWORK},
-    "map_predictor": {"trained", "network", *BELOW_NETWORK},
-    "engine": {"trained", "predictor", "map_predictor", "network", "output", *BELOW_NETWORK},
+    "predictor": {"network", *BELOW_NETWORK},
+    "engine": {"predictor", "network", "output", *BELOW_NETWORK},
 }
 BACKENDS = {"keras", "tensorflow", "jax", "torch", "flax"}
 MOST_FILES = 12  # of a room
@@ -101,13 +99,15 @@ def test_rooms_are_small_and_say_what_belongs_there(room):
 TESTED_ELSEWHERE = {
     "common.images.synthetic_layout": "synthetic",
     "common.images.synthetic_render": "synthetic",
-    "common.network.loss_model": "test_losses of Mask R-CNN, and the losses of both networks",
+    "common.network.export": "the exports of both networks",
+    "common.network.loss_model": "mask_rcnn/test_losses, and the models of both networks",
     "common.network.mask_rcnn.heads": "model, and the layers' names and shapes in test_weights",
     "common.network.mask_rcnn.pyramid": "model, and the layers' names and shapes in test_weights",
     "common.network.network": "test_engine",
     "common.network.resnet": "the layers' names and shapes in test_weights",
     "common.network.tensor": "a type for annotations",
     "common.recipe": "the presets of every competition",
+    "common.runs.trained": "test_predictor",
     "common.runs.weights_file": "network/test_weights and test_library_weights, which write such files",
 }
 

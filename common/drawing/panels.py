@@ -44,6 +44,6 @@ def panel_sheet(rows: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
     Returns:
         (H, W, 3) uint8.
     """
-    both = "both: green truth, yellow prediction, red where they differ"
-    captions = ("image", "truth", "prediction", both) if len(rows[0]) == 4 else ("image", "prediction", "both")
-    return make_overview(rows, captions, tile_height=PANEL_HEIGHT)
+    truth = len(rows[0]) == 4
+    captions = ("image", "truth", "prediction", "green: truth, yellow: prediction")
+    return make_overview(rows, captions if truth else ("image", "prediction", "both"), tile_height=PANEL_HEIGHT)

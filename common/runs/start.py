@@ -66,7 +66,8 @@ def find_start(start: Start, config: RunConfig) -> Path | None:
     if weights == "none":
         return None
     if weights == "last" and start.previous is None:
-        raise InputError(f"{folder}: no run to resume; start one with --weights coco, none or a file")
+        others = ", ".join(one for one in config.starts if one != "last")
+        raise InputError(f"{folder}: no run to resume; start one with --weights {others} or a file")
     if weights in ("coco", "imagenet"):
         return find_published_weights(weights, [Path(), start.logs], cache_folder())
     if weights == "last":

@@ -45,6 +45,7 @@ def test_flip():
     shown, (first, second) = Flip(1)(image, layers, np.random.default_rng(0))
     np.testing.assert_array_equal(shown, image[:, ::-1])
     np.testing.assert_array_equal([first, second], [layer[:, ::-1] for layer in layers])
+    np.testing.assert_array_equal(Flip(1, axis=0)(image, layers, np.random.default_rng(0))[0], image[::-1])
     rng = np.random.default_rng(0)
     flipped = sum(not np.array_equal(Flip()(image, [], rng)[0], image) for _ in range(60))
     assert 15 < flipped < 45

@@ -59,8 +59,19 @@ class Trained(ABC, Generic[C, Applied]):
     @classmethod
     def of_model(cls, model: Any) -> Self:
         """Return a predictor for a model in memory, with its current weights at each call; cannot be pickled."""
-        predictor = cls(model.config, Path())
-        predictor._applied = cls._apply(model)
+        return cls.of_function(model.config, cls._apply(model))
+
+    @classmethod
+    def of_function(cls, config: C, function: Applied, weights: Path = Path()) -> Self:
+        """Return a predictor whose network is a function, such as one that runs an exported model.
+
+        Args:
+            config: of the model.
+            function: takes a list of images, and returns what the network says of each.
+            weights: whose they are; with the default, the predictor cannot be pickled.
+        """
+        predictor = cls(config, weights)
+        predictor._applied = function
         return predictor
 
     def prepare(self) -> None:
