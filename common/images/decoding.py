@@ -1,19 +1,18 @@
 """Decode images to 8-bit RGB, and masks to bool, from all common formats; write images."""
 
-import io
 import os
 from pathlib import Path, PurePosixPath
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
-from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
 from common.errors import InputError
 from common.files import written_aside
-from common.images.dicom import decode_dicom, is_dicom
-
-MOST_SPECKS = 0.01  # fraction of an image's values; more are no camera fault
+from common.images.colours import scale_to_8_bits
+from common.images.formats.dicom import decode_dicom, is_dicom
+from common.images.formats.raster import decode_raster
+from common.images.formats.tiff import decode_tiff, is_tiff
+from common.images.stored import Choice, StoredImage, choose_channels, invert, turn_upright
 
 
 def is_image(path: PurePosixPath) -> bool:
@@ -23,43 +22,94 @@ def is_image(path: PurePosixPath) -> bool:
         >>> is_image(PurePosixPath("a/B.TIF")), is_image(PurePosixPath("a/b.csv"))
         (True, False)
     """
-    return path.suffix.lower() in {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"}
+    return path.suffix.lower() in {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".jp2"}
 
 
-def decode_image(data: bytes, name: str) -> np.ndarray:
-    """Decode a PNG, JPEG, TIFF, BMP, GIF or DICOM file to 8-bit RGB.
+def decode_image(data: bytes, name: str, choice: Choice | None = None, *, upright: bool = False) -> np.ndarray:
+    """Decode a PNG, JPEG, TIFF, BMP, GIF, WebP, JPEG 2000 or DICOM file to 8-bit RGB.
 
-    Alpha is dropped, a single channel repeated, a higher bit depth reduced by `scale_to_8_bits`. EXIF orientation is
-    ignored: annotations refer to pixels as stored.
+    Alpha is dropped, a single channel repeated, a higher bit depth reduced by `scale_to_8_bits`.
+
+    Orientation, in EXIF or a TIFF tag: files of competitions, and masks and label images with their images, are read as
+    stored. Where outlines were drawn in a browser, which turns images (VIA, makesense.ai, COCO's tools), `upright`.
 
     Args:
         data: the file's content.
         name: the file's name, for messages.
+        choice: what the user chose of a file with several images or channels; None where no choice is offered.
+        upright: turn the image as its orientation says.
 
     Returns:
         (H, W, 3) uint8, RGB.
 
     Raises:
-        InputError: not an image, or a damaged one.
+        InputError: not an image, a damaged one, or several images or channels without a choice.
     """
-    image = _decode(data, name)
-    if image.dtype != np.uint8:
-        if image.dtype.kind == "f" and not (abs(image) < np.finfo(np.float32).max / 2).all():
-            raise InputError(f"{name}: values are not finite, or exceed 32 bits; repair or remove it")
-        image = scale_to_8_bits(image)
-    return image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+    return to_rgb(decode_stored(data, name, choice), name, choice, upright=upright)
 
 
-def read_image(path: str | os.PathLike[str]) -> np.ndarray:
+def decode_as_listed(data: bytes, name: str, image_shape: tuple[int, int]) -> np.ndarray:
+    """Decode an image whose annotations give its size: upright, or as stored if only that is their size.
+
+    Args:
+        data: the file's content.
+        name: the file's name, for messages.
+        image_shape: (height, width), pixels.
+
+    Raises:
+        InputError: see `decode_image`; or it has another size.
+    """
+    stored = decode_stored(data, name)
+    if image_shape not in (stored.upright_shape, stored.shape):
+        real, listed = (" x ".join(map(str, shape)) for shape in (stored.upright_shape, image_shape))
+        raise InputError(f"{name}: {real} pixels, but annotated as {listed}; replace it, or annotate it again")
+    return to_rgb(stored, name, upright=image_shape == stored.upright_shape)
+
+
+def read_image(path: str | os.PathLike[str], choice: Choice | None = None) -> np.ndarray:
     """Read an image file; see `decode_image`.
 
     Raises:
         InputError: no such file, not an image, or a damaged one.
     """
     try:
-        return decode_image(Path(path).read_bytes(), str(path))
+        return decode_image(Path(path).read_bytes(), str(path), choice)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; give an image") from None
+
+
+def decode_stored(data: bytes, name: str, choice: Choice | None = None) -> StoredImage:
+    """Decode an image file as it is, for callers that need more than its colours.
+
+    Args:
+        data: the file's content.
+        name: the file's name, for messages.
+        choice: see `decode_image`; its page matters here.
+
+    Returns:
+        Its pixels of its own dtype, and what the file says about them.
+
+    Raises:
+        InputError: not an image, a damaged one, or several images.
+    """
+    if is_dicom(data):
+        return decode_dicom(data, name, choice)
+    if is_tiff(data):
+        return decode_tiff(data, name, choice)
+    return decode_raster(data, name, choice)
+
+
+def to_rgb(stored: StoredImage, name: str, choice: Choice | None = None, *, upright: bool = False) -> np.ndarray:
+    """Convert an image as stored to what `decode_image` returns, (H, W, 3) uint8, RGB."""
+    image = choose_channels(stored, name, choice.channels if choice else None)
+    if stored.min_is_white:
+        image = invert(image, stored.bits)
+    if image.dtype != np.uint8:
+        if image.dtype.kind == "f" and not (abs(image) < np.finfo(np.float32).max / 2).all():
+            raise InputError(f"{name}: values are not finite, or exceed 32 bits; repair or remove it")
+        image = scale_to_8_bits(image)
+    image = turn_upright(image, stored.orientation) if upright else image
+    return image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
 
 
 def decode_mask(data: bytes, name: str) -> np.ndarray:
@@ -99,43 +149,6 @@ def decode_labels(data: bytes, name: str) -> np.ndarray:
         raise InputError(f"{name}: has the label {image.min()}; background is 0, objects are positive")
     values, labels = np.unique(image, return_inverse=True)
     return labels.reshape(image.shape).astype(np.int32) + int(values[0] != 0)
-
-
-def scale_to_8_bits(image: np.ndarray) -> np.ndarray:
-    """Convert an image to 8 bits.
-
-    A 16-bit image that reaches the upper half of its range is divided by 257, so that 65535 becomes 255. Any other
-    (12 bits in 16, float) is stretched from its own minimum and maximum, over all channels together, to 0 and 255; a
-    constant one becomes 0. Where a few specks of one or two pixels, such as hot and dead ones, more than double that
-    range, the range after a 3x3 median is used instead.
-
-    Args:
-        image: (H, W) or (H, W, 3) of any dtype, finite.
-
-    Returns:
-        The same shape, uint8.
-
-    Example:
-        >>> scale_to_8_bits(np.array([[0, 257, 65535]], np.uint16)).tolist()
-        [[0, 1, 255]]
-        >>> scale_to_8_bits(np.array([[100, 2000, 4095]], np.uint16)).tolist()
-        [[0, 121, 255]]
-    """
-    bottom = float(image.min())
-    values = image - bottom
-    low, high = 0.0, float(values.max())
-    medians = cv2.medianBlur(values.astype(np.float32), 3)
-    lowest, highest = float(medians.min()), float(medians.max())
-    del medians
-    if 0 < 2 * (highest - lowest) < high:
-        specks = np.count_nonzero(values < lowest) + np.count_nonzero(values > highest)
-        if specks <= MOST_SPECKS * values.size:
-            low, high = lowest, highest
-    if image.dtype.kind == "u" and image.dtype.itemsize == 2 and bottom + high >= 2**15:  # of either byte order
-        low, high = -bottom, 65535.0 - bottom
-    values -= low
-    values *= 255 / (high - low) if high > low else 0
-    return np.rint(values, out=values).clip(0, 255, out=values).astype(np.uint8)
 
 
 def encode_png(image: np.ndarray, *, noisy: bool = False) -> bytes:
@@ -189,55 +202,7 @@ def save_image(path: Path, image: np.ndarray) -> None:
 
 
 def _decode(data: bytes, name: str) -> np.ndarray:
-    """Decode to (H, W) or (H, W, 3), RGB, of the file's own dtype."""
-    if is_dicom(data):
-        return decode_dicom(data, name)
-    image = _decode_fast(data) if _is_whole_png_or_jpeg(data) else None
-    return _decode_strictly(data, name) if image is None else image
-
-
-def _is_whole_png_or_jpeg(data: bytes) -> bool:
-    """Tell whether the end of the file is there; OpenCV may silently fill a truncated image with grey."""
-    is_png, is_jpeg = data.startswith(b"\x89PNG"), data.startswith(b"\xff\xd8")
-    return (is_png and b"IEND" in data[-16:]) or (is_jpeg and b"\xff\xd9" in data[-16:])
-
-
-def _decode_fast(data: bytes) -> np.ndarray | None:
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:  # too many pixels
-        return None
-    if image is None or image.ndim == 2:
-        return image
-    if image.dtype in (np.uint8, np.uint16, np.float32):
-        return cv2.cvtColor(image, cv2.COLOR_BGRA2RGB if image.shape[2] == 4 else cv2.COLOR_BGR2RGB)
-    return np.ascontiguousarray(image[..., 2::-1])  # any depth, but three times as slow
-
-
-def _decode_strictly(data: bytes, name: str) -> np.ndarray:
-    """Decode with Pillow, which knows more formats and rejects truncated files; 16-bit colour TIFF with OpenCV.
-
-    Of 16-bit colours Pillow keeps at most the upper eight bits: almost nothing of a camera's twelve.
-    """
-    try:
-        with Image.open(io.BytesIO(data)) as opened:
-            count = getattr(opened, "n_frames", 1)
-            if count > 1:
-                raise InputError(f"{name}: holds {count} images; save one per file")
-            if opened.mode in ("1", "LA", "La"):
-                return np.asarray(opened.convert("L"))
-            if opened.mode in ("L", "F") or opened.mode.startswith("I"):
-                return np.asarray(opened)
-            colours = np.asarray(opened.convert("RGB"))  # reads all of it
-            if not isinstance(opened, TiffImageFile) or max(opened.tag_v2.get(BITSPERSAMPLE, (8,))) <= 8:
-                return colours
-            image = _decode_fast(data)
-            if image is None:
-                raise InputError(f"{name}: an unsupported kind of TIFF; save it as PNG")
-            return image
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        image = _decode_fast(data) if data[:4] in (b"II*\0", b"MM\0*") else None
-        if image is None:
-            problem = "not an image" if isinstance(error, UnidentifiedImageError) else f"a damaged image: {error}"
-            raise InputError(f"{name}: {problem}; replace or remove it") from None
-        return image
+    """Decode to (H, W) or (H, W, C) of the file's own dtype, the lowest value black."""
+    stored = decode_stored(data, name)
+    pixels = stored.pixels if stored.palette is None else stored.palette[stored.pixels]
+    return invert(pixels, stored.bits) if stored.min_is_white else pixels
