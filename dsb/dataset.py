@@ -14,10 +14,11 @@ from tqdm import tqdm
 
 from common.errors import InputError
 from common.files import open_tree, written_aside
-from common.images.decoding import encode_png, is_image, labels_in_16_bits
+from common.images.decoding import encode_png, is_image
 from common.images.image_set import ImageSet
 from common.images.label_index import ImageFiles
 from common.images.mask_files import MaskFiles, open_mask_files
+from common.images.truth_files import labels_in_16_bits
 from common.images.usable import sorted_by_id
 from common.log import logger
 

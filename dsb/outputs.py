@@ -7,8 +7,9 @@ from common.cli import PredictionFlags
 from common.drawing.gallery import save_gallery
 from common.errors import InputError
 from common.images.colours import stretch_contrast
-from common.images.decoding import labels_in_16_bits, save_image
+from common.images.decoding import save_image
 from common.images.image_set import ImageSet
+from common.images.truth_files import labels_in_16_bits
 from common.log import logger
 from common.masks.instances import Instances
 from common.masks.rle import decode_instances

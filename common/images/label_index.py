@@ -19,7 +19,8 @@ from tqdm import tqdm
 
 from common.errors import InputError
 from common.files import FileTree, cache_folder, hdf5_written_aside
-from common.images.decoding import decode_image, decode_labels, decode_mask
+from common.images.decoding import decode_image
+from common.images.truth_files import decode_labels, decode_mask
 from common.log import logger
 from common.parallel import map_in_order
 

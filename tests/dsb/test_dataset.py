@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 from common.errors import InputError
-from common.images.decoding import decode_image, decode_mask, save_image
+from common.images.decoding import decode_image, save_image
 from common.images.image_set import ImageSet
 from common.images.synthetic import REAL_SIZES
+from common.images.truth_files import decode_mask
 from dsb.dataset import find_images, load_dataset, pack_dataset
 
 
