@@ -2,16 +2,20 @@
 
 import io
 import os
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
-from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
+from PIL.ExifTags import Base
+from PIL.TiffImagePlugin import BITSPERSAMPLE, COMPRESSION, PHOTOMETRIC_INTERPRETATION, TiffImageFile
 
 from common.errors import InputError
 from common.files import written_aside
 from common.images.dicom import decode_dicom, is_dicom
+from common.images.stored import StoredImage
 
 MOST_SPECKS = 0.01  # fraction of an image's values; more are no camera fault
 
@@ -42,7 +46,46 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
     Raises:
         InputError: not an image, or a damaged one.
     """
-    image = _decode(data, name)
+    return to_rgb(decode_stored(data, name), name)
+
+
+def decode_stored(data: bytes, name: str) -> StoredImage:
+    """Decode a PNG, JPEG, TIFF, BMP, GIF or DICOM file as it is, for callers that need more than its colours.
+
+    Args:
+        data: the file's content.
+        name: the file's name, for messages.
+
+    Returns:
+        Its pixels of its own dtype, and what the file says about them.
+
+    Raises:
+        InputError: not an image, or a damaged one.
+    """
+    if is_dicom(data):
+        return StoredImage(decode_dicom(data, name))
+    try:
+        with Image.open(io.BytesIO(data)) as opened:
+            facts = _read_facts(opened)
+            if opened.mode == "P":
+                colours = np.array(opened.getpalette("RGB"), np.uint8).reshape(-1, 3)
+                palette = np.pad(colours, ((0, 256 - len(colours)), (0, 0)))  # a damaged file may exceed its palette
+                return StoredImage(np.asarray(opened), palette, **facts)
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        facts = {}  # the reader below says what is wrong
+    pixels = _decode(data, name)
+    if facts.get("min_is_white") and pixels.dtype == np.uint8:
+        pixels = 255 - pixels  # Pillow has inverted them
+    return StoredImage(pixels, **facts)
+
+
+def to_rgb(stored: StoredImage, name: str) -> np.ndarray:
+    """Convert an image as stored to what `decode_image` returns, (H, W, 3) uint8, RGB."""
+    image = stored.pixels
+    if stored.palette is not None:
+        return stored.palette[image]
+    if stored.min_is_white and image.dtype == np.uint8:
+        image = 255 - image
     if image.dtype != np.uint8:
         if image.dtype.kind == "f" and not (abs(image) < np.finfo(np.float32).max / 2).all():
             raise InputError(f"{name}: values are not finite, or exceed 32 bits; repair or remove it")
@@ -139,6 +182,17 @@ def _decode(data: bytes, name: str) -> np.ndarray:
         return decode_dicom(data, name)
     image = _decode_fast(data) if _is_whole_png_or_jpeg(data) else None
     return _decode_strictly(data, name) if image is None else image
+
+
+def _read_facts(opened: Image.Image) -> dict[str, Any]:
+    """Read from a file's header what `StoredImage` says beside pixels and palette."""
+    tags: Mapping[int, Any] = opened.tag_v2 if isinstance(opened, TiffImageFile) else {}
+    orientation = (tags or opened.getexif()).get(Base.Orientation, 1)
+    return {
+        "min_is_white": tags.get(PHOTOMETRIC_INTERPRETATION) == 0,
+        "orientation": orientation if orientation in range(1, 9) else 1,
+        "is_lossy": opened.format in ("JPEG", "MPO") or tags.get(COMPRESSION) in (6, 7),
+    }
 
 
 def _is_whole_png_or_jpeg(data: bytes) -> bool:
