@@ -61,7 +61,7 @@ def test_every_image_and_mask_is_found(train, load):
     for index, image_id in enumerate(dataset.image_ids):
         path = image_path(train, image_id)
         np.testing.assert_array_equal(dataset.load_image(index), decode_image(path.read_bytes(), ""))
-        masks = [decode_mask(path.read_bytes(), "") for path in mask_paths(train, image_id)]
+        masks = [decode_mask(path.read_bytes(), "").pixels for path in mask_paths(train, image_id)]
         expected = sum(number * mask for number, mask in enumerate(masks, start=1))
         np.testing.assert_array_equal(dataset.load_label_layers(index)[0], expected)
         assert counts(dataset)[index] == len(masks) and dataset.load_class_ids(index).tolist() == [1] * len(masks)
@@ -155,7 +155,7 @@ def test_a_test_set_has_no_masks(train, load):
 def test_overlapping_and_empty_masks_are_reported(train, load):
     image_id = load(train).image_ids[3]
     paths = mask_paths(train, image_id)
-    mask = decode_mask(paths[0].read_bytes(), "")
+    mask = decode_mask(paths[0].read_bytes(), "").pixels
     save_image(paths[0].with_name("zz.png"), mask.astype(np.uint8) * 255)
     save_image(paths[0].with_name("zzz.png"), np.zeros(mask.shape, np.uint8))
     for _ in range(2):  # built, and read again
