@@ -8,6 +8,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import tifffile
 from PIL import Image, UnidentifiedImageError
 from PIL.ExifTags import Base
 from PIL.TiffImagePlugin import BITSPERSAMPLE, COMPRESSION, PHOTOMETRIC_INTERPRETATION, TiffImageFile
@@ -157,23 +158,39 @@ def encode_png(image: np.ndarray, *, noisy: bool = False) -> bytes:
     return cv2.imencode(".png", image[..., ::-1] if image.ndim == 3 else image, options)[1].tobytes()
 
 
+def encode_tiff(image: np.ndarray) -> bytes:
+    """Encode an image as a TIFF file that every program opens: deflated, without a predictor, which ImageJ ignores.
+
+    Args:
+        image: (H, W, 3) uint8, RGB, or (H, W) of any unsigned dtype.
+    """
+    file = io.BytesIO()
+    photometric = "rgb" if image.ndim == 3 else "minisblack"
+    tifffile.imwrite(file, image, compression="zlib", photometric=photometric, metadata=None)
+    return file.getvalue()
+
+
 def save_image(path: Path, image: np.ndarray) -> None:
     """Write an image atomically; its folder is created.
 
     Args:
         path: the file; its suffix chooses the format.
-        image: (H, W, 3) uint8, RGB, or (H, W) uint8, grey.
+        image: (H, W, 3) uint8, RGB, or (H, W) uint8, grey; in a TIFF file also uint16 or uint32.
 
     Raises:
         InputError: an unknown suffix, or too many pixels.
     """
     if not cv2.haveImageWriter(path.name):
         raise InputError(f"{path}: unknown image format; choose a name that ends in .png, .jpg or .tif")
-    fine, encoded = cv2.imencode(path.suffix, image[..., ::-1] if image.ndim == 3 else image)
-    if not fine:
-        raise InputError(f"{path}: {image.shape[0]} x {image.shape[1]} pixels are too many for this format")
+    if path.suffix.lower() in (".tif", ".tiff"):
+        data = encode_tiff(image)
+    else:
+        fine, encoded = cv2.imencode(path.suffix, image[..., ::-1] if image.ndim == 3 else image)
+        if not fine:
+            raise InputError(f"{path}: {image.shape[0]} x {image.shape[1]} pixels are too many for this format")
+        data = encoded.tobytes()
     with written_aside(path) as aside:
-        aside.write_bytes(encoded.tobytes())
+        aside.write_bytes(data)
 
 
 def _decode(data: bytes, name: str) -> np.ndarray:

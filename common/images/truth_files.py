@@ -102,20 +102,12 @@ def decode_labels(data: bytes, name: str, image: StoredImage | None = None) -> n
     return label_image
 
 
-def labels_in_16_bits(label_image: np.ndarray, name: str) -> np.ndarray:
-    """Convert a label image, (H, W) int32, to what image files can hold, (H, W) uint16.
+def labels_to_save(label_image: np.ndarray) -> np.ndarray:
+    """Convert a label image, (H, W) int32, to what a TIFF file holds, (H, W) uint16.
 
-    Args:
-        label_image: 0 = background.
-        name: of the image, for the message.
-
-    Raises:
-        InputError: too many objects.
+    More than 65,535 objects take uint32, which ImageJ opens as 32-bit numbers with fractions, exact up to 16,777,216.
     """
-    highest = int(label_image.max())
-    if highest > np.iinfo(np.uint16).max:
-        raise InputError(f"{name}: {highest} objects do not fit into 16 bits; split the image")
-    return label_image.astype(np.uint16)
+    return label_image.astype(np.uint16 if label_image.max() <= np.iinfo(np.uint16).max else np.uint32)
 
 
 def _check_orientation(stored: StoredImage, name: str, image: StoredImage | None) -> None:

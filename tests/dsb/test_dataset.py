@@ -120,6 +120,14 @@ def test_label_images_stand_for_masks(train, load):
         load(train)
 
 
+def test_a_packed_set_holds_however_many_objects_there_are(load, tmp_path):
+    labels = np.arange(70_000, dtype=np.uint32).reshape(280, 250)
+    save_image(tmp_path / "set" / "a" / "images" / "a.png", np.zeros((*labels.shape, 3), np.uint8))
+    save_image(tmp_path / "set" / "a" / "labels" / "a.tif", labels)
+    pack_dataset(load(tmp_path / "set"), tmp_path / "packed.zip")
+    np.testing.assert_array_equal(load(tmp_path / "packed.zip").load_label_layers(0)[0], labels)
+
+
 def test_a_set_is_used_from_other_processes(train, load, tmp_path):
     dataset = load(zipped(train, tmp_path / "train.zip"))
     expected = [dataset.load_label_layers(index)[0] for index in range(6)]

@@ -11,6 +11,7 @@ from PIL import Image
 
 from common.errors import InputError
 from common.images.decoding import decode_image, save_image, scale_to_8_bits
+from tests.other_readers import open_elsewhere
 
 RGBA = np.random.default_rng(0).integers(0, 256, (21, 30, 4), dtype=np.uint8)
 RGB, GREY = RGBA[..., :3], RGBA[..., 0]
@@ -181,6 +182,26 @@ def test_saved_images_come_back(tmp_path):
         save_image(tmp_path / "new" / "x.png", image)
         np.testing.assert_array_equal(decode_image((tmp_path / "new" / "x.png").read_bytes(), "x"), expected)
     assert [file.name for file in (tmp_path / "new").iterdir()] == ["x.png"]
+
+
+def test_other_programs_open_what_is_saved(tmp_path):
+    deep = np.random.default_rng(1).integers(0, 2**32, (40, 50)).astype(np.uint32)
+    images = {
+        "grey.png": GREY,
+        "rgb.png": RGB,
+        "grey.tif": GREY,
+        "rgb.TIF": RGB,
+        "16.tiff": deep.astype(np.uint16),
+        "32.tif": deep,
+        "one.tif": deep[:1, :1].astype(np.uint16),
+        "rgb.bmp": RGB,
+    }
+    for name, image in images.items():
+        save_image(tmp_path / name, image)
+    opened = open_elsewhere([tmp_path / name for name in images], tmp_path / "opened")
+    for expected, found in zip(images.values(), opened, strict=True):
+        np.testing.assert_array_equal(found, expected)
+        assert found.dtype == expected.dtype
 
 
 def test_an_image_that_is_too_wide_for_its_kind_is_named(tmp_path):

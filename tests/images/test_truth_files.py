@@ -9,8 +9,8 @@ import tifffile
 from PIL import Image
 
 from common.errors import InputError
-from common.images.decoding import decode_stored
-from common.images.truth_files import decode_labels, decode_mask, labels_in_16_bits
+from common.images.decoding import decode_stored, save_image
+from common.images.truth_files import decode_labels, decode_mask, labels_to_save
 
 Y, X = np.mgrid[:64, :64]
 DISC, RING = (Y - 20) ** 2 + (X - 22) ** 2 < 100, abs((Y - 32) ** 2 + (X - 32) ** 2 - 210) < 90
@@ -302,8 +302,10 @@ def test_what_is_no_label_image_is_refused(data, problem):
         decode_labels(data, "dir/x.tif")
 
 
-def test_more_objects_than_16_bits_can_number():
-    labels = np.arange(2**16 + 1, dtype=np.int32)[None]
-    np.testing.assert_array_equal(labels_in_16_bits(labels[:, :-1], "x"), labels[:, :-1])
-    with pytest.raises(InputError, match="x: 65536 objects do not fit into 16 bits"):
-        labels_in_16_bits(labels, "x")
+@pytest.mark.parametrize(("count", "dtype"), [(0, np.uint16), (2**16 - 1, np.uint16), (2**16, np.uint32)])
+def test_label_images_come_back_however_many_objects_there_are(tmp_path, count, dtype):
+    labels = np.arange(count + 1, dtype=np.int32)[None]
+    save_image(tmp_path / "x.tif", labels_to_save(labels))
+    np.testing.assert_array_equal(decode_labels((tmp_path / "x.tif").read_bytes(), "x"), labels)
+    assert tifffile.imread(tmp_path / "x.tif").dtype == dtype
+    assert (tifffile.imread(tmp_path / "x.tif").astype(np.float32) == labels).all()  # as ImageJ opens 32 bits
