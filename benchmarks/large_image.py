@@ -24,6 +24,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.measure import in_own_process, peak_mib, print_table, readable
 from common.images.synthetic import generate_sample
+from common.mask_rcnn_config import usual_scale
 from common.masks.instances import Instances, Sample
 from common.masks.rle import decode_instances
 from common.parallel import open_executor
@@ -84,7 +85,7 @@ def predict_views(detector: "KnowingDetector", image: np.ndarray) -> Prediction:
     """Return what `dsb/my_inference_tta.py` sends to a worker."""
     shape, rng = (image.shape[0], image.shape[1]), np.random.default_rng(0)
     predictor, looks = predictor_of(detector), []
-    for view, places in distinct_views(TURNED_VIEWS, shape, detector.config.min_dim):
+    for view, places in distinct_views(TURNED_VIEWS, shape, usual_scale(shape, detector.config.min_dim)):
         detector.look_at(view, shape)
         looks.append(Look(view, places, predictor.detect(apply_view(image, view, rng))))
         print(f"{view}: {detector.num_calls} tiles so far", file=sys.stderr)

@@ -24,6 +24,7 @@ from benchmarks.measure import print_table, race, readable
 from common.config import CONFIG_FILE
 from common.engine import predict_submission
 from common.images.image_set import ImageSet
+from common.mask_rcnn_config import usual_scale
 from common.masks.instances import Instances
 from common.masks.rle import decode_instances
 from common.output.submission import COLUMNS, read_rows
@@ -87,7 +88,7 @@ def run_plainly(predictor: Predictor, images: ImageSet, output: Path, *, distinc
             shape = (image.shape[0], image.shape[1])
             views = [(view, [i]) for i, view in enumerate(VIEWS)]
             if distinct:
-                views = distinct_views(VIEWS, shape, predictor.config.min_dim)
+                views = distinct_views(VIEWS, shape, usual_scale(shape, predictor.config.min_dim))
             looks = [Look(view, places, predictor.detect(apply_view(image, view, rng))) for view, places in views]
             masking = Masking(predictor.config.mask_threshold)
             writer.write(image_id, run_length_rows(Prediction(looks, shape, masking, "votes")))

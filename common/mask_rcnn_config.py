@@ -11,6 +11,25 @@ SEPARATION = frozenset(
     ("separate", "mask_nms_threshold", "dilation", "views", "as_published", "swap_scales", "channel_shift")
 )
 
+LONGEST_STRIP = 4  # times `min_dim`: a strip is enlarged no further, whose longer side would fill the memory
+
+
+def usual_scale(image_shape: tuple[int, ...], min_dim: int) -> float:
+    """Return the factor that brings an image's shorter side to `min_dim`.
+
+    A strip, more than four times as long as wide, is enlarged only until its longer side has four times `min_dim`.
+
+    Args:
+        image_shape: (height, width), pixels.
+        min_dim: pixels.
+
+    Example:
+        >>> usual_scale((256, 320), 512), usual_scale((20, 1024), 512), usual_scale((20, 4096), 512)
+        (2.0, 2.0, 1.0)
+    """
+    longest = LONGEST_STRIP * min_dim / max(image_shape)
+    return min(min_dim / min(image_shape), max(longest, 1.0))
+
 
 @dataclass(frozen=True, kw_only=True)
 class MaskRCNNConfig(RunConfig):

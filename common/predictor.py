@@ -9,7 +9,7 @@ from tqdm.auto import tqdm
 
 from common.errors import InputError
 from common.images.colours import stretch_contrast
-from common.mask_rcnn_config import MaskRCNNConfig
+from common.mask_rcnn_config import MaskRCNNConfig, usual_scale
 from common.masks.instances import Instances
 from common.parallel import PREDICTING, map_in_order
 from common.prediction.detections import Paintable, shrink_image
@@ -106,7 +106,7 @@ class Predictor(Trained[MaskRCNNConfig, "Detector"]):
         if isinstance(views, str) and len(config.class_names) > 1:
             raise InputError(f"views {views}: merging needs a single class; this model has {len(config.class_names)}")
         shifts = config.channel_shift and rng is not None
-        distinct = distinct_views(self._views(views), shape, config.min_dim, channel_shift=shifts)
+        distinct = distinct_views(self._views(views), shape, self._enlargement(shape), channel_shift=shifts)
         rng = rng or np.random.default_rng(config.seed)
         found = self._detect(
             (apply_view(image, view, rng, channel_shift=shifts) for view, _ in distinct), self._fits(shape)
@@ -127,6 +127,11 @@ class Predictor(Trained[MaskRCNNConfig, "Detector"]):
     def _fits(self, image_shape: tuple[int, int]) -> bool:
         """Return whether an image is detected whole, in all its views, rather than in tiles."""
         return bool(self.config.max_dim) or max(image_shape) <= self.config.max_whole_side
+
+    def _enlargement(self, image_shape: tuple[int, int]) -> float:
+        """Return the factor by which detection enlarges an image, or its tiles."""
+        longest = max(image_shape) if self._fits(image_shape) else self.config.tile_size
+        return usual_scale((min(*image_shape, longest), longest), self.config.min_dim)
 
     def _detect(self, images: Iterable[np.ndarray], whole: bool) -> Sequence[Paintable]:
         """Return the detections in views of one image."""

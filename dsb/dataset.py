@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from common.errors import InputError
 from common.files import open_tree, written_aside
-from common.images.decoding import encode_png, is_image, labels_in_16_bits
+from common.images.decoding import encode_png, encode_tiff, is_image
 from common.images.image_set import ImageSet
 from common.images.label_index import ImageFiles
 from common.images.mask_files import MaskFiles, open_mask_files
@@ -56,12 +56,14 @@ def pack_dataset(images: ImageSet, output: Path) -> None:
     """
     with written_aside(output) as aside, zipfile.ZipFile(aside, "w") as archive:
         for row, image_id in enumerate(tqdm(images.image_ids, output.name, unit="image")):
-            labels = labels_in_16_bits(images.load_label_layers(row)[0], image_id)
+            labels = images.load_label_layers(row)[0]
             labels = labels.astype(np.min_scalar_type(labels.max()))
-            files = {"images": encode_png(images.load_image(row), noisy=True), "labels": encode_png(labels)}
-            for kind, data in files.items():
+            # PNG has at most 16 bits.
+            suffix, encode = (".png", encode_png) if labels.dtype.itemsize <= 2 else (".tif", encode_tiff)
+            image = encode_png(images.load_image(row), noisy=True)
+            for kind, ending, data in (("images", ".png", image), ("labels", suffix, encode(labels))):
                 # The entry's date is 1980, whenever it is written.
-                archive.writestr(zipfile.ZipInfo(f"{image_id}/{kind}/{image_id}.png"), data)
+                archive.writestr(zipfile.ZipInfo(f"{image_id}/{kind}/{image_id}{ending}"), data)
 
 
 def find_images(names: Sequence[str], source: str, *, masks: bool = True) -> list[ImageFiles]:

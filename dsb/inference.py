@@ -29,7 +29,7 @@ def parse_flags(description: str | None, output: str, without: Collection[str]) 
     parser = OneLineParser(description)
     add_sample_flag(parser)
     add = parser.add_argument
-    help = "write label images: 16-bit TIFF files in which object k has the value k"
+    help = "write label images: TIFF files in which object k has the value k; 16 bits, 32 for more than 65,535 objects"
     add("--labels", type=Path, metavar="DIR", help=help)
     help = "write no label images and overlays, which images outside Kaggle's layout get beside the CSV"
     add("--csv-only", action="store_true", help=help)

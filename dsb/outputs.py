@@ -7,8 +7,9 @@ from common.cli import PredictionFlags
 from common.drawing.gallery import save_gallery
 from common.errors import InputError
 from common.images.colours import stretch_contrast
-from common.images.decoding import labels_in_16_bits, save_image
+from common.images.decoding import save_image
 from common.images.image_set import ImageSet
+from common.images.truth_files import labels_to_save
 from common.log import logger
 from common.masks.instances import Instances
 from common.masks.rle import decode_instances
@@ -59,7 +60,7 @@ def save_overlays(submission: Path, images: ImageSet, true: Truth, folder: Path)
 
 
 def save_label_images(submission: Path, shapes: Mapping[str, tuple[int, int]], folder: Path) -> None:
-    """Write the objects of each image as `<id>.tif`, (H, W) uint16: 0 is background, the objects are 1, 2, ...
+    """Write the objects of each image as `<id>.tif`, see `labels_to_save`: 0 is background, the objects are 1, 2, ...
 
     Args:
         submission: the CSV.
@@ -70,7 +71,7 @@ def save_label_images(submission: Path, shapes: Mapping[str, tuple[int, int]], f
     for image_id, shape in shapes.items():
         if image_id in texts:
             label_image = decode_instances(texts[image_id], shape).to_label_image(shape)
-            save_image(folder / f"{image_id}.tif", labels_in_16_bits(label_image, image_id))
+            save_image(folder / f"{image_id}.tif", labels_to_save(label_image))
 
 
 def _refuse_files_of_others(folder: Path, submission: Path, own: set[str]) -> None:

@@ -103,6 +103,20 @@ def test_each_distinct_view_is_detected_once():
     assert len(smaller.look(image, "votes").looks) > len(looks)
 
 
+@pytest.mark.parametrize(
+    ("image_shape", "same"),
+    [
+        ((40, 60), [0, 1, 2, 3, 8, 9]),
+        ((10, 200), [0, 2, 3, 8, 9]),  # a strip: twice its length is more than detection enlarges it to
+        ((10, 300), [0, 1, 2, 3, 8, 9]),  # in tiles, which are enlarged by four
+    ],
+)
+def test_views_up_to_the_scale_of_detection_are_detected_once(image_shape, same):
+    config = MaskRCNNConfig(min_dim=80, tile_size=80, tile_overlap=16, max_whole_side=250)
+    image = np.zeros((*image_shape, 3), np.uint8)
+    assert predictor_of(Recording(), config).look(image, "votes").looks[0].places == same
+
+
 @pytest.mark.parametrize("views", [None, "votes", "majority"])
 def test_objects_are_found_where_they_are_in_any_views(views):
     (box,) = predictor_of(find_bright).predict(box_image(), views).boxes.tolist()

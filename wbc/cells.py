@@ -1,33 +1,9 @@
-"""From an image's mask to its cells: a threshold, padding to the image's size, and connected components."""
+"""From an image's mask to its cells: padding to the image's size, and connected components."""
 
 import cv2
 import numpy as np
 
-from common.errors import InputError
-from common.images.decoding import decode_image
-
-MASK_THRESHOLD = 10  # grey, 0-255: brighter pixels are cell
 LARGEST_DIFFERENCE = 8  # pixels, between the heights or widths of mask and image; LISC's masks are 8 smaller
-
-
-def decode_cell_mask(data: bytes, name: str) -> np.ndarray:
-    """Decode the mask of all cells in an image, white on black.
-
-    Args:
-        data: the file's content.
-        name: the file's name, for messages.
-
-    Returns:
-        (H, W) bool.
-
-    Raises:
-        InputError: not an image, or one that is not black but too dark to have cells.
-    """
-    grey = cv2.cvtColor(decode_image(data, name), cv2.COLOR_RGB2GRAY)
-    brightest = int(grey.max())
-    if 0 < brightest <= MASK_THRESHOLD:
-        raise InputError(f"{name}: nothing is brighter than {brightest} of 255; masks are white on black")
-    return grey > MASK_THRESHOLD
 
 
 def fit_mask(mask: np.ndarray, image_shape: tuple[int, int]) -> np.ndarray:

@@ -3,18 +3,20 @@
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from common.errors import InputError
 from common.files import FileTree, open_tree
-from common.images.decoding import decode_image, is_image
+from common.images.decoding import decode_image, decode_stored, is_image, to_rgb
 from common.images.image_set import ImageSet, Source
-from common.images.usable import read_usable, sorted_by_id
+from common.images.stored import StoredImage
+from common.images.truth_files import decode_mask
+from common.images.usable import Oddities, read_usable, report_oddities, sorted_by_id
 from common.masks.instances import Instances
-from wbc.cells import decode_cell_mask, fit_mask, label_cells
+from wbc.cells import fit_mask, label_cells
 
 SUBSETS = ("train", "val", "detect")  # the last has no masks and no class folders
 
@@ -72,7 +74,7 @@ class CellFiles(Source):
     def load_label_layers(self, row: int) -> list[np.ndarray]:
         """Return the cells of an image as one label image, (H, W) int32."""
         height, width = self.sizes[row].tolist()
-        return [label_cells(_load_mask(self.tree, self.images[row], (height, width)))]
+        return [label_cells(_load_mask(self.tree, self.images[row], (height, width))[0])]
 
     def load_class_ids(self, row: int) -> np.ndarray:
         """Return the classes of an image's cells, (count,) int32, all equal."""
@@ -104,13 +106,18 @@ def load_cells(
     tree = open_tree(path)
     images = find_images(tree.names(), subset, class_names, str(tree.path))
 
-    def read(one: CellImage) -> tuple[tuple[int, int], int]:
-        height, width = _load_image(tree, one).shape[:2]
-        cells = label_cells(_load_mask(tree, one, (height, width))) if subset != "detect" else np.zeros(1, np.int32)
-        return (height, width), int(cells.max())
+    def read(one: CellImage) -> tuple[tuple[int, int], int, Oddities]:
+        name = f"{tree.path}/{one.image_name}"
+        stored = decode_stored(tree.read(one.image_name), name)
+        height, width = to_rgb(stored, name).shape[:2]
+        if subset == "detect":
+            return (height, width), 0, Oddities()
+        mask, odd = _load_mask(tree, one, (height, width), stored)
+        return (height, width), int(label_cells(mask).max()), odd
 
     usable = read_usable(read, images, source=f"{tree.path.name}/{subset}", skip_bad=skip_bad)
-    sizes, counts = zip(*(facts for _, facts in usable), strict=True)
+    sizes, counts, odd = zip(*(facts for _, facts in usable), strict=True)
+    report_oddities(f"{tree.path}/{subset}", [one.image_id for one, _ in usable], odd)
     source = CellFiles(tree, [one for one, _ in usable], np.array(sizes), np.array(counts))
     image_ids = [one.image_id for one in source.images]
     return ImageSet.of_all(source, image_ids, source.sizes, has_objects=subset != "detect")
@@ -186,12 +193,15 @@ def _load_image(tree: FileTree, image: CellImage) -> np.ndarray:
     return decode_image(tree.read(image.image_name), f"{tree.path}/{image.image_name}")
 
 
-def _load_mask(tree: FileTree, image: CellImage, image_shape: tuple[int, int]) -> np.ndarray:
-    """Return the mask of all cells, (*image_shape,) bool."""
+def _load_mask(
+    tree: FileTree, image: CellImage, image_shape: tuple[int, int], stored: StoredImage | None = None
+) -> tuple[np.ndarray, Oddities]:
+    """Return the mask of all cells, (*image_shape,) bool, and what is unusual about it; several parts are not."""
     if not image.mask_name:
         raise InputError(f"{tree.path}/{image.image_name}: has no mask; add it under mask/, or remove the image")
     name = f"{tree.path}/{image.mask_name}"
     try:
-        return fit_mask(decode_cell_mask(tree.read(image.mask_name), name), image_shape)
+        mask = decode_mask(tree.read(image.mask_name), name, stored)
+        return fit_mask(mask.pixels, image_shape), replace(mask.oddities, parted=0)
     except ValueError as error:
         raise InputError(f"{name}: {error}; replace it") from None

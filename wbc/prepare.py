@@ -13,8 +13,10 @@ from tqdm import tqdm
 from common.batches.folds import NUM_FOLDS, split_folds
 from common.errors import InputError
 from common.files import FileTree, written_aside
-from common.images.decoding import decode_image, is_image, save_image
-from wbc.cells import decode_cell_mask, fit_mask
+from common.images.decoding import decode_stored, is_image, save_image, to_rgb
+from common.images.truth_files import decode_mask
+from common.images.usable import Oddities, report_oddities
+from wbc.cells import fit_mask
 
 TABLE = "source_files.csv"
 SHORTEST_NAME = 4  # letters of an abbreviated class, such as LISC's "Baso"
@@ -111,8 +113,8 @@ def write_layout(images: FileTree, masks: FileTree, planned: Sequence[RawImage],
     output.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
     try:
-        for image in tqdm(planned, output.name, unit="image"):
-            _write_image(images, masks, image, aside)
+        odd = [_write_image(images, masks, image, aside) for image in tqdm(planned, output.name, unit="image")]
+        report_oddities(masks.path, [image.mask_name for image in planned], odd)
         rows = [f"{one.name}.png,{one.class_name},{one.subset},{one.image_name}" for one in planned]
         with written_aside(aside / TABLE) as table:
             table.write_text("\n".join(["name,class,subset,source_file", *rows]) + "\n", encoding="utf-8")
@@ -137,14 +139,19 @@ def _raw_image(name: PurePosixPath, mask_names: dict[tuple[str, str], str], clas
     return RawImage(str(name), mask_name, class_name if mask_name else "")
 
 
-def _write_image(images: FileTree, masks: FileTree, raw: RawImage, folder: Path) -> None:
-    image = decode_image(images.read(raw.image_name), f"{images.path}/{raw.image_name}")
+def _write_image(images: FileTree, masks: FileTree, raw: RawImage, folder: Path) -> Oddities:
+    """Write an image and its mask; return what is unusual about the mask."""
+    stored = decode_stored(images.read(raw.image_name), f"{images.path}/{raw.image_name}")
+    image = to_rgb(stored, f"{images.path}/{raw.image_name}")
     save_image(folder / raw.subset / "image" / raw.class_name / f"{raw.name}.png", image)
-    if raw.mask_name:
-        name = f"{masks.path}/{raw.mask_name}"
-        try:
-            mask = fit_mask(decode_cell_mask(masks.read(raw.mask_name), name), (image.shape[0], image.shape[1]))
-        except ValueError as error:
-            raise InputError(f"{name}: {error}; replace it") from None
-        target = folder / raw.subset / "mask" / raw.class_name / f"{raw.name}.png"
-        save_image(target, mask.view(np.uint8) * np.uint8(255))
+    if not raw.mask_name:
+        return Oddities()
+    name = f"{masks.path}/{raw.mask_name}"
+    mask = decode_mask(masks.read(raw.mask_name), name, stored)
+    try:
+        pixels = fit_mask(mask.pixels, stored.shape)
+    except ValueError as error:
+        raise InputError(f"{name}: {error}; replace it") from None
+    target = folder / raw.subset / "mask" / raw.class_name / f"{raw.name}.png"
+    save_image(target, pixels.view(np.uint8) * np.uint8(255))
+    return replace(mask.oddities, parted=0)

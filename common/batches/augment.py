@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from common.images.colours import shift_channels
+from common.mask_rcnn_config import usual_scale
 
 # Flips and turns are OpenCV's: NumPy's are views, and copying those takes ten times as long.
 _TURNS = (None, cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)
@@ -17,7 +18,8 @@ class Rescaling:
     """How much training images are rescaled.
 
     Attributes:
-        min_dim: shorter side at the usual scale, pixels; detection enlarges to it, too, but never shrinks to it.
+        min_dim: shorter side at the usual scale, pixels, less for strips, see `usual_scale`; detection enlarges to it,
+            too, but never shrinks to it.
         max_dim: largest longer side at the usual scale, pixels; 0: no limit.
         aspect_ratio: largest extra stretch of one axis, at least 1.
         min_enlarge: the largest scale is at least this.
@@ -46,7 +48,7 @@ class Rescaling:
             >>> Rescaling(min_dim=512).draw_shape((256, 320), np.random.default_rng(0))
             (512, 640)
         """
-        usual = self.min_dim / min(image_shape)
+        usual = usual_scale(image_shape, self.min_dim)
         if self.max_dim:
             usual = min(usual, self.max_dim / max(image_shape))
         scale = rng.uniform(usual * self.min_zoom, max(self.min_enlarge, usual * self.zoom))

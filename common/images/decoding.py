@@ -1,10 +1,12 @@
-"""Decode images to 8-bit RGB, and masks to bool, from all common formats; write images."""
+"""Decode images of all common formats to 8-bit RGB; write images."""
 
+import io
 import os
 from pathlib import Path, PurePosixPath
 
 import cv2
 import numpy as np
+import tifffile
 
 from common.errors import InputError
 from common.files import written_aside
@@ -112,45 +114,6 @@ def to_rgb(stored: StoredImage, name: str, choice: Choice | None = None, *, upri
     return image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
 
 
-def decode_mask(data: bytes, name: str) -> np.ndarray:
-    """Decode an image to a mask: a pixel is set where any colour channel is not 0; alpha is ignored.
-
-    Args:
-        data: the file's content.
-        name: the file's name, for messages.
-
-    Returns:
-        (H, W) bool.
-
-    Raises:
-        InputError: not an image, or a damaged one.
-    """
-    image = _decode(data, name)
-    return image != 0 if image.ndim == 2 else (image != 0).any(axis=2)
-
-
-def decode_labels(data: bytes, name: str) -> np.ndarray:
-    """Decode a label image: 0 is background, every other value an object.
-
-    Args:
-        data: the file's content.
-        name: the file's name, for messages.
-
-    Returns:
-        (H, W) int32, the objects renumbered from 1 without gaps, in the order of their values.
-
-    Raises:
-        InputError: not an image, a damaged one, colours or fractions, or a negative label.
-    """
-    image = _decode(data, name)
-    if image.ndim == 3 or image.dtype.kind not in "iu":
-        raise InputError(f"{name}: not a label image, which has one channel of integers; replace it")
-    if image.min() < 0:
-        raise InputError(f"{name}: has the label {image.min()}; background is 0, objects are positive")
-    values, labels = np.unique(image, return_inverse=True)
-    return labels.reshape(image.shape).astype(np.int32) + int(values[0] != 0)
-
-
 def encode_png(image: np.ndarray, *, noisy: bool = False) -> bytes:
     """Encode an image as a small PNG file, losslessly; of three equal channels one is kept.
 
@@ -166,20 +129,16 @@ def encode_png(image: np.ndarray, *, noisy: bool = False) -> bytes:
     return cv2.imencode(".png", image[..., ::-1] if image.ndim == 3 else image, options)[1].tobytes()
 
 
-def labels_in_16_bits(label_image: np.ndarray, name: str) -> np.ndarray:
-    """Convert a label image, (H, W) int32, to what image files can hold, (H, W) uint16.
+def encode_tiff(image: np.ndarray) -> bytes:
+    """Encode an image as a TIFF file that every program opens: deflated, without a predictor, which ImageJ ignores.
 
     Args:
-        label_image: 0 = background.
-        name: of the image, for the message.
-
-    Raises:
-        InputError: too many objects.
+        image: (H, W, 3) uint8, RGB, or (H, W) of any unsigned dtype.
     """
-    highest = int(label_image.max())
-    if highest > np.iinfo(np.uint16).max:
-        raise InputError(f"{name}: {highest} objects do not fit into 16 bits; split the image")
-    return label_image.astype(np.uint16)
+    file = io.BytesIO()
+    photometric = "rgb" if image.ndim == 3 else "minisblack"
+    tifffile.imwrite(file, image, compression="zlib", photometric=photometric, metadata=None)
+    return file.getvalue()
 
 
 def save_image(path: Path, image: np.ndarray) -> None:
@@ -187,22 +146,19 @@ def save_image(path: Path, image: np.ndarray) -> None:
 
     Args:
         path: the file; its suffix chooses the format.
-        image: (H, W, 3) uint8, RGB, or (H, W) uint8, grey.
+        image: (H, W, 3) uint8, RGB, or (H, W) uint8, grey; in a TIFF file also uint16 or uint32.
 
     Raises:
         InputError: an unknown suffix, or too many pixels.
     """
     if not cv2.haveImageWriter(path.name):
         raise InputError(f"{path}: unknown image format; choose a name that ends in .png, .jpg or .tif")
-    fine, encoded = cv2.imencode(path.suffix, image[..., ::-1] if image.ndim == 3 else image)
-    if not fine:
-        raise InputError(f"{path}: {image.shape[0]} x {image.shape[1]} pixels are too many for this format")
+    if path.suffix.lower() in (".tif", ".tiff"):
+        data = encode_tiff(image)
+    else:
+        fine, encoded = cv2.imencode(path.suffix, image[..., ::-1] if image.ndim == 3 else image)
+        if not fine:
+            raise InputError(f"{path}: {image.shape[0]} x {image.shape[1]} pixels are too many for this format")
+        data = encoded.tobytes()
     with written_aside(path) as aside:
-        aside.write_bytes(encoded.tobytes())
-
-
-def _decode(data: bytes, name: str) -> np.ndarray:
-    """Decode to (H, W) or (H, W, C) of the file's own dtype, the lowest value black."""
-    stored = decode_stored(data, name)
-    pixels = stored.pixels if stored.palette is None else stored.palette[stored.pixels]
-    return invert(pixels, stored.bits) if stored.min_is_white else pixels
+        aside.write_bytes(data)

@@ -1,15 +1,16 @@
 """An index of an image set: the size, count and problems of each image, and its masks as one label image.
 
 Masks come as one file per object, thousands of them, and are slow to read. They are read once into an HDF5 file:
-`sizes` (N, 2), `counts` (N,), `contested` (N,), `dropped` (N,), `problems` (N,), `labels/<image id>`.
+`sizes` (N, 2), `counts` (N,), `contested` (N,), `dropped` (N,), `oddities` (N, 3), `problems` (N,),
+`labels/<image id>`.
 """
 
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import cv2
@@ -19,11 +20,16 @@ from tqdm import tqdm
 
 from common.errors import InputError
 from common.files import FileTree, cache_folder, hdf5_written_aside, is_writable
-from common.images.decoding import decode_image, decode_labels, decode_mask
+from common.images.decoding import decode_stored, to_rgb
+from common.images.stored import StoredImage
+from common.images.truth_files import decode_labels, decode_mask
+from common.images.usable import Oddities, find_oddities
 from common.log import logger
 from common.parallel import map_in_order
 
-FORMAT = 1  # raise it when the same files give other label images
+FORMAT = 2  # raise it when the same files give other label images
+NOTHING_ODD = Oddities()
+COLUMNS = ("sizes", "counts", "contested", "dropped")
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,7 @@ class LabelIndex:
         counts: (N,) int32, objects.
         contested: (N,) int32, pixels claimed by more than one mask.
         dropped: (N,) int32, masks without a pixel of their own.
+        oddities: N counts of what is unusual about an image's objects.
         problems: why an image is unusable; empty for a usable one.
     """
 
@@ -59,6 +66,7 @@ class LabelIndex:
     counts: np.ndarray
     contested: np.ndarray
     dropped: np.ndarray
+    oddities: list[Oddities]
     problems: list[str]
 
     def load_label_image(self, image_id: str) -> np.ndarray:
@@ -138,6 +146,7 @@ class _Facts:
     count: int = 0
     contested: int = 0
     dropped: int = 0
+    oddities: Oddities = NOTHING_ODD
     problem: str = ""
     label_image: np.ndarray | None = None
 
@@ -150,14 +159,16 @@ def _write_index(file: h5py.File, tree: FileTree, images: Sequence[ImageFiles]) 
     with ThreadPoolExecutor(num_threads) as threads:
         found = map_in_order(_examine, jobs, threads, ahead=2 * num_threads)
         for image_id, facts in tqdm(found, f"reading {tree.path.name}", len(images), unit="image"):
-            rows.append((facts.size, facts.count, facts.contested, facts.dropped, facts.problem))
+            rows.append(
+                (facts.size, facts.count, facts.contested, facts.dropped, astuple(facts.oddities), facts.problem)
+            )
             if facts.label_image is not None:
                 labels = facts.label_image.astype(np.min_scalar_type(facts.count))
                 file.create_dataset(
                     f"labels/{image_id}", data=labels, chunks=labels.shape, compression="gzip", compression_opts=1
                 )
-        sizes, counts, contested, dropped, problems = zip(*rows, strict=True)
-        for name, column in (("sizes", sizes), ("counts", counts), ("contested", contested), ("dropped", dropped)):
+        *columns, problems = zip(*rows, strict=True)
+        for name, column in zip((*COLUMNS, "oddities"), columns, strict=True):
             file[name] = np.array(column, np.int32)
         file.create_dataset("problems", data=problems, dtype=h5py.string_dtype())
 
@@ -172,40 +183,55 @@ def _is_outdated(index: LabelIndex, tree: FileTree, images: Sequence[ImageFiles]
 def _examine(tree: FileTree, image: ImageFiles, needs_masks: bool) -> _Facts:
     """Read an image and its masks; record what is wrong with them."""
     try:
-        height, width = _decoded(decode_image, tree, image.image_name).shape[:2]
+        name = f"{tree.path}/{image.image_name}"
+        stored = decode_stored(tree.read(image.image_name), name)
+        height, width = to_rgb(stored, name).shape[:2]
         if not needs_masks:
             return _Facts((height, width))
         if image.label_name:
-            label_image = _decoded_truth(decode_labels, tree, image.label_name, (height, width))
-            return _Facts((height, width), int(label_image.max()), label_image=label_image)
+            label_image = _read_labels(tree, image.label_name, stored)
+            oddities = find_oddities(label_image)
+            return _Facts((height, width), int(label_image.max()), oddities=oddities, label_image=label_image)
         if not image.mask_names:
-            raise InputError(f"{tree.path}/{image.image_name}: has no masks, unlike others; add them or remove it")
-        masks = (_decoded_truth(decode_mask, tree, name, (height, width)) for name in image.mask_names)
+            raise InputError(f"{name}: has no masks, unlike others; add them or remove it")
+        found: list[Oddities] = []
+        masks = _read_masks(tree, image.mask_names, stored, found)
         label_image, contested, dropped = stack_masks(masks, (height, width))
     except InputError as error:
         return _Facts(problem=str(error))
-    return _Facts((height, width), int(label_image.max()), contested, dropped, label_image=label_image)
+    oddities = sum(found, NOTHING_ODD)
+    return _Facts((height, width), int(label_image.max()), contested, dropped, oddities, label_image=label_image)
 
 
-def _decoded(decode: Callable[[bytes, str], np.ndarray], tree: FileTree, name: str) -> np.ndarray:
-    return decode(tree.read(name), f"{tree.path}/{name}")
+def _read_labels(tree: FileTree, name: str, image: StoredImage) -> np.ndarray:
+    label_image = decode_labels(tree.read(name), f"{tree.path}/{name}", image)
+    _check_size(label_image, image, f"{tree.path}/{name}")
+    return label_image
 
 
-def _decoded_truth(
-    decode: Callable[[bytes, str], np.ndarray], tree: FileTree, name: str, image_shape: tuple[int, int]
-) -> np.ndarray:
-    mask = _decoded(decode, tree, name)
-    if mask.shape != image_shape:
-        sizes = " x ".join(map(str, mask.shape)), " x ".join(map(str, image_shape))
-        raise InputError(f"{tree.path}/{name}: a mask of {sizes[0]} pixels for an image of {sizes[1]}; replace it")
-    return mask
+def _read_masks(
+    tree: FileTree, names: Sequence[str], image: StoredImage, found: list[Oddities]
+) -> Iterator[np.ndarray]:
+    """Yield masks, (H, W) bool each, and append what is unusual about each."""
+    for name in names:
+        mask = decode_mask(tree.read(name), f"{tree.path}/{name}", image)
+        _check_size(mask.pixels, image, f"{tree.path}/{name}")
+        found.append(mask.oddities)
+        yield mask.pixels
+
+
+def _check_size(mask: np.ndarray, image: StoredImage, name: str) -> None:
+    if mask.shape != image.shape:
+        sizes = " x ".join(map(str, mask.shape)), " x ".join(map(str, image.shape))
+        raise InputError(f"{name}: a mask of {sizes[0]} pixels for an image of {sizes[1]}; replace it")
 
 
 def _read_index(path: Path) -> LabelIndex:
     try:
         with h5py.File(path, "r", locking=False) as file:
-            columns = {name: file[name][()] for name in ("sizes", "counts", "contested", "dropped")}
-            return LabelIndex(path, **columns, problems=list(file["problems"].asstr()[()]))
+            columns = {name: file[name][()] for name in COLUMNS}
+            oddities = [Oddities(*row) for row in file["oddities"][()].tolist()]
+            return LabelIndex(path, **columns, oddities=oddities, problems=list(file["problems"].asstr()[()]))
     except (OSError, KeyError):
         raise InputError(f"{path}: a damaged index; remove the file to rebuild it") from None
 

@@ -11,7 +11,7 @@ from common.files import FileTree
 from common.images.decoding import decode_image
 from common.images.image_set import ImageSet, Source
 from common.images.label_index import ImageFiles, LabelIndex, open_index
-from common.images.usable import refuse_or_report
+from common.images.usable import refuse_or_report, report_oddities
 from common.log import logger
 from common.masks.instances import Instances
 
@@ -90,6 +90,7 @@ def open_mask_files(
     index = open_index(tree, files, cache)
     refuse_or_report(index.problems, str(tree.path), skip_bad=skip_bad)
     _report_masks(tree, index)
+    report_oddities(tree.path, [image.image_id for image in files], index.oddities)
     rows = np.flatnonzero([not problem for problem in index.problems])
     has_masks = any(image.has_masks for image in files)
     names = [image.image_id for image in files], [image.image_name for image in files]

@@ -1,10 +1,14 @@
-"""Check a set up front: unusable images are refused, or reported and left out."""
+"""Check a set up front: unusable images are refused, or reported and left out; what is unusual is reported."""
 
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TypeVar
 
+import cv2
+import numpy as np
+from skimage.measure import label as label_parts
 from tqdm import tqdm
 
 from common.errors import InputError
@@ -13,6 +17,27 @@ from common.parallel import map_in_order
 
 Item = TypeVar("Item")
 Facts = TypeVar("Facts")
+
+NEARLY_ALL = 0.9  # of an image's pixels
+
+
+@dataclass(frozen=True)
+class Oddities:
+    """What is unusual about the objects of an image, but may be meant.
+
+    Attributes:
+        cut: masks with soft edges.
+        covering: objects that cover nearly all of the image.
+        parted: objects in several parts.
+    """
+
+    cut: int = 0
+    covering: int = 0
+    parted: int = 0
+
+    def __add__(self, other: "Oddities") -> "Oddities":
+        """Return the sums."""
+        return Oddities(self.cut + other.cut, self.covering + other.covering, self.parted + other.parted)
 
 
 def sorted_by_id(
@@ -95,3 +120,42 @@ def refuse_or_report(problems: Sequence[str], source: str, *, skip_bad: bool) ->
         )
     for problem in bad:
         logger.info(f"left out: {problem}")
+
+
+def find_oddities(objects: np.ndarray) -> Oddities:
+    """Look for what is unusual about a mask, (H, W) bool, or the objects of a label image, (H, W) int32.
+
+    Example:
+        >>> find_oddities(np.array([[1, 0, 1, 2, 3, 3]]))
+        Oddities(cut=0, covering=0, parted=1)
+    """
+    left, top, width, height = cv2.boundingRect((objects != 0).view(np.uint8))
+    window = objects[top : top + height, left : left + width].astype(np.int32)
+    if not window.size:
+        return Oddities()
+    parts, count = label_parts(window, connectivity=2, return_num=True)
+    owners = np.zeros(count + 1, np.int32)
+    owners[parts] = window
+    areas, parted = np.bincount(window.ravel())[1:], np.bincount(owners[1:]) > 1
+    return Oddities(covering=int((areas > NEARLY_ALL * objects.size).sum()), parted=int(parted.sum()))
+
+
+def report_oddities(source: object, image_ids: Sequence[str], found: Sequence[Oddities]) -> None:
+    """Log one line for each kind of oddity in a set.
+
+    Args:
+        source: the set, for the messages.
+        image_ids: of N images.
+        found: N counts.
+    """
+    texts = {
+        "cut": "{} masks have soft edges, which are cut at half of their range; two values, saved as PNG, are exact",
+        "covering": f"{{}} objects cover more than {NEARLY_ALL:.0%} of their image; invert them if white is background",
+        "parted": "{} objects are in several parts; if the parts are objects, give each its own mask or label",
+    }
+    for kind, text in texts.items():
+        counts = [getattr(one, kind) for one in found]
+        if any(counts):
+            images = sum(count > 0 for count in counts)
+            first = next(image_id for image_id, count in zip(image_ids, counts, strict=True) if count)
+            logger.info(f"{source}: {text.format(sum(counts))} ({images} images, the first {first})")

@@ -7,11 +7,12 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from common.mask_rcnn_config import usual_scale
 from common.masks.crops import paint_masks, paint_probs
 from common.masks.instances import Instances, SoftInstances
 
 MULTIPLE = 64  # the coarsest level of the pyramid has stride 64
-MOST_PIXELS = 1 << 23  # of an enlarged image: a strip one pixel high would fill the memory
+MOST_PIXELS = 1 << 23  # of an enlarged image, however large `min_dim` is
 
 
 class Paintable(Protocol):
@@ -127,8 +128,9 @@ class Frame:
     def for_image(cls, image_shape: tuple[int, int], min_dim: int, max_dim: int = 0) -> "Frame":
         """Scale so that the shorter side is at least `min_dim`, and pad to multiples of 64.
 
-        A strip is enlarged to at most `MOST_PIXELS`. `max_dim`, a multiple of 64, limits the longer side, even if that
-        leaves the shorter one below `min_dim`, and all images are padded to a square of that side.
+        Strips are enlarged less, see `usual_scale`; nothing is enlarged beyond `MOST_PIXELS`. `max_dim`, a multiple of
+        64, limits the longer side, even if that leaves the shorter one below `min_dim`, and all images are padded to a
+        square of that side.
 
         Example:
             >>> Frame.for_image((256, 320), 512)
@@ -136,7 +138,7 @@ class Frame:
             >>> Frame.for_image((480, 640), 800, 1024)
             Frame(image_shape=(480, 640), scaled_shape=(768, 1024), padded_shape=(1024, 1024))
         """
-        scale = max(1.0, min_dim / min(image_shape))
+        scale = max(1.0, usual_scale(image_shape, min_dim))
         if max_dim:
             scale = min(scale, max_dim / max(image_shape))
         scale = min(scale, max(1.0, math.sqrt(MOST_PIXELS / math.prod(image_shape))))

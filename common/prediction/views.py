@@ -180,7 +180,7 @@ def scaled_shape(view: View, image_shape: tuple[int, int]) -> tuple[int, int]:
 
 
 def distinct_views(
-    views: Sequence[View], image_shape: tuple[int, int], min_dim: int = 1, *, channel_shift: bool = False
+    views: Sequence[View], image_shape: tuple[int, int], enlargement: float = 1, *, channel_shift: bool = False
 ) -> list[tuple[View, list[int]]]:
     """Group views that show the same image, so that each is predicted once.
 
@@ -191,7 +191,7 @@ def distinct_views(
     Args:
         views: the views.
         image_shape: (height, width) of the image.
-        min_dim: the shorter side to which detection enlarges an image, see `Config`.
+        enlargement: the factor by which detection enlarges the image or its tiles, see `usual_scale`.
         channel_shift: whether channel shifts are drawn.
 
     Returns:
@@ -201,12 +201,12 @@ def distinct_views(
         >>> views = [View(), View(True, True, 2), View(turns=1), View(scale_y=1.5, scale_x=1.5)]
         >>> [indices for _, indices in distinct_views(views, (512, 512))]
         [[0, 1], [2], [3]]
-        >>> [indices for _, indices in distinct_views(views, (512, 512), min_dim=800)]
+        >>> [indices for _, indices in distinct_views(views, (512, 512), enlargement=1.6)]
         [[0, 1, 3], [2]]
     """
     groups: dict[tuple, tuple[View, list[int]]] = {}
     for i, view in enumerate(views):
-        if 1 <= view.scale_y == view.scale_x <= min_dim / min(image_shape):
+        if 1 <= view.scale_y == view.scale_x <= enlargement:
             view = dataclasses.replace(view, scale_y=1, scale_x=1)
         corners = np.arange(4).reshape(2, 2)
         corners = corners[::-1] if view.flip_ud else corners

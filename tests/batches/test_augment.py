@@ -237,6 +237,14 @@ def test_no_side_exceeds_the_longest_at_the_scale_of_detection():
     assert 1024 <= min(widths) < 1040 and 1510 < max(widths) <= 1536
 
 
+@pytest.mark.parametrize(
+    ("image_shape", "expected"),
+    [((128, 512), (512, 2048)), ((20, 1024), (40, 2048)), ((3, 5000), (3, 5000)), ((600, 3000), (512, 2560))],
+)
+def test_strips_are_rescaled_as_in_detection(image_shape, expected):
+    assert Rescaling(min_dim=512).draw_shape(image_shape, np.random.default_rng(0)) == expected
+
+
 def test_upright_images_are_flipped_left_right_alone():
     image, label_image = random_pair((6, 9))
     rng, flipped = np.random.default_rng(0), 0

@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 from common.errors import InputError
-from common.images.decoding import decode_image, decode_mask, save_image
+from common.images.decoding import decode_image, save_image
 from common.images.image_set import ImageSet
 from common.images.synthetic import REAL_SIZES
+from common.images.truth_files import decode_mask
 from dsb.dataset import find_images, load_dataset, pack_dataset
 
 
@@ -60,7 +61,7 @@ def test_every_image_and_mask_is_found(train, load):
     for index, image_id in enumerate(dataset.image_ids):
         path = image_path(train, image_id)
         np.testing.assert_array_equal(dataset.load_image(index), decode_image(path.read_bytes(), ""))
-        masks = [decode_mask(path.read_bytes(), "") for path in mask_paths(train, image_id)]
+        masks = [decode_mask(path.read_bytes(), "").pixels for path in mask_paths(train, image_id)]
         expected = sum(number * mask for number, mask in enumerate(masks, start=1))
         np.testing.assert_array_equal(dataset.load_label_layers(index)[0], expected)
         assert counts(dataset)[index] == len(masks) and dataset.load_class_ids(index).tolist() == [1] * len(masks)
@@ -119,6 +120,14 @@ def test_label_images_stand_for_masks(train, load):
         load(train)
 
 
+def test_a_packed_set_holds_however_many_objects_there_are(load, tmp_path):
+    labels = np.arange(70_000, dtype=np.uint32).reshape(280, 250)
+    save_image(tmp_path / "set" / "a" / "images" / "a.png", np.zeros((*labels.shape, 3), np.uint8))
+    save_image(tmp_path / "set" / "a" / "labels" / "a.tif", labels)
+    pack_dataset(load(tmp_path / "set"), tmp_path / "packed.zip")
+    np.testing.assert_array_equal(load(tmp_path / "packed.zip").load_label_layers(0)[0], labels)
+
+
 def test_a_set_is_used_from_other_processes(train, load, tmp_path):
     dataset = load(zipped(train, tmp_path / "train.zip"))
     expected = [dataset.load_label_layers(index)[0] for index in range(6)]
@@ -154,7 +163,7 @@ def test_a_test_set_has_no_masks(train, load):
 def test_overlapping_and_empty_masks_are_reported(train, load):
     image_id = load(train).image_ids[3]
     paths = mask_paths(train, image_id)
-    mask = decode_mask(paths[0].read_bytes(), "")
+    mask = decode_mask(paths[0].read_bytes(), "").pixels
     save_image(paths[0].with_name("zz.png"), mask.astype(np.uint8) * 255)
     save_image(paths[0].with_name("zzz.png"), np.zeros(mask.shape, np.uint8))
     for _ in range(2):  # built, and read again

@@ -12,6 +12,7 @@ import pytest
 from common.masks.instances import Instances
 from common.masks.rle import encode_instances
 from common.output.submission import check_submission, read_image_ids, read_rows
+from tests.other_readers import open_elsewhere
 from tests.scripts import INFERENCE, TINY, finish, run_here, start
 
 TEST = ["--dataset", "data/stage1_test", "--sample-submission", "data/stage1_sample_submission.csv"]
@@ -117,13 +118,18 @@ def test_single_prediction_of_a_test_set(single, folder):
     assert {path.stem for path in (folder / "overlays").iterdir()} == {*image_ids, "overview"}
 
 
+def test_other_programs_open_what_is_drawn(single, folder):
+    drawn = sorted((folder / "overlays").iterdir())
+    for path, opened in zip(drawn, open_elsewhere(drawn, folder / "opened"), strict=True):
+        assert (opened == cv2.imread(str(path))[..., ::-1]).all()
+
+
 def test_label_images_are_those_of_the_submission(single, folder):
     submission = folder / "submissions" / "dsb_single.csv"
     labels = sorted((folder / "labels").iterdir())
     assert [path.name for path in labels] == [f"{image_id}.tif" for image_id in sorted(read_image_ids(submission))]
     texts = read_rows(submission, ["ImageId", "EncodedPixels"]).groupby("ImageId")["EncodedPixels"]
-    for path in labels:
-        label_image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    for path, label_image in zip(labels, open_elsewhere(labels, folder / "opened"), strict=True):
         assert label_image.dtype == np.uint16
         objects = Instances.from_label_image(label_image.astype(np.int32))
         assert encode_instances(objects, label_image.shape) == [text for text in texts.get_group(path.stem) if text]

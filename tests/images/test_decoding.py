@@ -1,4 +1,4 @@
-"""Images of every kind come out as RGB with 8 bits, masks as bool."""
+"""Images of every kind come out as RGB with 8 bits."""
 
 import io
 import tracemalloc
@@ -11,7 +11,8 @@ from PIL import Image
 
 from common.errors import InputError
 from common.images.colours import scale_to_8_bits
-from common.images.decoding import decode_image, decode_mask, labels_in_16_bits, save_image
+from common.images.decoding import decode_image, save_image
+from tests.other_readers import open_elsewhere
 
 RGBA = np.random.default_rng(0).integers(0, 256, (21, 30, 4), dtype=np.uint8)
 RGB, GREY = RGBA[..., :3], RGBA[..., 0]
@@ -179,28 +180,6 @@ def test_cut_off_images_are_refused(kind):
 def test_what_is_no_image_is_refused(data):
     with pytest.raises(InputError, match=r"dir/x\.png: "):
         decode_image(data, "dir/x.png")
-    with pytest.raises(InputError, match=r"dir/x\.png: "):
-        decode_mask(data, "dir/x.png")
-
-
-@pytest.mark.parametrize("form", ["bits", "grey", "ones", "rgba", "16-bit", "palette"])
-def test_masks_of_every_kind(form):
-    mask = GREY > 127
-    image = {
-        "bits": Image.fromarray(mask),
-        "grey": mask.astype(np.uint8) * 255,
-        "ones": mask.astype(np.uint8),
-        "rgba": np.dstack([np.zeros_like(GREY), np.zeros_like(GREY), mask.astype(np.uint8), np.full_like(GREY, 255)]),
-        "16-bit": mask.astype(np.uint16),
-        "palette": Image.fromarray(mask).convert("P"),
-    }[form]
-    decoded = decode_mask(encoded(image, "PNG"), "x")
-    np.testing.assert_array_equal(decoded, mask)
-    assert decoded.dtype == bool
-
-
-def test_an_empty_mask():
-    assert not decode_mask(encoded(np.zeros((4, 5), np.uint8), "PNG"), "x").any()
 
 
 def test_saved_images_come_back(tmp_path):
@@ -210,11 +189,24 @@ def test_saved_images_come_back(tmp_path):
     assert [file.name for file in (tmp_path / "new").iterdir()] == ["x.png"]
 
 
-def test_more_objects_than_16_bits_can_number():
-    labels = np.arange(2**16 + 1, dtype=np.int32)[None]
-    np.testing.assert_array_equal(labels_in_16_bits(labels[:, :-1], "x"), labels[:, :-1])
-    with pytest.raises(InputError, match="x: 65536 objects do not fit into 16 bits"):
-        labels_in_16_bits(labels, "x")
+def test_other_programs_open_what_is_saved(tmp_path):
+    deep = np.random.default_rng(1).integers(0, 2**32, (40, 50)).astype(np.uint32)
+    images = {
+        "grey.png": GREY,
+        "rgb.png": RGB,
+        "grey.tif": GREY,
+        "rgb.TIF": RGB,
+        "16.tiff": deep.astype(np.uint16),
+        "32.tif": deep,
+        "one.tif": deep[:1, :1].astype(np.uint16),
+        "rgb.bmp": RGB,
+    }
+    for name, image in images.items():
+        save_image(tmp_path / name, image)
+    opened = open_elsewhere([tmp_path / name for name in images], tmp_path / "opened")
+    for expected, found in zip(images.values(), opened, strict=True):
+        np.testing.assert_array_equal(found, expected)
+        assert found.dtype == expected.dtype
 
 
 def test_an_image_that_is_too_wide_for_its_kind_is_named(tmp_path):

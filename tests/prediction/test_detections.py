@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from common.prediction.detections import Detections, Frame, shrink_image
         ((256, 320), 512, (512, 640), (512, 640), (0, 0, 512, 640)),
         ((520, 696), 512, (520, 696), (576, 704), (28, 4, 548, 700)),  # never scaled down
         ((260, 347), 512, (512, 683), (512, 704), (0, 10, 512, 693)),
-        ((65, 1), 64, (4160, 64), (4160, 64), (0, 0, 4160, 64)),
+        ((65, 1), 64, (256, 4), (256, 64), (0, 30, 256, 34)),
     ],
 )
 def test_frames(image_shape, min_dim, scaled, padded, window):
@@ -107,8 +109,38 @@ def test_nothing_found():
     assert len(nothing.paint(0.5)) == 0
 
 
-def test_a_strip_is_not_enlarged_beyond_all_memory():
-    assert Frame.for_image((4, 1400), 512).scaled_shape == (155, 54185)
-    assert Frame.for_image((100, 1400), 512).scaled_shape == (512, 7168)
+SIZES = [(256, 256), (256, 320), (260, 347), (360, 360), (390, 239), (512, 640), (519, 161), (519, 162), (519, 253)]
+LARGE = [(520, 696), (524, 348), (603, 1272), (1024, 1024), (1040, 1388)]
+
+
+@pytest.mark.parametrize("image_shape", [*SIZES, *LARGE, (16, 16), (1, 1), (100, 400)])
+def test_an_image_that_is_no_strip_is_enlarged_until_its_shorter_side_is_large_enough(image_shape):
+    scale = max(1.0, 512 / min(image_shape))
+    expected = tuple(max(round(side * scale), 2) for side in image_shape)
+    assert Frame.for_image(image_shape, 512).scaled_shape == expected
+
+
+@pytest.mark.parametrize(
+    ("image_shape", "scaled"),
+    [
+        ((20, 1000), (41, 2048)),
+        ((1000, 20), (2048, 41)),
+        ((100, 1400), (146, 2048)),
+        ((100, 401), (511, 2048)),
+        ((1, 1024), (2, 2048)),
+        ((1, 3000), (2, 3000)),
+        ((8192, 8192), (8192, 8192)),
+    ],
+)
+def test_a_strip_is_enlarged_until_its_longer_side_has_four_times_the_usual_side(image_shape, scaled):
+    frame = Frame.for_image(image_shape, 512)
+    assert frame.scaled_shape == scaled
+    assert math.prod(frame.padded_shape) <= max(4 * 512**2, 64 * (max(image_shape) + 63), math.prod(image_shape))
+
+
+def test_a_strip_in_a_square_frame():
     assert Frame.for_image((4, 1400), 512, 1024).padded_shape == (1024, 1024)
-    assert Frame.for_image((8192, 8192), 512).scaled_shape == (8192, 8192)
+
+
+def test_no_image_is_enlarged_beyond_all_memory():
+    assert Frame.for_image((256, 256), 4096).scaled_shape == (2896, 2896)

@@ -4,6 +4,7 @@ from itertools import chain, combinations
 import numpy as np
 import pytest
 
+from common.mask_rcnn_config import usual_scale
 from common.masks.boxes import label_boxes
 from common.masks.instances import Instances
 from common.prediction.detections import Frame
@@ -174,7 +175,7 @@ def test_views_are_grouped_exactly_where_their_images_are_equal(image_shape):
     ("image_shape", "count"), [((256, 256), 7), ((256, 320), 7), ((360, 360), 10), ((520, 696), 12)]
 )
 def test_an_enlargement_that_detection_goes_beyond_is_left_out(image_shape, count):
-    groups = distinct_views(VIEWS, image_shape, 512)
+    groups = distinct_views(VIEWS, image_shape, usual_scale(image_shape, 512))
     assert len(groups) == count
     assert sorted(chain.from_iterable(indices for _, indices in groups)) == list(range(15))
     image, seen = smooth_image(image_shape), []

@@ -16,7 +16,7 @@ from common.network.backend import non_max_suppression, portable_non_max_suppres
 from common.scoring.comparison import compare_masks
 from common.scoring.evaluation import Pair
 from tests.cells import write_pair, write_set
-from wbc.cells import decode_cell_mask, fit_mask, label_cells
+from wbc.cells import fit_mask, label_cells
 from wbc.config import CLASS_NAMES, PUBLISHED, SMALL, WBCConfig
 from wbc.confusion import confusion_matrix, draw_confusion, save_confusion
 from wbc.dataset import count_images, load_cells
@@ -26,16 +26,6 @@ from wbc.prepare import find_class, plan, write_layout
 
 def encode(image):
     return cv2.imencode(".png", image)[1].tobytes()
-
-
-def test_one_threshold_for_masks():
-    grey = np.zeros((3, 4), np.uint8)
-    grey[0], grey[2] = (0, 10, 11, 255), 200
-    mask = decode_cell_mask(encode(grey), "m.png")
-    assert mask.tolist() == [[False, False, True, True], [False] * 4, [True] * 4]
-    assert not decode_cell_mask(encode(np.zeros((3, 4), np.uint8)), "m.png").any()
-    with pytest.raises(InputError, match=r"m\.png: nothing is brighter than 1 of 255; masks are white on black"):
-        decode_cell_mask(encode(np.eye(3, dtype=np.uint8)), "m.png")
 
 
 @pytest.mark.parametrize(("shape", "top", "left"), [((49, 64), 4, 4), ((57, 72), 0, 0), ((54, 71), 1, 0)])
