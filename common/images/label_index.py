@@ -1,7 +1,7 @@
 """An index of an image set: the size, count and problems of each image, and its masks as one label image.
 
 Masks come as one file per object, thousands of them, and are slow to read. They are read once into an HDF5 file:
-`sizes` (N, 2), `counts` (N,), `contested` (N,), `dropped` (N,), `problems` (N,), `labels/<image id>`.
+`sizes` (N, 2), `counts` (N,), `contested` (N,), `dropped` (N,), `turned` (N,), `problems` (N,), `labels/<image id>`.
 """
 
 import hashlib
@@ -19,11 +19,14 @@ from tqdm import tqdm
 
 from common.errors import InputError
 from common.files import FileTree, cache_folder, hdf5_written_aside
-from common.images.decoding import decode_image, decode_labels, decode_mask
+from common.images.decoding import decode_labels, decode_mask, decode_stored, to_rgb
+from common.images.stored import Choice
 from common.log import logger
 from common.parallel import map_in_order
 
-FORMAT = 1  # raise it when the same files give other label images
+FORMAT = 2  # raise it when the same files give other label images
+
+COLUMNS = ("sizes", "counts", "contested", "dropped", "turned")
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class LabelIndex:
         counts: (N,) int32, objects.
         contested: (N,) int32, pixels claimed by more than one mask.
         dropped: (N,) int32, masks without a pixel of their own.
+        turned: (N,) int32, 1 where the image is to be shown turned or flipped.
         problems: why an image is unusable; empty for a usable one.
     """
 
@@ -59,6 +63,7 @@ class LabelIndex:
     counts: np.ndarray
     contested: np.ndarray
     dropped: np.ndarray
+    turned: np.ndarray
     problems: list[str]
 
     def load_label_image(self, image_id: str) -> np.ndarray:
@@ -68,7 +73,9 @@ class LabelIndex:
             return file[f"labels/{image_id}"][()].astype(np.int32)
 
 
-def open_index(tree: FileTree, images: Sequence[ImageFiles], cache: Path | None) -> LabelIndex:
+def open_index(
+    tree: FileTree, images: Sequence[ImageFiles], cache: Path | None, choice: Choice | None = None
+) -> LabelIndex:
     """Read the index of an image set; build it if it is missing or the files have changed.
 
     Args:
@@ -76,23 +83,24 @@ def open_index(tree: FileTree, images: Sequence[ImageFiles], cache: Path | None)
         images: N images; if one has masks, all must.
         cache: folder for the index; by default `kaggle-segmentation` in the user's cache folder. If it is not writable,
             the index goes to the temporary folder.
+        choice: see `decode_image`.
 
     Raises:
         InputError: a cached index is damaged.
     """
     folders = [cache or cache_folder(), Path(tempfile.gettempdir()) / cache_folder().name]
     # An outdated index stays: a process that opened the set earlier may still read it.
-    name = f"{tree.path.stem}-{_digest(tree, images)}.h5"
+    name = f"{tree.path.stem}-{_digest(tree, images, choice)}.h5"
     for folder in folders:
         if (folder / name).is_file():
             index = _read_index(folder / name)
-            if not _is_outdated(index, tree, images):
+            if not _is_outdated(index, tree, images, choice):
                 return index
     if not _is_writable(folders[0]):
         logger.info(f"{folders[0]}: not writable; caching the masks in {folders[1]}")
         folders = folders[1:]
     with hdf5_written_aside(folders[0] / name) as file:
-        _write_index(file, tree, images)
+        _write_index(file, tree, images, choice)
     return _read_index(folders[0] / name)
 
 
@@ -138,53 +146,57 @@ class _Facts:
     count: int = 0
     contested: int = 0
     dropped: int = 0
+    turned: bool = False
     problem: str = ""
     label_image: np.ndarray | None = None
 
 
-def _write_index(file: h5py.File, tree: FileTree, images: Sequence[ImageFiles]) -> None:
+def _write_index(file: h5py.File, tree: FileTree, images: Sequence[ImageFiles], choice: Choice | None) -> None:
     needs_masks = any(image.has_masks for image in images)
-    jobs = ((image.image_id, (tree, image, needs_masks)) for image in images)
+    jobs = ((image.image_id, (tree, image, needs_masks, choice)) for image in images)
     num_threads = min(os.cpu_count() or 1, 8)
     rows = []
     with ThreadPoolExecutor(num_threads) as threads:
         found = map_in_order(_examine, jobs, threads, ahead=2 * num_threads)
         for image_id, facts in tqdm(found, f"reading {tree.path.name}", len(images), unit="image"):
-            rows.append((facts.size, facts.count, facts.contested, facts.dropped, facts.problem))
+            rows.append((facts.size, facts.count, facts.contested, facts.dropped, facts.turned, facts.problem))
             if facts.label_image is not None:
                 labels = facts.label_image.astype(np.min_scalar_type(facts.count))
                 file.create_dataset(
                     f"labels/{image_id}", data=labels, chunks=labels.shape, compression="gzip", compression_opts=1
                 )
-        sizes, counts, contested, dropped, problems = zip(*rows, strict=True)
-        for name, column in (("sizes", sizes), ("counts", counts), ("contested", contested), ("dropped", dropped)):
+        *columns, problems = zip(*rows, strict=True)
+        for name, column in zip(COLUMNS, columns, strict=True):
             file[name] = np.array(column, np.int32)
         file.create_dataset("problems", data=problems, dtype=h5py.string_dtype())
 
 
-def _is_outdated(index: LabelIndex, tree: FileTree, images: Sequence[ImageFiles]) -> bool:
+def _is_outdated(index: LabelIndex, tree: FileTree, images: Sequence[ImageFiles], choice: Choice | None) -> bool:
     """Tell whether a problem is gone although the files are the same: a decoder or memory was missing."""
     needs_masks = any(image.has_masks for image in images)
     bad = [(image, problem) for image, problem in zip(images, index.problems, strict=True) if problem]
-    return any(_examine(tree, image, needs_masks).problem != problem for image, problem in bad)
+    return any(_examine(tree, image, needs_masks, choice).problem != problem for image, problem in bad)
 
 
-def _examine(tree: FileTree, image: ImageFiles, needs_masks: bool) -> _Facts:
+def _examine(tree: FileTree, image: ImageFiles, needs_masks: bool, choice: Choice | None) -> _Facts:
     """Read an image and its masks; record what is wrong with them."""
     try:
-        height, width = _decoded(decode_image, tree, image.image_name).shape[:2]
+        name = f"{tree.path}/{image.image_name}"
+        stored = decode_stored(tree.read(image.image_name), name, choice)
+        height, width = to_rgb(stored, name, choice).shape[:2]
+        turned = stored.orientation != 1
         if not needs_masks:
-            return _Facts((height, width))
+            return _Facts((height, width), turned=turned)
         if image.label_name:
             label_image = _decoded_truth(decode_labels, tree, image.label_name, (height, width))
-            return _Facts((height, width), int(label_image.max()), label_image=label_image)
+            return _Facts((height, width), int(label_image.max()), turned=turned, label_image=label_image)
         if not image.mask_names:
-            raise InputError(f"{tree.path}/{image.image_name}: has no masks, unlike others; add them or remove it")
+            raise InputError(f"{name}: has no masks, unlike others; add them or remove it")
         masks = (_decoded_truth(decode_mask, tree, name, (height, width)) for name in image.mask_names)
         label_image, contested, dropped = stack_masks(masks, (height, width))
     except InputError as error:
         return _Facts(problem=str(error))
-    return _Facts((height, width), int(label_image.max()), contested, dropped, label_image=label_image)
+    return _Facts((height, width), int(label_image.max()), contested, dropped, turned, label_image=label_image)
 
 
 def _decoded(decode: Callable[[bytes, str], np.ndarray], tree: FileTree, name: str) -> np.ndarray:
@@ -204,16 +216,16 @@ def _decoded_truth(
 def _read_index(path: Path) -> LabelIndex:
     try:
         with h5py.File(path, "r", locking=False) as file:
-            columns = {name: file[name][()] for name in ("sizes", "counts", "contested", "dropped")}
+            columns = {name: file[name][()] for name in COLUMNS}
             return LabelIndex(path, **columns, problems=list(file["problems"].asstr()[()]))
     except (OSError, KeyError):
         raise InputError(f"{path}: a damaged index; remove the file to rebuild it") from None
 
 
-def _digest(tree: FileTree, images: Sequence[ImageFiles]) -> str:
-    """Return a hash of the state and choice of the files."""
+def _digest(tree: FileTree, images: Sequence[ImageFiles], choice: Choice | None) -> str:
+    """Return a hash of the state of the files, and of what is read of them."""
     names = (name for one in images for name in (one.image_name, *one.mask_names, one.label_name))
-    content = repr((FORMAT, str(tree.path), tree.signature(names), *images))
+    content = repr((FORMAT, str(tree.path), tree.signature(names), choice, *images))
     return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 

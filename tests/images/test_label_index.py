@@ -77,11 +77,11 @@ def test_an_index_is_built_once_and_again_after_a_change(tree, tmp_path, lines):
 
 
 def test_a_problem_that_is_gone_is_forgotten(tree, tmp_path, monkeypatch):
-    def lack_a_decoder(data, name):
+    def lack_a_decoder(data, name, choice):
         raise InputError(f"{name}: no decoder installed")
 
     with monkeypatch.context() as context:
-        context.setattr("common.images.label_index.decode_image", lack_a_decoder)
+        context.setattr("common.images.label_index.decode_stored", lack_a_decoder)
         for _ in range(2):
             index = open_index(tree, IMAGES, tmp_path / "cache")
             assert "no decoder installed" in index.problems[0]
