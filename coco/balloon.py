@@ -111,7 +111,7 @@ def _splash_image(predictor: "Predictor", path: Path, output: Path | None) -> No
     output = output or Path(f"{path.stem}_splash.png")
     if not path.is_file():
         raise InputError(f"--image {path}: no such file; give an image")
-    image = decode_image(path.read_bytes(), str(path))
+    image = decode_image(path.read_bytes(), str(path), upright=True)
     save_image(output, colour_splash(image, predictor.predict(image)))
     print(f"wrote {output}")
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from common.errors import InputError
 from common.files import FileTree
-from common.images.decoding import decode_image
+from common.images.decoding import decode_annotated
 from common.images.image_set import ImageSet, Source
 from common.masks.instances import Instances
 from common.masks.layers import pack_layers
@@ -112,16 +112,10 @@ def open_photos(tree: FileTree, photos: Iterable[Photo], fill: Fill, source: str
 
 
 def load_photo(tree: FileTree, photo: Photo) -> np.ndarray:
-    """Return a photograph, (H, W, 3) uint8, RGB.
+    """Return a photograph, (H, W, 3) uint8, RGB, upright; or as stored if only that is the size of its annotations.
 
     Raises:
         InputError: not an image, or its size differs from the annotations'.
     """
-    path = f"{tree.path}/{photo.name}"
-    image = decode_image(tree.read(photo.name), path)
-    if image.shape[:2] != photo.image_shape:
-        real, noted = (" x ".join(map(str, shape)) for shape in (image.shape[:2], photo.image_shape))
-        raise InputError(
-            f"{path}: {real} pixels, but annotated as {noted}; download it again, or leave it out with --skip-bad"
-        )
-    return image
+    remedy = "download it again, or leave it out with --skip-bad"
+    return decode_annotated(tree.read(photo.name), f"{tree.path}/{photo.name}", photo.image_shape, remedy)

@@ -10,8 +10,9 @@ import numpy as np
 from coco.photos import Photo, Photos, open_photos
 from common.errors import InputError
 from common.files import FileTree, normal_name
-from common.images.decoding import decode_image
+from common.images.decoding import decode_stored, to_rgb
 from common.images.image_set import ImageSet
+from common.images.stored import report_turned
 from common.images.usable import read_usable
 from common.masks.polygons import polygon_instances
 
@@ -38,16 +39,18 @@ def open_via_set(tree: FileTree, part: str, *, skip_bad: bool = False) -> ImageS
     if not annotated:
         raise InputError(f"{source}: no image has a region; draw some")
 
-    def read(name: str) -> Photo:
+    def read(name: str) -> tuple[Photo, bool]:
         outlines = read_polygons(annotated[name], f"{source}: {name}")
         image = str(folder / normal_name(name))
-        height, width = decode_image(tree.read(image), f"{tree.path}/{image}").shape[:2]
+        stored = decode_stored(tree.read(image), f"{tree.path}/{image}")
+        to_rgb(stored, f"{tree.path}/{image}")  # which may refuse it
         count = len(outlines)
         fields = (np.ones(count, np.int32), np.zeros(count, bool), outlines)
-        return Photo(PurePosixPath(name).stem, image, (height, width), *fields)
+        return Photo(PurePosixPath(name).stem, image, stored.upright_shape, *fields), stored.orientation != 1
 
-    photos = [photo for _, photo in read_usable(read, list(annotated), source=source, skip_bad=skip_bad)]
-    return open_photos(tree, photos, polygon_instances, source)
+    usable = [facts for _, facts in read_usable(read, list(annotated), source=source, skip_bad=skip_bad)]
+    report_turned(source, sum(turned for _, turned in usable), upright=True)
+    return open_photos(tree, [photo for photo, _ in usable], polygon_instances, source)
 
 
 def parse_via(data: bytes, name: str) -> dict[str, list[Any]]:

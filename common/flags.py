@@ -37,6 +37,14 @@ def output_file(text: str) -> Path:
     return path
 
 
+def add_choice_flags(parser: argparse.ArgumentParser) -> None:
+    """Add `--page` and `--channel`, which choose from image files that hold several; () if no channels are chosen."""
+    add = parser.add_argument
+    add("--page", type=int, metavar="N", help="which image to read of files that hold several, from 1")
+    help = "which channel to read, from 1; or three, as red, green and blue (default: grey or RGB)"
+    add("--channel", dest="channels", type=_channels, default=(), metavar="N|R,G,B", help=help)
+
+
 def add_config_flags(
     parser: argparse.ArgumentParser, config_class: type[RunConfig], use: Use, *, without: Collection[str] = ()
 ) -> None:
@@ -91,6 +99,13 @@ def _parsing(hint: Any) -> dict[str, Any]:
         convert = Stage.parse if arguments[0] is Stage else arguments[0]
         return {"type": _listed(convert), "metavar": "A,B,..."}
     return {"type": hint, "metavar": {int: "N", float: "X"}.get(hint, "TEXT")}
+
+
+def _channels(text: str) -> tuple[int, ...]:
+    channels = text.split(",")
+    if len(channels) not in (1, 3) or not all(channel.isdecimal() for channel in channels):
+        raise argparse.ArgumentTypeError(f"{text}: give one channel, such as 2, or three, such as 3,2,1")
+    return tuple(int(channel) for channel in channels)
 
 
 def _listed(convert: Any) -> Any:

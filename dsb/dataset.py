@@ -18,6 +18,7 @@ from common.images.decoding import encode_png, encode_tiff, is_image
 from common.images.image_set import ImageSet
 from common.images.label_index import ImageFiles
 from common.images.mask_files import MaskFiles, open_mask_files
+from common.images.stored import Choice
 from common.images.usable import sorted_by_id
 from common.log import logger
 
@@ -28,23 +29,26 @@ def load_dataset(
     masks: bool = True,
     cache: Path | None = None,
     skip_bad: bool = False,
+    choice: Choice | None = None,
 ) -> ImageSet[MaskFiles]:
     """Open stage1_train, or a test set or any other images, without masks; images are sorted by id.
 
-    The first call checks all files, which takes a while, and caches the masks as label images.
+    The first call checks all files, which takes a while, and caches the masks as label images. Images with an EXIF
+    orientation are read as stored, like their masks.
 
     Args:
         path: a folder or zip archive, with id folders, or images without such folders, at any depth.
         masks: read the masks, if any.
         cache: folder of the label images; by default in the user's cache folder.
         skip_bad: report unusable images and leave them out.
+        choice: what to read of files that hold several images or channels.
 
     Raises:
         InputError: no such folder or archive; an unusable image without `skip_bad`.
     """
     tree = open_tree(path)
     images = find_images(tree.names(), str(tree.path), masks=masks)
-    return open_mask_files(tree, images, cache=cache, skip_bad=skip_bad)
+    return open_mask_files(tree, images, cache=cache, skip_bad=skip_bad, choice=choice or Choice())
 
 
 def pack_dataset(images: ImageSet, output: Path) -> None:

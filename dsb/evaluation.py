@@ -9,6 +9,7 @@ import pandas as pd
 
 from common.errors import InputError
 from common.images.image_set import ImageSet
+from common.images.stored import Choice
 from common.log import logger
 from common.masks.instances import Instances
 from common.scoring.dsb import SubmissionScore, dsb_score, read_solution, score_submission
@@ -31,20 +32,23 @@ def is_csv(solution: Path) -> bool:
     return solution.suffix == ".csv"
 
 
-def load_truth(solution: Path, image_ids: Sequence[str] | None, *, skip_bad: bool = False) -> tuple[Truth, set[str]]:
+def load_truth(
+    solution: Path, image_ids: Sequence[str] | None, *, skip_bad: bool = False, choice: Choice | None = None
+) -> tuple[Truth, set[str]]:
     """Return the true objects and the (height, width) of images, and the ids of those that are not scored.
 
     Args:
         solution: CSV in Kaggle's columns, or a folder or zip with masks.
         image_ids: images to score; None: all.
         skip_bad: report unusable images of a folder or zip, and leave them out.
+        choice: see `load_dataset`.
 
     Raises:
         InputError: some of them are missing from the solution.
     """
     if is_csv(solution):
         return _read_csv(solution, image_ids)
-    dataset = load_dataset(solution, skip_bad=skip_bad)
+    dataset = load_dataset(solution, skip_bad=skip_bad, choice=choice)
     left_out = set(dataset.left_out)
     wanted = set(dataset.image_ids if image_ids is None else image_ids) - left_out
     _refuse_unknown(solution, wanted - set(dataset.image_ids))

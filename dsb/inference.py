@@ -8,11 +8,12 @@ from common.batches.folds import in_fold
 from common.cli import PredictionFlags, add_sample_flag, choose_model, parse_prediction_flags, prepare_outputs
 from common.engine import predict_submission
 from common.errors import InputError
-from common.flags import OneLineParser
+from common.flags import OneLineParser, add_choice_flags
 from dsb.config import PRESETS, DSBConfig
 
 if TYPE_CHECKING:
     from common.images.image_set import ImageSet
+    from common.images.mask_files import MaskFiles
 
 STEPS = ("003", "002", "001")  # the latest first
 TRAINING = "dsb/my_train_1.py"
@@ -28,6 +29,7 @@ def parse_flags(description: str | None, output: str, without: Collection[str]) 
     """
     parser = OneLineParser(description)
     add_sample_flag(parser)
+    add_choice_flags(parser)
     add = parser.add_argument
     help = "write label images: TIFF files in which object k has the value k; 16 bits, 32 for more than 65,535 objects"
     add("--labels", type=Path, metavar="DIR", help=help)
@@ -60,7 +62,11 @@ def infer(flags: PredictionFlags, views: Callable[[DSBConfig], Literal["votes", 
 
     folders = choose_folders(flags, images)
     solution = flags.dataset if flags.score is True else flags.score
-    truth, unscored = load_truth(solution, image_ids, skip_bad=flags.skip_bad) if solution else ({}, set())
+    truth, unscored = (
+        load_truth(solution, image_ids, skip_bad=flags.skip_bad, choice=images.source.choice)
+        if solution
+        else ({}, set())
+    )
     prepare_outputs(flags, folders, images.path, images.image_names, anywhere=True)
     predictor = Predictor(config, weights)
     predict_submission(predictor, images, image_ids, flags.output, views=merging, num_workers=flags.workers)
@@ -79,15 +85,17 @@ def infer(flags: PredictionFlags, views: Callable[[DSBConfig], Literal["votes", 
         print(report.text)
 
 
-def choose_images(flags: PredictionFlags) -> "tuple[ImageSet, list[str]]":
+def choose_images(flags: PredictionFlags) -> "tuple[ImageSet[MaskFiles], list[str]]":
     """Return the set to predict, and the ids of the submission in its order."""
+    from common.images.stored import Choice
     from common.output.rows import choose_image_ids
     from common.output.submission import read_image_ids
     from dsb.dataset import load_dataset
 
     fold = flags.given.get("fold", "all")
+    choice = Choice(flags.own["page"], flags.own["channels"])
     # Folds are made of the images that training found usable, so their masks are checked, too.
-    images = load_dataset(flags.dataset, masks=fold != "all", skip_bad=flags.skip_bad)
+    images = load_dataset(flags.dataset, masks=fold != "all", skip_bad=flags.skip_bad, choice=choice)
     if fold != "all":
         images = images.select(in_fold(images.sizes, fold))
     if not len(images):

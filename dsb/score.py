@@ -13,7 +13,7 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from common.errors import InputError, run_main
-from common.flags import OneLineParser, output_file
+from common.flags import OneLineParser, add_choice_flags, output_file
 
 MOST_PRINTED = 50
 
@@ -26,16 +26,19 @@ def main() -> None:
     parser.add_argument("--only-submitted", action="store_true", help="leave out images missing from the submission")
     parser.add_argument("--table", type=output_file, metavar="CSV", help="write each image's score")
     parser.add_argument("--skip-bad", action="store_true", help="report unusable images, and do not score them")
+    add_choice_flags(parser)
     flags = parser.parse_args()
 
     from common.files import written_aside
+    from common.images.stored import Choice
     from common.output.submission import read_image_ids
     from dsb.evaluation import is_csv, load_truth, score_report
 
     if flags.only_submitted and is_csv(flags.solution):
         raise InputError(f"--only-submitted: {flags.solution} already says what counts; give the set with its masks")
     image_ids = read_image_ids(flags.submission) if flags.only_submitted else None
-    truth, unscored = load_truth(flags.solution, image_ids, skip_bad=flags.skip_bad)
+    choice = Choice(flags.page, flags.channels)
+    truth, unscored = load_truth(flags.solution, image_ids, skip_bad=flags.skip_bad, choice=choice)
     check(flags.submission, {image_id: shape for image_id, (_, shape) in truth.items()})
     report, result = score_report(flags.submission, truth, unscored)
     if flags.table:

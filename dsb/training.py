@@ -8,7 +8,7 @@ from common import engine
 from common.batches.folds import split
 from common.cli import parse_training_flags
 from common.errors import InputError
-from common.flags import OneLineParser
+from common.flags import OneLineParser, add_choice_flags
 from dsb.config import DSBConfig
 
 if TYPE_CHECKING:
@@ -26,11 +26,15 @@ def train_step(description: str | None, presets: Mapping[str, DSBConfig], previo
         presets: the step's experiment for each preset.
         previous: name of the previous step, if any.
     """
-    config, flags = parse_training_flags(presets, dataset=DATASET, parser=OneLineParser(description))
+    parser = OneLineParser(description)
+    add_choice_flags(parser)
+    config, flags = parse_training_flags(presets, dataset=DATASET, parser=parser)
 
+    from common.images.stored import Choice
     from dsb.dataset import load_dataset
 
-    images = load_dataset(flags.dataset, skip_bad=flags.skip_bad)
+    choice = Choice(flags.own["page"], flags.own["channels"])
+    images = load_dataset(flags.dataset, skip_bad=flags.skip_bad, choice=choice)
     if not images.has_objects:
         raise InputError(f"{flags.dataset}: holds no masks; train on a set that has them, such as stage1_train")
     training, held_out = split(images, images.sizes, config.fold, flags.limit)

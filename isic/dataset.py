@@ -1,4 +1,7 @@
-"""Lesions: images in <subset>/*.jpg, in a folder or zip archive, with their labels in one JSON file."""
+"""Lesions: images in <subset>/*.jpg, in a folder or zip archive, with their labels in one JSON file.
+
+Images are turned upright as their EXIF orientation says, since the labels are drawn in a browser, which does so.
+"""
 
 import os
 from collections.abc import Sequence
@@ -10,14 +13,16 @@ import numpy as np
 from common.batches import folds
 from common.errors import InputError
 from common.files import FileTree, normal_name, open_tree
-from common.images.decoding import decode_image, is_image
+from common.images.decoding import decode_annotated, decode_stored, is_image, to_rgb
 from common.images.image_set import ImageSet, Source
+from common.images.stored import StoredImage, is_annotated_upright, report_turned
 from common.images.usable import read_usable, sorted_by_id
 from common.masks.instances import Instances
 from common.masks.layers import pack_layers
 from common.masks.polygons import polygon_instances
 from isic.labels import LabelledImage, Lesion, parse_labels
 
+REMEDY = "label it again"  # for an image of another size than its labels give
 SUBSETS = ("train", "test")
 LABELS = {"train": "labels.json", "test": "labels_test.json"}  # in the set, or beside the archive
 
@@ -53,7 +58,8 @@ class LesionFiles(Source):
 
     def load_image(self, row: int) -> np.ndarray:
         """Return an image, (H, W, 3) uint8, RGB."""
-        return _load_image(self.tree, self.image_names[row])
+        path = f"{self.path}/{self.image_names[row]}"
+        return decode_annotated(self.tree.read(self.image_names[row]), path, self._shape(row), REMEDY)
 
     def load_instances(self, row: int) -> Instances:
         """Return the lesions of an image, each the union of its polygons."""
@@ -98,20 +104,20 @@ def load_labelled(
     data, source = _read_labels(tree, labels, subset)
     labelled = parse_labels(data, source, class_names)
 
-    def read(image: LabelledImage) -> tuple[str, tuple[int, int]]:
+    def read(image: LabelledImage) -> tuple[str, bool]:
         file_name = normal_name(image.file_name)
         if file_name not in names:
             raise InputError(f"{source}: {image.file_name} is not among the images of {tree.path}; add it")
         name = names[file_name]
-        height, width = _load_image(tree, name).shape[:2]
-        if (height, width) != image.image_shape:
-            labelled_size, size = (" x ".join(map(str, shape)) for shape in (image.image_shape, (height, width)))
-            raise InputError(f"{tree.path}/{name}: {size} pixels, but labelled as {labelled_size}; label it again")
-        return name, (height, width)
+        stored = _read_stored(tree, name)
+        upright = is_annotated_upright(stored, f"{tree.path}/{name}", image.image_shape, REMEDY)
+        return name, upright and stored.orientation != 1
 
     usable = read_usable(read, labelled, source=f"{tree.path.name}/{subset}", skip_bad=skip_bad)
     usable.sort(key=lambda one: PurePosixPath(one[1][0]).stem)
-    image_names, sizes, lesions = zip(*((name, size, one.lesions) for one, (name, size) in usable), strict=True)
+    report_turned(f"{tree.path.name}/{subset}", sum(turned for _, (_, turned) in usable), upright=True)
+    image_names = [name for _, (name, _) in usable]
+    sizes, lesions = zip(*((one.image_shape, one.lesions) for one, _ in usable), strict=True)
     return _make_set(LesionFiles(tree, image_names, np.array(sizes), lesions))
 
 
@@ -132,13 +138,15 @@ def load_images(
         InputError: no images; an unusable one without `skip_bad`.
     """
     tree = open_tree(path)
-    usable = read_usable(
-        lambda name: _load_image(tree, name).shape[:2],
-        find_images(tree, subset),
-        source=f"{tree.path.name}/{subset}",
-        skip_bad=skip_bad,
-    )
-    names, sizes = zip(*usable, strict=True)
+
+    def read(name: str) -> tuple[tuple[int, int], bool]:
+        stored = _read_stored(tree, name)
+        return stored.upright_shape, stored.orientation != 1
+
+    source = f"{tree.path.name}/{subset}"
+    usable = read_usable(read, find_images(tree, subset), source=source, skip_bad=skip_bad)
+    report_turned(source, sum(turned for _, (_, turned) in usable), upright=True)
+    names, sizes = zip(*((name, size) for name, (size, _) in usable), strict=True)
     return _make_set(LesionFiles(tree, names, np.array(sizes), [()] * len(names)), has_objects=False)
 
 
@@ -195,5 +203,8 @@ def _make_set(source: LesionFiles, *, has_objects: bool = True) -> ImageSet[Lesi
     return ImageSet.of_all(source, image_ids, source.sizes, has_objects=has_objects)
 
 
-def _load_image(tree: FileTree, name: str) -> np.ndarray:
-    return decode_image(tree.read(name), f"{tree.path}/{name}")
+def _read_stored(tree: FileTree, name: str) -> StoredImage:
+    """Return an image as stored; refuse one that cannot be read as RGB."""
+    stored = decode_stored(tree.read(name), f"{tree.path}/{name}")
+    to_rgb(stored, f"{tree.path}/{name}")
+    return stored

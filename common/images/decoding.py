@@ -14,7 +14,14 @@ from common.images.colours import scale_to_8_bits
 from common.images.formats.dicom import decode_dicom, is_dicom
 from common.images.formats.raster import decode_raster
 from common.images.formats.tiff import decode_tiff, is_tiff
-from common.images.stored import Choice, StoredImage, choose_channels, invert, turn_upright
+from common.images.stored import (
+    Choice,
+    StoredImage,
+    choose_channels,
+    invert,
+    is_annotated_upright,
+    turn_upright,
+)
 
 
 def is_image(path: PurePosixPath) -> bool:
@@ -50,22 +57,20 @@ def decode_image(data: bytes, name: str, choice: Choice | None = None, *, uprigh
     return to_rgb(decode_stored(data, name, choice), name, choice, upright=upright)
 
 
-def decode_as_listed(data: bytes, name: str, image_shape: tuple[int, int]) -> np.ndarray:
+def decode_annotated(data: bytes, name: str, image_shape: tuple[int, int], remedy: str) -> np.ndarray:
     """Decode an image whose annotations give its size: upright, or as stored if only that is their size.
 
     Args:
         data: the file's content.
         name: the file's name, for messages.
         image_shape: (height, width), pixels.
+        remedy: against another size, for the message.
 
     Raises:
         InputError: see `decode_image`; or it has another size.
     """
     stored = decode_stored(data, name)
-    if image_shape not in (stored.upright_shape, stored.shape):
-        real, listed = (" x ".join(map(str, shape)) for shape in (stored.upright_shape, image_shape))
-        raise InputError(f"{name}: {real} pixels, but annotated as {listed}; replace it, or annotate it again")
-    return to_rgb(stored, name, upright=image_shape == stored.upright_shape)
+    return to_rgb(stored, name, upright=is_annotated_upright(stored, name, image_shape, remedy))
 
 
 def read_image(path: str | os.PathLike[str], choice: Choice | None = None) -> np.ndarray:

@@ -1,7 +1,7 @@
 """An index of an image set: the size, count and problems of each image, and its masks as one label image.
 
 Masks come as one file per object, thousands of them, and are slow to read. They are read once into an HDF5 file:
-`sizes` (N, 2), `counts` (N,), `contested` (N,), `dropped` (N,), `oddities` (N, 3), `problems` (N,),
+`sizes` (N, 2), `counts` (N,), `contested` (N,), `dropped` (N,), `turned` (N,), `oddities` (N, 3), `problems` (N,),
 `labels/<image id>`.
 """
 
@@ -21,7 +21,7 @@ from tqdm import tqdm
 from common.errors import InputError
 from common.files import FileTree, cache_folder, hdf5_written_aside, is_writable
 from common.images.decoding import decode_stored, to_rgb
-from common.images.stored import StoredImage
+from common.images.stored import Choice, StoredImage
 from common.images.truth_files import decode_labels, decode_mask
 from common.images.usable import Oddities, find_oddities
 from common.log import logger
@@ -29,7 +29,7 @@ from common.parallel import map_in_order
 
 FORMAT = 2  # raise it when the same files give other label images
 NOTHING_ODD = Oddities()
-COLUMNS = ("sizes", "counts", "contested", "dropped")
+COLUMNS = ("sizes", "counts", "contested", "dropped", "turned")
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ class LabelIndex:
         counts: (N,) int32, objects.
         contested: (N,) int32, pixels claimed by more than one mask.
         dropped: (N,) int32, masks without a pixel of their own.
+        turned: (N,) int32, 1 where the image is to be shown turned or flipped.
         oddities: N counts of what is unusual about an image's objects.
         problems: why an image is unusable; empty for a usable one.
     """
@@ -66,6 +67,7 @@ class LabelIndex:
     counts: np.ndarray
     contested: np.ndarray
     dropped: np.ndarray
+    turned: np.ndarray
     oddities: list[Oddities]
     problems: list[str]
 
@@ -76,7 +78,9 @@ class LabelIndex:
             return file[f"labels/{image_id}"][()].astype(np.int32)
 
 
-def open_index(tree: FileTree, images: Sequence[ImageFiles], cache: Path | None) -> LabelIndex:
+def open_index(
+    tree: FileTree, images: Sequence[ImageFiles], cache: Path | None, choice: Choice | None = None
+) -> LabelIndex:
     """Read the index of an image set; build it if it is missing or the files have changed.
 
     Args:
@@ -84,23 +88,24 @@ def open_index(tree: FileTree, images: Sequence[ImageFiles], cache: Path | None)
         images: N images; if one has masks, all must.
         cache: folder for the index; by default `kaggle-segmentation` in the user's cache folder. If it is not writable,
             the index goes to the temporary folder.
+        choice: see `decode_image`.
 
     Raises:
         InputError: a cached index is damaged.
     """
     folders = [cache or cache_folder(), Path(tempfile.gettempdir()) / cache_folder().name]
     # An outdated index stays: a process that opened the set earlier may still read it.
-    name = f"{tree.path.stem}-{_digest(tree, images)}.h5"
+    name = f"{tree.path.stem}-{_digest(tree, images, choice)}.h5"
     for folder in folders:
         if (folder / name).is_file():
             index = _read_index(folder / name)
-            if not _is_outdated(index, tree, images):
+            if not _is_outdated(index, tree, images, choice):
                 return index
     if not is_writable(folders[0]):
         logger.info(f"{folders[0]}: not writable; caching the masks in {folders[1]}")
         folders = folders[1:]
     with hdf5_written_aside(folders[0] / name) as file:
-        _write_index(file, tree, images)
+        _write_index(file, tree, images, choice)
     return _read_index(folders[0] / name)
 
 
@@ -146,22 +151,22 @@ class _Facts:
     count: int = 0
     contested: int = 0
     dropped: int = 0
+    turned: bool = False
     oddities: Oddities = NOTHING_ODD
     problem: str = ""
     label_image: np.ndarray | None = None
 
 
-def _write_index(file: h5py.File, tree: FileTree, images: Sequence[ImageFiles]) -> None:
+def _write_index(file: h5py.File, tree: FileTree, images: Sequence[ImageFiles], choice: Choice | None) -> None:
     needs_masks = any(image.has_masks for image in images)
-    jobs = ((image.image_id, (tree, image, needs_masks)) for image in images)
+    jobs = ((image.image_id, (tree, image, needs_masks, choice)) for image in images)
     num_threads = min(os.cpu_count() or 1, 8)
     rows = []
     with ThreadPoolExecutor(num_threads) as threads:
         found = map_in_order(_examine, jobs, threads, ahead=2 * num_threads)
         for image_id, facts in tqdm(found, f"reading {tree.path.name}", len(images), unit="image"):
-            rows.append(
-                (facts.size, facts.count, facts.contested, facts.dropped, astuple(facts.oddities), facts.problem)
-            )
+            counts = facts.size, facts.count, facts.contested, facts.dropped, facts.turned
+            rows.append((*counts, astuple(facts.oddities), facts.problem))
             if facts.label_image is not None:
                 labels = facts.label_image.astype(np.min_scalar_type(facts.count))
                 file.create_dataset(
@@ -173,25 +178,28 @@ def _write_index(file: h5py.File, tree: FileTree, images: Sequence[ImageFiles]) 
         file.create_dataset("problems", data=problems, dtype=h5py.string_dtype())
 
 
-def _is_outdated(index: LabelIndex, tree: FileTree, images: Sequence[ImageFiles]) -> bool:
+def _is_outdated(index: LabelIndex, tree: FileTree, images: Sequence[ImageFiles], choice: Choice | None) -> bool:
     """Tell whether a problem is gone although the files are the same: a decoder or memory was missing."""
     needs_masks = any(image.has_masks for image in images)
     bad = [(image, problem) for image, problem in zip(images, index.problems, strict=True) if problem]
-    return any(_examine(tree, image, needs_masks).problem != problem for image, problem in bad)
+    return any(_examine(tree, image, needs_masks, choice).problem != problem for image, problem in bad)
 
 
-def _examine(tree: FileTree, image: ImageFiles, needs_masks: bool) -> _Facts:
+def _examine(tree: FileTree, image: ImageFiles, needs_masks: bool, choice: Choice | None) -> _Facts:
     """Read an image and its masks; record what is wrong with them."""
     try:
         name = f"{tree.path}/{image.image_name}"
-        stored = decode_stored(tree.read(image.image_name), name)
-        height, width = to_rgb(stored, name).shape[:2]
+        stored = decode_stored(tree.read(image.image_name), name, choice)
+        height, width = to_rgb(stored, name, choice).shape[:2]
+        turned = stored.orientation != 1
         if not needs_masks:
-            return _Facts((height, width))
+            return _Facts((height, width), turned=turned)
         if image.label_name:
             label_image = _read_labels(tree, image.label_name, stored)
             oddities = find_oddities(label_image)
-            return _Facts((height, width), int(label_image.max()), oddities=oddities, label_image=label_image)
+            return _Facts(
+                (height, width), int(label_image.max()), turned=turned, oddities=oddities, label_image=label_image
+            )
         if not image.mask_names:
             raise InputError(f"{name}: has no masks, unlike others; add them or remove it")
         found: list[Oddities] = []
@@ -199,8 +207,8 @@ def _examine(tree: FileTree, image: ImageFiles, needs_masks: bool) -> _Facts:
         label_image, contested, dropped = stack_masks(masks, (height, width))
     except InputError as error:
         return _Facts(problem=str(error))
-    oddities = sum(found, NOTHING_ODD)
-    return _Facts((height, width), int(label_image.max()), contested, dropped, oddities, label_image=label_image)
+    count, oddities = int(label_image.max()), sum(found, NOTHING_ODD)
+    return _Facts((height, width), count, contested, dropped, turned, oddities, label_image=label_image)
 
 
 def _read_labels(tree: FileTree, name: str, image: StoredImage) -> np.ndarray:
@@ -236,8 +244,8 @@ def _read_index(path: Path) -> LabelIndex:
         raise InputError(f"{path}: a damaged index; remove the file to rebuild it") from None
 
 
-def _digest(tree: FileTree, images: Sequence[ImageFiles]) -> str:
-    """Return a hash of the state and choice of the files."""
+def _digest(tree: FileTree, images: Sequence[ImageFiles], choice: Choice | None) -> str:
+    """Return a hash of the state of the files, and of what is read of them."""
     names = (name for one in images for name in (one.image_name, *one.mask_names, one.label_name))
-    content = repr((FORMAT, str(tree.path), tree.signature(names), *images))
+    content = repr((FORMAT, str(tree.path), tree.signature(names), choice, *images))
     return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()[:16]

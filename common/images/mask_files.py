@@ -11,6 +11,7 @@ from common.files import FileTree
 from common.images.decoding import decode_image
 from common.images.image_set import ImageSet, Source
 from common.images.label_index import ImageFiles, LabelIndex, open_index
+from common.images.stored import Choice, report_turned
 from common.images.usable import refuse_or_report, report_oddities
 from common.log import logger
 from common.masks.instances import Instances
@@ -26,6 +27,7 @@ class MaskFiles(Source):
         image_names: of the images' files in the tree.
         index: the sizes, counts and label images.
         has_masks: whether there are masks; not for test sets.
+        choice: what to read of each image, see `decode_image`.
     """
 
     tree: FileTree
@@ -33,6 +35,7 @@ class MaskFiles(Source):
     image_names: Sequence[str]
     index: LabelIndex
     has_masks: bool
+    choice: Choice | None = None
 
     @property
     def path(self) -> Path:
@@ -45,12 +48,13 @@ class MaskFiles(Source):
 
     def signature(self, rows: np.ndarray) -> str:
         """Return a text that changes when these images change."""
-        return self.tree.signature([self.image_name(row) for row in rows.tolist()])
+        signature = self.tree.signature([self.image_name(row) for row in rows.tolist()])
+        return f"{signature} {self.choice}" if self.choice and self.choice != Choice() else signature
 
     def load_image(self, row: int) -> np.ndarray:
         """Return an image, (H, W, 3) uint8, RGB."""
         name = self.image_name(row)
-        return decode_image(self.tree.read(name), f"{self.path}/{name}")
+        return decode_image(self.tree.read(name), f"{self.path}/{name}", self.choice)
 
     def load_label_layers(self, row: int) -> list[np.ndarray]:
         """Return its objects as one label image, labels 1 to their count.
@@ -72,7 +76,12 @@ class MaskFiles(Source):
 
 
 def open_mask_files(
-    tree: FileTree, files: Sequence[ImageFiles], *, cache: Path | None = None, skip_bad: bool = False
+    tree: FileTree,
+    files: Sequence[ImageFiles],
+    *,
+    cache: Path | None = None,
+    skip_bad: bool = False,
+    choice: Choice | None = None,
 ) -> ImageSet[MaskFiles]:
     """Check all images and masks, once, and return the set of the usable ones.
 
@@ -81,13 +90,14 @@ def open_mask_files(
         files: names of the files of each image; masks for all of them, or for none.
         cache: folder for the index; see `open_index`.
         skip_bad: report unusable images and leave them out.
+        choice: see `decode_image`.
 
     Raises:
         InputError: no images; an unusable image without `skip_bad`; no usable image.
     """
     if not files:
         raise InputError(f"{tree.path}: no images found")
-    index = open_index(tree, files, cache)
+    index = open_index(tree, files, cache, choice)
     refuse_or_report(index.problems, str(tree.path), skip_bad=skip_bad)
     _report_masks(tree, index)
     report_oddities(tree.path, [image.image_id for image in files], index.oddities)
@@ -95,7 +105,7 @@ def open_mask_files(
     has_masks = any(image.has_masks for image in files)
     names = [image.image_id for image in files], [image.image_name for image in files]
     return ImageSet(
-        MaskFiles(tree, *names, index, has_masks),
+        MaskFiles(tree, *names, index, has_masks, choice),
         image_ids=[files[row].image_id for row in rows.tolist()],
         sizes=index.sizes[rows],
         rows=rows,
@@ -105,6 +115,7 @@ def open_mask_files(
 
 
 def _report_masks(tree: FileTree, index: LabelIndex) -> None:
+    report_turned(tree.path, index.turned.sum(), upright=False)
     if index.contested.any():
         images, pixels = np.count_nonzero(index.contested), index.contested.sum()
         logger.info(

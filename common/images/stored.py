@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.errors import InputError
+from common.log import logger
 
 MOST_PIXELS = "SEGMENTATION_MAX_PIXELS"  # environment variable: raises the limit
 USUAL_MOST_PIXELS = 2**30
@@ -57,6 +58,31 @@ class StoredImage:
     def upright_shape(self) -> tuple[int, int]:
         """(height, width), pixels, of the image turned upright."""
         return self.shape if self.orientation < 5 else self.shape[::-1]
+
+
+def is_annotated_upright(stored: StoredImage, name: str, image_shape: tuple[int, int], remedy: str) -> bool:
+    """Return whether annotations mean the upright image, by the (height, width) that they give; see `decode_annotated`.
+
+    Raises:
+        InputError: neither the upright nor the stored image has this size.
+    """
+    if image_shape not in (stored.upright_shape, stored.shape):
+        real, listed = (" x ".join(map(str, shape)) for shape in (stored.upright_shape, image_shape))
+        raise InputError(f"{name}: {real} pixels, but annotated as {listed}; {remedy}")
+    return image_shape == stored.upright_shape
+
+
+def report_turned(source: object, count: int, *, upright: bool) -> None:
+    """Log which way up the images of a set are read, if it makes a difference for any; see `decode_image`.
+
+    Args:
+        source: the set.
+        count: of its images with an orientation other than 1.
+        upright: whether they are turned, as annotations in a browser are drawn.
+    """
+    how = "turned upright, as annotation tools show them" if upright else "read as stored, and results are for that"
+    if count:
+        logger.info(f"{source}: {count} images have an orientation tag, as cameras write it; they are {how}")
 
 
 def turn_upright(image: np.ndarray, orientation: int) -> np.ndarray:

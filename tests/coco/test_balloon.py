@@ -16,6 +16,7 @@ from common.files import open_tree
 from common.images.decoding import decode_image, save_image
 from tests.coco.running import FOLDER, run_in
 from tests.scripts import NARROW_FLAGS, run_here
+from tests.turned import BOX, find_box, turned_jpeg
 
 TINY = ["--min-dim", "64", "--max-dim", "64", "--tile-size", "64", "--tile-overlap", "32", "--crop-size", "64"]
 TINY += ["--batch-size", "1", "--steps-per-epoch", "1", "--validation-steps", "1", "--train-rois", "8"]
@@ -244,3 +245,17 @@ def test_an_image_is_grey_but_for_the_balloons(trained):
     grey = np.ptp(splash, axis=2) == 0
     assert 0 < grey.mean() < 1
     np.testing.assert_array_equal(splash[~grey], image[~grey])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_photographs_lie_under_their_polygons(tmp_path, orientation, lines):
+    """The annotator draws on the upright image."""
+    y1, x1, y2, x2 = BOX
+    corners = [(x1, y1), (x2 - 1, y1), (x2 - 1, y2 - 1), (x1, y2 - 1)]
+    write_part(tmp_path, "train", {"phone.jpg99": entry("phone.jpg", [corners])})
+    (tmp_path / "train" / "phone.jpg").write_bytes(turned_jpeg(orientation))
+    images = open_via_set(open_tree(tmp_path), "train")
+    assert find_box(images.load_image(0)) == BOX and images.sizes.tolist() == [[60, 36]]
+    (found,) = images.load_instances(0).to_masks((60, 36))
+    assert np.logical_and(found, images.load_image(0)[..., 0] > 140).sum() >= 0.9 * found.sum() > 0
+    assert sum("turned upright" in line for line in lines()) == (orientation != 1)

@@ -13,8 +13,9 @@ from common.batches.instance_samples import InstanceSamples
 from common.batches.loader import BatchLoader
 from common.errors import InputError
 from common.files import open_tree
-from common.images.decoding import save_image
+from common.images.decoding import decode_image, save_image
 from tests.coco_files import OBJECTS, SHAPE, annotation_file, filled, write_subset
+from tests.turned import find_box, turned_jpeg
 
 NAMES = ("boat", "goat", "kite")  # ids 3, 17, 90
 
@@ -177,6 +178,26 @@ def test_an_image_of_another_size_is_named(tmp_path):
     write_subset(tmp_path, "train", content=content)
     with pytest.raises(InputError, match=r"train2017/12\.png: 40 x 60 pixels, but annotated as 40 x 61"):
         open_set(tmp_path).load_image(0)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "listed"),
+    [*((number, "upright") for number in range(1, 9)), *((number, "stored") for number in (1, 5, 6, 7, 8))],
+)
+def test_photographs_lie_under_their_outlines(tmp_path, orientation, listed):
+    """Tools in a browser list the size of the upright image, and draw on it; others know nothing of orientation."""
+    data = turned_jpeg(orientation)
+    shown = decode_image(data, "x", upright=listed == "upright")
+    (height, width), (y1, x1, y2, x2) = shown.shape[:2], find_box(shown)
+    content = annotation_file({7: [(90, [(0, 0, 1, 1)], "polygons", 0)]})
+    content["images"][0] |= {"file_name": "7.jpg", "height": height, "width": width}
+    content["annotations"][0]["segmentation"] = [[x1, y1, x2, y1, x2, y2, x1, y2]]
+    write_subset(tmp_path, "train", content=content, objects={})
+    (tmp_path / "train2017").mkdir()
+    (tmp_path / "train2017" / "7.jpg").write_bytes(data)
+    for skip_bad in (False, True):
+        images = open_set(tmp_path, skip_bad=skip_bad)
+        assert images.load_instances(0).boxes.tolist() == [list(find_box(images.load_image(0)))]
 
 
 def test_the_librarys_hyperparameters():

@@ -12,7 +12,7 @@ def flags_of(folder, **given):
         "weights": "last",
         "logs": Path("logs"),
         "preset": "small",
-        "own": {},
+        "own": {"page": None, "channels": ()},
         "output": Path("s.csv"),
         "score": None,
     }

@@ -77,7 +77,7 @@ def test_an_index_is_built_once_and_again_after_a_change(tree, tmp_path, lines):
 
 
 def test_a_problem_that_is_gone_is_forgotten(tree, tmp_path, monkeypatch):
-    def lack_a_decoder(data, name):
+    def lack_a_decoder(data, name, choice):
         raise InputError(f"{name}: no decoder installed")
 
     with monkeypatch.context() as context:

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+import tifffile
 
 from common.errors import InputError
 from common.files import open_tree
 from common.images.decoding import save_image
 from common.images.label_index import ImageFiles
 from common.images.mask_files import open_mask_files
+from common.images.stored import Choice
 
 FILES = [ImageFiles("a", "a.png", ("a_1.png", "a_2.png")), ImageFiles("b", "b.png", ("b_1.png",))]
 
@@ -50,3 +52,47 @@ def test_unusable_images_are_refused_or_left_out(tree, tmp_path):
     assert images.image_ids == ["a"] and images.left_out == ("b",)
     with pytest.raises(InputError, match="no images found"):
         open_mask_files(tree, [], cache=tmp_path / "cache")
+
+
+def test_a_choice_of_page_and_channel(tmp_path):
+    """Sizes, content, signature and cache follow the choice; nothing of another choice is taken over."""
+    stack = np.random.default_rng(0).integers(0, 256, (2, 6, 8, 5), dtype=np.uint8)
+    (tmp_path / "set").mkdir()
+    tifffile.imwrite(tmp_path / "set" / "a.tif", stack, photometric="minisblack", planarconfig="contig", metadata=None)
+    tree, files = open_tree(tmp_path / "set"), [ImageFiles("a", "a.tif")]
+    signatures = set()
+    for choice in (Choice(1, (5,)), Choice(2, (5,)), Choice(2, (3, 1, 2))):
+        images = open_mask_files(tree, files, cache=tmp_path / "cache", choice=choice)
+        expected = stack[choice.page - 1][..., [channel - 1 for channel in choice.channels]]
+        np.testing.assert_array_equal(images.load_image(0), np.broadcast_to(expected, (6, 8, 3)))
+        signatures.add(images.signature())
+    assert len(signatures) == 3
+    for choice, message in (
+        (None, "a.tif: holds 2 images; save one per file"),
+        (Choice(), "a.tif: holds 2 images; choose one with --page 1 to 2"),
+        (Choice(page=1), "a.tif: has 5 channels that are not red, green and blue; choose one with --channel N"),
+        (Choice(page=1, channels=(6,)), "a.tif: has no channel 6, as it holds 5; choose another --channel"),
+    ):
+        with pytest.raises(InputError, match=message):
+            open_mask_files(tree, files, cache=tmp_path / "cache", choice=choice)
+
+
+def test_a_choice_that_changes_nothing_keeps_the_signature(tree, tmp_path):
+    signatures = {
+        open_mask_files(tree, FILES, cache=tmp_path / "cache", choice=choice).signature() for choice in (None, Choice())
+    }
+    assert len(signatures) == 1
+
+
+def test_an_orientation_is_reported_once(tmp_path, lines):
+    (tmp_path / "set").mkdir()
+    for number, orientation in enumerate((1, 6, 3)):
+        tag = [(274, "H", 1, orientation, True)]
+        tifffile.imwrite(tmp_path / "set" / f"{number}.tif", np.eye(6, 8, dtype=np.uint8) * 200, extratags=tag)
+    files = [ImageFiles(str(number), f"{number}.tif") for number in range(3)]
+    for _ in range(2):
+        images = open_mask_files(open_tree(tmp_path / "set"), files, cache=tmp_path / "cache")
+        assert images.sizes.tolist() == [[6, 8]] * 3
+        np.testing.assert_array_equal(images.load_image(1)[..., 0], np.eye(6, 8) * 200)
+        (line,) = lines()
+        assert line.startswith(f"{tmp_path / 'set'}: 2 images have an orientation tag") and "read as stored" in line

@@ -19,6 +19,7 @@ from isic.evaluation import paint_lesion, score_lesion, score_report
 from isic.labels import parse_labels
 from isic.outputs import save_boxes, save_masks
 from tests.lesions import HEIGHT, WIDTH, corners, make_labels, write_labels, write_set
+from tests.turned import BOX, find_box, turned_jpeg
 
 NAMES = ("lesion",)
 
@@ -150,7 +151,7 @@ def test_images_that_do_not_fit_their_labels(small_set, tmp_path, lines):
     labels = make_labels(["ISIC_1", "ISIC_2"])
     labels["images"][1]["width"] = 61
     write_labels(tmp_path / "wide.json", labels)
-    with pytest.raises(InputError, match=r"ISIC_2\.jpg: 48 x 60 pixels, but labelled as 48 x 61; label it again"):
+    with pytest.raises(InputError, match=r"ISIC_2\.jpg: 48 x 60 pixels, but annotated as 48 x 61; label it again"):
         load_labelled(small_set, "train", NAMES, labels=tmp_path / "wide.json")
     kept = load_labelled(small_set, "train", NAMES, labels=tmp_path / "wide.json", skip_bad=True)
     assert kept.image_ids == ["ISIC_1"] and len(lines()) == 1
@@ -288,3 +289,19 @@ def test_the_real_set(data_folder, lines):
         drawn = decode_image(test.source.tree.read(name), name)[..., 0] > 127
         ious.append(score_lesion(drawn, paint_lesion(test.load_instances(index), (224, 224), "union")).jaccard)
     assert min(ious) > 0.95  # what the outlines leave of the masks that they were drawn around
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_photographs_lie_under_their_labels(tmp_path, orientation, lines):
+    """makesense.ai lists the size of the upright image, and draws on it; without labels, images are upright, too."""
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "phone.jpg").write_bytes(turned_jpeg(orientation))
+    labels = make_labels(["ISIC_1"])
+    labels["images"][0] |= {"file_name": "phone.jpg", "width": 36, "height": 60}
+    y1, x1, y2, x2 = BOX
+    labels["annotations"][0]["segmentation"] = [[x1, y1, x2, y1, x2, y2, x1, y2]]
+    write_labels(tmp_path / "labels.json", labels)
+    images = load_labelled(tmp_path, "train", NAMES)
+    assert images.load_instances(0).boxes.tolist() == [list(BOX)] == [list(find_box(images.load_image(0)))]
+    assert find_box(load_images(tmp_path, "train").load_image(0)) == BOX
+    assert sum("turned upright" in line for line in lines()) == 2 * (orientation != 1)
