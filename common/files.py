@@ -6,6 +6,7 @@ import hashlib
 import io
 import lzma
 import os
+import struct
 import tempfile
 import unicodedata
 import zipfile
@@ -20,6 +21,9 @@ import h5py
 from common.errors import InputError
 
 _Stat = tuple[str, os.stat_result]
+
+IS_UTF8 = 0x800  # flag of a file in a zip archive: its name is UTF-8
+UNICODE_PATH = 0x7075  # extra field of Info-ZIP: version, checksum of the name as stored, name in UTF-8
 
 
 @dataclass(frozen=True)
@@ -64,13 +68,17 @@ class FileTree(ABC):
         """
 
     @abstractmethod
-    def _find_entries(self) -> Iterator[_Entry]:
-        """Yield all files, in any order."""
+    def _find_entries(self) -> Iterator[tuple[str, _Entry]]:
+        """Yield all files with their names, in any order."""
 
     @functools.cached_property
     def _entries(self) -> dict[str, _Entry]:
-        entries = {normal_name(entry.stored_name): entry for entry in self._find_entries()}
-        return {name: entries[name] for name in sorted(entries) if not _is_hidden(name)}
+        entries: dict[str, _Entry] = {}
+        for stored, entry in self._find_entries():
+            name = normal_name(stored)
+            if not _is_hidden(name) and entries.setdefault(name, entry) != entry:
+                raise InputError(f"{self.path}: holds two files of the name {name}; rename or remove one")
+        return dict(sorted(entries.items()))
 
 
 def normal_name(name: str) -> str:
@@ -92,8 +100,8 @@ def open_tree(path: str | os.PathLike[str]) -> FileTree:
         path: the folder or the archive.
 
     Raises:
-        InputError: no such path, an invalid or truncated zip archive, names that lead out of it or are not UTF-8, or no
-            files.
+        InputError: no such path, an invalid or truncated zip archive, names that lead out of it or are not UTF-8, two
+            files of one name, or no files.
     """
     path = Path(path).expanduser().absolute()
     if not path.exists():
@@ -105,7 +113,8 @@ def open_tree(path: str | os.PathLike[str]) -> FileTree:
         try:
             name.encode()
         except UnicodeEncodeError:
-            raise InputError(f"{path}: {name!r} is not a UTF-8 name; rename it") from None
+            remedy = "rename it" if path.is_dir() else "unpack the archive, and give the folder"
+            raise InputError(f"{path}: {name!r} is not a UTF-8 name; {remedy}") from None
     return tree
 
 
@@ -130,9 +139,9 @@ class FolderTree(FileTree):
         except OSError as error:
             raise InputError(f"{path}: cannot be read: {error.strerror}") from None
 
-    def _find_entries(self) -> Iterator[_Entry]:
+    def _find_entries(self) -> Iterator[tuple[str, _Entry]]:
         for name, stat in _walk(self.path, ""):
-            yield _Entry(name, stat.st_size, stat.st_mtime_ns)
+            yield name, _Entry(name, stat.st_size, stat.st_mtime_ns)
 
 
 class ZipTree(FileTree):
@@ -156,20 +165,20 @@ class ZipTree(FileTree):
                 raise
             raise InputError(f"{self.path}: {name} cannot be unpacked: {error}") from None  # bzip2 gives no errno
 
-    def _find_entries(self) -> Iterator[_Entry]:
+    def _find_entries(self) -> Iterator[tuple[str, _Entry]]:
         for info in self._archive().infolist():
-            name = normal_name(info.filename)
+            name = normal_name(_name_in_zip(info))
             if name.startswith("/") or ".." in name.split("/"):
-                raise InputError(f"{self.path}: holds the name {info.filename}, which leads out of it; repack it")
+                raise InputError(f"{self.path}: holds the name {name}, which leads out of it; repack it")
             if not name.endswith("/"):
-                yield _Entry(info.filename, info.file_size, info.CRC)
+                yield name, _Entry(info.filename, info.file_size, info.CRC)
 
     def _archive(self) -> zipfile.ZipFile:
         archive = self._opened.get(os.getpid())
         if archive is None:
             try:
                 archive = self._opened[os.getpid()] = zipfile.ZipFile(self.path)
-            except zipfile.BadZipFile:
+            except (zipfile.BadZipFile, UnicodeDecodeError):  # a name that is said to be UTF-8
                 raise InputError(f"{self.path}: not a zip archive, or truncated; download it again") from None
         return archive
 
@@ -247,6 +256,23 @@ def is_writable(folder: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def _name_in_zip(info: zipfile.ZipInfo) -> str:
+    """Return a file's name as the program that packed it showed it; with surrogates where that is not known.
+
+    Names are UTF-8 if a flag says so, or in an extra field, or without either: macOS sets no flag. What is no UTF-8 is
+    in the code page of the computer that packed it, which no archive tells.
+    """
+    if info.flag_bits & IS_UTF8:
+        return info.filename
+    stored, extra = info.orig_filename.encode("cp437"), info.extra
+    while len(extra) >= 4:
+        kind, size = struct.unpack("<HH", extra[:4])
+        if kind == UNICODE_PATH and extra[5:9] == struct.pack("<L", zlib.crc32(stored)):
+            return extra[9 : 4 + size].decode("utf-8", "surrogateescape")
+        extra = extra[4 + size :]
+    return stored.decode("utf-8", "surrogateescape")
 
 
 def _walk(folder: Path, prefix: str, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[_Stat]:
