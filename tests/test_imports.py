@@ -24,6 +24,7 @@ ALLOWED = {
     "mask_rcnn_config": {"config", "errors"},
     "files": {"errors"},
     "parallel": {"errors"},
+    "annotations": set(),
     "recipe": {"mask_rcnn_config"},
     "flags": SETTINGS,
     "masks": {"errors"},

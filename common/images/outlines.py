@@ -1,0 +1,60 @@
+"""What is odd about the outlines of a set, told once, with a number and an example."""
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+
+from common.log import logger
+
+SLACK = 1.0  # pixels that an outline may reach beyond its image: tools round
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """An object's outline.
+
+    Attributes:
+        where: which one it is, for messages.
+        box: around it, y1, x1, y2, x2, pixels; None if it has no area.
+        image_shape: (height, width), pixels.
+        key: equal for two outlines of equal content and class in one image.
+    """
+
+    where: str
+    box: tuple[float, float, float, float] | None
+    image_shape: tuple[int, int]
+    key: Hashable
+
+
+def report_outlines(outlines: Iterable[Outline], source: str) -> None:
+    """Warn of outlines without a pixel, of those that leave their images, and of those that are drawn twice.
+
+    Args:
+        outlines: of all objects.
+        source: the file, for messages.
+    """
+    found: dict[str, list[str]] = defaultdict(list)
+    known = set()
+    for outline in outlines:
+        problem = _place(outline) or (_TWICE if outline.key in known else "")
+        known.add(outline.key)
+        if problem:
+            found[problem].append(outline.where)
+    for problem, places in found.items():
+        logger.warning(f"warning: {source}: {problem}: {len(places)}, such as {places[0]}")
+
+
+_TWICE = "outlines drawn twice; remove one"
+_NOWHERE = "outlines without a pixel in their images, so that nothing is learnt of them; redraw or remove them"
+_BEYOND = (
+    "outlines that leave their images, and are cut at the border; check that they were drawn on images of this size"
+)
+
+
+def _place(outline: Outline) -> str:
+    if outline.box is None:
+        return _NOWHERE
+    (y1, x1, y2, x2), (height, width) = outline.box, outline.image_shape
+    if y2 <= 0 or x2 <= 0 or y1 >= height or x1 >= width:
+        return _NOWHERE
+    return _BEYOND if min(y1, x1, height - y2, width - x2) < -SLACK else ""
