@@ -65,6 +65,10 @@ class Photos(Source):
         """Return a text that changes when these photographs change."""
         return self.tree.signature([self.image_name(row) for row in rows.tolist()])
 
+    def fingerprint(self, row: int) -> str:
+        """Return the fingerprint of a photograph's file."""
+        return self.tree.fingerprint(self.image_name(row))
+
     def load_image(self, row: int) -> np.ndarray:
         """Return a photograph, see `load_photo`."""
         return load_photo(self.tree, self.photos[row])

@@ -67,6 +67,10 @@ class Radiographs(Source):
         """Return a text that changes when the files or the size of these images changes."""
         return f"{self.stored.signature(rows)} {self.side}"
 
+    def fingerprint(self, row: int) -> str:
+        """Return the fingerprint of an image's file."""
+        return self.stored.fingerprint(row)
+
     def load_image(self, row: int) -> np.ndarray:
         """Return an image, (H, W, 3) uint8."""
         return shrink_image(self.stored.load_image(row), self.side)

@@ -1,8 +1,10 @@
 """What is odd about the outlines of a set, told once, with a number and an example."""
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from common.log import logger
 
@@ -24,6 +26,23 @@ class Outline:
     box: tuple[float, float, float, float] | None
     image_shape: tuple[int, int]
     key: Hashable
+
+
+def polygon_outline(
+    where: str, polygons: Sequence[np.ndarray], image_shape: tuple[int, int], image: Hashable
+) -> Outline:
+    """Return the outline of an object given as polygons.
+
+    Args:
+        where: see `Outline`.
+        polygons: (K, 2) float64 each, y and x, pixels.
+        image_shape: (height, width), pixels.
+        image: tells images, and classes in them, apart.
+    """
+    spread = [polygon for polygon in polygons if _area(polygon) > 0]
+    corners = np.concatenate([np.zeros((0, 2)), *spread])
+    box = (*corners.min(axis=0).tolist(), *corners.max(axis=0).tolist()) if spread else None
+    return Outline(where, box, image_shape, (image, *(polygon.tobytes() for polygon in polygons)))
 
 
 def report_outlines(outlines: Iterable[Outline], source: str) -> None:
@@ -49,6 +68,11 @@ _NOWHERE = "outlines without a pixel in their images, so that nothing is learnt 
 _BEYOND = (
     "outlines that leave their images, and are cut at the border; check that they were drawn on images of this size"
 )
+
+
+def _area(polygon: np.ndarray) -> float:
+    y, x = polygon.T
+    return abs(float(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1)))) / 2
 
 
 def _place(outline: Outline) -> str:

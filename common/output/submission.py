@@ -21,7 +21,7 @@ from common.masks.rle import parse_runs
 COLUMNS = ("ImageId", "EncodedPixels")
 
 _LONGEST_CELL = 2**31 - 1
-_OPENERS: dict[str, Callable[[Path], IO[bytes]]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+_OPENERS: dict[str, Callable[..., IO[bytes]]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 
 def read_image_ids(sample_submission: Path, columns: Sequence[str] = COLUMNS) -> list[str]:
