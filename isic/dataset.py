@@ -103,7 +103,7 @@ def load_labelled(
     labelled = parse_labels(data, source, class_names)
 
     def read(image: LabelledImage) -> tuple[str, tuple[int, int]]:
-        file_name = normal_name(image.file_name)
+        file_name = PurePosixPath(normal_name(image.file_name)).name  # other tools write a folder, too
         if file_name not in names:
             raise InputError(f"{source}: {image.file_name} is not among the images of {tree.path}; add it")
         name = names[file_name]
