@@ -57,15 +57,15 @@ def measure(images: int, classes: int, objects: int, predictions: int, repeats: 
     check(comparisons, evaluation, class_ids)
     parts: dict[str, dict[str, Callable[[], object]]] = {
         "matching": {
-            "theirs": lambda: (match(evaluation), evaluation.accumulate()),
+            "theirs": lambda: match(evaluation),
             "ours": lambda: average_precision(comparisons, class_ids),
         },
         "all": {
-            "theirs": lambda: (evaluation.evaluate(), evaluation.accumulate()),
+            "theirs": lambda: [evaluation.evaluate(), evaluation.accumulate()],
             "ours": lambda: average_precision((compare_masks(*pair) for pair in pairs), class_ids),
         },
     }
-    rows = []
+    rows: list[Sequence[str]] = []
     for part, sides in parts.items():
         with contextlib.redirect_stdout(io.StringIO()):
             seconds = race(sides, repeats=repeats)
@@ -105,7 +105,8 @@ def ellipses(centres: np.ndarray, radii: np.ndarray) -> Instances:
 
 def prepare(pairs: Sequence[Pair], classes: int) -> COCOeval:
     """Return pycocotools' evaluation of the same objects, with what we do not compute left out."""
-    annotations, results = [], []
+    annotations: list[dict] = []
+    results: list[dict] = []
     for image_id, (true, predicted) in enumerate(pairs):
         for objects, records in ((true, annotations), (predicted, results)):
             masks = np.asfortranarray(objects.to_masks(SHAPE).transpose(1, 2, 0).astype(np.uint8))
@@ -127,7 +128,7 @@ def prepare(pairs: Sequence[Pair], classes: int) -> COCOeval:
 
 
 def match(evaluation: COCOeval) -> None:
-    """Match as `COCOeval.evaluate` does once the IoUs are known."""
+    """Match as `COCOeval.evaluate` does once the IoUs are known, and accumulate."""
     params = evaluation.params
     evaluation.evalImgs = [
         evaluation.evaluateImg(image_id, class_id, area, params.maxDets[-1])
@@ -135,6 +136,7 @@ def match(evaluation: COCOeval) -> None:
         for area in params.areaRng
         for image_id in params.imgIds
     ]
+    evaluation.accumulate()
 
 
 def check(comparisons: Sequence[Comparison], evaluation: COCOeval, class_ids: Sequence[int]) -> None:

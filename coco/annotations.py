@@ -164,8 +164,9 @@ def _read_categories(records: list[Any], name: str) -> dict[Id, str]:
             raise InputError(f"{name}: a category without id or name: {str(record)[:60]}; fix it") from None
         twin = next((other for other, title in categories.items() if title == record["name"]), None)
         if key in categories or twin is not None:
-            other = f"categories {twin} and {key} have the same name {record['name']!r}"
-            raise InputError(f"{name}: {f'two categories have the id {key}' if key in categories else other}; fix it")
+            same = f"two categories have the id {key}" if key in categories else ""
+            same = same or f"categories {twin} and {key} have the same name {record['name']!r}"
+            raise InputError(f"{name}: {same}; renumber, rename or remove one")
         categories[key], written[key] = record["name"], own if isinstance(own, str) else key
     if not categories:
         raise InputError(f"{name}: has no categories; add them")

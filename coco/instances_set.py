@@ -10,11 +10,12 @@ import numpy as np
 from coco.annotations import Id, InstancesFile, Listed, find_problem, parse_instances
 from coco.oddities import report_annotations
 from coco.photos import Photo, Photos, load_photo, open_photos
-from coco.segmentation import segmentation_instances
+from coco.segmentation import outer_box, segmentation_instances
 from common.annotations import read_id
 from common.errors import InputError
 from common.files import FileTree, normal_name
 from common.images.image_set import ImageSet
+from common.images.outlines import touches_image
 from common.images.usable import read_usable, refuse_or_report
 from common.log import logger
 
@@ -175,6 +176,7 @@ def _read_photos(
 
 
 def _to_photo(image: Listed, name: str, class_of: Mapping[Id, int]) -> Photo:
+    shape = image.image_shape
     used = [annotation for annotation in image.annotations if annotation.category_id in class_of]
     return Photo(
         str(image.image_id),
@@ -182,6 +184,7 @@ def _to_photo(image: Listed, name: str, class_of: Mapping[Id, int]) -> Photo:
         image.image_shape,
         np.array([class_of[annotation.category_id] for annotation in used], np.int32),
         np.array([annotation.crowd for annotation in used], bool),
+        np.array([not one.crowd and touches_image(outer_box(one.segmentation), shape) for one in used], bool),
         [annotation.segmentation for annotation in used],
     )
 

@@ -168,11 +168,12 @@ def outer_box(segmentation: Segmentation) -> tuple[float, float, float, float] |
     """
     if isinstance(segmentation, RunLengths):
         return _run_box(segmentation)
-    spread = [polygon for polygon in segmentation if abs(_doubled_area(polygon)) > 0]
+    spread = [polygon for polygon in segmentation if _doubled_area(polygon)]
     if not spread:
         return None
-    x, y = (np.concatenate([polygon[side::2] for polygon in spread]) for side in (0, 1))
-    return float(y.min()), float(x.min()), float(y.max()), float(x.max())
+    corners = (spread[0] if len(spread) == 1 else np.concatenate(spread)).reshape(-1, 2)
+    (x1, y1), (x2, y2) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
+    return y1, x1, y2, x2
 
 
 def box_fits(box: object, segmentation: Segmentation) -> bool:
@@ -208,4 +209,4 @@ def _run_box(runs: RunLengths) -> tuple[float, float, float, float] | None:
 
 def _doubled_area(polygon: np.ndarray) -> float:
     x, y = polygon[::2], polygon[1::2]
-    return float(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1)))
+    return float(x[1:] @ y[:-1] - y[1:] @ x[:-1] + x[0] * y[-1] - y[0] * x[-1])

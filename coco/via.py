@@ -12,7 +12,7 @@ from common.errors import InputError
 from common.files import FileTree, normal_name
 from common.images.decoding import decode_image
 from common.images.image_set import ImageSet
-from common.images.outlines import polygon_outline, report_outlines
+from common.images.outlines import polygon_outline, report_outlines, touches_image
 from common.images.usable import read_usable
 from common.masks.polygons import polygon_instances
 
@@ -48,7 +48,8 @@ def open_via_set(tree: FileTree, part: str, *, skip_bad: bool = False) -> ImageS
         image = str(folder / normal_name(name))
         height, width = decode_image(tree.read(image), f"{tree.path}/{image}").shape[:2]
         count = len(outlines)
-        fields = (np.ones(count, np.int32), np.zeros(count, bool), outlines)
+        learnt = [touches_image(polygon_outline("", one, (height, width), "").box, (height, width)) for one in outlines]
+        fields = (np.ones(count, np.int32), np.zeros(count, bool), np.array(learnt), outlines)
         return Photo(PurePosixPath(name).stem, image, (height, width), *fields)
 
     photos = [photo for _, photo in read_usable(read, list(annotated), source=source, skip_bad=skip_bad)]
@@ -131,9 +132,11 @@ def _read_shape(shape: Mapping[str, Any]) -> np.ndarray:
         left, top, width, height = _positive(shape, ("x", "y"), ("width", "height"))
         x, y = left + np.array([0, width, width, 0]), top + np.array([0, 0, height, height])
     elif kind == "circle":
-        x, y = _ellipse(*_positive(shape, ("cx", "cy"), ("r", "r")), 0.0)
+        cx, cy, radius = _positive(shape, ("cx", "cy"), ("r",))
+        x, y = _ellipse(cx, cy, radius, radius, 0.0)
     elif kind == "ellipse":
-        x, y = _ellipse(*_positive(shape, ("cx", "cy"), ("rx", "ry")), float(shape.get("theta") or 0.0))
+        cx, cy, rx, ry = _positive(shape, ("cx", "cy"), ("rx", "ry"))
+        x, y = _ellipse(cx, cy, rx, ry, float(shape.get("theta") or 0.0))
     else:
         raise ValueError(f"a {kind}, which has no inside")
     if x.ndim != 1 or x.shape != y.shape or len(x) < 3:
@@ -147,7 +150,7 @@ def _positive(shape: Mapping[str, Any], places: Sequence[str], lengths: Sequence
     """Return a shape's place and its lengths."""
     numbers = [float(shape[key]) for key in (*places, *lengths)]
     if min(numbers[len(places) :]) <= 0:
-        raise ValueError(f"a {shape['name']} without {' or '.join(dict.fromkeys(lengths))}")
+        raise ValueError(f"a {shape['name']} without {' or '.join(lengths)}")
     return numbers
 
 

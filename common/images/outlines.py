@@ -3,11 +3,13 @@
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from common.log import logger
 
+Box: TypeAlias = tuple[float, float, float, float]
 SLACK = 1.0  # pixels that an outline may reach beyond its image: tools round
 
 
@@ -23,7 +25,7 @@ class Outline:
     """
 
     where: str
-    box: tuple[float, float, float, float] | None
+    box: Box | None
     image_shape: tuple[int, int]
     key: Hashable
 
@@ -75,10 +77,21 @@ def _area(polygon: np.ndarray) -> float:
     return abs(float(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1)))) / 2
 
 
+def touches_image(box: Box | None, image_shape: tuple[int, int]) -> bool:
+    """Return whether an outline can have a pixel in its image.
+
+    Args:
+        box: see `Outline`.
+        image_shape: (height, width), pixels.
+    """
+    if box is None:
+        return False
+    y1, x1, y2, x2 = box
+    return y2 > 0 and x2 > 0 and y1 < image_shape[0] and x1 < image_shape[1]
+
+
 def _place(outline: Outline) -> str:
-    if outline.box is None:
+    if outline.box is None or not touches_image(outline.box, outline.image_shape):
         return _NOWHERE
     (y1, x1, y2, x2), (height, width) = outline.box, outline.image_shape
-    if y2 <= 0 or x2 <= 0 or y1 >= height or x1 >= width:
-        return _NOWHERE
     return _BEYOND if min(y1, x1, height - y2, width - x2) < -SLACK else ""

@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from common.masks.rle import parse_runs
 COLUMNS = ("ImageId", "EncodedPixels")
 
 _LONGEST_CELL = 2**31 - 1
-_OPENERS: dict[str, Callable[..., IO[bytes]]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+_OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 
 def read_image_ids(sample_submission: Path, columns: Sequence[str] = COLUMNS) -> list[str]:

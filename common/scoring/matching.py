@@ -86,7 +86,9 @@ def find_pairs(comparison: Comparison, lowest: float, area_range: tuple[float, f
 def join_objects(images: Sequence[Objects]) -> Objects:
     """Number the objects of several images in one row."""
     if not images:
-        return find_pairs(Comparison(np.zeros((0, 0)), *[np.zeros(0, int)] * 5, np.zeros(0, bool)), 1.0, ANY_AREA)
+        ids, areas = np.zeros(0, int), np.zeros(0)
+        nothing = Comparison(np.zeros((0, 0)), ids, ids, areas, areas, areas, np.zeros(0, bool))
+        return find_pairs(nothing, 1.0, ANY_AREA)
     joined = {field.name: np.concatenate([getattr(one, field.name) for one in images]) for field in fields(Objects)}
     num_pairs = [len(one.ious) for one in images]
     for name, counts in (

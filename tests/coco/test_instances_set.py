@@ -10,11 +10,13 @@ import pytest
 
 from coco.config import COCO_PUBLISHED, COCO_SMALL
 from coco.instances_set import open_instances_set, read_subset, training_subsets, validation_subsets
+from common import engine
 from common.batches.instance_samples import InstanceSamples
 from common.batches.loader import BatchLoader
 from common.errors import InputError
 from common.files import open_tree
 from common.images.decoding import save_image
+from common.runs.start import Start
 from tests.coco_files import OBJECTS, SHAPE, annotation_file, filled, write_subset
 
 NAMES = ("boat", "goat", "kite")  # ids 3, 17, 90
@@ -365,3 +367,26 @@ def test_the_real_subset(data_folder):
         noted = [areas[annotation.annotation_id] for annotation in listed.annotations]
         np.testing.assert_allclose(objects.areas, noted, rtol=0.1, atol=60)
         assert (images.load_image(index).shape[:2] == images.sizes[index]).all()
+
+
+def test_what_lies_outside_is_not_learnt_but_counts_in_the_score(tmp_path):
+    content = annotation_file()
+    content["annotations"][0]["segmentation"] = OUTSIDE
+    write_subset(tmp_path, "train", content=content)
+    images = open_set(tmp_path)
+    assert images.load_class_ids(0).tolist() == images.load_instances(0).class_ids.tolist() == [1, 1]
+    true, crowd = images.load_truth(0)
+    assert (true.class_ids.tolist(), crowd.tolist()) == ([3, 1, 1, 2], [False, False, False, True])
+    assert true.areas[0] == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [change_all("annotations", iscrowd=lambda _: "1"), change_all("annotations", segmentation=lambda _: OUTSIDE)],
+)
+def test_nothing_left_to_learn_is_refused(tmp_path, change):
+    content = annotation_file()
+    change(content)
+    write_subset(tmp_path, "train", content=content)
+    with pytest.raises(InputError, match="none of the 3 training images has an object to learn; annotate some"):
+        engine.train(COCO_SMALL, open_set(tmp_path), None, Start(tmp_path, "none"))
