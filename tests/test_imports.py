@@ -99,6 +99,7 @@ def test_rooms_are_small_and_say_what_belongs_there(room):
 TESTED_ELSEWHERE = {
     "common.images.synthetic_layout": "synthetic",
     "common.images.synthetic_render": "synthetic",
+    "common.network.leaks": "test_fit",
     "common.network.mask_rcnn.heads": "model, and the layers' names and shapes in test_weights",
     "common.network.mask_rcnn.pyramid": "model, and the layers' names and shapes in test_weights",
     "common.network.network": "test_engine",

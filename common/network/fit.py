@@ -19,8 +19,8 @@ from common.batches.loader import BatchLoader
 from common.config import CONFIG_FILE, LAST_WEIGHTS, STATE_FILE, RunConfig, Stage
 from common.errors import InputError
 from common.files import remove_asides, written_aside
-from common.images.image_set import ImageSet
 from common.log import logger
+from common.network.leaks import refuse_leaks
 from common.network.optimizer import build_optimizer, learning_rate_at, set_trainable
 from common.network.weights import load_weights, save_weights
 from common.parallel import map_in_order
@@ -76,7 +76,7 @@ def fit(
     seen = [*beginning.seen, *(seen_images(folder) if beginning.resumes else ())]
     images = training.images.identities()
     if validation:
-        _refuse_leaks(folder, training.images, images, validation.images, seen)
+        refuse_leaks(folder, training.images, images, validation.images, seen)
     folder.mkdir(parents=True, exist_ok=True)
     remove_asides(folder)
     run = _Run(model, training, validation, folder, score, sorted({*seen, *images}))
@@ -121,28 +121,6 @@ def load_start(model: Any, start: Path | None, folder: Path, *, exclude: Sequenc
     of_a_run = start.name == LAST_WEIGHTS and (start.parent / LOG_FILE).exists()
     logger.info(f"starting from {start}" + (f", after {_progress(model.config, start.parent)}" if of_a_run else ""))
     return False
-
-
-def _refuse_leaks(
-    folder: Path, training: ImageSet, images: Sequence[Identity], held_out: ImageSet, seen: Sequence[Identity]
-) -> None:
-    """Refuse to hold out images that were trained on before; warn of those that are trained on now.
-
-    Watching the very images that are learnt, of one source, is a choice, as in the published lesion run.
-    """
-    watched = held_out.identities()
-    both = set(find_seen(watched, images))
-    if leaked := [name for name in find_seen(watched, seen) if name not in both]:
-        raise InputError(
-            f"{folder}: {len(leaked)} of the held-out images, such as {leaked[0]}, were trained on before, so their "
-            "score would be meaningless; choose another --logs, or hold out the same images as before"
-        )
-    chosen = training.source is held_out.source and set(held_out.rows.tolist()) <= set(training.rows.tolist())
-    if both and not chosen:
-        logger.warning(
-            f"warning: {len(both)} of the {len(held_out)} held-out images, such as {min(both)}, are trained on, too, "
-            "so their score says nothing about others; remove them from one of the two"
-        )
 
 
 def _progress(config: RunConfig, folder: Path) -> str:
