@@ -24,7 +24,7 @@ DEMO_TEST := --logs $(DEMO_LOGS) $(DEMO_SET) --output demo/tta.csv --overlays de
 # Two processes, one file of tests each at a time, so that what its tests share is made once.
 SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --durations 10
 
-BENCHMARKS := run_lengths merge_views paint_masks score training_batch large_image long_run kill
+BENCHMARKS := run_lengths merge_views paint_masks score average_precision training_batch large_image long_run kill
 
 .PHONY: help install lock demo demo-data test test-slow test-jax test-kaggle lint format benchmark clean
 .DELETE_ON_ERROR:

@@ -1,20 +1,25 @@
 """COCO's layout: annotations/instances_<subset><year>.json, and images in folders named after the subsets."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 import numpy as np
 
-from coco.annotations import InstancesFile, Listed, find_problem, parse_instances
+from coco.annotations import Id, InstancesFile, Listed, find_problem, parse_instances
+from coco.oddities import report_annotations
 from coco.photos import Photo, Photos, load_photo, open_photos
-from coco.segmentation import segmentation_instances
+from coco.segmentation import outer_box, segmentation_instances
+from common.annotations.outlines import touches_image
+from common.annotations.values import read_id
 from common.errors import InputError
 from common.files import FileTree, normal_name
 from common.images.image_set import ImageSet
-from common.images.usable import read_usable
+from common.images.usable import read_usable, refuse_or_report
+from common.log import logger
 
+_OF_ANOTHER_YEAR = {"instances_val2014.json", "instances_val2017.json", "instances_valminusminival2014.json"}
 IMAGE_SUBSETS = {"minival": "val", "valminusminival": "val"}  # subsets whose images are in another's folder
 
 
@@ -47,9 +52,11 @@ class Subset:
         root = root.parent if root.name == "annotations" else root
         folders = (root / self.folder, root / "images" / self.folder, root / "images", root)
         places = [str(folder / normal_name(file_name)) for folder in folders]
+        # Other tools write other folders, such as those of the machine that the annotations are from.
+        places += [str(folder / PurePosixPath(normal_name(file_name)).name) for folder in folders[:2]]
         found = [place for place in places if place in names]
         if not found:
-            raise InputError(f"{source}: has no {places[0]}; unpack the images there")
+            raise InputError(f"{source}: has no {places[0]}{_alike(places, names)}; unpack the images there")
         return found[0]
 
 
@@ -65,9 +72,21 @@ def training_subsets(tree: FileTree, year: str) -> list[Subset]:
 
 
 def validation_subsets(tree: FileTree, year: str) -> list[Subset]:
-    """Read what the library validates on: "val", or for 2014 "minival", if it exists; nothing without either."""
+    """Read what the library validates on: "val", or for 2014 "minival", if it exists; nothing without either.
+
+    Raises:
+        InputError: there is neither, but a file whose name was meant to be one.
+    """
     names = ["minival", "val"] if year == "2014" else ["val"]
-    return [read_subset(tree, name, year) for name in names if _annotation_files(tree, name, year)][:1]
+    found = [read_subset(tree, name, year) for name in names if _annotation_files(tree, name, year)][:1]
+    if not found:
+        wanted = f"instances_val{year}.json"
+        meant = [name for name in tree.names() if PurePosixPath(name).match("instances_val*.json")]
+        meant = [name for name in meant if PurePosixPath(name).name not in _OF_ANOTHER_YEAR]
+        if meant:
+            raise InputError(f"{tree.path}/{meant[0]}: the annotations of val are called {wanted}; rename it")
+        logger.info(f"{tree.path}: has no {wanted}, so no images are held out to validate and score on")
+    return found
 
 
 def read_subset(tree: FileTree, name: str, year: str) -> Subset:
@@ -84,7 +103,10 @@ def read_subset(tree: FileTree, name: str, year: str) -> Subset:
     found = _annotation_files(tree, name, year)
     if len(found) != 1:
         wanted = f"annotations/instances_{name}{year}.json"
-        raise InputError(f"{tree.path}: holds {wanted} {len(found)} times; give COCO's folder, and its --year")
+        others = [] if found else [name for name in tree.names() if PurePosixPath(name).match("instances_*.json")]
+        held = f"; it holds {', '.join(others[:3])}" if others else ""
+        remedy = "give COCO's folder, and its --year"
+        raise InputError(f"{tree.path}: holds {wanted} {len(found)} times; {remedy}{held}")
     file = parse_instances(tree.read(found[0]), f"{tree.path}/{found[0]}")
     return Subset(found[0], IMAGE_SUBSETS.get(name, name) + year, file)
 
@@ -113,8 +135,8 @@ def open_instances_set(
     return open_photos(tree, itertools.chain(*photos), segmentation_instances, str(tree.path))
 
 
-def class_ids_by_category(file: InstancesFile, class_names: Sequence[str]) -> dict[object, int]:
-    """Return the class id of each category that is a class.
+def class_ids_by_category(file: InstancesFile, class_names: Sequence[str]) -> dict[Id, int]:
+    """Return the class id of each category that is a class, by its id in the file.
 
     Raises:
         InputError: none is.
@@ -135,10 +157,12 @@ def _read_photos(
     tree: FileTree, subset: Subset, class_names: Sequence[str], names: set[str], skip_bad: bool
 ) -> list[Photo]:
     file = subset.file
-    class_of = class_ids_by_category(file, class_names)
+    class_of = {read_id(own): class_id for own, class_id in class_ids_by_category(file, class_names).items()}
+    known = {read_id(own) for own in file.categories}
+    refuse_or_report([*file.problems, ""], file.name, skip_bad=skip_bad)
 
     def read(image: Listed) -> Photo:
-        problem = find_problem(image, file.categories, file.name)
+        problem = find_problem(image, known, file.name)
         if problem:
             raise InputError(problem)
         photo = _to_photo(image, subset.find_image(image.file_name, names, str(tree.path)), class_of)
@@ -146,10 +170,13 @@ def _read_photos(
             load_photo(tree, photo)
         return photo
 
-    return [photo for _, photo in read_usable(read, file.images, source=file.name, skip_bad=skip_bad)]
+    usable = read_usable(read, file.images, source=file.name, skip_bad=skip_bad)
+    report_annotations([image for image, _ in usable], class_of, file)
+    return [photo for _, photo in usable]
 
 
-def _to_photo(image: Listed, name: str, class_of: dict[object, int]) -> Photo:
+def _to_photo(image: Listed, name: str, class_of: Mapping[Id, int]) -> Photo:
+    shape = image.image_shape
     used = [annotation for annotation in image.annotations if annotation.category_id in class_of]
     return Photo(
         str(image.image_id),
@@ -157,8 +184,16 @@ def _to_photo(image: Listed, name: str, class_of: dict[object, int]) -> Photo:
         image.image_shape,
         np.array([class_of[annotation.category_id] for annotation in used], np.int32),
         np.array([annotation.crowd for annotation in used], bool),
+        np.array([not one.crowd and touches_image(outer_box(one.segmentation), shape) for one in used], bool),
         [annotation.segmentation for annotation in used],
     )
+
+
+def _alike(places: Sequence[str], names: Iterable[str]) -> str:
+    """Return a hint for a name that differs from a file's by upper and lower case, or by its ending."""
+    wanted = {str(PurePosixPath(place).with_suffix("")).lower() for place in places}
+    alike = [name for name in names if str(PurePosixPath(name).with_suffix("")).lower() in wanted]
+    return f", but {min(alike)}" if alike else ""
 
 
 def _annotation_files(tree: FileTree, name: str, year: str) -> list[str]:

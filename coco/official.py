@@ -12,9 +12,10 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from coco.annotations import InstancesFile, Listed
+from coco.annotations import Id, InstancesFile, Listed
 from coco.instances_set import class_ids_by_category
 from coco.segmentation import runs_to_segmentations
+from common.annotations.values import read_flag, read_id
 from common.errors import InputError
 from common.files import written_aside
 from common.images.image_set import ImageSet
@@ -80,9 +81,10 @@ def score_results(
         images: the predicted set.
         class_names: of the classes 1, 2, ...
     """
-    ids = [image.image_id for image in _predicted(file, images)]
-    categories = list(class_ids_by_category(file, class_names))
+    ids = [read_id(image.image_id) for image in _predicted(file, images)]
+    categories = [read_id(own) for own in class_ids_by_category(file, class_names)]
     truth, found = open_truth(annotations, ids), json.loads(results.read_text(encoding="utf-8"))
+    found = [result | {key: read_id(result[key]) for key in ("image_id", "category_id")} for result in found]
     return {kind: official_score(truth, found, kind, ids, categories) for kind in ("bbox", "segm")}
 
 
@@ -132,27 +134,42 @@ def save_results(
 def open_truth(data: bytes, image_ids: Collection[Any]) -> COCO:
     """Return an annotation file for pycocotools, adding the areas and boxes that other tools leave out.
 
-    Annotations are renumbered from 1: pycocotools treats a match with id 0 as no match.
+    Annotations are renumbered from 1: pycocotools treats a match with id 0 as no match. Other ids and flags are as
+    `read_id` and `read_flag` return them: pycocotools takes 1 and "1" for different ids, and "0" for a crowd.
 
     Args:
         data: the file's content, accepted by `parse_instances`.
-        image_ids: images to score.
+        image_ids: images to score, as `read_id` returns them.
     """
-    truth = COCO()
-    truth.dataset, wanted = json.loads(data), set(image_ids)
+    truth, content, wanted = COCO(), json.loads(data), set(image_ids)
     # Other images may have been left out because of bad annotations, on which pycocotools would fail.
-    annotations = truth.dataset["annotations"]
-    kept = [one for one in annotations if one["image_id"] in wanted]
-    truth.dataset["annotations"] = [one | {"id": number} for number, one in enumerate(kept, start=1)]
+    images = [image for image in content["images"] if _usable_id(image.get("id")) in wanted]
+    kept = [one for one in content["annotations"] if _usable_id(one.get("image_id")) in wanted]
+    truth.dataset = {
+        "images": [image | {"id": read_id(image["id"])} for image in images],
+        "categories": [category | {"id": read_id(category["id"])} for category in content["categories"]],
+        "annotations": [
+            one
+            | {"id": number, "iscrowd": int(read_flag(one.get("iscrowd")))}
+            | {key: read_id(one[key]) for key in ("image_id", "category_id")}
+            for number, one in enumerate(kept, start=1)
+        ],
+    }
     with contextlib.redirect_stdout(io.StringIO()):
         truth.createIndex()
     for annotation in truth.dataset["annotations"]:
-        annotation.setdefault("iscrowd", 0)
         area, box = annotation.get("area"), annotation.get("bbox")
         if not (_is_number(area) and isinstance(box, list) and len(box) == 4 and all(map(_is_number, box))):
             runs = truth.annToRLE(annotation)
             annotation |= {"area": float(coco_mask.area(runs)), "bbox": coco_mask.toBbox(runs).tolist()}
     return truth
+
+
+def _usable_id(value: object) -> Id | None:
+    try:
+        return read_id(value)
+    except ValueError:
+        return None
 
 
 def _is_number(value: object) -> bool:

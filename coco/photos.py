@@ -27,6 +27,7 @@ class Photo:
         image_shape: (height, width), pixels.
         class_ids: (N,) int32, 1-based.
         crowd: (N,) bool, regions of many objects.
+        learnt: (N,) bool, objects to train on: no crowds, and nothing that lies outside the image.
         outlines: N, of the type that `Photos.fill` takes.
     """
 
@@ -35,6 +36,7 @@ class Photo:
     image_shape: tuple[int, int]
     class_ids: np.ndarray
     crowd: np.ndarray
+    learnt: np.ndarray
     outlines: Sequence[Any]
 
 
@@ -65,6 +67,10 @@ class Photos(Source):
         """Return a text that changes when these photographs change."""
         return self.tree.signature([self.image_name(row) for row in rows.tolist()])
 
+    def fingerprint(self, row: int) -> str:
+        """Return the fingerprint of a photograph's file."""
+        return self.tree.fingerprint(self.image_name(row))
+
     def load_image(self, row: int) -> np.ndarray:
         """Return a photograph, see `load_photo`."""
         return load_photo(self.tree, self.photos[row])
@@ -75,20 +81,19 @@ class Photos(Source):
         return self.fill(photo.outlines, photo.image_shape, photo.class_ids), photo.crowd
 
     def load_instances(self, row: int) -> Instances:
-        """Return the objects of a photograph for training, without crowds."""
+        """Return the objects of a photograph for training."""
         photo = self.photos[row]
-        single = np.flatnonzero(~photo.crowd)
-        outlines = [photo.outlines[i] for i in single.tolist()]
-        return self.fill(outlines, photo.image_shape, photo.class_ids[single])
+        outlines = [photo.outlines[i] for i in np.flatnonzero(photo.learnt).tolist()]
+        return self.fill(outlines, photo.image_shape, photo.class_ids[photo.learnt])
 
     def load_label_layers(self, row: int) -> list[np.ndarray]:
-        """Return the objects without crowds as label images, as few as their overlaps allow."""
+        """Return the objects for training as label images, as few as their overlaps allow."""
         return pack_layers(self.load_instances(row), self.photos[row].image_shape)
 
     def load_class_ids(self, row: int) -> np.ndarray:
-        """Return the classes of the objects without crowds, (N,) int32, 1-based."""
+        """Return the classes of the objects for training, (N,) int32, 1-based."""
         photo = self.photos[row]
-        return photo.class_ids[~photo.crowd]
+        return photo.class_ids[photo.learnt]
 
 
 def open_photos(tree: FileTree, photos: Iterable[Photo], fill: Fill, source: str) -> ImageSet[Photos]:

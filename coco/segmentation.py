@@ -11,6 +11,7 @@ from typing import TypeAlias
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from common.annotations.values import read_polygon
 from common.masks.instances import Instances
 from common.masks.runs import Runs, fill_runs
 
@@ -45,11 +46,13 @@ def read_segmentation(value: object) -> Segmentation:
     if isinstance(value, list):
         if not value:
             raise ValueError("no polygons")
-        return [_read_polygon(numbers) for numbers in value]
+        return [read_polygon(numbers) for numbers in value]
     if not isinstance(value, dict) or not {"size", "counts"} <= value.keys():
         raise ValueError("neither polygons nor run lengths")
     counts = value["counts"]
     decoded = decode_counts(counts) if isinstance(counts, str) else np.array(counts)
+    if decoded.dtype.kind == "f" and (decoded == np.rint(decoded)).all():
+        decoded = decoded.astype(np.int64)
     height, width = map(int, value["size"])
     if decoded.ndim != 1 or decoded.dtype.kind != "i" or decoded.min(initial=0) < 0:
         raise ValueError("counts must be non-negative integers")
@@ -155,10 +158,55 @@ def _counts(segmentation: Segmentation, image_shape: tuple[int, int]) -> np.ndar
     return decode_counts(union["counts"].decode())
 
 
-def _read_polygon(numbers: object) -> np.ndarray:
-    polygon = np.array(numbers, np.float64)
-    if polygon.ndim != 1 or len(polygon) < 6 or len(polygon) % 2:
-        raise ValueError(f"a polygon of {polygon.size} numbers; it needs x and y of at least three points")
-    if not np.isfinite(polygon).all():
-        raise ValueError("a polygon whose numbers are not finite")
-    return polygon
+def outer_box(segmentation: Segmentation) -> tuple[float, float, float, float] | None:
+    """Return the box around an outline, y1, x1, y2, x2, pixels, which may reach beyond the image; None without area.
+
+    Example:
+        >>> outer_box([np.array([1.0, 0, 3, 0, 3, 2, 1, 2])])
+        (0.0, 1.0, 2.0, 3.0)
+        >>> outer_box(RunLengths((2, 2), np.array([4])))
+    """
+    if isinstance(segmentation, RunLengths):
+        return _run_box(segmentation)
+    spread = [polygon for polygon in segmentation if _doubled_area(polygon)]
+    if not spread:
+        return None
+    corners = (spread[0] if len(spread) == 1 else np.concatenate(spread)).reshape(-1, 2)
+    (x1, y1), (x2, y2) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
+    return y1, x1, y2, x2
+
+
+def box_fits(box: object, segmentation: Segmentation) -> bool:
+    """Return whether an annotation's `bbox` overlaps the box around its outline by at least half of both.
+
+    Args:
+        box: from JSON: x, y, width, height; one that is missing or empty fits.
+        segmentation: the outline.
+    """
+    outer = outer_box(segmentation)
+    if not isinstance(box, list) or not box or outer is None:
+        return True
+    if len(box) != 4 or not all(isinstance(side, int | float) and np.isfinite(side) for side in box):
+        return False
+    y1, x1, y2, x2 = outer
+    height, width = (max(0.0, min(a + b, d) - max(a, c)) for a, b, c, d in ((*box[1::2], y1, y2), (*box[::2], x1, x2)))
+    union = (y2 - y1) * (x2 - x1) + box[2] * box[3] - height * width
+    return height * width >= union / 2 or min(y2 - y1, x2 - x1) < 2  # of what is thin, a rounding is much
+
+
+def _run_box(runs: RunLengths) -> tuple[float, float, float, float] | None:
+    edges = np.cumsum(runs.counts)
+    starts, stops = edges[::2][: len(edges) // 2], edges[1::2]
+    starts, stops = starts[stops > starts], stops[stops > starts]
+    height = runs.image_shape[0]
+    if not len(starts):
+        return None
+    first, last = starts // height, (stops - 1) // height
+    whole = (last > first).any()
+    y1, y2 = (0, height) if whole else ((starts % height).min(), ((stops - 1) % height).max() + 1)
+    return float(y1), float(first.min()), float(y2), float(last.max() + 1)
+
+
+def _doubled_area(polygon: np.ndarray) -> float:
+    x, y = polygon[::2], polygon[1::2]
+    return float(x[1:] @ y[:-1] - y[1:] @ x[:-1] + x[0] * y[-1] - y[0] * x[-1])

@@ -1,13 +1,14 @@
-"""Files of the VGG Image Annotator, 1 and 2: polygons of one class beside the images, as for the balloons."""
+"""Files of the VGG Image Annotator, 1 and 2: objects of one class beside the images, as for the balloons."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from coco.photos import Photo, Photos, open_photos
+from common.annotations.outlines import polygon_outline, report_outlines, touches_image
 from common.errors import InputError
 from common.files import FileTree, normal_name
 from common.images.decoding import decode_stored, to_rgb
@@ -17,6 +18,8 @@ from common.images.usable import read_usable
 from common.masks.polygons import polygon_instances
 
 FILE_NAME = "via_region_data.json"
+ELLIPSE_POINTS = 360
+OTHER_FORMATS = {"in COCO's format": {"images", "annotations"}, "of version 3": {"project", "file", "metadata"}}
 PROJECT = "_via_img_metadata"  # key of the annotations in a project saved by version 2
 
 
@@ -29,28 +32,39 @@ def open_via_set(tree: FileTree, part: str, *, skip_bad: bool = False) -> ImageS
         skip_bad: report unusable images and leave them out.
 
     Raises:
-        InputError: no such file, a missing or damaged image, or a region that is not a polygon.
+        InputError: no such file, a missing or damaged image, or a region without an inside.
     """
     found = [name for name in tree.names() if PurePosixPath(name).parts[-2:] == (part, FILE_NAME)]
     if len(found) != 1:
-        raise InputError(f"{tree.path}: holds {part}/{FILE_NAME} {len(found)} times; give the folder or zip of one set")
+        hint = "" if found else _other_exports(tree, part)
+        held = f"{tree.path}: holds {part}/{FILE_NAME} {len(found)} times"
+        raise InputError(f"{held}; {hint or 'give the folder or zip of one set'}")
     folder, source = PurePosixPath(found[0]).parent, f"{tree.path}/{found[0]}"
     annotated = {name: regions for name, regions in parse_via(tree.read(found[0]), source).items() if regions}
     if not annotated:
         raise InputError(f"{source}: no image has a region; draw some")
 
     def read(name: str) -> tuple[Photo, bool]:
-        outlines = read_polygons(annotated[name], f"{source}: {name}")
+        outlines = read_regions(annotated[name], f"{source}: {name}")
         image = str(folder / normal_name(name))
         stored = decode_stored(tree.read(image), f"{tree.path}/{image}")
         to_rgb(stored, f"{tree.path}/{image}")  # which may refuse it
         count = len(outlines)
-        fields = (np.ones(count, np.int32), np.zeros(count, bool), outlines)
-        return Photo(PurePosixPath(name).stem, image, stored.upright_shape, *fields), stored.orientation != 1
+        shape = stored.upright_shape
+        learnt = [touches_image(polygon_outline("", one, shape, "").box, shape) for one in outlines]
+        fields = (np.ones(count, np.int32), np.zeros(count, bool), np.array(learnt), outlines)
+        return Photo(PurePosixPath(name).stem, image, shape, *fields), stored.orientation != 1
 
     usable = [facts for _, facts in read_usable(read, list(annotated), source=source, skip_bad=skip_bad)]
     report_turned(source, sum(turned for _, turned in usable), upright=True)
-    return open_photos(tree, [photo for photo, _ in usable], polygon_instances, source)
+    photos = [photo for photo, _ in usable]
+    outlines = (
+        polygon_outline(f"region {number} of {PurePosixPath(photo.name).name}", one, photo.image_shape, photo.name)
+        for photo in photos
+        for number, one in enumerate(photo.outlines, start=1)
+    )
+    report_outlines(outlines, source)
+    return open_photos(tree, photos, polygon_instances, source)
 
 
 def parse_via(data: bytes, name: str) -> dict[str, list[Any]]:
@@ -68,6 +82,10 @@ def parse_via(data: bytes, name: str) -> dict[str, list[Any]]:
     except (ValueError, RecursionError) as error:
         raise InputError(f"{name}: not JSON: {error}; export it again") from None
     entries = values.get(PROJECT, values) if isinstance(values, Mapping) else None
+    known = set(values) if isinstance(values, Mapping) else set()
+    other = next((title for title, keys in OTHER_FORMATS.items() if keys <= known), "")
+    if other:
+        raise InputError(f"{name}: {other}; open the project in version 2, and export its annotations as JSON")
     if not isinstance(entries, Mapping):
         raise InputError(f"{name}: not a file of the VGG Image Annotator; export its annotations as JSON")
     images: dict[str, list[Any]] = {}
@@ -81,29 +99,77 @@ def parse_via(data: bytes, name: str) -> dict[str, list[Any]]:
     return images
 
 
-def read_polygons(regions: list[Any], name: str) -> list[list[np.ndarray]]:
+def read_regions(regions: list[Any], name: str) -> list[list[np.ndarray]]:
     """Return regions as `polygon_instances` takes them; the annotator's points are pixel centres.
+
+    Polygons, rectangles, circles and ellipses are objects; lines and points have no inside.
 
     Args:
         regions: from `parse_via`.
         name: of file and image, for messages.
 
     Raises:
-        InputError: a region is not a polygon of at least three points; the message gives its number, from 1.
+        InputError: a region that is no object; the message gives its number, from 1, and what it is.
 
     Example:
         >>> shape = {"name": "polygon", "all_points_x": [0, 9, 9], "all_points_y": [0, 0, 9]}
-        >>> read_polygons([{"shape_attributes": shape}], "a.json: a.jpg")[0][0].tolist()
+        >>> read_regions([{"shape_attributes": shape}], "a.json: a.jpg")[0][0].tolist()
         [[0.5, 0.5], [0.5, 9.5], [9.5, 9.5]]
     """
     outlines = []
     for number, region in enumerate(regions, start=1):
         try:
-            shape = region["shape_attributes"]
-            points = np.array([shape["all_points_y"], shape["all_points_x"]], np.float64).T
-        except (KeyError, TypeError, ValueError):
-            points = np.zeros((0, 2))
-        if points.ndim != 2 or len(points) < 3 or not np.isfinite(points).all():
-            raise InputError(f"{name}, region {number}: not a polygon of at least three points; redraw it as one")
+            points = _read_shape(region["shape_attributes"])
+        except KeyError as error:
+            raise InputError(f"{name}, region {number}: has no {error.args[0]}; redraw it") from None
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{name}, region {number}: {error}; redraw it as a polygon") from None
         outlines.append([points + 0.5])
     return outlines
+
+
+def _read_shape(shape: Mapping[str, Any]) -> np.ndarray:
+    """Return the corners of a shape, (K, 2) float64, y and x."""
+    kind = shape["name"]
+    if kind == "polygon":
+        x, y = (np.array(shape[key], np.float64) for key in ("all_points_x", "all_points_y"))
+    elif kind == "rect":
+        left, top, width, height = _positive(shape, ("x", "y"), ("width", "height"))
+        x, y = left + np.array([0, width, width, 0]), top + np.array([0, 0, height, height])
+    elif kind == "circle":
+        cx, cy, radius = _positive(shape, ("cx", "cy"), ("r",))
+        x, y = _ellipse(cx, cy, radius, radius, 0.0)
+    elif kind == "ellipse":
+        cx, cy, rx, ry = _positive(shape, ("cx", "cy"), ("rx", "ry"))
+        x, y = _ellipse(cx, cy, rx, ry, float(shape.get("theta") or 0.0))
+    else:
+        raise ValueError(f"a {kind}, which has no inside")
+    if x.ndim != 1 or x.shape != y.shape or len(x) < 3:
+        raise ValueError("a polygon of fewer than three points")
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        raise ValueError("a shape whose numbers are not finite")
+    return np.stack([y, x], axis=1)
+
+
+def _positive(shape: Mapping[str, Any], places: Sequence[str], lengths: Sequence[str]) -> list[float]:
+    """Return a shape's place and its lengths."""
+    numbers = [float(shape[key]) for key in (*places, *lengths)]
+    if min(numbers[len(places) :]) <= 0:
+        raise ValueError(f"a {shape['name']} without {' or '.join(lengths)}")
+    return numbers
+
+
+def _ellipse(cx: float, cy: float, rx: float, ry: float, theta: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return points on an ellipse, x and y, (K,) each; `theta` turns it clockwise on the screen, radians."""
+    angles = np.linspace(0, 2 * np.pi, ELLIPSE_POINTS, endpoint=False)
+    across, along = rx * np.cos(angles), ry * np.sin(angles)
+    return cx + across * np.cos(theta) - along * np.sin(theta), cy + across * np.sin(theta) + along * np.cos(theta)
+
+
+def _other_exports(tree: FileTree, part: str) -> str:
+    """Return a hint where the part's folder holds annotations under another name or in another format."""
+    files = [path for path in map(PurePosixPath, tree.names()) if path.parent.name == part]
+    jsons, tables = ([str(path) for path in files if path.suffix.lower() == suffix] for suffix in (".json", ".csv"))
+    if jsons:
+        return f"it holds {jsons[0]}; if that is the annotator's JSON, rename it"
+    return f"it holds {tables[0]}; export the annotations as JSON, not as CSV, under that name" if tables else ""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from common.config import RunConfig
+from common.errors import InputError
 from common.log import logger
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from common.output.results import Results
     from common.output.rows import RowMaker
     from common.predictor import Predictor, Views
+    from common.runs.seen import Identity
     from common.runs.start import Start
     from common.runs.trained import Trained
 
@@ -41,15 +43,18 @@ def train(
         score: scores the network's predictor on some of the held-out images, always the same ones; higher is better.
         change: augments crops instead of flips, rotations and channel shifts.
     """
-    from common.runs.start import find_start, seen_images
+    from common.runs.seen import seen_images
+    from common.runs.start import find_start
 
     folder = start.logs / config.name
     weights = find_start(start, config)
     config = config if start.geometry_given else _as_trained(config, weights)
-    seen: Sequence[str] = seen_images(weights.parent) if weights else []
+    _refuse_nothing_to_learn(training)
+    seen: Sequence[Identity] = seen_images(weights.parent) if weights else []
     watched = held_out if held_out is not None and len(held_out) else None
     if weights and weights.parent not in (folder, start.logs / str(start.previous)):
-        seen = _warn_of_names(weights, seen, watched)
+        _warn_of_names(weights, seen, watched)
+        seen = [one for one in seen if one[1]]
 
     from common.network.fit import Beginning, fit, load_start
     from common.network.network import build_network, prepare_backend
@@ -136,10 +141,13 @@ def predict_rows(
         num_workers: processes besides this one.
     """
     from common.output.rows import fingerprint, write_rows
-    from common.runs.start import find_trained_images
+    from common.runs.seen import find_seen, seen_images
 
+    wanted = set(image_ids)
+    chosen = images.select([image_id in wanted for image_id in images.image_ids])
     for predictor in predictors:
-        if trained := find_trained_images(predictor.weights, image_ids):
+        seen = seen_images(predictor.weights.parent)
+        if trained := find_seen(_identities(chosen, seen), seen):
             logger.warning(
                 f"warning: {predictor.weights} was trained on {len(trained)} of these images, such as {trained[0]}"
             )
@@ -149,18 +157,33 @@ def predict_rows(
     write_rows(images, image_ids, maker, output, fingerprint=" ".join(prints), num_workers=num_workers)
 
 
-def _warn_of_names(weights: Path, seen: Sequence[str], watched: "ImageSet | None") -> Sequence[str]:
-    """Warn if another experiment was trained on images of the same names; return those seen for certain: none.
+def _identities(images: "ImageSet", seen: "Sequence[Identity]") -> "Sequence[Identity]":
+    """Return the ids of images with their fingerprints; without them where nothing can be compared with them."""
+    known = any(content for _, content in seen)
+    return images.identities() if known else [(image_id, "") for image_id in images.image_ids]
+
+
+def _refuse_nothing_to_learn(training: "ImageSet") -> None:
+    """Refuse a training set without a single object."""
+    if not any(len(training.load_class_ids(index)) for index in range(len(training))):
+        raise InputError(
+            f"{training.path}: none of the {len(training)} training images has an object to learn; annotate some "
+            "(crowds, and objects of other classes, are not learnt)"
+        )
+
+
+def _warn_of_names(weights: Path, seen: "Sequence[Identity]", watched: "ImageSet | None") -> None:
+    """Warn if another experiment was trained on images of the same names whose contents are unknown.
 
     Within one experiment such images are refused; across two, a name may mean two images.
     """
-    both = set(seen).intersection(watched.image_ids if watched else ())
+    unknown = {name for name, content in seen if not content}
+    both = unknown.intersection(watched.image_ids if watched else ())
     if both:
         logger.warning(
             f"warning: {weights} was trained on {len(both)} images with the names of held-out ones, such as "
             f"{min(both)}; if they are the same, their score is meaningless"
         )
-    return ()
 
 
 def _as_trained(config: C, weights: Path | None) -> C:

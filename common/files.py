@@ -67,6 +67,11 @@ class FileTree(ABC):
             InputError: no such file, or its content is damaged.
         """
 
+    def fingerprint(self, name: str) -> str:
+        """Return a text that only files of equal content share, in a folder or an archive: size and CRC-32."""
+        data = self.read(name)
+        return f"{len(data)}-{zlib.crc32(data):08x}"
+
     @abstractmethod
     def _find_entries(self) -> Iterator[tuple[str, _Entry]]:
         """Yield all files with their names, in any order."""
@@ -164,6 +169,11 @@ class ZipTree(FileTree):
             if isinstance(error, OSError) and error.errno:
                 raise
             raise InputError(f"{self.path}: {name} cannot be unpacked: {error}") from None  # bzip2 gives no errno
+
+    def fingerprint(self, name: str) -> str:
+        """Return size and CRC-32 of a file, as the archive notes them."""
+        entry = self._entries.get(name)
+        return f"{entry.size}-{entry.check:08x}" if entry else super().fingerprint(name)
 
     def _find_entries(self) -> Iterator[tuple[str, _Entry]]:
         for info in self._archive().infolist():

@@ -50,7 +50,7 @@ def main() -> None:
     from common.network.mask_rcnn.export import export_model
     from common.network.mask_rcnn.model import MaskRCNN
     from common.network.weights import load_weights, save_weights
-    from common.runs.start import IMAGES_FILE, seen_images
+    from common.runs.seen import IMAGES_FILE, format_images, seen_images
 
     model = MaskRCNN(
         replace(config, bfloat16=False)
@@ -65,7 +65,7 @@ def main() -> None:
             config.save(aside)
         if seen := seen_images(weights.parent):
             with written_aside(output.parent / IMAGES_FILE) as aside:
-                aside.write_text("".join(f"{name}\n" for name in seen), encoding="utf-8")
+                aside.write_text("".join(f"{line}\n" for line in format_images(seen)), encoding="utf-8")
     print(f"wrote {output}")
 
 

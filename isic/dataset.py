@@ -56,6 +56,10 @@ class LesionFiles(Source):
         """Return a text that changes when these images change."""
         return self.tree.signature([self.image_name(row) for row in rows.tolist()])
 
+    def fingerprint(self, row: int) -> str:
+        """Return the fingerprint of an image's file."""
+        return self.tree.fingerprint(self.image_name(row))
+
     def load_image(self, row: int) -> np.ndarray:
         """Return an image, (H, W, 3) uint8, RGB."""
         path = f"{self.path}/{self.image_names[row]}"
@@ -105,7 +109,7 @@ def load_labelled(
     labelled = parse_labels(data, source, class_names)
 
     def read(image: LabelledImage) -> tuple[str, bool]:
-        file_name = normal_name(image.file_name)
+        file_name = PurePosixPath(normal_name(image.file_name)).name  # other tools write a folder, too
         if file_name not in names:
             raise InputError(f"{source}: {image.file_name} is not among the images of {tree.path}; add it")
         name = names[file_name]

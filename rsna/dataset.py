@@ -12,7 +12,8 @@ from common.errors import InputError
 from common.files import open_tree
 from common.images.image_set import ImageSet, Source
 from common.images.mask_files import MaskFiles, open_mask_files
-from common.masks.boxes import box_areas, clip_boxes
+from common.images.usable import refuse_or_report
+from common.masks.boxes import clip_boxes
 from common.masks.instances import Instances
 from common.masks.layers import pack_layers
 from common.prediction.detections import shrink_image, shrunken_shape
@@ -65,6 +66,10 @@ class Radiographs(Source):
     def signature(self, rows: np.ndarray) -> str:
         """Return a text that changes when the files or the size of these images changes."""
         return f"{self.stored.signature(rows)} {self.side}"
+
+    def fingerprint(self, row: int) -> str:
+        """Return the fingerprint of an image's file."""
+        return self.stored.fingerprint(row)
 
     def load_image(self, row: int) -> np.ndarray:
         """Return an image, (H, W, 3) uint8."""
@@ -120,7 +125,7 @@ def load_labelled(
     classes = read_classes(class_path) if class_path else {}
     files = match_labels(find_dicoms(folder, part), known, labels_path, skip_bad=skip_bad)
     stored = open_mask_files(open_tree(folder), files, skip_bad=skip_bad)
-    _check_boxes(labels_path, stored, known)
+    stored = _with_boxes_inside(labels_path, stored, known, skip_bad=skip_bad)
     boxes = [known[file.image_id] for file in files]
     named = [
         classes.get(file.image_id, WITH if len(some) else WITHOUT) for file, some in zip(files, boxes, strict=True)
@@ -205,8 +210,18 @@ def _as_radiographs(
     return ImageSet(source, stored.image_ids, stored.sizes, stored.rows, has_objects, stored.left_out)
 
 
-def _check_boxes(labels_path: Path, images: ImageSet, labels: dict[str, np.ndarray]) -> None:
+def _with_boxes_inside(
+    labels_path: Path, images: ImageSet[MaskFiles], labels: dict[str, np.ndarray], *, skip_bad: bool
+) -> ImageSet[MaskFiles]:
+    """Refuse patients with a box that leaves the image by more than a pixel, or report them and leave them out."""
+    problems = []
     for index, patient in enumerate(images.image_ids):
         height, width = images.shape(index)
-        if (box_areas(clip_boxes(labels[patient], (height, width))) <= 0).any():
-            raise InputError(f"{labels_path}: {patient}: a box lies outside the image of {height} x {width}")
+        leaving = np.abs(labels[patient] - clip_boxes(labels[patient], (height, width))).max(axis=1, initial=0) > 1
+        outside = [f"{x1:g},{y1:g},{x2 - x1:g},{y2 - y1:g}" for y1, x1, y2, x2 in labels[patient][leaving].tolist()]
+        problem = f"the box {outside[0]} leaves the image of {height} x {width} pixels; correct it" if outside else ""
+        problems.append(problem and f"{labels_path}: {patient}: {problem}")
+    refuse_or_report(problems, str(labels_path), skip_bad=skip_bad)
+    bad = [patient for patient, problem in zip(images.image_ids, problems, strict=True) if problem]
+    kept = images.select([not problem for problem in problems])
+    return dataclasses.replace(kept, left_out=(*images.left_out, *bad))

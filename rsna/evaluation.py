@@ -54,7 +54,10 @@ def score_csv(path: Path, images: ImageSet[Radiographs], patients: Sequence[str]
     Raises:
         InputError: the CSV fails its check.
     """
-    problems = check_predictions(path, patients)
+    shapes = {
+        patient: images.source.stored_shape(row) for patient, row in zip(images.image_ids, images.rows, strict=True)
+    }
+    problems = check_predictions(path, patients, shapes)
     if problems:
         raise InputError(f"{path}: {problems[0]} ({len(problems)} problems); --fold chooses the patients")
     wanted = set(patients)

@@ -29,13 +29,16 @@ def read_labels(path: Path) -> dict[str, np.ndarray]:
     table = read_rows(path, LABEL_COLUMNS)
     _, *cells, targets = (table[column].fillna("").str.strip() for column in LABEL_COLUMNS)
     numbers = np.stack([pd.to_numeric(cell, errors="coerce").to_numpy(np.float64) for cell in cells], axis=1)
-    empty = np.all([cell == "" for cell in cells], axis=0)
+    empty = np.all([cell.str.lower().isin(["", "nan"]) for cell in cells], axis=0)
     whole = np.isfinite(numbers).all(axis=1) & (numbers[:, 2:] > 0).all(axis=1)
     patients = table["patientId"].to_numpy(str)
+    targets = targets.str.removesuffix(".0")  # as programs write it where the column once had an empty cell
     good = np.where(targets == "1", whole, (targets == "0") & empty) & (patients != "")
     _refuse(path, table, LABEL_COLUMNS, ~good, "Target must be 1 with a box, or 0 with empty cells")
     twice = pd.Series(patients).duplicated(keep=False).to_numpy() & (targets == "0").to_numpy()
     _refuse(path, table, LABEL_COLUMNS, twice, "has other rows, but a patient without boxes needs exactly one")
+    again = pd.DataFrame(numbers).assign(patient=patients).duplicated().to_numpy() & (targets == "1").to_numpy()
+    _refuse(path, table, LABEL_COLUMNS, again, "the same box is in an earlier row; remove one")
     boxes = boxes_from_xywh(numbers)
     rows = pd.Series(np.arange(len(table))).groupby(patients, sort=False).indices
     return {str(patient): boxes[indices][~empty[indices]] for patient, indices in rows.items()}
@@ -64,4 +67,4 @@ def _refuse(path: Path, table: pd.DataFrame, columns: tuple[str, ...], bad: np.n
         row = table.iloc[rows[0]]
         more = f" ({len(rows) - 1} more)" if len(rows) > 1 else ""
         text = ",".join(str(row[column]) for column in columns)
-        raise InputError(f"{path}: line {row.name + 2}: {text!r}: {remedy}{more}")
+        raise InputError(f"{path}: line {row.name}: {text!r}: {remedy}{more}")

@@ -9,7 +9,7 @@ import numpy as np
 
 from common.errors import InputError
 from common.masks.boxes import boxes_from_xywh
-from common.output.submission import read_rows
+from common.output.submission import as_written, read_rows, read_table, report_more_columns
 
 COLUMNS = ("patientId", "PredictionString")
 GROUP = 5  # numbers per box
@@ -78,7 +78,7 @@ def read_predictions(path: Path) -> dict[str, Predictions]:
     """
     table = read_rows(path, COLUMNS)
     predictions: dict[str, Predictions] = {}
-    for line, (patient, text) in enumerate(zip(*(table[column].tolist() for column in COLUMNS), strict=True), start=2):
+    for line, patient, text in zip(table.index.tolist(), *(table[name].tolist() for name in COLUMNS), strict=True):
         try:
             if patient in predictions:
                 raise ValueError("has a second row; put all boxes into one")
@@ -102,36 +102,34 @@ def check_predictions(
         One entry per problem, with its line number, in the order of the lines.
 
     Raises:
-        InputError: no such file.
+        InputError: no such file, not a CSV with commas, or a column is missing.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    if not lines or lines[0] != ",".join(COLUMNS):
-        return [f"line 1: the header is {lines[0] if lines else ''!r}, not {','.join(COLUMNS)!r}"]
+    table, bad = read_table(path, COLUMNS)
+    report_more_columns(path, table, COLUMNS)
     left = dict.fromkeys(patients, True)
-    problems = []
-    for number, line in enumerate(lines[1:], start=2):
-        problems += [f"line {number}: {problem}" for problem in _line_problems(line, left, image_shapes or {})]
+    found = list(bad)
+    for number, patient, text in zip(table.index.tolist(), *(table[name].tolist() for name in COLUMNS), strict=True):
+        found += [(number, problem) for problem in _row_problems(patient, text, left, image_shapes or {})]
+    problems = [f"line {number}: {problem}" for number, problem in sorted(found, key=lambda one: one[0])]
     missing = [patient for patient, is_left in left.items() if is_left]
     problem = "has no row; a patient without boxes needs one with an empty cell"
-    return problems + [f"line {len(lines) + 1}: {patient}: {problem}" for patient in missing]
+    end = max([1, *table.index.tolist()]) + 1
+    return problems + [f"line {end}: {patient}: {problem}" for patient in missing]
 
 
-def _line_problems(line: str, left: dict[str, bool], image_shapes: Mapping[str, tuple[int, int]]) -> Iterator[str]:
+def _row_problems(
+    patient: str, text: str, left: dict[str, bool], image_shapes: Mapping[str, tuple[int, int]]
+) -> Iterator[str]:
     """Yield what is wrong with a row, and note in `left` that its patient has one."""
-    patient, comma, text = line.partition(",")
-    second = left.get(patient) is False
-    if patient in left:
-        left[patient] = False
-    if not comma or not patient or "," in text:
-        yield f"{line[:60]!r} is not a patient, a comma and numbers"
+    if not patient:
+        yield f"has no {COLUMNS[0]}"
         return
     if patient not in left:
-        yield f"{patient}: not a patient of this set"
-    if second:
+        yield f"{patient}: not a patient of this set{as_written(patient, left)}"
+    elif not left[patient]:
         yield f"{patient}: has a second row; put all boxes into one"
+    else:
+        left[patient] = False
     try:
         boxes = parse_predictions(text).boxes
     except ValueError as error:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from common import engine
+from common.errors import InputError
 from common.network.mask_rcnn.model import MaskRCNN
 from common.network.weights import save_weights
 from common.output.results import RESULT_COLUMNS
@@ -15,7 +16,9 @@ from tests.image_sets import array_set, predictor_of
 from tests.test_predictor import box_image, find_bright
 from tests.tiny import TINY
 
-IMAGES = array_set([box_image(box=(row, 2, row + 5, 20)) for row in (3, 9, 30)], image_ids=["first", "second", "third"])
+DRAWN = [box_image(box=(row, 2, row + 5, 20)) for row in (3, 9, 30)]
+LABELS = [(image[..., 0] == image.max()).astype(np.int32) for image in DRAWN]
+IMAGES = array_set(DRAWN, LABELS, image_ids=["first", "second", "third"])
 
 
 @pytest.fixture
@@ -46,9 +49,25 @@ def test_what_another_experiment_was_trained_on_is_only_told(tmp_path, handed_on
     (begun / "images.txt").write_text("first\nother\n")
     engine.train(replace(TINY, name="002"), IMAGES, IMAGES, Start(logs, str(begun / "last.h5"), previous="001"))
     (*_, beginning, _) = handed_on[0]
-    assert beginning.seen == (("first", "other") if same_experiment else ())
+    assert beginning.seen == ((("first", ""), ("other", "")) if same_experiment else ())
     warning = f"warning: {begun}/last.h5 was trained on 1 images with the names of held-out ones, such as first"
     assert any(line.startswith(warning) for line in lines()) != same_experiment
+
+
+def test_what_another_experiment_was_trained_on_for_certain_is_handed_on(tmp_path, handed_on, lines):
+    save_weights(MaskRCNN(TINY), tmp_path / "last.h5")
+    (tmp_path / "images.txt").write_text("first\t5-aa\nother\n")
+    engine.train(replace(TINY, name="002"), IMAGES, IMAGES, Start(tmp_path / "logs", str(tmp_path / "last.h5")))
+    (*_, beginning, _) = handed_on[0]
+    assert beginning.seen == (("first", "5-aa"),)
+    assert not any("with the names of held-out ones" in line for line in lines())
+
+
+def test_nothing_to_learn_is_refused(tmp_path, handed_on):
+    nothing = array_set(DRAWN)
+    with pytest.raises(InputError, match="arrays: none of the 3 training images has an object to learn; annotate some"):
+        engine.train(TINY, nothing, IMAGES, Start(tmp_path, "none"))
+    assert not handed_on and not list(tmp_path.iterdir())
 
 
 def test_training_is_scored_by_a_predictor_on_always_the_same_images(tmp_path, handed_on):

@@ -67,6 +67,10 @@ class CellFiles(Source):
         """Return a text that changes when these images change."""
         return self.tree.signature([self.image_name(row) for row in rows.tolist()])
 
+    def fingerprint(self, row: int) -> str:
+        """Return the fingerprint of an image's file."""
+        return self.tree.fingerprint(self.image_name(row))
+
     def load_image(self, row: int) -> np.ndarray:
         """Return an image, (H, W, 3) uint8, RGB."""
         return _load_image(self.tree, self.images[row])

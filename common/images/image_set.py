@@ -1,8 +1,10 @@
 """Image sets with their objects, for training, folds, prediction, drawing and scoring."""
 
 import dataclasses
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -31,6 +33,10 @@ class Source(ABC):
     @abstractmethod
     def signature(self, rows: np.ndarray) -> str:
         """Return a text that changes when these images change, (N,) int."""
+
+    def fingerprint(self, row: int) -> str:
+        """Return a text that only images of equal content share; empty if that is unknown, as without a file."""
+        return ""
 
     @abstractmethod
     def load_image(self, row: int) -> np.ndarray:
@@ -113,6 +119,13 @@ class ImageSet(Generic[S]):
     def signature(self) -> str:
         """Return a text that changes when the images change."""
         return self.source.signature(self.rows)
+
+    def identities(self) -> list[tuple[str, str]]:
+        """Return each image's id and fingerprint; this reads the files of a folder, in threads."""
+        with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as threads:
+            rows = np.unique(self.rows).tolist()
+            prints = dict(zip(rows, threads.map(self.source.fingerprint, rows), strict=True))
+        return [(name, prints[row]) for name, row in zip(self.image_ids, self.rows.tolist(), strict=True)]
 
     def load_image(self, index: int) -> np.ndarray:
         """Return an image, (H, W, 3) uint8, RGB."""

@@ -51,6 +51,10 @@ class MaskFiles(Source):
         signature = self.tree.signature([self.image_name(row) for row in rows.tolist()])
         return f"{signature} {self.choice}" if self.choice and self.choice != Choice() else signature
 
+    def fingerprint(self, row: int) -> str:
+        """Return the fingerprint of an image's file."""
+        return self.tree.fingerprint(self.image_name(row))
+
     def load_image(self, row: int) -> np.ndarray:
         """Return an image, (H, W, 3) uint8, RGB."""
         name = self.image_name(row)

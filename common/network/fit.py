@@ -20,11 +20,12 @@ from common.config import CONFIG_FILE, LAST_WEIGHTS, STATE_FILE, RunConfig, Stag
 from common.errors import InputError
 from common.files import remove_asides, written_aside
 from common.log import logger
+from common.network.leaks import refuse_leaks
 from common.network.optimizer import build_optimizer, learning_rate_at, set_trainable
 from common.network.weights import load_weights, save_weights
 from common.parallel import map_in_order
 from common.runs.log import EventLog, append_epoch, drop_epochs_after, read_epochs
-from common.runs.start import seen_images
+from common.runs.seen import Identity, find_seen, format_images, seen_images
 from common.runs.weights_file import is_ours
 
 LOADING = min(8, max(1, (os.cpu_count() or 1) // 2))  # threads that prepare batches; one suffices for a CPU
@@ -38,11 +39,11 @@ class Beginning:
 
     Attributes:
         resumes: from the run's own checkpoint.
-        seen: names of the images that the starting weights were trained on.
+        seen: images that the starting weights were trained on.
     """
 
     resumes: bool = False
-    seen: tuple[str, ...] = ()
+    seen: tuple[Identity, ...] = ()
 
 
 def fit(
@@ -72,20 +73,17 @@ def fit(
             a loss that is not finite.
     """
     config: RunConfig = model.config
-    seen = {*beginning.seen, *(seen_images(folder) if beginning.resumes else ())}
-    images = set(training.images.image_ids)
-    held_out = set(validation.images.image_ids) - images if validation else set()
-    if leaked := sorted(held_out & seen):
-        raise InputError(
-            f"{folder}: {len(leaked)} of the held-out images, such as {leaked[0]}, were trained on before, so their "
-            "score would be meaningless; choose another --logs, or hold out the same images as before"
-        )
+    seen = [*beginning.seen, *(seen_images(folder) if beginning.resumes else ())]
+    images = training.images.identities()
+    if validation:
+        refuse_leaks(folder, training.images, images, validation.images, seen)
     folder.mkdir(parents=True, exist_ok=True)
     remove_asides(folder)
-    run = _Run(model, training, validation, folder, score, sorted(seen | images))
+    run = _Run(model, training, validation, folder, score, sorted({*seen, *images}))
     if beginning.resumes:
-        if new := images - seen:
-            logger.info(f"resuming with {len(new)} images that were not trained on before")
+        names = {name for name, _ in images}
+        if new := len(names) - len(set(find_seen(images, seen))):
+            logger.info(f"resuming with {new} images that were not trained on before")
         run.restore()
         _report_changes(type(config).load(folder / CONFIG_FILE), config)
     else:
@@ -144,7 +142,7 @@ class _Run:
         validation: BatchLoader | None,
         folder: Path,
         score: Callable[[], float] | None,
-        seen: Sequence[str],
+        seen: Sequence[Identity],
     ) -> None:
         self.model, self.config, self.folder = model, model.config, folder
         self.training, self.validation, self.score, self.seen = training, validation, score, seen
@@ -288,7 +286,9 @@ class _Run:
     def _save_state(self) -> None:
         arrays = {f"variable_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(self._variables())}
         with written_aside(self.folder / STATE_FILE) as aside:
-            np.savez(aside, allow_pickle=False, epoch=self.epoch, best=self.best, images=self.seen, **arrays)
+            np.savez(
+                aside, allow_pickle=False, epoch=self.epoch, best=self.best, images=format_images(self.seen), **arrays
+            )
 
 
 def _report_changes(before: RunConfig, now: RunConfig) -> None:

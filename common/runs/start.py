@@ -1,12 +1,8 @@
 """What a run starts from."""
 
-import zipfile
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
-
-import numpy as np
 
 from common.config import CONFIG_FILE, LAST_WEIGHTS, STATE_FILE, RunConfig
 from common.errors import InputError
@@ -15,7 +11,6 @@ from common.mask_rcnn_config import MaskRCNNConfig
 from common.runs.published_weights import find_published_weights
 from common.runs.weights_file import read_geometry
 
-IMAGES_FILE = "images.txt"
 NAMED_WEIGHTS = "weights.h5"
 
 C = TypeVar("C", bound=RunConfig)
@@ -73,27 +68,6 @@ def find_start(start: Start, config: RunConfig) -> Path | None:
     if weights == "last":
         return start.logs / str(start.previous) / LAST_WEIGHTS
     return named_weights(type(config)).get(weights, Path(weights))
-
-
-def seen_images(folder: Path) -> list[str]:
-    """Return the names of images that weights, or those they started from, were trained on; none if unknown.
-
-    Args:
-        folder: of the weights: a run's, or one with a list in `IMAGES_FILE`, one line per image.
-    """
-    try:
-        with np.load(folder / STATE_FILE, allow_pickle=False) as state:
-            return np.atleast_1d(state["images"]).tolist()
-    except FileNotFoundError:
-        listed = folder / IMAGES_FILE
-        return listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile):
-        return []  # unreadable; resuming reports the error
-
-
-def find_trained_images(weights: Path, image_ids: Iterable[str]) -> list[str]:
-    """Return the names among `image_ids` of images that weights were trained on, sorted."""
-    return sorted(set(seen_images(weights.parent)).intersection(image_ids))
 
 
 def adopt_geometry(config: C, weights: Path | None) -> C:

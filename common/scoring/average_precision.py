@@ -1,16 +1,15 @@
 """Average precision: of a set by COCO's rules, of a single image by the Mask R-CNN library's."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from common.scoring.comparison import Comparison
+from common.scoring.matching import ANY_AREA, find_pairs, join_objects, match_objects, take_greedily
 
 COCO_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0.0, 1.0, 101)
-ANY_AREA = (0.0, np.inf)
-_ALMOST_ONE = 1 - 1e-10  # so that an equal mask meets a threshold of 1 despite rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,11 +90,10 @@ def average_precision(
         0.505
     """
     thresholds = np.asarray(thresholds, np.float64)
-    found: list[list[_Hits]] = [[] for _ in class_ids]
-    for comparison in comparisons:
-        for hits, class_id in zip(found, class_ids, strict=True):
-            hits.append(_match(comparison.of_class(class_id), thresholds, max_detections, area_range))
-    curves = [_precision_and_recall(hits, len(thresholds)) for hits in found]
+    lowest = float(thresholds.min(initial=np.inf))
+    objects = join_objects([find_pairs(comparison, lowest, area_range) for comparison in comparisons])
+    outcome = match_objects(objects, thresholds, max_detections)
+    curves = [_precision_and_recall(*outcome.of_class(class_id), len(thresholds)) for class_id in class_ids]
     precision, recall, num_true = (list(part) for part in zip(*curves, strict=True)) if curves else ([], [], [])
     shape = (len(class_ids), len(thresholds))
     return AveragePrecision(
@@ -121,26 +119,14 @@ def image_average_precision(comparison: Comparison, threshold: float = 0.5) -> f
 
     Source: the Mask R-CNN library; Everingham et al.: The PASCAL visual object classes challenge, from 2010 on.
     """
-    same = comparison.true_class_ids[:, None] == comparison.predicted_class_ids
-    ious = np.where(same, comparison.ious, -1.0)
-    order = np.argsort(-comparison.scores, kind="stable")
-    nothing = np.zeros(len(ious), bool)
-    (taken,) = _take_greedily(ious[:, order], np.array([threshold]), nothing, nothing)
-    if not len(ious):
+    if not len(comparison.ious):
         return float("nan")
+    objects = find_pairs(replace(comparison, crowd=np.zeros_like(comparison.crowd)), threshold, ANY_AREA)
+    (taken,) = take_greedily(objects, np.array([threshold]))
+    taken = taken[np.argsort(-comparison.scores, kind="stable")]
     hits = np.cumsum(taken >= 0)
     precision = np.maximum.accumulate((hits / np.arange(1, len(hits) + 1))[::-1])[::-1]
-    return float((precision * np.diff(hits, prepend=0)).sum() / len(ious))
-
-
-@dataclass(frozen=True, eq=False)
-class _Hits:
-    """The outcome of the M predictions of a class in an image, at T thresholds."""
-
-    scores: np.ndarray
-    hit: np.ndarray  # (T, M) bool
-    counts: np.ndarray  # (T, M) bool
-    num_true: int
+    return float((precision * np.diff(hits, prepend=0)).sum() / len(comparison.ious))
 
 
 def _line(name: str, count: int, columns: Sequence[np.ndarray]) -> str:
@@ -148,62 +134,27 @@ def _line(name: str, count: int, columns: Sequence[np.ndarray]) -> str:
     return f"{name:20} {count:7}" + "".join(f"{mean:7.3f}" for mean in means)
 
 
-def _match(
-    comparison: Comparison, thresholds: np.ndarray, max_detections: int, area_range: tuple[float, float]
-) -> _Hits:
-    """Match the objects of one class in one image."""
-    order = np.argsort(-comparison.scores, kind="stable")[:max_detections]
-    low, high = area_range
-    ignored = comparison.crowd | (comparison.true_areas < low) | (comparison.true_areas > high)
-    taken = _take_greedily(comparison.ious[:, order], thresholds, ignored, comparison.crowd)
-    areas = comparison.predicted_areas[order]
-    outside = (areas < low) | (areas > high)
-    counts = np.where(taken >= 0, ~np.append(ignored, False)[taken], ~outside)
-    return _Hits(comparison.scores[order], taken >= 0, counts, int(np.count_nonzero(~ignored)))
-
-
-def _take_greedily(ious: np.ndarray, thresholds: np.ndarray, ignored: np.ndarray, crowd: np.ndarray) -> np.ndarray:
-    """Return which true object each prediction takes at each threshold, (T, M) int; -1 for none.
-
-    Objects that count precede ignored ones, whatever their IoU; a crowd is never used up.
+def _precision_and_recall(
+    hit: np.ndarray, counts: np.ndarray, num_true: int, num_thresholds: int
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return average precision and recall at each threshold, (T,) each, and the number of true objects.
 
     Args:
-        ious: (N, M) float, best prediction first.
-        thresholds: (T,) float.
-        ignored: (N,) bool, true objects that do not count.
-        crowd: (N,) bool, all of them ignored.
+        hit: (T, M) bool, predictions of one class that take an object, best first.
+        counts: (T, M) bool, predictions that count.
+        num_true: true objects that count.
+        num_thresholds: T.
     """
-    taken = np.full((len(thresholds), ious.shape[1]), -1)
-    at_least = np.minimum(thresholds, _ALMOST_ONE)
-    candidates = np.flatnonzero(ious.max(axis=0, initial=-1.0) >= at_least.min(initial=np.inf)).tolist()
-    ious, counted, crowd = ious[::-1], ~ignored[::-1], crowd[::-1]  # of equal IoUs, COCO takes the last
-    for t, threshold in enumerate(at_least.tolist()):
-        left = np.ones(len(ious), bool)
-        for j in candidates:
-            within = left & (ious[:, j] >= threshold)
-            if not within.any():
-                continue
-            preferred = within & counted
-            i = int(np.where(preferred if preferred.any() else within, ious[:, j], -1.0).argmax())
-            taken[t, j] = len(ious) - 1 - i
-            left[i] = crowd[i]
-    return taken
-
-
-def _precision_and_recall(images: Sequence[_Hits], num_thresholds: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return average precision and recall at each threshold, (T,) each, and the number of true objects."""
-    num_true = sum(hits.num_true for hits in images)
     if not num_true:
         return np.full(num_thresholds, np.nan), np.full(num_thresholds, np.nan), 0
-    order = np.argsort(-np.concatenate([hits.scores for hits in images]), kind="stable")
-    hit, counts = (
-        np.concatenate([getattr(hits, name) for hits in images], axis=1)[:, order] for name in ("hit", "counts")
-    )
     tp, fp = np.cumsum(hit & counts, axis=1), np.cumsum(~hit & counts, axis=1)
-    recall = tp / num_true
     precision = tp / np.maximum(tp + fp, 1)
     falling = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
     padded = np.append(falling, np.zeros((num_thresholds, 1)), axis=1)  # 0 for recalls that are not reached
-    at = [np.searchsorted(row, RECALLS, side="left") for row in recall]
-    means = [row[columns].mean() for row, columns in zip(padded, at, strict=True)]
-    return np.array(means), tp.max(axis=1, initial=0) / num_true, num_true
+    # A recall is reached where so many are found; whole numbers, shifted apart, let one search serve all thresholds.
+    needed = np.searchsorted(np.arange(num_true + 1) / num_true, RECALLS)
+    shifts = np.arange(num_thresholds)[:, None] * (num_true + 2)
+    ended = np.append(tp + shifts, shifts + num_true + 1, axis=1)
+    at = np.searchsorted(ended.ravel(), (needed + shifts).ravel()).reshape(num_thresholds, -1)
+    means = padded.ravel()[at].mean(axis=1)
+    return means, tp.max(axis=1, initial=0) / num_true, num_true

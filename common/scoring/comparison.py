@@ -30,19 +30,6 @@ class Comparison:
     predicted_areas: np.ndarray
     crowd: np.ndarray
 
-    def of_class(self, class_id: int) -> "Comparison":
-        """Return the part of one class."""
-        true, predicted = self.true_class_ids == class_id, self.predicted_class_ids == class_id
-        return Comparison(
-            self.ious[true][:, predicted],
-            self.true_class_ids[true],
-            self.predicted_class_ids[predicted],
-            self.scores[predicted],
-            self.true_areas[true],
-            self.predicted_areas[predicted],
-            self.crowd[true],
-        )
-
 
 def compare_masks(true: Instances, predicted: Instances, crowd: np.ndarray | None = None) -> Comparison:
     """Compare the masks of an image's objects.

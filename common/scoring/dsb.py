@@ -1,5 +1,6 @@
 """The 2018 Data Science Bowl's score."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from common.masks.boxes import clip_boxes
 from common.masks.instances import Instances
 from common.masks.rle import parse_runs
 from common.masks.runs import Runs, fill_runs, find_runs, shared_run_pixels
-from common.output.submission import COLUMNS, read_rows
+from common.output.submission import COLUMNS, as_written, read_rows
 
 DSB_THRESHOLDS = np.arange(10) * 0.05 + 0.5
 
@@ -123,7 +124,8 @@ def score_submission(
     texts = _texts_by_image(read_rows(submission, COLUMNS))
     unknown = [image_id for image_id in texts if image_id not in known and image_id not in ignored]
     if unknown:
-        raise InputError(f"{submission}: {unknown[0]} is not in the solution; choose the solution of the same stage")
+        hint = as_written(unknown[0], known) or "; choose the solution of the same stage"
+        raise InputError(f"{submission}: {unknown[0]} is not in the solution{hint}")
     images, by_threshold = _score_images(submission, texts, known)
     scores = images.groupby(["height", "width"])["score"]
     by_size = pd.DataFrame({"images": scores.size(), "score": scores.mean()}).reset_index()
@@ -223,13 +225,30 @@ def _read_solution_runs(path: Path) -> tuple[dict[str, tuple[Runs, tuple[int, in
     texts = _texts_by_image(counted)
     sizes = dict.fromkeys(zip(*(counted[column].tolist() for column in ("ImageId", "Height", "Width")), strict=True))
     try:
-        shapes = {image_id: (int(height), int(width)) for image_id, height, width in sizes}
+        shapes = {image_id: (_whole(height), _whole(width)) for image_id, height, width in sizes}
     except ValueError as error:
         raise InputError(f"{path}: heights and widths must be integers: {error}") from None
+    if len(shapes) < len(sizes):
+        twice = next(name for name, times in Counter(image_id for image_id, *_ in sizes).items() if times > 1)
+        raise InputError(f"{path}: {twice} has rows of two sizes; correct Height and Width")
+    repeated = counted[counted[["ImageId", "EncodedPixels"]].duplicated()]
+    if len(repeated):
+        where = f"line {repeated.index[0]}: {repeated['ImageId'].iloc[0]}"
+        raise InputError(
+            f"{path}: {where}: the same object is in an earlier row; remove one ({len(repeated)} such rows)"
+        )
     if not shapes:
         raise InputError(f"{path}: all images are ignored; choose a solution with images that count")
     known = {image_id: (_parse(path, image_id, texts[image_id], shape), shape) for image_id, shape in shapes.items()}
     return known, set(table["ImageId"].tolist()) - set(known)
+
+
+def _whole(text: str) -> int:
+    """Return a whole number, which programs also write as 256.0."""
+    number = float(text)
+    if not number.is_integer():
+        raise ValueError(f"{text!r}")
+    return int(number)
 
 
 def _texts_by_image(table: pd.DataFrame) -> dict[str, list[str]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import training_batch
+from benchmarks import average_precision, training_batch
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
@@ -26,3 +26,8 @@ def test_the_dense_way_makes_the_same_training_batches(preset, tmp_path):
     training_batch.write_images(tmp_path / "set", None, 4)
     dataset = training_batch.open_images(tmp_path)
     training_batch.check_equal(tmp_path, dataset, training_batch.PRESETS[preset])
+
+
+def test_average_precision_equals_that_of_pycocotools():
+    rows = average_precision.measure(6, 3, 4, 9, repeats=1)
+    assert [row[3] for row in rows] == ["matching", "all"]

@@ -9,11 +9,12 @@ import pytest
 from skimage.draw import polygon as skimage_polygon
 
 from coco.config import BALLOON_PUBLISHED
-from coco.via import open_via_set, parse_via
+from coco.via import open_via_set, parse_via, read_regions
 from coco.video import change_video
 from common.errors import InputError
 from common.files import open_tree
 from common.images.decoding import decode_image, save_image
+from common.masks.polygons import polygon_instances
 from tests.coco.running import FOLDER, run_in
 from tests.scripts import NARROW_FLAGS, run_here
 from tests.turned import BOX, find_box, turned_jpeg
@@ -90,12 +91,17 @@ def test_every_version_of_the_annotator_is_read():
         ({"a": entry("a.png", REGIONS), "b": entry("a.png", REGIONS)}, "a.png is listed twice"),
         ({"a": entry("a.png", [])}, "no image has a region"),
         ({"a": entry("z.png", REGIONS)}, "z.png: no such file"),
-        ({"a": entry("a.png", [POINTS, POINTS[:2]])}, "a.png, region 2: not a polygon of at least three points"),
+        (
+            {"a": entry("a.png", [POINTS, POINTS[:2]])},
+            "a.png, region 2: a polygon of fewer than three points; redraw it as a polygon",
+        ),
         (
             {"a": {"filename": "a.png", "regions": [{"shape_attributes": {"name": "circle", "r": 3}}]}},
-            "a.png, region 1",
+            "a.png, region 1: has no cx; redraw it",
         ),
         ({"a": {"filename": "a.png", "regions": [7]}}, "a.png, region 1"),
+        ({"images": [], "annotations": [], "categories": []}, "in COCO's format; open the project in version 2"),
+        ({"project": {}, "config": {}, "file": {}, "metadata": {}}, "of version 3; open the project in version 2"),
     ],
 )
 def test_bad_annotations_are_one_line(tmp_path, content, message):
@@ -103,6 +109,83 @@ def test_bad_annotations_are_one_line(tmp_path, content, message):
     with pytest.raises(InputError, match=message) as caught:
         open_via_set(open_tree(tmp_path), "train")
     assert "\n" not in str(caught.value) and str(tmp_path) in str(caught.value)
+
+
+def shaped(name, **values):
+    return [{"shape_attributes": {"name": name} | values}]
+
+
+ROWS, COLUMNS = np.mgrid[:48, :64]  # centres of pixels, as the annotator counts
+
+
+@pytest.mark.parametrize(
+    ("regions", "inside"),
+    [
+        (
+            shaped("rect", x=5, y=3, width=20, height=10),
+            (ROWS >= 3) & (ROWS < 13) & (COLUMNS >= 5) & (COLUMNS < 25),
+        ),
+        (shaped("circle", cx=30, cy=20, r=12.3), (ROWS - 20) ** 2 + (COLUMNS - 30) ** 2 < 12.3**2),
+        (
+            shaped("ellipse", cx=30, cy=20, rx=17.2, ry=6.1),
+            ((ROWS - 20) / 6.1) ** 2 + ((COLUMNS - 30) / 17.2) ** 2 < 1,
+        ),
+        (  # turned clockwise on the screen: from the right end of the long axis downwards
+            shaped("ellipse", cx=30, cy=20, rx=17.2, ry=6.1, theta=0.5),
+            (((COLUMNS - 30) * np.cos(0.5) + (ROWS - 20) * np.sin(0.5)) / 17.2) ** 2
+            + (((ROWS - 20) * np.cos(0.5) - (COLUMNS - 30) * np.sin(0.5)) / 6.1) ** 2
+            < 1,
+        ),
+    ],
+)
+def test_shapes_with_an_inside_are_objects(regions, inside):
+    (mask,) = polygon_instances(read_regions(regions, "a"), (48, 64)).to_masks((48, 64))
+    assert inside.sum() > 150 and np.count_nonzero(mask ^ inside) <= 1
+
+
+@pytest.mark.parametrize(
+    ("regions", "message"),
+    [
+        (
+            shaped("polyline", all_points_x=[1, 9, 9], all_points_y=[1, 1, 9]),
+            "region 1: a polyline, which has no inside",
+        ),
+        (shaped("point", cx=1, cy=1), "region 1: a point, which has no inside; redraw it as a polygon"),
+        (shaped("circle", cx=1, cy=1, r=0), "region 1: a circle without r"),
+        (shaped("rect", x=1, y=1, width=-3, height=2), "region 1: a rect without width or height"),
+        (shaped("ellipse", cx=1, cy=1, rx="x", ry=2), "region 1: could not convert string to float"),
+        (shaped("polygon", all_points_x=[1, 9], all_points_y=[1, 1, 9]), "region 1: a polygon of fewer"),
+        (shaped("polygon", all_points_x=[1, 9, float("nan")], all_points_y=[1, 1, 9]), "numbers are not finite"),
+        ([{}], "region 1: has no shape_attributes"),
+    ],
+)
+def test_what_has_no_inside_is_named(regions, message):
+    with pytest.raises(InputError, match=message):
+        read_regions(regions, "a")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("via_export_csv.csv", "it holds train/via_export_csv.csv; export the annotations as JSON, not as CSV"),
+        ("via_project.json", "it holds train/via_project.json; if that is the annotator's JSON, rename it"),
+    ],
+)
+def test_exports_of_another_name_are_not_overlooked(tmp_path, name, message):
+    write_part(tmp_path, "train")
+    (tmp_path / "train" / "via_region_data.json").rename(tmp_path / "train" / name)
+    with pytest.raises(InputError, match=f"holds train/via_region_data.json 0 times; {message}"):
+        open_via_set(open_tree(tmp_path), "train")
+
+
+def test_outlines_that_cannot_be_meant_are_told(tmp_path, lines):
+    far = [(100, 100), (120, 100), (120, 120)]
+    write_part(tmp_path, "train", {"a": entry("a.png", [REGIONS[1], far, REGIONS[1]])})
+    assert len(open_via_set(open_tree(tmp_path), "train")) == 1
+    assert [line.rpartition(": ")[2] for line in lines()] == [
+        "1, such as region 2 of a.png",
+        "1, such as region 3 of a.png",
+    ]
 
 
 def test_an_unusable_image_is_left_out_where_asked(tmp_path):

@@ -1,6 +1,7 @@
 """COCO's annotation files and layouts: what is read, what is learnt, and what is refused."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -9,11 +10,13 @@ import pytest
 
 from coco.config import COCO_PUBLISHED, COCO_SMALL
 from coco.instances_set import open_instances_set, read_subset, training_subsets, validation_subsets
+from common import engine
 from common.batches.instance_samples import InstanceSamples
 from common.batches.loader import BatchLoader
 from common.errors import InputError
 from common.files import open_tree
 from common.images.decoding import decode_image, save_image
+from common.runs.start import Start
 from tests.coco_files import OBJECTS, SHAPE, annotation_file, filled, write_subset
 from tests.turned import find_box, turned_jpeg
 
@@ -118,16 +121,37 @@ def test_images_may_stand_in_a_folder_called_images(tmp_path):
             lambda c: c["annotations"][3]["segmentation"].update(size=[60, 40]),
             "annotation 103 of image 7: run lengths for an image",
         ),
-        (lambda c: c["annotations"][1].update(image_id=8), "annotation 101 of image 8, which is not listed"),
-        (lambda c: c["annotations"][1].update(id=100), "annotation 100 is listed twice"),
-        (lambda c: c["annotations"][1].update(id=[1]), "annotation \\[1\\] of image 7: ids must be numbers or strings"),
+        (
+            lambda c: c["annotations"][1].update(image_id=8),
+            "annotation 101 of image 8: no usable image has this id; list the image",
+        ),
+        (lambda c: c["annotations"][1].update(id=100), "annotation 100 of image 7: another annotation has the same id"),
+        (
+            lambda c: c["annotations"][1].update(id=[1]),
+            "annotation \\[1\\] of image 7: the id \\[1\\] is neither a whole number nor a text",
+        ),
         (lambda c: c["annotations"][1].pop("image_id"), "an annotation without image_id"),
         (lambda c: c["images"][0].update(id=11), "image 11 is listed twice"),
-        (lambda c: c["images"][2].update(id="x"), "some image ids are numbers, others strings; use one type"),
-        (lambda c: c["images"][0].update(height=0), "image 7 with \\(0, 60\\) pixels"),
+        (lambda c: c["images"][0].update(height=0), "\\(image 7 with 0 x 60 pixels\\)"),
+        (lambda c: c["images"][0].update(height=40.5), "\\(image 7 with 40.5 x 60 pixels\\)"),
+        (lambda c: c["images"][0].update(file_name=None), "\\(file_name None\\)"),
+        (lambda c: c["images"][0].update(id=7.5), "\\(the id 7.5 is neither a whole number nor a text\\)"),
+        (lambda c: c["images"][0].update(file_name="11.png"), "images 7 and 11 are one file, 11.png; merge them"),
+        (lambda c: c["images"][0].update(file_name="7.PNG"), "has no train2017/7.PNG, but train2017/7.png; unpack"),
+        (lambda c: c["annotations"][1].update(iscrowd="maybe"), "101 of image 7: iscrowd: 'maybe' is neither 0 nor 1"),
+        (lambda c: c["annotations"][1].update(iscrowd=2), "annotation 101 of image 7: iscrowd: 2 is neither 0 nor 1"),
+        (lambda c: c["annotations"][1].pop("category_id"), "annotation 101 of image 7: the id None is neither"),
+        (
+            lambda c: c["annotations"][1].update(segmentation=[0, 0, 9, 0, 9, 9]),
+            "a list of numbers; it needs a list of p",
+        ),
+        (lambda c: c["annotations"][1].update(segmentation=[[0, 0, 9, 0, 9, 1e9]]), "with the coordinate 1e\\+09"),
         (lambda c: c["images"][0].pop("width"), "without id, file_name, height or width \\('width'\\)"),
         (lambda c: c["images"][0].update(file_name="8.png"), "has no train2017/8.png; unpack"),
-        (lambda c: c["categories"][0].update(id=3), "two with the same id or name"),
+        (lambda c: c["categories"][0].update(id=3), "two categories have the id 3"),
+        (lambda c: c["categories"][0].update(name="goat"), "categories 90 and 17 have the same name 'goat'"),
+        (lambda c: c["categories"][0].update(name=None), "a category without id or name"),
+        (lambda c: c.update(categories=[]), "has no categories; add them"),
         (lambda c: c["categories"][0].pop("name"), "a category without id or name"),
         (lambda c: c.pop("categories"), "images, annotations or categories missing"),
     ],
@@ -150,6 +174,147 @@ def test_an_unusable_image_is_left_out_where_asked(tmp_path, lines):
         open_set(tmp_path)
     assert open_set(tmp_path, skip_bad=True).image_ids == ["11"]
     assert [line[:10] for line in lines()] == ["left out: "] * 2
+
+
+def change_all(part, **values):
+    """Return a change of every record of a part: a function of the old value for each key."""
+
+    def change(content):
+        for record in content[part]:
+            record |= {key: value(record.get(key)) for key, value in values.items()}
+
+    return change
+
+
+def several(*changes):
+    return lambda content: [change(content) for change in changes]
+
+
+# What other programs write for the same objects.
+SAME = {
+    "as COCO writes it": lambda content: None,
+    "whole floats": several(
+        change_all("annotations", id=float, image_id=float, category_id=float),
+        change_all("images", id=float, height=float, width=float),
+        change_all("categories", id=float),
+    ),
+    "annotations' ids as text": change_all("annotations", image_id=str, category_id=str),
+    "images' ids as text": several(change_all("images", id=str), change_all("categories", id=str)),
+    "no ids": lambda content: [annotation.pop("id") for annotation in content["annotations"]],
+    "crowds as text": change_all("annotations", iscrowd=str),
+    "crowds as true and false": change_all("annotations", iscrowd=bool),
+    "crowds alone noted": lambda c: [one.pop("iscrowd") for one in c["annotations"] if not one["iscrowd"]],
+    "image_id in images": lambda content: [image.update(image_id=image["id"]) for image in content["images"]],
+    "folders of another machine": change_all("images", file_name="C:\\\\data\\\\{}".format),
+    "the subset's folder": change_all("images", file_name="train2017/{}".format),
+    "counts as floats": lambda content: content["annotations"][3]["segmentation"].update(
+        counts=[*map(float, content["annotations"][3]["segmentation"]["counts"])]
+    ),
+    "boxes": lambda content: content["annotations"][1].update(bbox=[10, 8, 20, 22]),
+}
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_other_ways_to_write_the_same(tmp_path, drawn, lines, name):
+    content = annotation_file()
+    SAME[name](content)
+    write_subset(tmp_path, "train", content=content)
+    images, expected = open_set(tmp_path), open_set(drawn)
+    assert (images.image_ids, images.image_names) == (expected.image_ids, expected.image_names)
+    for index in range(len(expected)):
+        (found, crowd), (true, truly_crowd) = (some.load_truth(index) for some in (images, expected))
+        assert found.class_ids.tolist() == true.class_ids.tolist() and crowd.tolist() == truly_crowd.tolist()
+        np.testing.assert_array_equal(found.to_masks(SHAPE), true.to_masks(SHAPE))
+    assert lines() == []
+
+
+OUTSIDE, BEYOND = [[100, 100, 120, 100, 120, 120]], [[-10, 5, 20, 5, 20, 25, -10, 25]]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            change_all("annotations", segmentation=lambda _: OUTSIDE),
+            "outlines without a pixel .*: 6, such as annotation",
+        ),
+        (
+            lambda c: c["annotations"][0].update(segmentation=[[5, 5, 9, 9, 5, 5]]),
+            "outlines without a pixel .*: 1, such",
+        ),
+        (
+            lambda c: c["annotations"][0].update(segmentation={"size": [40, 60], "counts": [2400]}),
+            "outlines without a pixel in their images.*: 1, such as annotation 100 of image 7",
+        ),
+        (lambda c: c["annotations"][0].update(segmentation=BEYOND), "outlines that leave their images.*: 1, such as"),
+        (
+            lambda c: c["annotations"].append(c["annotations"][0] | {"id": 999}),
+            "outlines drawn twice; remove one: 1, such as annotation 999 of image 7",
+        ),
+        (
+            lambda c: c["annotations"][1].update(bbox=[10, 8, 30, 30]),  # x1, y1, x2, y2
+            "the bbox of 1 of 6 annotations does not fit the outline, such as annotation 101 of image 7",
+        ),
+        (lambda c: c["annotations"][1].update(bbox=[8, 10, float("nan"), 3]), "the bbox of 1 of 6"),
+    ],
+)
+def test_what_cannot_be_meant_is_told(tmp_path, lines, change, message):
+    content = annotation_file()
+    change(content)
+    write_subset(tmp_path, "train", content=content)
+    assert len(open_set(tmp_path)) == 3
+    (line,) = lines()
+    assert re.search(message, line) and line.startswith("warning: ")
+
+
+def test_objects_of_categories_that_are_no_classes_are_counted(drawn, lines):
+    open_set(drawn, class_names=("kite",))
+    assert lines()[0].endswith("left out objects of categories that are no classes: 2 of boat, 2 of goat")
+
+
+@pytest.mark.parametrize(
+    ("change", "kept", "message"),
+    [
+        (
+            lambda c: c["annotations"][1].update(image_id=8),
+            ["7", "11", "12"],
+            "annotation 101 of image 8: no usable image has this id; list the image, or remove the annotation",
+        ),
+        (
+            lambda c: c["annotations"][4].update(id=100),
+            ["7", "12"],
+            "annotation 100 of image 11: another annotation has",
+        ),
+        (lambda c: c["images"].append(dict(c["images"][2])), ["7", "11"], "image 12 is listed twice; remove one"),
+        (lambda c: c["images"][2].pop("width"), ["7", "11"], "an image without id, file_name, height or width"),
+        (lambda c: c["annotations"][4].pop("image_id"), ["7", "11", "12"], "an annotation without image_id; fix it"),
+    ],
+)
+def test_what_belongs_to_no_usable_image_is_left_out_where_asked(tmp_path, lines, change, kept, message):
+    content = annotation_file()
+    change(content)
+    write_subset(tmp_path, "train", content=content)
+    with pytest.raises(InputError, match=f"{message}.* leave out unusable images with --skip-bad"):
+        open_set(tmp_path)
+    assert open_set(tmp_path, skip_bad=True).image_ids == kept
+    assert [line for line in lines() if message in line and line.startswith("left out: ")]
+
+
+def test_a_misnamed_validation_set_is_not_overlooked(tmp_path, lines):
+    write_subset(tmp_path, "train")
+    assert validation_subsets(open_tree(tmp_path), "2017") == []
+    assert lines()[-1].endswith("has no instances_val2017.json, so no images are held out to validate and score on")
+    write_subset(tmp_path, "val", "2014")  # another year's, beside it
+    assert validation_subsets(open_tree(tmp_path), "2017") == []
+    write_subset(tmp_path, "valid")
+    with pytest.raises(
+        InputError, match=r"instances_valid2017\.json: the annotations of val are called instances_val2017"
+    ):
+        validation_subsets(open_tree(tmp_path), "2017")
+    with pytest.raises(
+        InputError, match=r"instances_val2017\.json 0 times; .*; it holds annotations/instances_train2017"
+    ):
+        read_subset(open_tree(tmp_path), "val", "2017")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"images": []}', "\udcff"])
@@ -223,3 +388,26 @@ def test_the_real_subset(data_folder):
         noted = [areas[annotation.annotation_id] for annotation in listed.annotations]
         np.testing.assert_allclose(objects.areas, noted, rtol=0.1, atol=60)
         assert (images.load_image(index).shape[:2] == images.sizes[index]).all()
+
+
+def test_what_lies_outside_is_not_learnt_but_counts_in_the_score(tmp_path):
+    content = annotation_file()
+    content["annotations"][0]["segmentation"] = OUTSIDE
+    write_subset(tmp_path, "train", content=content)
+    images = open_set(tmp_path)
+    assert images.load_class_ids(0).tolist() == images.load_instances(0).class_ids.tolist() == [1, 1]
+    true, crowd = images.load_truth(0)
+    assert (true.class_ids.tolist(), crowd.tolist()) == ([3, 1, 1, 2], [False, False, False, True])
+    assert true.areas[0] == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [change_all("annotations", iscrowd=lambda _: "1"), change_all("annotations", segmentation=lambda _: OUTSIDE)],
+)
+def test_nothing_left_to_learn_is_refused(tmp_path, change):
+    content = annotation_file()
+    change(content)
+    write_subset(tmp_path, "train", content=content)
+    with pytest.raises(InputError, match="none of the 3 training images has an object to learn; annotate some"):
+        engine.train(COCO_SMALL, open_set(tmp_path), None, Start(tmp_path, "none"))

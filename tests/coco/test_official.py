@@ -112,6 +112,30 @@ def test_what_other_tools_write_scores_alike(tmp_path, drawn):
     assert score(tmp_path, (json.dumps(content).encode(), file, images), truth_rows(drawn)) == PERFECT
 
 
+@pytest.mark.parametrize("kinds", ["ids", "flags"])
+def test_ids_and_flags_as_text_score_alike(tmp_path, drawn, kinds):
+    content = json.loads(drawn[0])
+    if kinds == "ids":
+        for part, keys in (("images", ["id"]), ("categories", ["id"]), ("annotations", ["image_id", "category_id"])):
+            for record in content[part]:
+                record |= {key: str(record[key]) for key in keys}
+    else:
+        for annotation in content["annotations"]:
+            annotation |= {"iscrowd": str(annotation.get("iscrowd", 0)), "image_id": float(annotation["image_id"])}
+            annotation.pop("id")
+    write_subset(tmp_path, "val", content=content)
+    tree = open_tree(tmp_path)
+    subset = read_subset(tree, "val", "2017")
+    same = (tree.read(subset.file_name), subset.file, open_instances_set(tree, [subset], NAMES))
+    rows = truth_rows(drawn)
+    within = Instances.from_crops(np.array([[2, 32, 18, 50]]), [np.ones((16, 18))], [2], [1.0])
+    assert score(tmp_path, same, [*rows, *rows_of("7", within, SHAPE)]) == PERFECT
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert {result["image_id"] for result in results} == ({"7", "11"} if kinds == "ids" else {7, 11})
+    assert {result["category_id"] for result in results} == ({"3", "17", "90"} if kinds == "ids" else {3, 17, 90})
+    assert score(tmp_path, same, rows[1:])["segm"] == score(tmp_path, drawn, rows[1:])["segm"] < 0.95
+
+
 def test_only_predicted_images_and_known_classes_count(tmp_path, drawn):
     data, file, images = drawn
     rows = [row for row in truth_rows(drawn) if not row.startswith("7,")]

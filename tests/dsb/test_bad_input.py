@@ -292,7 +292,7 @@ def test_score_of_something_else(refused, place, data):
     for submission, solution, message in (
         ("none.csv", "data", "none.csv: no such file"),
         ("data", "data", "Is a directory; give a file, not a folder"),
-        ("wrong.csv", "data", "wrong.csv: line 1: the header is 'id,runs'"),
+        ("wrong.csv", "data", "wrong.csv: has columns id,runs, but needs ImageId,EncodedPixels"),
         ("unknown.csv", "nowhere", "nowhere: no such folder or zip archive"),
         ("unknown.csv", "none.csv", "none.csv: no such file"),
         ("unknown.csv", "data", "unknown.csv: nobody is not in the solution"),

@@ -48,21 +48,27 @@ def test_categories_are_known_by_their_names(lines):
 @pytest.mark.parametrize(
     ("part", "change", "message"),
     [
-        ("images", {"id": 1}, "left out image ISIC_2.jpg: id 1 belongs to ISIC_1.jpg"),
         ("images", {"width": None}, "left out image ISIC_2.jpg: width is missing"),
         ("images", {"file_name": None}, "left out image without a name: file_name is missing"),
-        ("images", {"file_name": "ISIC_1.jpg"}, "left out image ISIC_1.jpg: listed before"),
         ("images", {"height": "tall"}, "left out image ISIC_2.jpg: height is 'tall'"),
         ("annotations", {"segmentation": None}, "left out annotation 1: segmentation is missing"),
-        ("annotations", {"segmentation": []}, "left out annotation 1: a polygon is not a list of at least three"),
+        ("images", {"height": 48.5}, "left out image ISIC_2.jpg: height is 48.5"),
+        ("images", {"id": 1.5}, "left out image ISIC_2.jpg: the id 1.5 is neither a whole number nor a text"),
+        ("annotations", {"segmentation": []}, "left out annotation 1: segmentation is [], not a list of polygons"),
+        (
+            "annotations",
+            {"segmentation": [1, 2, 9, 2, 9, 9]},
+            "left out annotation 1: a list of numbers; it needs a list",
+        ),
+        ("annotations", {"iscrowd": "maybe"}, "left out annotation 1: 'maybe' is neither 0 nor 1"),
         (
             "annotations",
             {"segmentation": [[1, 2, 3, 4]]},
-            "left out annotation 1: a polygon is not a list of at least three",
+            "left out annotation 1: a polygon of 4 numbers; it needs x and y of at least three points",
         ),
-        ("annotations", {"segmentation": [[1, 2, 3, 4, 5, "6"]]}, "left out annotation 1: a polygon is not a list"),
+        ("annotations", {"segmentation": [[1, 2, 3, 4, 5, "six"]]}, "left out annotation 1: could not convert"),
         ("annotations", {"segmentation": {"counts": [1]}}, "left out annotation 1: segmentation is {'counts': [1]}"),
-        ("annotations", {"image_id": 9}, "left out annotation 1: unknown image_id 9"),
+        ("annotations", {"image_id": 9}, "left out annotation 1: no usable image has the id 9"),
         ("annotations", {"category_id": 2}, "left out annotation 1: unknown category_id 2"),
     ],
 )
@@ -74,10 +80,68 @@ def test_what_is_unusable_is_reported_and_left_out(lines, part, change, message)
     assert lines()[0].startswith(f"labels.json: {message}")
 
 
-def test_crowds_are_not_learnt():
+@pytest.mark.parametrize("crowd", [1, 1.0, True, "1", "true"])
+def test_crowds_are_not_learnt(lines, crowd):
     labels = make_labels(["ISIC_1", "ISIC_3"])
-    labels["annotations"][1]["iscrowd"] = 1
+    labels["annotations"][1]["iscrowd"] = crowd
     assert [len(image.lesions) for image in parse(labels)] == [1, 1]
+    assert lines() == ["labels.json: left out 1 crowds (iscrowd 1), which are not learnt"]
+    for annotation in labels["annotations"]:
+        annotation["iscrowd"] = crowd
+    with pytest.raises(InputError, match=r"its 2 images have only 3 crowds; draw some, with iscrowd 0"):
+        parse(labels)
+
+
+@pytest.mark.parametrize("key", ["id", "file_name"])
+def test_images_that_share_an_id_or_a_file_are_left_out(lines, key):
+    labels = make_labels(["ISIC_1", "ISIC_2", "ISIC_3"])
+    labels["images"][1][key] = labels["images"][0][key]
+    assert [image.file_name for image in parse(labels)] == ["ISIC_3.jpg"]  # whose lesion is whose cannot be told
+    assert sum("left out image ISIC_" in line for line in lines()) == 2
+
+
+def as_written(part, keys, kind):
+    def change(labels):
+        for record in labels[part]:
+            record |= {key: kind(record.get(key, 0)) for key in keys}
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        as_written("annotations", ["id", "image_id", "category_id"], float),
+        as_written("annotations", ["image_id", "category_id"], str),
+        as_written("images", ["id", "height", "width"], float),
+        as_written("images", ["id"], str),
+        as_written("categories", ["id"], str),
+        as_written("annotations", ["iscrowd"], str),
+        as_written("annotations", ["iscrowd"], bool),
+    ],
+)
+def test_other_ways_to_write_the_same(lines, change):
+    labels = make_labels(["ISIC_1", "ISIC_3"])
+    expected = parse(labels)
+    change(labels)
+    found = parse(labels)
+    assert [(image.file_name, image.image_shape) for image in found] == [
+        (image.file_name, image.image_shape) for image in expected
+    ]
+    outlines = [[part.tolist() for lesion in image.lesions for part in lesion.polygons] for image in found]
+    assert outlines == [[part.tolist() for lesion in image.lesions for part in lesion.polygons] for image in expected]
+    assert lines() == []
+
+
+def test_lesions_that_cannot_be_meant_are_told(lines):
+    labels = make_labels(["ISIC_1", "ISIC_3"])
+    labels["annotations"][0]["segmentation"] = [[100, 100, 120, 100, 120, 120]]
+    labels["annotations"].append(labels["annotations"][1] | {"id": 99})
+    parse(labels)
+    assert [line.rpartition(": ")[2] for line in lines()] == [
+        "1, such as lesion 1 of ISIC_1.jpg",
+        "1, such as lesion 3 of ISIC_3.jpg",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +153,7 @@ def test_crowds_are_not_learnt():
         ),
         ({"categories": [{"id": 1, "name": "mole"}]}, "category 'mole' is none of lesion; check --class-names"),
         ({"annotations": {}}, "labels.json: has no list of annotations; export the labels in COCO format"),
-        ({"annotations": []}, "labels.json: none of its 1 images has annotations"),
+        ({"annotations": []}, "labels.json: its 1 images have no usable annotation; draw some"),
     ],
 )
 def test_labels_that_cannot_be_used(change, message):

@@ -14,7 +14,8 @@ from common.network import fit as train
 from common.network.fit import Beginning, fit, load_start
 from common.network.optimizer import learning_rate_at
 from common.network.weights import load_weights, save_weights
-from common.runs.start import Start, find_start, seen_images
+from common.runs.seen import seen_images
+from common.runs.start import Start, find_start
 from common.runs.weights_file import WRITER
 from tests.image_sets import array_set
 
@@ -249,7 +250,7 @@ def test_what_a_run_or_the_one_before_it_was_trained_on_cannot_be_held_back(tmp_
     config = replace(SHORT, schedule=(Stage(2, 1e-3),))
     training, validation = loaders(config)
     fit(build(Scripted, config), training, validation, tmp_path / "001")  # watching what it learns from is fine
-    assert seen_images(tmp_path / "001") == ["first", "second", "third"]
+    assert seen_images(tmp_path / "001") == [(name, "") for name in ("first", "second", "third")]
     fit(build(Scripted, config), training, validation, tmp_path / "001", RESUMED)
     others = renamed(config, "fourth", "fifth", "sixth")
     with pytest.raises(InputError, match="001: 3 of the held-out images, such as first, were trained on before"):
@@ -259,8 +260,33 @@ def test_what_a_run_or_the_one_before_it_was_trained_on_cannot_be_held_back(tmp_
         fit(build(Scripted, config), others, validation, tmp_path / "002", Beginning(seen=seen))
     assert not (tmp_path / "002").exists()
     fit(build(Scripted, config), others, None, tmp_path / "002", Beginning(seen=seen))
-    assert seen_images(tmp_path / "002") == sorted([*seen, "fourth", "fifth", "sixth"])
+    assert seen_images(tmp_path / "002") == sorted([*seen, ("fourth", ""), ("fifth", ""), ("sixth", "")])
     assert seen_images(tmp_path / "none") == []
+
+
+def copied(config, *image_ids):
+    """Batches of images whose contents are equal where their first letters are."""
+    images = three(*image_ids)
+    images.source.fingerprint = lambda row: f"48-{ord(image_ids[row][0]):08x}"
+    return BatchLoader(images, config, samples(images), training=True)
+
+
+def test_equal_contents_leak_and_equal_names_do_not(tmp_path, lines):
+    config = replace(SHORT, schedule=(Stage(1, 1e-3),))
+    training = copied(config, "a1", "b2", "c3")
+    renumbered = copied(config, "d1", "e2", "f3")
+    again = copied(config, "a9", "e7", "g1")
+    fit(build(Scripted, config), training, renumbered, tmp_path / "001")
+    assert not any("are trained on, too" in line for line in lines())
+    fit(build(Scripted, config), training, again, tmp_path / "002")
+    assert any(
+        line.startswith("warning: 1 of the 3 held-out images, such as a9, are trained on, too") for line in lines()
+    )
+    others = copied(config, "x1", "y2", "z3")
+    seen = tuple(seen_images(tmp_path / "001"))
+    with pytest.raises(InputError, match="1 of the held-out images, such as a9, were trained on before"):
+        fit(build(Scripted, config), others, again, tmp_path / "003", Beginning(seen=seen))
+    fit(build(Scripted, config), others, renumbered, tmp_path / "003", Beginning(seen=seen))
 
 
 def test_a_warm_up_longer_than_the_run_is_told(tmp_path, lines):

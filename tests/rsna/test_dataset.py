@@ -151,7 +151,9 @@ def test_the_test_part_and_other_layouts(folder, tmp_path):
         ([",,,,,0"], "line 2: "),
         (["a,1,2"], "line 2: "),
         (["b,,,,,0", "a,1,2,3,4,1", "a,,,,,0"], "line 4: 'a,,,,,0': has other rows"),
-        (["a,1,2,3,4,1,5,6"], "not a CSV file|has columns|line 2"),
+        (["a,1,2,3,4,1,5,6"], "line 3: 'a,1,2,3,4,1,5,6' has 8 cells, but the header has 6"),
+        (["a,1,2,3,4,1", "a,1,2,9,4,1", "a,1,2,3.0,4,1"], "line 4: 'a,1,2,3.0,4,1': the same box is in an earlier row"),
+        (["a,1,2,nan,4,1"], "line 2: "),
     ],
 )
 def test_bad_rows_of_labels(tmp_path, rows, message):
@@ -193,8 +195,22 @@ def test_a_box_outside_of_its_image(folder, tmp_path):
     other = shutil.copytree(folder, tmp_path / "other")
     text = (other / "stage_2_train_labels.csv").read_text()
     (other / "stage_2_train_labels.csv").write_text(text.replace("100.0,80.0", "160.0,80.0"))
-    with pytest.raises(InputError, match="patient-4: a box lies outside the image of 160 x 160"):
+    with pytest.raises(InputError, match="patient-4: the box 160,80,60,80 leaves the image of 160 x 160"):
         load_labelled(other)
+    (other / "stage_2_train_labels.csv").write_text(text.replace("100.0,80.0", "-2.0,80.0"))
+    with pytest.raises(InputError, match="patient-4: the box -2,80,60,80 leaves the image"):
+        load_labelled(other)
+    kept = load_labelled(other, skip_bad=True)
+    assert kept.left_out == ("patient-4",) and have_boxes(kept).nonzero()[0].tolist() == [1, 4, 7]
+    (other / "stage_2_train_labels.csv").write_text(text.replace("100.0,80.0", "100.5,80.0"))
+    assert len(load_labelled(other)) == 10  # half a pixel is rounding
+
+
+def test_labels_as_programs_write_them(tmp_path):
+    rows = ["a,1.0,2.0,3.0,4.0,1.0", "b,NaN,NaN,NaN,NaN,0.0"]
+    write_labels(tmp_path, rows)
+    labels = read_labels(tmp_path / "stage_2_train_labels.csv")
+    assert {patient: boxes.tolist() for patient, boxes in labels.items()} == {"a": [[2, 1, 6, 4]], "b": []}
 
 
 @pytest.mark.parametrize("name", list(OURS))

@@ -43,14 +43,10 @@ def test_a_good_file(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "problem"),
     [
-        ([], "line 1: the header is ''"),
-        (["patientId,Prediction", *GOOD[1:]], "line 1: the header is 'patientId,Prediction'"),
         (GOOD[:3], "line 4: c: has no row"),
         ([*GOOD, "d,"], "line 5: d: not a patient of this set"),
         ([*GOOD, "a,"], "line 5: a: has a second row"),
-        ([*GOOD, ""], "line 5: '' is not a patient, a comma and numbers"),
-        ([*GOOD[:2], "b", GOOD[3]], "line 3: 'b' is not a patient, a comma and numbers"),
-        ([*GOOD[:2], "b,0.5,1,2,3,4", GOOD[3]], "line 3: 'b,0.5,1,2,3,4' is not a patient"),
+        ([*GOOD, ",1 1 1 1 1"], "line 5: has no patientId"),
         ([*GOOD[:2], "b,0.5 1 2 3", GOOD[3]], "line 3: b: 4 numbers; groups"),
         ([*GOOD[:2], "b,0.5 1 2 3 x", GOOD[3]], "line 3: b: 'x' is not a number"),
         ([*GOOD[:2], "b,nan 1 2 3 4", GOOD[3]], "line 3: b: 'nan' is not a number"),
@@ -65,8 +61,23 @@ def test_a_good_file(tmp_path):
     ],
 )
 def test_broken_files(tmp_path, lines, problem):
-    problems = check_predictions(write(tmp_path, lines) if lines else write(tmp_path, [""]), "abc", SHAPES)
+    problems = check_predictions(write(tmp_path, lines), "abc", SHAPES)
     assert len(problems) == 1 and problems[0].startswith(problem)
+
+
+@pytest.mark.parametrize("row", ["b", "b,0.5,1,2,3,4"])
+def test_rows_of_another_length(tmp_path, row):
+    problems = check_predictions(write(tmp_path, [*GOOD[:2], row, GOOD[3]]), "abc", SHAPES)
+    assert [problem.partition(" has ")[0] for problem in problems] == [f"line 3: {row!r}", "line 5: b:"]
+
+
+def test_quoted_cells_and_columns_in_another_order(tmp_path):
+    rows = [row.partition(",")[::2] for row in GOOD]
+    path = write(tmp_path, [f'"{text}",{name}' for name, text in rows] + [""])
+    assert check_predictions(path, "abc", SHAPES) == []
+    assert read_predictions(path)["a"].boxes.tolist() == [[20, 10, 60, 40]]
+    with pytest.raises(InputError, match="separated by ';'"):
+        check_predictions(write(tmp_path, [row.replace(",", ";") for row in GOOD]), "abc")
 
 
 def test_a_file_that_is_not_there(tmp_path):

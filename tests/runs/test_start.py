@@ -8,7 +8,7 @@ import pytest
 from common.config import RunConfig
 from common.errors import InputError
 from common.mask_rcnn_config import MaskRCNNConfig
-from common.runs.start import IMAGES_FILE, Start, adopt_geometry, find_start, find_trained_images, named_weights
+from common.runs.start import Start, adopt_geometry, find_start, named_weights
 from common.unet_config import UNetConfig
 
 RUN = RunConfig(name="2")
@@ -53,10 +53,3 @@ def test_a_network_without_geometries_adopts_none(tmp_path):
     config = MaskRCNNConfig(geometry="library")
     assert adopt_geometry(config, None) is config
     assert adopt_geometry(config, named_weights()["small"]).geometry == "aligned"
-
-
-def test_images_that_weights_were_trained_on(tmp_path):
-    assert find_trained_images(tmp_path / "weights.h5", "abc") == []
-    (tmp_path / IMAGES_FILE).write_text("c\nb\nx\n")
-    assert find_trained_images(tmp_path / "weights.h5", "a") == []
-    assert find_trained_images(tmp_path / "weights.h5", "abc") == ["b", "c"]

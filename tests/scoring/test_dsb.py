@@ -110,8 +110,9 @@ def test_counts_at_each_threshold(tmp_path):
 
 def test_masks_that_lie_on_each_other_are_no_more_hits(tmp_path):
     submission = write_submission(tmp_path / "s.csv", ["a,1 4"])
-    header, row = "ImageId,EncodedPixels,Height,Width,Usage", "a,1 4,4,4,Public"
-    table = score_submission(submission, write(tmp_path / "solution.csv", header, [row, row])).by_threshold
+    column = np.array([[0, 0, 4, 1]] * 2)
+    twice = Instances.from_crops(column, [np.ones((4, 1))] * 2)
+    table = score_submission(submission, {"a": (twice, (4, 4))}).by_threshold
     assert table[["tp", "fp", "fn"]].values.tolist() == [[1, 0, 1]] * 10
 
 
@@ -164,3 +165,26 @@ def test_bad_solution(tmp_path):
     ignored = write(tmp_path / "ignored.csv", header, ["a,1 1,4,4,Ignored"])
     with pytest.raises(InputError, match=r"ignored\.csv: all images are ignored"):
         score_submission(submission, ignored)
+
+
+HEADER = "ImageId,EncodedPixels,Height,Width,Usage"
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (["a,1 4,4,4,Public", "a,1 4,4,4,Public"], "line 3: a: the same object is in an earlier row; remove one"),
+        (["a,1 4,4,4,Public", "a,6 1,4,5,Public"], "a has rows of two sizes; correct Height and Width"),
+        (["a,1 4,4.5,4,Public"], "heights and widths must be integers: '4.5'"),
+        (["a,1 4,,4,Public"], "heights and widths must be integers"),
+    ],
+)
+def test_rows_of_a_solution_that_contradict_each_other(tmp_path, rows, message):
+    submission = write_submission(tmp_path / "s.csv", ["a,1 4"])
+    with pytest.raises(InputError, match=message):
+        score_submission(submission, write(tmp_path / "solution.csv", HEADER, rows))
+
+
+def test_sizes_as_programs_write_them(tmp_path):
+    submission = write_submission(tmp_path / "s.csv", ["a,1 4"])
+    assert score_submission(submission, write(tmp_path / "v.csv", HEADER, ["a,1 4,4.0,4.0,Public"])).mean == 1.0
