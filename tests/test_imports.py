@@ -13,7 +13,7 @@ FILES = {
     for folder in ("common", *COMPETITIONS)
     for path in (ROOT / folder).rglob("*.py")
 }
-GROUND = {"errors", "files", "parallel", "log"}
+GROUND = {"errors", "files", "locks", "parallel", "log"}
 SETTINGS = {"config", "mask_rcnn_config", "errors"}
 BELOW_NETWORK = {"batches", "runs", "prediction", "images", "masks", *SETTINGS, *GROUND}
 # What each room, or file beside the rooms, may import of `common/`.
@@ -23,6 +23,7 @@ ALLOWED = {
     "config": {"errors"},
     "mask_rcnn_config": {"config", "errors"},
     "files": {"errors"},
+    "locks": {"errors"},
     "parallel": {"errors"},
     "recipe": {"mask_rcnn_config"},
     "flags": SETTINGS,
