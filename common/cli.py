@@ -231,14 +231,15 @@ def choose_model(flags: ModelFlags, presets: Mapping[str, C], script: str, runs:
         InputError: no such file or run.
     """
     preset = presets[flags.preset]
-    weights = find_weights(flags.weights, flags.logs, runs or [flags.given.get("name", preset.name)], script)
+    names = runs or [flags.given.get("name", preset.name)]
+    weights = find_weights(flags.weights, flags.logs, names, script, preset.competition())
     beside = weights.parent / CONFIG_FILE
     config = type(preset).load(beside) if beside.exists() else preset
     adopted = config if "geometry" in flags.given else adopt_geometry(config, weights)
     return replace(adopted, **flags.given), weights
 
 
-def find_weights(name: str, logs: Path, runs: Sequence[str], script: str) -> Path:
+def find_weights(name: str, logs: Path, runs: Sequence[str], script: str, competition: str | None = None) -> Path:
     """Return the weights to predict with.
 
     Args:
@@ -246,13 +247,19 @@ def find_weights(name: str, logs: Path, runs: Sequence[str], script: str) -> Pat
         logs: folder of all runs.
         runs: names, the latest first.
         script: the training script, for the message.
+        competition: whose objects are to be found, see `named_weights`.
 
     Raises:
-        InputError: no such file or run.
+        InputError: no such file or run, or named weights of another competition.
     """
-    named = named_weights()
+    named = named_weights(competition)
     if name in named:
         return named[name]
+    if name in named_weights():
+        raise InputError(
+            f"--weights {name}: finds the objects of another competition; start training from it with {script} "
+            f"--weights {name}, then predict with the result"
+        )
     choices = "".join(f", or {known}, which comes with the project" for known in named)
     if name != "last":
         if not Path(name).is_file():
@@ -356,7 +363,7 @@ def _add_start_flags(parser: OneLineParser) -> None:
 
 def _add_model_flags(parser: OneLineParser, presets: Mapping[str, RunConfig], without: Collection[str]) -> None:
     _add_run_flags(parser, presets)
-    names = list(named_weights())
+    names = list(named_weights(_class_of(presets).competition()))
     came = "".join(f"; {name}: comes with the project" for name in names)
     help = f"last: those of the last step under --logs (default){came}"
     parser.add_argument("--weights", default="last", metavar="|".join(["last", *names, "PATH"]), help=help)

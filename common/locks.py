@@ -26,9 +26,9 @@ def locked(path: Path, what: str, remedy: str) -> Iterator[None]:
     """Hold a lock while the block runs, so that a second program stops before it mixes two results.
 
     The kernel holds the lock (`flock`) and drops it when the process dies, however it dies; processes of several
-    containers on one machine see it, too. The lock's file says who holds it. A file that a killed process left behind is
-    taken over. Where the file system has no locks, or does not pass them on to other machines, that file alone decides:
-    one of a machine that cannot be asked is respected, and the message says how to remove it.
+    containers on one machine see it, too. The lock's file says who holds it. A file that a killed process left behind
+    is taken over. Where the file system has no locks, or does not pass them on to other machines, that file alone
+    decides: one of a machine that cannot be asked is respected, and the message says how to remove it.
 
     Args:
         path: of the lock's file, which is removed at the end; its folder is created, and removed if nothing is in it.
@@ -67,8 +67,8 @@ def _acquire(path: Path, what: str, remedy: str) -> int:
                 raise InputError(f"{path.parent}: {what} is in use by {_describe(holder)}; wait for it, or {remedy}")
             if _may_run(holder, bool(by_kernel)):
                 raise InputError(
-                    f"{path.parent}: {what} is in use by {_describe(holder)}, as far as can be seen from here; wait for "
-                    f"it, or {remedy}; if that process has ended, delete {path}"
+                    f"{path.parent}: {what} is in use by {_describe(holder)}, as far as can be seen from here; wait "
+                    f"for it, or {remedy}; if that process has ended, delete {path}"
                 )
             with contextlib.suppress(OSError):  # a full disk: what follows reports it
                 os.ftruncate(file, 0)
@@ -149,7 +149,7 @@ def _boot() -> str | None:
 
 def _link(path: str) -> str | None:
     try:
-        return os.readlink(path)
+        return str(Path(path).readlink())
     except OSError:
         return None
 

@@ -181,6 +181,10 @@ class Predictor:
     def _load(self) -> "Detector":
         with self._loading:
             if self._detector is None:
+                from common.network.settings import prepare_keras
+
+                prepare_keras()
+
                 from common.network.mask_rcnn.detector import load_detector
 
                 self._detector = load_detector(self.config, self.weights)

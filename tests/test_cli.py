@@ -64,7 +64,7 @@ def test_help_of_training_shows_every_flag(capsys):
 
 def test_help_of_prediction_shows_every_flag(capsys):
     text = shown_flags(prediction, capsys)
-    wanted = ["dataset PATH", "weights last|small|PATH", "logs DIR", "preset", "fold", "limit N", "skip-bad"]
+    wanted = ["dataset PATH", "weights last|PATH", "logs DIR", "preset", "fold", "limit N", "skip-bad"]
     wanted += ["output CSV", "sample-submission CSV", "workers N", "confidence X", "score [CSV|PATH]", "overlays DIR"]
     wanted += [spec.name.replace("_", "-") for spec in LeafConfig.options("prediction")]
     assert [flag for flag in wanted if f"--{flag}" not in text] == []

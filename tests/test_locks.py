@@ -172,6 +172,6 @@ def test_a_lock_removed_by_its_holder_in_between_is_tried_again(tmp_path, monkey
 
 def test_a_folder_that_cannot_be_written_is_an_os_error(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(OSError) as caught, lock(tmp_path / "file" / ".lock"):  # noqa: PT011
+    with pytest.raises(OSError) as caught, lock(tmp_path / "file" / ".lock"):
         pass
     assert caught.value.errno in (errno.EEXIST, errno.ENOTDIR)
