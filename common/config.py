@@ -94,7 +94,8 @@ class RunConfig:
         super().__init_subclass__()
         inherited = {spec.name: spec.metadata for spec in dataclasses.fields(cls)}
         for name in cls.__dict__.keys() & inherited.keys():
-            new, facts = cls.__dict__[name], inherited[name]
+            new: Any = cls.__dict__[name]
+            facts: dict[str, Any] = dict(inherited[name])
             if isinstance(new, dataclasses.Field):
                 new, facts = new.default, {**new.metadata, "fixed": facts["fixed"], "sways": facts["sways"]}
             setattr(cls, name, field(default=new, metadata=facts))

@@ -1,6 +1,6 @@
 """What differs between two configs, and what that means for a run or for weights."""
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ def flag_text(config: RunConfig, name: str) -> str:
     return f"--{flag_name(name)} {','.join(map(str, value)) if isinstance(value, tuple) else value}"
 
 
-def differing(config: RunConfig, other: RunConfig, fixed: Collection[Fixed | None]) -> list[str]:
+def differing(config: RunConfig, other: RunConfig, fixed: Sequence[Fixed | None]) -> list[str]:
     """Return the names of the options that both configs have, with other values.
 
     Args:
