@@ -19,7 +19,7 @@ from common.config import Stage, option
 from common.errors import InputError
 from common.flags import OneLineParser
 from common.mask_rcnn_config import MaskRCNNConfig
-from common.runs.start import Start
+from common.runs.start import Start, named_weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,3 +262,14 @@ def test_a_folder_is_no_name_of_a_csv(tmp_path, monkeypatch, output):
     Path("set").mkdir()
     with pytest.raises(InputError, match="a folder; give the name of the CSV file to write"):
         prediction("--output", output)
+
+
+def test_named_weights_of_another_competition_are_no_model_for_this_one(tmp_path):
+    assert find_weights("small", tmp_path, [], "dsb/my_train_1.py", "dsb") == named_weights()["small"]
+    with pytest.raises(
+        InputError, match=r"--weights small: finds the objects of another .* with wbc/wbc.py train --wei"
+    ):
+        find_weights("small", tmp_path, [], "wbc/wbc.py train", "wbc")
+    with pytest.raises(InputError) as caught:
+        find_weights("last", tmp_path, ["wbc"], "wbc/wbc.py train", "wbc")
+    assert "small" not in str(caught.value)
