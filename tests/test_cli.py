@@ -266,9 +266,7 @@ def test_a_folder_is_no_name_of_a_csv(tmp_path, monkeypatch, output):
 
 def test_named_weights_of_another_competition_are_no_model_for_this_one(tmp_path):
     assert find_weights("small", tmp_path, [], "dsb/my_train_1.py", "dsb") == named_weights()["small"]
-    with pytest.raises(
-        InputError, match=r"--weights small: finds the objects of another .* with wbc/wbc.py train --w"
-    ):
+    with pytest.raises(InputError, match=r"--weights small: finds the objects of another .* with wbc/wbc.py train --w"):
         find_weights("small", tmp_path, [], "wbc/wbc.py train", "wbc")
     with pytest.raises(InputError) as caught:
         find_weights("last", tmp_path, ["wbc"], "wbc/wbc.py train", "wbc")

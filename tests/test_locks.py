@@ -76,6 +76,17 @@ def test_a_second_process_is_told_who_holds_the_lock(tmp_path, monkeypatch, kern
         assert path.exists()  # the refused one does not remove it
 
 
+@pytest.mark.parametrize("said", ["", json.dumps({"host": "elsewhere", "pid": 1, "boot": "another"})])
+def test_what_the_kernel_holds_is_held_whatever_its_file_says(tmp_path, said):
+    path = tmp_path / ".lock"
+    with another_process(path):
+        path.write_text(said)
+        who = "process 1 on elsewhere" if said else "another process"
+        with pytest.raises(InputError, match=f"in use by {who}") as caught, lock(path):
+            pass
+        assert "delete" not in str(caught.value)
+
+
 @pytest.mark.parametrize("kernel", ["with", "without"])
 def test_a_killed_holder_holds_nothing(tmp_path, monkeypatch, kernel):
     if kernel == "without":
