@@ -248,14 +248,19 @@ def find_weights(
         logs: folder of all runs.
         runs: names, the latest first.
         script: the training script, for the message.
-        config_class: of the network, for `named_weights`.
+        config_class: of the network and the competition, see `named_weights`.
 
     Raises:
-        InputError: no such file or run.
+        InputError: no such file or run, or named weights of another competition.
     """
-    named = named_weights(config_class)
+    named = named_weights(config_class, config_class.competition())
     if name in named:
         return named[name]
+    if name in named_weights():
+        raise InputError(
+            f"--weights {name}: finds the objects of another competition; start training from it with {script} "
+            f"--weights {name}, then predict with the result"
+        )
     choices = "".join(f", or {known}, which comes with the project" for known in named)
     if name != "last":
         if not Path(name).is_file():
@@ -360,7 +365,8 @@ def _add_start_flags(parser: OneLineParser, config_class: type[RunConfig]) -> No
 
 def _add_model_flags(parser: OneLineParser, presets: Mapping[str, RunConfig], without: Collection[str]) -> None:
     _add_run_flags(parser, presets)
-    names = list(named_weights(_class_of(presets)))
+    config_class = _class_of(presets)
+    names = list(named_weights(config_class, config_class.competition()))
     came = "".join(f"; {name}: comes with the project" for name in names)
     help = f"last: those of the last step under --logs (default){came}"
     parser.add_argument("--weights", default="last", metavar="|".join(["last", *names, "PATH"]), help=help)

@@ -8,7 +8,7 @@ import json
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias, TypedDict, Unpack
 
 from common.errors import InputError
 
@@ -19,21 +19,39 @@ STATE_FILE = "last.npz"
 
 
 Use: TypeAlias = Literal["training", "prediction"]
+Fixed: TypeAlias = Literal["weights", "run"]
+Measure: TypeAlias = Literal["loss", "score"]
 
 
-def option(
-    default: Any, help: str, *, minimum: float | None = None, maximum: float | None = None, only: Use | None = None
-) -> Any:
+class Facts(TypedDict, total=False):
+    """What is known of an option.
+
+    Attributes:
+        minimum: smallest value.
+        maximum: largest value.
+        only: what it affects: training, or prediction (and scores during training); both by default.
+        fixed: what keeps its value: "weights", whose layers or meaning depend on it, or "run", whose optimiser does; by
+            default, a run may be resumed with another value.
+        sways: "loss" or "score": those before and after a change do not compare. What affects prediction sways the
+            score anyway, and what affects both sways both.
+    """
+
+    minimum: float
+    maximum: float
+    only: Use
+    fixed: Fixed
+    sways: Measure
+
+
+def option(default: Any, help: str, **facts: Unpack[Facts]) -> Any:
     """Declare a field of a config.
 
     Args:
         default: value unless set.
         help: its meaning and unit.
-        minimum: smallest value.
-        maximum: largest value.
-        only: what it affects: training, or prediction (and scores during training); both by default.
+        facts: see `Facts`.
     """
-    return field(default=default, metadata={"help": help, "minimum": minimum, "maximum": maximum, "only": only})
+    return field(default=default, metadata={"help": help, **dict.fromkeys(Facts.__annotations__), **facts})
 
 
 @dataclass(frozen=True)
@@ -76,17 +94,22 @@ class RunConfig:
     telling: ClassVar[str] = ""
 
     def __init_subclass__(cls) -> None:
-        """Turn bare new defaults into fields before `dataclass` processes them."""
+        """Turn bare new defaults into fields before `dataclass` processes them; what is fixed stays so."""
         super().__init_subclass__()
         inherited = {spec.name: spec.metadata for spec in dataclasses.fields(cls)}
         for name in cls.__dict__.keys() & inherited.keys():
-            if not isinstance(cls.__dict__[name], dataclasses.Field):
-                setattr(cls, name, field(default=cls.__dict__[name], metadata=inherited[name]))
+            new: Any = cls.__dict__[name]
+            facts: dict[str, Any] = dict(inherited[name])
+            if isinstance(new, dataclasses.Field):
+                new, facts = new.default, {**new.metadata, "fixed": facts["fixed"], "sways": facts["sways"]}
+            setattr(cls, name, field(default=new, metadata=facts))
 
     # Run
     name: str = option("run", "name of the run's folder under --logs")
     seed: int = option(123, "seed of every random choice", minimum=0, maximum=2**32 - 1, only="training")
-    class_names: tuple[str, ...] = option(("object",), "names of the classes 1, 2, ...; background is not one")
+    class_names: tuple[str, ...] = option(
+        ("object",), "names of the classes 1, 2, ...; background is not one", fixed="weights"
+    )
 
     # Data
     balanced: bool = option(
@@ -101,7 +124,7 @@ class RunConfig:
         "steps", "learning rate constant within a stage, or cosine decay", only="training"
     )
     warmup_steps: int = option(0, "steps over which the learning rate rises from 0", minimum=0, only="training")
-    optimizer: Literal["sgd", "adamw"] = option("sgd", "SGD with momentum, or AdamW", only="training")
+    optimizer: Literal["sgd", "adamw"] = option("sgd", "SGD with momentum, or AdamW", only="training", fixed="run")
     momentum: float = option(0.9, "of SGD; beta 1 of AdamW", minimum=0, maximum=0.9999, only="training")
     gradient_clip: float = option(5.0, "clip gradients to this global norm", minimum=0.001, only="training")
     weight_decay: float = option(
@@ -109,6 +132,7 @@ class RunConfig:
         "sgd: L2 penalty, divided by each kernel's size; adamw: decoupled, except norms and biases",
         minimum=0,
         only="training",
+        sways="loss",
     )
     bfloat16: bool = option(
         False,
@@ -116,9 +140,9 @@ class RunConfig:
     )
 
     # Validation
-    validation_steps: int = option(50, "batches for the validation losses", minimum=0, only="training")
+    validation_steps: int = option(50, "batches for the validation losses", minimum=0, only="training", sways="loss")
     score_every: int = option(0, "epochs between scores on held-out images; 0: never", minimum=0, only="training")
-    score_limit: int = option(20, "held-out images scored during training", minimum=1, only="training")
+    score_limit: int = option(20, "held-out images scored during training", minimum=1, only="training", sways="score")
 
     def __post_init__(self) -> None:
         for spec in dataclasses.fields(self):
@@ -162,11 +186,22 @@ class RunConfig:
             if spec.name not in cls.unused and (use is None or spec.metadata["only"] in (None, use))
         ]
 
+    @classmethod
+    def competition(cls) -> str | None:
+        """Return the folder of the competition that the config is of; None for those of `common/`."""
+        folder = cls.__module__.split(".")[0]
+        return None if folder == "common" else folder
+
+    def to_json(self) -> str:
+        """Return every option as JSON, which `from_json` reads."""
+        values: dict[str, Any] = {"competition": self.competition()} if self.competition() else {}
+        values |= {spec.name: getattr(self, spec.name) for spec in self.options()}
+        values["schedule"] = [str(stage) for stage in self.schedule]
+        return json.dumps(values, indent=2) + "\n"
+
     def save(self, path: Path) -> None:
         """Write every option to a JSON file."""
-        values: dict[str, Any] = {spec.name: getattr(self, spec.name) for spec in self.options()}
-        values["schedule"] = [str(stage) for stage in self.schedule]
-        path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        path.write_text(self.to_json(), encoding="utf-8")
 
     @classmethod
     def is_kind_of(cls, path: Path) -> bool:
@@ -185,13 +220,30 @@ class RunConfig:
             InputError: no such file, not JSON, an unknown field or an invalid value.
         """
         try:
-            values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return cls.from_json(path.read_text(encoding="utf-8"), path, others=others)
         except FileNotFoundError:
             raise InputError(f"{path}: no such file; training writes it beside the weights") from None
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path}: not a configuration: {error}") from None
+
+    @classmethod
+    def from_json(cls, text: str, path: Path, *, others: bool = False) -> "typing.Self":
+        """Return the config that `to_json` turned into text; see `load`.
+
+        Args:
+            text: JSON.
+            path: where it is from, for messages.
+            others: see `load`.
+        """
+        try:
+            values: dict[str, Any] = json.loads(text)
+        except json.JSONDecodeError as error:
             raise InputError(f"{path}: not a configuration: {error}") from None
         if not isinstance(values, dict):
             raise InputError(f"{path}: not a configuration: not a JSON object")
+        theirs, ours = values.pop("competition", None), cls.competition()
+        if theirs and ours and theirs != ours and not others:
+            raise InputError(f"{path}: a model of {theirs}/, where one of {ours}/ is needed; choose other weights")
         known = {spec.name for spec in cls.options()}
         unknown = sorted(set(values) - known - cls.unused)
         if unknown and not others:

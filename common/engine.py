@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from common.config import RunConfig
+from common.config import CONFIG_FILE, RunConfig
 from common.errors import InputError
+from common.locks import locked
 from common.log import logger
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from common.runs.trained import Trained
 
 C = TypeVar("C", bound=RunConfig)
+LOCK_FILE = ".lock"  # in the folder of a run
 
 
 def train(
@@ -42,12 +44,30 @@ def train(
         start: what the run starts from.
         score: scores the network's predictor on some of the held-out images, always the same ones; higher is better.
         change: augments crops instead of flips, rotations and channel shifts.
+
+    Raises:
+        InputError: another program trains this run, or the one that it starts from.
     """
+    with locked(start.logs / config.name / LOCK_FILE, "this run", "choose another --logs"):
+        _train(config, training, held_out, start, score, change)
+
+
+def _train(
+    config: RunConfig,
+    training: "ImageSet",
+    held_out: "ImageSet | None",
+    start: "Start",
+    score: "Callable[[Any, ImageSet], float] | None",
+    change: "Change | None",
+) -> None:
     from common.runs.seen import seen_images
     from common.runs.start import find_start
 
     folder = start.logs / config.name
     weights = find_start(start, config)
+    if weights and start.previous and weights.parent == start.logs / start.previous:
+        with locked(weights.parent / LOCK_FILE, f"step {start.previous}", "give its weights so far by --weights PATH"):
+            pass  # it is not being trained
     config = config if start.geometry_given else _as_trained(config, weights)
     _refuse_nothing_to_learn(training)
     seen: Sequence[Identity] = seen_images(weights.parent) if weights else []
@@ -56,7 +76,12 @@ def train(
         _warn_of_names(weights, seen, watched)
         seen = [one for one in seen if one[1]]
 
-    from common.network.fit import Beginning, fit, load_start
+    from common.network.settings import prepare_keras
+
+    prepare_keras()
+
+    from common.network.beginning import Beginning, load_start
+    from common.network.fit import fit
     from common.network.network import build_network, prepare_backend
 
     logger.info(prepare_backend(config))
@@ -141,6 +166,7 @@ def predict_rows(
         num_workers: processes besides this one.
     """
     from common.output.rows import fingerprint, write_rows
+    from common.runs.changes import describe_mismatch
     from common.runs.seen import find_seen, seen_images
 
     wanted = set(image_ids)
@@ -151,10 +177,21 @@ def predict_rows(
             logger.warning(
                 f"warning: {predictor.weights} was trained on {len(trained)} of these images, such as {trained[0]}"
             )
+        if others := describe_mismatch(predictor.weights, predictor.config):
+            logger.warning(f"warning: {predictor.weights} was trained with {others}")
+        if not (predictor.weights.parent / CONFIG_FILE).exists():
+            logger.info(f"no {CONFIG_FILE} beside {predictor.weights}, so the preset says how it was trained")
+
+    def describe() -> str:
+        rows = maker.rows.__name__
+        return " ".join(fingerprint(one.config, one.weights, images, rows, *maker.options) for one in predictors)
+
+    before = describe()
     for predictor in predictors:
         predictor.prepare()  # before a file is begun: mismatched weights leave nothing behind
-    prints = [fingerprint(one.config, one.weights, images, maker.rows.__name__, *maker.options) for one in predictors]
-    write_rows(images, image_ids, maker, output, fingerprint=" ".join(prints), num_workers=num_workers)
+    if describe() != before:  # a training saved its next epoch
+        raise InputError(f"{predictors[0].weights}: changed while it was read; run the same command again")
+    write_rows(images, image_ids, maker, output, fingerprint=before, num_workers=num_workers)
 
 
 def _identities(images: "ImageSet", seen: "Sequence[Identity]") -> "Sequence[Identity]":

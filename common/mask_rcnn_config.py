@@ -51,11 +51,16 @@ class MaskRCNNConfig(RunConfig):
         False, "shrink images whose shorter side is longer than --min-dim to it, by area averaging", only="prediction"
     )
     crop_size: int = option(
-        512, "side of a training crop, pixels, a multiple of 64", minimum=64, maximum=2048, only="training"
+        512,
+        "side of a training crop, pixels, a multiple of 64",
+        minimum=64,
+        maximum=2048,
+        only="training",
+        sways="loss",
     )
-    mean_pixel: tuple[float, ...] = option((123.7, 116.8, 103.9), "RGB mean to subtract, 0-255")
-    stretch_contrast: bool = option(False, "stretch each image's values to 0-255 first")
-    pixel_std: float = option(1.0, "divisor after subtracting the mean, 0-255", minimum=0.01)
+    mean_pixel: tuple[float, ...] = option((123.7, 116.8, 103.9), "RGB mean to subtract, 0-255", fixed="weights")
+    stretch_contrast: bool = option(False, "stretch each image's values to 0-255 first", fixed="weights")
+    pixel_std: float = option(1.0, "divisor after subtracting the mean, 0-255", minimum=0.01, fixed="weights")
 
     # Augmentation: rescale, then crop
     augment: bool = option(True, "flips, rotations and channel shifts after the crop", only="training")
@@ -82,29 +87,41 @@ class MaskRCNNConfig(RunConfig):
     crop_draws: int = option(
         1, "places drawn for a crop; the one with the most objects is taken", minimum=1, only="training"
     )
-    mini_mask_size: int = option(56, "side of the masks in training, pixels", minimum=14, maximum=224, only="training")
+    mini_mask_size: int = option(
+        56, "side of the masks in training, pixels", minimum=14, maximum=224, only="training", sways="loss"
+    )
     max_instances: int = option(
-        256, "most objects of a training crop; a random subset of more", minimum=1, only="training"
+        256, "most objects of a training crop; a random subset of more", minimum=1, only="training", sways="loss"
     )
 
     # Network
-    backbone: Literal["resnet50", "resnet101", "small"] = option("resnet101", "the feature extractor")
-    norm: Literal["frozen_batch", "group"] = option("frozen_batch", "normalisation; 'group' to train from scratch")
-    fpn_channels: int = option(256, "channels of the feature pyramid", minimum=16)
-    rpn_channels: int = option(512, "channels of the region proposal head", minimum=16)
-    head_channels: int = option(1024, "width of the class and box head", minimum=32)  # 16 groups of one would be 0
-    mask_channels: int = option(256, "channels of the mask head", minimum=16)
-    mask_convs: int = option(4, "3x3 convolutions of the mask head", minimum=1, maximum=8)
+    backbone: Literal["resnet50", "resnet101", "small"] = option("resnet101", "the feature extractor", fixed="weights")
+    norm: Literal["frozen_batch", "group"] = option(
+        "frozen_batch", "normalisation; 'group' to train from scratch", fixed="weights"
+    )
+    fpn_channels: int = option(256, "channels of the feature pyramid", minimum=16, fixed="weights")
+    rpn_channels: int = option(512, "channels of the region proposal head", minimum=16, fixed="weights")
+    head_channels: int = option(
+        1024, "width of the class and box head", minimum=32, fixed="weights"
+    )  # 16 groups of one would be 0
+    mask_channels: int = option(256, "channels of the mask head", minimum=16, fixed="weights")
+    mask_convs: int = option(4, "3x3 convolutions of the mask head", minimum=1, maximum=8, fixed="weights")
 
     # Anchors and proposals
-    anchor_scales: tuple[float, ...] = option((8, 16, 32, 64, 128), "anchor sides at strides 4, 8, ..., pixels")
-    anchor_ratios: tuple[float, ...] = option((0.5, 1, 2), "anchor widths over heights")
+    anchor_scales: tuple[float, ...] = option(
+        (8, 16, 32, 64, 128), "anchor sides at strides 4, 8, ..., pixels", fixed="weights"
+    )
+    anchor_ratios: tuple[float, ...] = option((0.5, 1, 2), "anchor widths over heights", fixed="weights")
     rpn_nms_threshold: float = option(0.7, "drop proposals with a higher IoU with a better one", minimum=0, maximum=1)
-    rpn_train_anchors: int = option(256, "anchors per image in the proposal losses", minimum=2, only="training")
+    rpn_train_anchors: int = option(
+        256, "anchors per image in the proposal losses", minimum=2, only="training", sways="loss"
+    )
     pre_nms_limit: int = option(6000, "best anchors kept before non-maximum suppression", minimum=1)
-    train_proposals: int = option(2000, "proposals per image in training", minimum=1, only="training")
+    train_proposals: int = option(2000, "proposals per image in training", minimum=1, only="training", sways="loss")
     detect_proposals: int = option(1000, "proposals per image in detection", minimum=1, only="prediction")
-    box_std: tuple[float, ...] = option((0.1, 0.1, 0.2, 0.2), "divisors of box deltas dy, dx, log dh, log dw")
+    box_std: tuple[float, ...] = option(
+        (0.1, 0.1, 0.2, 0.2), "divisors of box deltas dy, dx, log dh, log dw", fixed="weights"
+    )
 
     # Where features and boxes lie
     geometry: Literal["aligned", "library"] = option(
@@ -112,23 +129,28 @@ class MaskRCNNConfig(RunConfig):
         "library: as in the Mask R-CNN library, whose weights expect it: regions sampled from corner to corner, once "
         "per bin; anchors on the upper left corners of cells; boxes end on their last pixel. "
         "aligned: half a cell and half a pixel more accurate",
+        fixed="weights",
     )
 
     # Regions of interest
-    train_rois: int = option(200, "regions per image that the heads train on", minimum=2, only="training")
-    positive_ratio: float = option(0.33, "largest share of positive regions", minimum=0.01, maximum=1, only="training")
-    add_true_boxes: bool = option(True, "append the ground-truth boxes to the proposals in training", only="training")
-    fill_negatives: bool = option(
-        True, "use all background regions, not only as many as keep the positive ratio", only="training"
+    train_rois: int = option(200, "regions per image that the heads train on", minimum=2, only="training", sways="loss")
+    positive_ratio: float = option(
+        0.33, "largest share of positive regions", minimum=0.01, maximum=1, only="training", sways="loss"
     )
-    pool_size: int = option(7, "side of a region's features in the class and box head", minimum=2)
+    add_true_boxes: bool = option(
+        True, "append the ground-truth boxes to the proposals in training", only="training", sways="loss"
+    )
+    fill_negatives: bool = option(
+        True, "use all background regions, not only as many as keep the positive ratio", only="training", sways="loss"
+    )
+    pool_size: int = option(7, "side of a region's features in the class and box head", minimum=2, fixed="weights")
     mask_pool_size: int = option(
-        14, "side of a region's features in the mask head; masks are twice as large", minimum=2
+        14, "side of a region's features in the mask head; masks are twice as large", minimum=2, fixed="weights"
     )
 
     # Losses and optimiser
     loss_weights: tuple[float, ...] = option(
-        (1, 1, 1, 1, 1), "proposal class, proposal box, class, box, mask", only="training"
+        (1, 1, 1, 1, 1), "proposal class, proposal box, class, box, mask", only="training", sways="loss"
     )
 
     # Detection

@@ -144,6 +144,10 @@ class Predictor(Trained[MaskRCNNConfig, "Detector"]):
         return [detect_in_tiles(detector, image, size, overlap) for image in images]
 
     def _load(self) -> "Detector":
+        from common.network.settings import prepare_keras
+
+        prepare_keras()
+
         from common.network.mask_rcnn.detector import load_detector
 
         return load_detector(self.config, self.weights)
@@ -194,6 +198,10 @@ class MapPredictor(Trained[UNetConfig, "Segmenter"]):
         return MapPrediction(probs, (image.shape[0], image.shape[1]), config.mask_threshold, config.largest)
 
     def _load(self) -> "Segmenter":
+        from common.network.settings import prepare_keras
+
+        prepare_keras()
+
         from common.network.unet.segmenter import load_segmenter
 
         return load_segmenter(self.config, self.weights)

@@ -47,6 +47,10 @@ def main() -> None:
     if for_library and (config.backbone == "small" or config.norm == "group"):
         raise InputError(f"{weights}: the Mask R-CNN library has no backbone {config.backbone} with norm {config.norm}")
 
+    from common.network.settings import prepare_keras
+
+    prepare_keras()
+
     from common.network.mask_rcnn.export import export_model
     from common.network.mask_rcnn.model import MaskRCNN
     from common.network.weights import load_weights, save_weights

@@ -19,7 +19,9 @@ from common.config import Stage, option
 from common.errors import InputError
 from common.flags import OneLineParser
 from common.mask_rcnn_config import MaskRCNNConfig
-from common.runs.start import Start
+from common.runs.start import Start, named_weights
+from dsb.config import DSBConfig
+from wbc.config import WBCConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +66,7 @@ def test_help_of_training_shows_every_flag(capsys):
 
 def test_help_of_prediction_shows_every_flag(capsys):
     text = shown_flags(prediction, capsys)
-    wanted = ["dataset PATH", "weights last|small|PATH", "logs DIR", "preset", "fold", "limit N", "skip-bad"]
+    wanted = ["dataset PATH", "weights last|PATH", "logs DIR", "preset", "fold", "limit N", "skip-bad"]
     wanted += ["output CSV", "sample-submission CSV", "workers N", "confidence X", "score [CSV|PATH]", "overlays DIR"]
     wanted += [spec.name.replace("_", "-") for spec in LeafConfig.options("prediction")]
     assert [flag for flag in wanted if f"--{flag}" not in text] == []
@@ -262,3 +264,12 @@ def test_a_folder_is_no_name_of_a_csv(tmp_path, monkeypatch, output):
     Path("set").mkdir()
     with pytest.raises(InputError, match="a folder; give the name of the CSV file to write"):
         prediction("--output", output)
+
+
+def test_named_weights_of_another_competition_are_no_model_for_this_one(tmp_path):
+    assert find_weights("small", tmp_path, [], "dsb/my_train_1.py", DSBConfig) == named_weights()["small"]
+    with pytest.raises(InputError, match=r"--weights small: finds the objects of another .* with wbc/wbc.py train --w"):
+        find_weights("small", tmp_path, [], "wbc/wbc.py train", WBCConfig)
+    with pytest.raises(InputError) as caught:
+        find_weights("last", tmp_path, ["wbc"], "wbc/wbc.py train", WBCConfig)
+    assert "small" not in str(caught.value)

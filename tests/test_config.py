@@ -9,6 +9,8 @@ from common.config import Stage, option
 from common.errors import InputError
 from common.flags import OneLineParser, add_config_flags
 from common.mask_rcnn_config import SEPARATION, MaskRCNNConfig
+from dsb.config import DSBConfig
+from rsna.config import RSNAConfig
 from tests.test_flags import offered
 
 
@@ -129,3 +131,20 @@ def test_a_bare_new_default_keeps_meaning_and_range():
 
 def test_every_field_says_what_it_means():
     assert all(spec.metadata["help"] for spec in dataclasses.fields(MaskRCNNConfig))
+
+
+def test_the_config_of_another_competition_is_refused(tmp_path):
+    """Nuclei have one class, as have lung opacities: the weights would load, and find the wrong thing."""
+    path = tmp_path / "config.json"
+    DSBConfig(fold="1").save(path)
+    assert json.loads(path.read_text())["competition"] == "dsb"
+    assert DSBConfig.load(path) == DSBConfig(fold="1")
+    with pytest.raises(InputError, match=r"config.json: a model of dsb/, where one of rsna/ is needed; choose other"):
+        RSNAConfig.load(path)
+    assert MaskRCNNConfig.load(path, others=True).class_names == ("nucleus",)
+    values = json.loads(path.read_text())
+    del values["competition"]  # as in files of version 0.1.0
+    path.write_text(json.dumps(values))
+    assert DSBConfig.load(path) == DSBConfig(fold="1")
+    MaskRCNNConfig().save(path)
+    assert "competition" not in json.loads(path.read_text())

@@ -1,5 +1,6 @@
 """What every competition's scripts do: training starts and is scored, sets are predicted into files."""
 
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -92,10 +93,53 @@ def test_nothing_held_back_is_neither_watched_nor_scored(tmp_path, handed_on, he
     assert watched is None and options["score"] is None
 
 
+def test_two_trainings_do_not_share_a_folder(tmp_path, handed_on):
+    def meanwhile(*arguments, **options):
+        for name, weights, what in (("tiny", "none", "this run"), ("002", None, "step tiny")):
+            with pytest.raises(InputError, match=f"tiny: {what} is in use by process {os.getpid()} on "):
+                engine.train(replace(TINY, name=name), IMAGES, None, Start(tmp_path, weights, previous="tiny"))
+        assert {path.name for path in tmp_path.iterdir()} == {"tiny"}
+
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "last.h5").touch()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("common.network.fit.fit", meanwhile)
+        engine.train(TINY, IMAGES, None, Start(tmp_path, "none"))
+    assert {path.name for path in (tmp_path / "tiny").iterdir()} == {"last.h5"}
+
+
+def test_a_training_that_cannot_start_leaves_no_folder(tmp_path):
+    with pytest.raises(InputError, match="no run to resume"):
+        engine.train(TINY, IMAGES, None, Start(tmp_path / "logs", "last"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_that_change_while_they_are_read_are_refused(tmp_path):
+    """A training that saves its next epoch: rows of one epoch must not be resumed as those of another."""
+    predictor = prepared(tmp_path)
+    predictor.prepare = lambda: predictor.weights.write_bytes(b"the next epoch")
+    with pytest.raises(InputError, match=r"w.h5: changed while it was read; run the same command again"):
+        engine.predict_submission(predictor, IMAGES, ["first"], tmp_path / "s.csv")
+    assert not (tmp_path / "s.csv").exists()
+    assert not (tmp_path / "s.csv.partial").exists()
+
+
+def test_weights_trained_otherwise_are_told(tmp_path, lines):
+    predictor = prepared(tmp_path)
+    replace(predictor.config, pixel_std=7.0, confidence=0.1, batch_size=9).save(tmp_path / "config.json")
+    engine.predict_submission(predictor, IMAGES, ["first"], tmp_path / "s.csv")
+    std = predictor.config.pixel_std
+    assert lines() == [f"warning: {predictor.weights} was trained with --pixel-std 7.0 (here {std})"]
+    (tmp_path / "config.json").unlink()
+    engine.predict_submission(predictor, IMAGES, ["first"], tmp_path / "s.csv")
+    assert lines() == [f"no config.json beside {predictor.weights}, so the preset says how it was trained"]
+
+
 def prepared(tmp_path):
     predictor = predictor_of(find_bright)
     predictor.weights = tmp_path / "w.h5"
     predictor.weights.write_bytes(b"weights")
+    predictor.config.save(tmp_path / "config.json")
     return predictor
 
 

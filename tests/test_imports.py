@@ -13,7 +13,7 @@ FILES = {
     for folder in ("common", *COMPETITIONS)
     for path in (ROOT / folder).rglob("*.py")
 }
-GROUND = {"errors", "files", "parallel", "log"}
+GROUND = {"errors", "files", "locks", "parallel", "log"}
 SETTINGS = {"config", "mask_rcnn_config", "unet_config", "errors"}
 BELOW_NETWORK = {"batches", "runs", "prediction", "images", "masks", *SETTINGS, *GROUND}
 # What each room, or file beside the rooms, may import of `common/`.
@@ -24,6 +24,7 @@ ALLOWED = {
     "mask_rcnn_config": {"config", "errors"},
     "unet_config": {"config", "errors"},
     "files": {"errors"},
+    "locks": {"errors"},
     "parallel": {"errors"},
     "annotations": {"log"},
     "recipe": {"mask_rcnn_config"},

@@ -3,11 +3,9 @@
 import math
 import os
 import time
-import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,34 +14,22 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from common.batches.loader import BatchLoader
-from common.config import CONFIG_FILE, LAST_WEIGHTS, STATE_FILE, RunConfig, Stage
+from common.config import CONFIG_FILE, LAST_WEIGHTS, RunConfig, Stage
 from common.errors import InputError
 from common.files import remove_asides, written_aside
 from common.log import logger
+from common.network.beginning import ANEW, LOG_FILE, Beginning, cut_log, describe_misfit, read_resumable
 from common.network.leaks import refuse_leaks
 from common.network.optimizer import build_optimizer, learning_rate_at, set_trainable
-from common.network.weights import load_weights, save_weights
+from common.network.weights import save_weights
 from common.parallel import map_in_order
-from common.runs.log import EventLog, append_epoch, drop_epochs_after, read_epochs
-from common.runs.seen import Identity, find_seen, format_images, seen_images
-from common.runs.weights_file import is_ours
+from common.runs.checkpoint import Checkpoint, compare_measures, describe_measure, save_checkpoint
+from common.runs.log import EventLog, append_epoch
+from common.runs.seen import Identity, format_images, seen_images
 
 LOADING = min(8, max(1, (os.cpu_count() or 1) // 2))  # threads that prepare batches; one suffices for a CPU
-LOG_FILE = "log.csv"
 BEST_WEIGHTS = "best.h5"
-
-
-@dataclass(frozen=True)
-class Beginning:
-    """How a training run begins.
-
-    Attributes:
-        resumes: from the run's own checkpoint.
-        seen: images that the starting weights were trained on.
-    """
-
-    resumes: bool = False
-    seen: tuple[Identity, ...] = ()
+DIVERGED = 10  # times the loss of the first epoch, or 1 if that is lower
 
 
 def fit(
@@ -51,7 +37,7 @@ def fit(
     training: BatchLoader,
     validation: BatchLoader | None,
     folder: Path,
-    beginning: Beginning = Beginning(),
+    beginning: Beginning = ANEW,
     *,
     score: Callable[[], float] | None = None,
 ) -> None:
@@ -69,8 +55,8 @@ def fit(
         score: scores the current weights, higher is better; called every `config.score_every` epochs.
 
     Raises:
-        InputError: nothing to resume, a run of another architecture, held-out images that were trained on before, or
-            a loss that is not finite.
+        InputError: nothing to resume, hyperparameters or images of another run, held-out images that were trained on
+            before, or a loss that diverges, whose epoch is not saved.
     """
     config: RunConfig = model.config
     seen = [*beginning.seen, *(seen_images(folder) if beginning.resumes else ())]
@@ -81,11 +67,7 @@ def fit(
     remove_asides(folder)
     run = _Run(model, training, validation, folder, score, sorted({*seen, *images}))
     if beginning.resumes:
-        names = {name for name, _ in images}
-        if new := len(names) - len(set(find_seen(images, seen))):
-            logger.info(f"resuming with {new} images that were not trained on before")
         run.restore()
-        _report_changes(type(config).load(folder / CONFIG_FILE), config)
     else:
         (folder / LOG_FILE).unlink(missing_ok=True)  # of a run that was killed before its first checkpoint
     with written_aside(folder / CONFIG_FILE) as aside:
@@ -96,40 +78,6 @@ def fit(
             "reaches its full value; lower them"
         )
     run.train()
-
-
-def load_start(model: Any, start: Path | None, folder: Path, *, exclude: Sequence[str] = ()) -> bool:
-    """Load what a run starts from; return whether it resumes from its own checkpoint.
-
-    Unless this project wrote the weights, layers that are missing or of another shape are left as they are.
-
-    Args:
-        model: a `Network`; takes the weights.
-        start: from `find_start`.
-        folder: of the run.
-        exclude: see `load_weights`; if given, all other layers are loaded as far as they fit.
-    """
-    if (folder / STATE_FILE).exists():
-        logger.info(f"{folder}: resuming after {_progress(model.config, folder)}; another --logs starts anew")
-        return True
-    if start is None:
-        if model.config.default_start != "none":
-            logger.warning("warning: frozen batch norm hardly learns from scratch; --norm group does")
-        return False
-    for line in load_weights(model, start, partial=bool(exclude) or not is_ours(start), exclude=exclude):
-        logger.info(f"not loaded: {line}")
-    of_a_run = start.name == LAST_WEIGHTS and (start.parent / LOG_FILE).exists()
-    logger.info(f"starting from {start}" + (f", after {_progress(model.config, start.parent)}" if of_a_run else ""))
-    return False
-
-
-def _progress(config: RunConfig, folder: Path) -> str:
-    """Describe how far a run has come; only a config of the same kind gives the total."""
-    try:
-        total = f"{type(config).load(folder / CONFIG_FILE).epochs}"
-    except InputError:
-        total = "some"
-    return f"{len(read_epochs(folder / LOG_FILE))} of {total} epochs"
 
 
 class _Run:
@@ -149,7 +97,10 @@ class _Run:
         self.steps = training.steps_per_epoch
         self.total = self.config.epochs * self.steps
         self.epoch = 0
-        self.best = -math.inf
+        self.best: float | None = None  # None: the next epoch is the best so far
+        self.first_loss = math.nan
+        self.measure = self._describe_measure()
+        self.signature = training.images.signature()
         self.layers = ""
         self._enter_stage()
 
@@ -175,26 +126,23 @@ class _Run:
                 events.add(self.epoch, logs)
 
     def restore(self) -> None:
-        """Restore the checkpoint."""
-        path = self.folder / STATE_FILE
-        try:
-            with np.load(path, allow_pickle=False) as state:
-                self.epoch, self.best = int(state["epoch"]) - 1, float(state["best"])
-                self._enter_stage()  # that of the saved epoch: the next may belong to a stage with other layers
-                self.epoch += 1
-                variables = self._variables()
-                arrays = [state[name] for name in state.files if name.startswith("variable_")]
-                if [tuple(variable.shape) for variable in variables] != [array.shape for array in arrays]:
-                    raise ValueError("other variables")
-                for variable, array in zip(variables, arrays, strict=True):
-                    variable.assign(array)
-        except FileNotFoundError:
-            raise InputError(f"{path}: no run to resume; start one without --weights last") from None
-        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise InputError(
-                f"{path}: a checkpoint of another architecture or optimiser, or damaged: {error}"
-            ) from None
-        drop_epochs_after(self.folder / LOG_FILE, self.epoch)
+        """Restore the checkpoint, and say what has changed since."""
+        saved, before = read_resumable(self.folder, self.config, self.training.images)
+        self.epoch = saved.epoch - 1
+        self._enter_stage()  # that of the saved epoch: the next may belong to a stage with other layers
+        self.epoch = saved.epoch
+        variables = self._variables()
+        if [tuple(variable.shape) for variable in variables] != [array.shape for array in saved.arrays]:
+            raise InputError(describe_misfit(self.folder, before, self.config))
+        for variable, array in zip(variables, saved.arrays, strict=True):
+            variable.assign(array)
+        self.first_loss = saved.first_loss
+        if then := compare_measures(saved.measure, self.measure):
+            logger.info(f"{BEST_WEIGHTS} begins anew with the next epoch: {then}")
+            self.first_loss = math.nan
+        elif (self.folder / BEST_WEIGHTS).exists():
+            self.best = saved.best
+        cut_log(self.folder / LOG_FILE, self.epoch)
 
     def _train_epoch(self, batches: Iterator[tuple[str, dict]], bar: tqdm) -> dict[str, float]:
         """Train on an epoch's batches and return the means of their losses."""
@@ -207,7 +155,7 @@ class _Run:
             losses = self._losses(self.model.train_on_batch, batch)
             if not math.isfinite(losses["loss"]):
                 text = ", ".join(f"{key} {value:g}" for key, value in losses.items())
-                raise InputError(f"the loss is not finite ({text}) at {name}; check these images' masks")
+                raise self._diverged(f"the loss is not finite ({text}) at {name}", "check these images' masks, or ")
             sums.update(losses)
             means = {key: value / done for key, value in sums.items()}
             bar.set_postfix_str(self._suffix(means), refresh=False)
@@ -216,21 +164,48 @@ class _Run:
 
     def _finish_epoch(self, logs: dict[str, float], begin: float, bar: tqdm) -> None:
         """Validate, save everything, write the log; `logs` gets the new entries."""
+        self._check_convergence(logs["loss"])
         if self.validation is not None:
             logs |= {f"val_{name}": value for name, value in self._validate().items()}
-        scored = self.score is not None and self.config.score_every > 0
-        if self.score is not None and scored and self._scores_now():
+        if self.score is not None and self._is_scored() and self._scores_now():
             logs["score"] = self.score()
         save_weights(self.model, self.folder / LAST_WEIGHTS)
-        merit = logs.get("score", -math.inf if scored else -logs.get("val_loss", logs["loss"]))
+        merit = logs.get("score", -math.inf if self._is_scored() else -logs.get("val_loss", logs["loss"]))
         # A score or a loss is NaN if there was nothing to find.
-        if merit > self.best or self.epoch == 1:
+        if self.best is None or merit > self.best:
             self.best = merit if math.isfinite(merit) else -math.inf
             save_weights(self.model, self.folder / BEST_WEIGHTS)
         logs["seconds"] = time.monotonic() - begin
         append_epoch(self.folder / LOG_FILE, self.epoch, logs)
         self._save_state()  # last: an epoch without it is repeated
         bar.write(f"epoch {self.epoch}/{self.config.epochs}: " + ", ".join(f"{k} {v:.4g}" for k, v in logs.items()))
+
+    def _check_convergence(self, loss: float) -> None:
+        """Stop before an epoch is saved that nobody wants to resume from."""
+        if math.isnan(self.first_loss):
+            self.first_loss = loss
+        if loss > DIVERGED * max(1.0, self.first_loss):
+            raise self._diverged(f"the loss has diverged, to {loss:.4g} from {self.first_loss:.4g} in the first epoch")
+        for variable in self._variables():
+            if not np.isfinite(keras.ops.convert_to_numpy(variable)).all():
+                raise self._diverged(f"{variable.path} is not finite after epoch {self.epoch}")
+
+    def _diverged(self, what: str, before: str = "") -> InputError:
+        rate = float(self.model.optimizer.learning_rate)
+        return InputError(
+            f"{what}; {before}lower the learning rate (--schedule; here {rate:.3g}) or --gradient-clip (here "
+            f"{self.config.gradient_clip:g}); this epoch is not saved: the same command with other values resumes "
+            "before it"
+        )
+
+    def _is_scored(self) -> bool:
+        return self.score is not None and self.config.score_every > 0
+
+    def _describe_measure(self) -> str:
+        if self.validation is None:
+            return describe_measure("training loss", self.config, ())
+        by = "score" if self._is_scored() else "validation loss"
+        return describe_measure(by, self.config, self.validation.images.image_ids)
 
     def _scores_now(self) -> bool:
         return self.epoch % self.config.score_every == 0 or self.epoch == self.config.epochs
@@ -284,15 +259,14 @@ class _Run:
         return [*self.model.weights, *self.model.random_states, *self.model.optimizer.variables]
 
     def _save_state(self) -> None:
-        arrays = {f"variable_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(self._variables())}
-        with written_aside(self.folder / STATE_FILE) as aside:
-            np.savez(
-                aside, allow_pickle=False, epoch=self.epoch, best=self.best, images=format_images(self.seen), **arrays
-            )
-
-
-def _report_changes(before: RunConfig, now: RunConfig) -> None:
-    """Log which hyperparameters of a run differ from those it began with."""
-    for name, value in vars(before).items():
-        if value != getattr(now, name):
-            logger.info(f"resuming with another {name}: {getattr(now, name)} instead of {value}")
+        checkpoint = Checkpoint(
+            self.epoch,
+            -math.inf if self.best is None else self.best,
+            self.measure,
+            self.first_loss,
+            format_images(self.seen),
+            self.signature,
+            self.config.to_json(),
+            [keras.ops.convert_to_numpy(variable) for variable in self._variables()],
+        )
+        save_checkpoint(self.folder, checkpoint)

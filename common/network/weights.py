@@ -8,6 +8,7 @@ import numpy as np
 
 from common.errors import InputError
 from common.files import hdf5_written_aside
+from common.runs.changes import describe_mismatch
 from common.runs.weights_file import GEOMETRY, KERAS_VERSION, WRITER, Key, WeightsFile
 
 RPN_GROUP = "rpn_model"  # the library keeps the proposal head's layers below this name
@@ -84,8 +85,9 @@ def load_weights(model: keras.Model, path: Path, *, partial: bool = False, exclu
     left = [*differing, *([f"not in the file: {', '.join(lacking)}"] if lacking else [])]
     if left and not partial:
         classes = f"; the file has {file.num_classes} classes, background included" if file.num_classes else ""
-        whose = "another architecture, --preset or --class-names"
-        raise InputError(f"{path}: weights of {whose}: {left[0]}{classes}")
+        others = describe_mismatch(path, getattr(model, "config", None))
+        remedy = f"they were trained with {others}; give the same" if others else "give its --preset or --class-names"
+        raise InputError(f"{path}: weights of another architecture: {remedy}: {left[0]}{classes}")
     if not fitting:
         raise InputError(f"{path}: holds no weights for any layer of this model")
     arrays = file.read(key for keys in fitting.values() for key in keys)

@@ -1,12 +1,15 @@
 """A CSV written image by image, which a killed run resumes where it stopped."""
 
+import contextlib
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
 from common.errors import InputError
 from common.files import written_aside
+from common.locks import locked
 from common.output.submission import COLUMNS
 
 
@@ -23,7 +26,8 @@ class SubmissionWriter:
         columns: of the CSV; the first is the image's id.
 
     Raises:
-        InputError: an unfinished file of another run or a folder is in the way, or an id does not fit into a CSV.
+        InputError: an unfinished file of another run or a folder is in the way, or an id does not fit into a CSV; on
+            entering: another program is writing this file.
 
     Example:
         with SubmissionWriter(path, image_ids, fingerprint) as writer:
@@ -47,18 +51,27 @@ class SubmissionWriter:
         path.parent.mkdir(parents=True, exist_ok=True)
 
     def __enter__(self) -> "SubmissionWriter":
-        whole = self._resume() if self.partial.exists() else 0
-        self._file = self.partial.open("r+b" if whole else "wb")
-        self._file.truncate(whole)
-        self._file.seek(whole)
-        if not whole:
-            self._append(self._first_line)
+        with contextlib.ExitStack() as stack:
+            lock = self.path.with_name(f".{self.path.name}.lock")
+            stack.enter_context(locked(lock, self.path.name, "choose another --output"))
+            self._file = stack.enter_context(self._open())
+            if not self._file.tell():
+                self._append(self._first_line)
+            self._closing = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        self._closing.close()
+
+    def _open(self) -> BinaryIO:
+        """Return the partial file, at the end of its intact part."""
+        whole = self._resume() if self.partial.exists() else 0
+        file = self.partial.open("r+b" if whole else "wb")
+        file.truncate(whole)
+        file.seek(whole)
+        return file
 
     def write(self, image_id: str, rows: Iterable[str]) -> None:
         """Write one image's rows; an image without objects gets one row of empty cells.

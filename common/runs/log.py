@@ -21,11 +21,15 @@ def drop_epochs_after(path: Path, epoch: int) -> None:
 
 
 def read_epochs(path: Path) -> list[dict[str, str]]:
-    """Return the rows, texts by column; none without a file."""
+    """Return the rows, texts by column; none without a file, and none that were torn or edited out of shape."""
     if not path.exists():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        try:
+            rows = list(csv.DictReader(file))
+        except csv.Error as error:
+            raise InputError(f"{path}: not a CSV ({error}); move it away, and run the same command again") from None
+    return [row for row in rows if (row.get("epoch") or "").isdecimal() and None not in row]
 
 
 def _write(path: Path, rows: list[dict[str, str]]) -> None:

@@ -28,6 +28,11 @@ def seen_images(folder: Path) -> list[Identity]:
         lines = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile):
         lines = []  # unreadable; resuming reports the error
+    return parse_images(lines)
+
+
+def parse_images(lines: Iterable[str]) -> list[Identity]:
+    """Return what `format_images` wrote."""
     return [(line.partition("\t")[0], line.partition("\t")[2]) for line in lines]
 
 

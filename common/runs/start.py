@@ -37,14 +37,15 @@ class Start:
     geometry_given: bool = False
 
 
-def named_weights(config_class: type[RunConfig] = RunConfig) -> dict[str, Path]:
+def named_weights(config_class: type[RunConfig] = RunConfig, competition: str | None = None) -> dict[str, Path]:
     """Return the weights that come with the project by name: `<competition>/weights/<name>/weights.h5`.
 
     Args:
         config_class: only those of its network; `RunConfig`: of all networks.
+        competition: only those that find its objects; None: all, which are starts for any training.
     """
     root = Path(__file__).resolve().parents[2]
-    found = sorted(root.glob(f"*/weights/*/{NAMED_WEIGHTS}"))
+    found = sorted(root.glob(f"{competition or '*'}/weights/*/{NAMED_WEIGHTS}"))
     return {path.parent.name: path for path in found if config_class.is_kind_of(path.parent / CONFIG_FILE)}
 
 
@@ -66,7 +67,10 @@ def find_start(start: Start, config: RunConfig) -> Path | None:
     if weights in ("coco", "imagenet"):
         return find_published_weights(weights, [Path(), start.logs], cache_folder())
     if weights == "last":
-        return start.logs / str(start.previous) / LAST_WEIGHTS
+        last = start.logs / str(start.previous) / LAST_WEIGHTS
+        if not last.is_file():
+            raise InputError(f"{last}: no such file; train step {start.previous} first, or give --weights")
+        return last
     return named_weights(type(config)).get(weights, Path(weights))
 
 

@@ -92,3 +92,34 @@ def test_an_earlier_file_stays_until_the_new_one_is_finished(tmp_path):
 def test_impossible_ids(tmp_path, image_ids):
     with pytest.raises(InputError):
         SubmissionWriter(tmp_path / "s.csv", image_ids, "weights 1")
+
+
+def test_a_second_writer_of_one_file_is_refused_and_changes_nothing(tmp_path):
+    path = tmp_path / "s.csv"
+    with SubmissionWriter(path, ["a", "b"], "same") as writer:
+        writer.write("a", ["1 2"])
+        before = writer.partial.read_bytes()
+        for fingerprint in ("same", "other"):
+            with (
+                pytest.raises(
+                    InputError, match=rf"s.csv is in use by process {os.getpid()} on .*choose another --output"
+                ),
+                SubmissionWriter(path, ["a", "b"], fingerprint),
+            ):
+                pass
+        assert writer.partial.read_bytes() == before
+        writer.write("b", [])
+        writer.finish()
+    assert [path.name for path in tmp_path.iterdir()] == ["s.csv"]
+
+
+def test_a_writer_that_stops_lets_the_next_one_go_on(tmp_path):
+    path = tmp_path / "s.csv"
+    with pytest.raises(KeyboardInterrupt), SubmissionWriter(path, ["a"], "same"):
+        raise KeyboardInterrupt
+    with pytest.raises(InputError, match="left by another run"), SubmissionWriter(path, ["a"], "other"):
+        pass
+    with SubmissionWriter(path, ["a"], "same") as writer:
+        writer.write("a", [])
+        writer.finish()
+    assert [path.name for path in tmp_path.iterdir()] == ["s.csv"]

@@ -19,6 +19,11 @@ class Pretrained(RunConfig):
     default_start = "coco"
 
 
+def write_previous(logs):
+    (logs / "1").mkdir()
+    (logs / "1" / "last.h5").touch()
+
+
 def test_a_run_that_has_begun_goes_on_with_its_own_weights(tmp_path):
     (tmp_path / "2").mkdir()
     (tmp_path / "2" / "last.npz").touch()
@@ -28,6 +33,9 @@ def test_a_run_that_has_begun_goes_on_with_its_own_weights(tmp_path):
 
 def test_a_new_run_starts_from_what_it_is_told(tmp_path):
     assert find_start(Start(tmp_path, "none", previous="1"), RUN) is None
+    with pytest.raises(InputError, match=r"1/last.h5: no such file; train step 1 first"):
+        find_start(Start(tmp_path, "last", previous="1"), RUN)
+    write_previous(tmp_path)
     assert find_start(Start(tmp_path, "last", previous="1"), RUN) == tmp_path / "1" / "last.h5"
     assert find_start(Start(tmp_path, "w.h5"), RUN) == Path("w.h5")
     assert find_start(Start(tmp_path, "small"), RUN) == named_weights()["small"]
@@ -37,6 +45,7 @@ def test_a_new_run_starts_from_what_it_is_told(tmp_path):
 
 def test_a_new_run_that_is_told_nothing_starts_as_its_config_says(tmp_path):
     assert find_start(Start(tmp_path), RUN) is None
+    write_previous(tmp_path)
     assert find_start(Start(tmp_path, previous="1"), Pretrained()) == tmp_path / "1" / "last.h5"
     (tmp_path / "mask_rcnn_coco.h5").touch()
     assert find_start(Start(tmp_path), Pretrained()) == tmp_path / "mask_rcnn_coco.h5"
@@ -46,6 +55,7 @@ def test_weights_that_come_with_the_project_have_names():
     assert all(path.is_file() and path.name == "weights.h5" for path in named_weights().values())
     assert "small" in named_weights() and "small" in named_weights(MaskRCNNConfig)
     assert "small" not in named_weights(UNetConfig), "those of another network"
+    assert "small" in named_weights(competition="dsb") and named_weights(competition="wbc") == {}
 
 
 def test_a_network_without_geometries_adopts_none(tmp_path):

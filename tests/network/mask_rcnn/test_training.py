@@ -8,7 +8,8 @@ import pytest
 
 from common.batches.instance_samples import instance_batches
 from common.config import Stage
-from common.network.fit import Beginning, fit
+from common.network.beginning import Beginning
+from common.network.fit import fit
 from common.network.mask_rcnn.model import MaskRCNN
 from tests.image_sets import array_set
 from tests.tiny import TINY, disc_labels
