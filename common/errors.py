@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 
 from common.log import log_to_stdout
+from common.terminal.streams import guard_streams
 
 
 class InputError(Exception):
@@ -13,10 +14,11 @@ class InputError(Exception):
 
 
 def run_main(main: Callable[[], None]) -> None:
-    """Run a script's `main`; turn bad input, a full or read-only disk and Ctrl-C into one line.
+    """Run a script's `main`; turn bad input, a full or read-only disk, a lack of memory and Ctrl-C into one line.
 
-    Exit codes: 2 for bad input or an unwritable output, 130 for Ctrl-C.
+    Exit codes: 2 for bad input, an unwritable output or too little memory, 130 for Ctrl-C.
     """
+    guard_streams()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reads it when it is imported
     log_to_stdout()
     try:
@@ -27,6 +29,9 @@ def run_main(main: Callable[[], None]) -> None:
         if error.errno not in _DISK_ERRORS:
             raise
         _stop(f"{error.filename or 'output'}: {error.strerror}; {_DISK_ERRORS[error.errno]}", 2)
+    except MemoryError as error:
+        reason = f" ({error})" if str(error) else ""
+        _stop(f"out of memory{reason}; close other programs, or use --workers 0 or a smaller --batch-size", 2)
     except KeyboardInterrupt:
         _stop("stopped; run the same command again to resume", 130)
 

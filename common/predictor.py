@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from common.config import CONFIG_FILE
 from common.errors import InputError
@@ -21,6 +20,7 @@ from common.prediction.postprocess import Look, Masking, Prediction
 from common.prediction.tiles import detect_in_tiles
 from common.prediction.views import VIEW_SETS, View, apply_view, distinct_views
 from common.runs.start import adopt_geometry, named_weights
+from common.terminal.progress import progress_bar
 
 if TYPE_CHECKING:
     from common.network.mask_rcnn.detector import Detector
@@ -116,7 +116,7 @@ class Predictor:
         with ThreadPoolExecutor(PREDICTING) as threads:
             found = map_in_order(self.predict, jobs, threads, ahead=PREDICTING + 1)
             total = len(images) if isinstance(images, Sequence) else None
-            for _, instances in tqdm(found, total=total, unit="image", disable=not progress):
+            for _, instances in progress_bar(found, total=total, unit="image", disable=not progress):
                 yield instances
 
     def look(

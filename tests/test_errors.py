@@ -54,6 +54,13 @@ def test_interruption_has_its_own_code(capsys, monkeypatch):
     assert (code, errors) == (130, "train.py: stopped; run the same command again to resume\n")
 
 
+@pytest.mark.parametrize(("text", "said"), [("", ""), ("Unable to allocate 3 GiB", " (Unable to allocate 3 GiB)")])
+def test_too_little_memory_is_one_line(capsys, monkeypatch, text, said):
+    code, errors = stop_with(MemoryError(text), capsys, monkeypatch)
+    assert code == 2
+    assert errors.startswith(f"train.py: out of memory{said}; close other programs, or use --workers 0")
+
+
 @pytest.mark.parametrize("error", [ValueError("a bug"), OSError("without a number"), OSError(errno.EPIPE, "broken")])
 def test_bugs_keep_their_traceback(error):
     def main():

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from tqdm import tqdm
 
 from common.batches.folds import NUM_FOLDS, split_folds
 from common.errors import InputError
 from common.files import FileTree, written_aside
 from common.images.decoding import decode_image, is_image, save_image
+from common.terminal.progress import progress_bar
 from wbc.cells import decode_cell_mask, fit_mask
 
 TABLE = "source_files.csv"
@@ -111,7 +111,7 @@ def write_layout(images: FileTree, masks: FileTree, planned: Sequence[RawImage],
     output.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
     try:
-        for image in tqdm(planned, output.name, unit="image"):
+        for image in progress_bar(planned, output.name, unit="image"):
             _write_image(images, masks, image, aside)
         rows = [f"{one.name}.png,{one.class_name},{one.subset},{one.image_name}" for one in planned]
         with written_aside(aside / TABLE) as table:

@@ -15,13 +15,13 @@ from pathlib import Path
 import cv2
 import h5py
 import numpy as np
-from tqdm import tqdm
 
 from common.errors import InputError
 from common.files import FileTree, cache_folder, hdf5_written_aside
 from common.images.decoding import decode_image, decode_labels, decode_mask
 from common.log import logger
 from common.parallel import map_in_order
+from common.terminal.progress import progress_bar
 
 FORMAT = 1  # raise it when the same files give other label images
 
@@ -149,7 +149,7 @@ def _write_index(file: h5py.File, tree: FileTree, images: Sequence[ImageFiles]) 
     rows = []
     with ThreadPoolExecutor(num_threads) as threads:
         found = map_in_order(_examine, jobs, threads, ahead=2 * num_threads)
-        for image_id, facts in tqdm(found, f"reading {tree.path.name}", len(images), unit="image"):
+        for image_id, facts in progress_bar(found, f"reading {tree.path.name}", len(images), unit="image"):
             rows.append((facts.size, facts.count, facts.contested, facts.dropped, facts.problem))
             if facts.label_image is not None:
                 labels = facts.label_image.astype(np.min_scalar_type(facts.count))
