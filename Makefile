@@ -90,5 +90,5 @@ benchmark: install  ## compare with other implementations; prints tables
 	set -e; for name in $(BENCHMARKS); do echo "$$name"; $(RUN) "benchmarks/$$name.py"; done
 
 clean:  ## remove the demo and caches; keeps .venv, logs and submissions
-	rm -rf demo .pytest_cache .ruff_cache .mypy_cache *.egg-info
+	rm -rf demo build dist .pytest_cache .ruff_cache .mypy_cache *.egg-info
 	find . -path './.venv*' -prune -o -name __pycache__ -type d -exec rm -rf {} +

@@ -43,9 +43,13 @@ class Start:
 
 
 def named_weights() -> dict[str, Path]:
-    """Return the weights that come with the project by name: `<competition>/weights/<name>/weights.h5`."""
+    """Return the weights that come with the project by name: `<competition>/weights/<name>/weights.h5`.
+
+    Installed, competitions lie among other packages; the names of the images belong to this project's weights alone.
+    """
     root = Path(__file__).resolve().parents[2]
-    return {path.parent.name: path for path in sorted(root.glob(f"*/weights/*/{NAMED_WEIGHTS}"))}
+    paths = sorted(root.glob(f"*/weights/*/{NAMED_WEIGHTS}"))
+    return {path.parent.name: path for path in paths if path.with_name(IMAGES_FILE).is_file()}
 
 
 def find_start(start: Start, config: RunConfig) -> Path | None:

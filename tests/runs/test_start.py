@@ -8,6 +8,7 @@ import pytest
 from common.config import RunConfig
 from common.errors import InputError
 from common.mask_rcnn_config import MaskRCNNConfig
+from common.runs import start
 from common.runs.start import IMAGES_FILE, Start, adopt_geometry, find_start, find_trained_images, named_weights
 
 RUN = RunConfig(name="2")
@@ -58,3 +59,11 @@ def test_images_that_weights_were_trained_on(tmp_path):
     (tmp_path / IMAGES_FILE).write_text("c\nb\nx\n")
     assert find_trained_images(tmp_path / "weights.h5", "a") == []
     assert find_trained_images(tmp_path / "weights.h5", "abc") == ["b", "c"]
+
+
+def test_weights_of_other_packages_are_not_ours(tmp_path, monkeypatch):
+    for name in ("other/weights/theirs/weights.h5", "dsb/weights/ours/weights.h5", "dsb/weights/ours/images.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.setattr(start, "__file__", str(tmp_path / "common" / "runs" / "start.py"))
+    assert named_weights() == {"ours": tmp_path / "dsb/weights/ours/weights.h5"}
