@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+import tempfile
 from collections.abc import Callable
 
 from common.log import log_to_stdout
@@ -19,7 +20,7 @@ def run_main(main: Callable[[], None]) -> None:
     Exit codes: 2 for bad input, an unwritable output or too little memory, 130 for Ctrl-C.
     """
     guard_streams()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reads it when it is imported
+    _quiet_libraries()
     log_to_stdout()
     try:
         main()
@@ -34,6 +35,14 @@ def run_main(main: Callable[[], None]) -> None:
         _stop(f"out of memory{reason}; close other programs, or use --workers 0 or a smaller --batch-size", 2)
     except KeyboardInterrupt:
         _stop("stopped; run the same command again to resume", 130)
+
+
+def _quiet_libraries() -> None:
+    """Set what libraries read when they are imported, unless the user has set it."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    home = os.path.expanduser("~")  # noqa: PTH111 (it stays "~" where there is no home; Path's raises)
+    if not os.access(home, os.W_OK):  # Keras imports matplotlib, which complains where it cannot write
+        os.environ.setdefault("MPLCONFIGDIR", f"{tempfile.gettempdir()}/matplotlib-{os.getuid()}")
 
 
 _DISK_ERRORS = {

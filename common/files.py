@@ -6,6 +6,7 @@ import hashlib
 import io
 import lzma
 import os
+import tempfile
 import unicodedata
 import zipfile
 import zlib
@@ -224,8 +225,39 @@ def hdf5_written_aside(path: Path) -> Iterator[h5py.File]:
 
 
 def cache_folder() -> Path:
-    """Return the folder for downloads and caches: `$XDG_CACHE_HOME` or `~/.cache`, and the project's name."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kaggle-segmentation"
+    """Return the first of `cache_folders` that is writable, for downloads and caches."""
+    folders = cache_folders()
+    return next(filter(is_writable, folders), folders[0])
+
+
+def cache_folders() -> list[Path]:
+    """Return folders for caches, the best first.
+
+    They are `kaggle-segmentation` in `$XDG_CACHE_HOME` or `~/.cache`, and a folder of the user's own in the temporary
+    one: not every user has a home, or may write there.
+
+    Raises:
+        InputError: there is neither a home nor a temporary folder.
+    """
+    places = []
+    with contextlib.suppress(RuntimeError):  # no home
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        places.append(home / "kaggle-segmentation")
+    with contextlib.suppress(FileNotFoundError):  # no folder that takes temporary files
+        places.append(Path(tempfile.gettempdir()) / f"kaggle-segmentation-{os.getuid()}")
+    if not places:
+        raise InputError("no folder for caches: set XDG_CACHE_HOME to one that you may write")
+    return places
+
+
+def is_writable(folder: Path) -> bool:
+    """Return whether files can be written to a folder, which is created if it is missing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return False
+    return True
 
 
 def _walk(folder: Path, prefix: str, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[_Stat]:

@@ -76,3 +76,16 @@ def test_tensorflow_is_asked_for_silence_unless_the_user_has_spoken():
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     for given, seen in (({}, "3"), ({"TF_CPP_MIN_LOG_LEVEL": "0"}, "0")):
         assert subprocess.check_output(command, env=environment | given, text=True).strip() == seen
+
+
+def test_matplotlib_gets_a_folder_where_there_is_no_home(tmp_path):
+    command = [sys.executable, "-c", "import os; from common.errors import run_main; run_main(lambda: None)\n"]
+    command[-1] += "print(os.environ.get('MPLCONFIGDIR'))"
+    environment = {name: value for name, value in os.environ.items() if name != "MPLCONFIGDIR"}
+    temporary = {"TMPDIR": str(tmp_path)}
+    for given, seen in (
+        ({"HOME": str(tmp_path)}, "None"),
+        ({"HOME": "/proc/nowhere"}, f"{tmp_path}/matplotlib-{os.getuid()}"),
+        ({"HOME": "/proc/nowhere", "MPLCONFIGDIR": "mine"}, "mine"),
+    ):
+        assert subprocess.check_output(command, env=environment | temporary | given, text=True).strip() == seen

@@ -6,7 +6,6 @@ Masks come as one file per object, thousands of them, and are slow to read. They
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import h5py
 import numpy as np
 
 from common.errors import InputError
-from common.files import FileTree, cache_folder, hdf5_written_aside
+from common.files import FileTree, cache_folders, hdf5_written_aside, is_writable
 from common.images.decoding import decode_image, decode_labels, decode_mask
 from common.log import logger
 from common.parallel import map_in_order
@@ -74,13 +73,12 @@ def open_index(tree: FileTree, images: Sequence[ImageFiles], cache: Path | None)
     Args:
         tree: holds the files.
         images: N images; if one has masks, all must.
-        cache: folder for the index; by default `kaggle-segmentation` in the user's cache folder. If it is not writable,
-            the index goes to the temporary folder.
+        cache: folder for the index; by default, or if it is not writable, the first of `cache_folders` that is.
 
     Raises:
         InputError: a cached index is damaged.
     """
-    folders = [cache or cache_folder(), Path(tempfile.gettempdir()) / cache_folder().name]
+    folders = [*([cache] if cache else []), *cache_folders()]
     # An outdated index stays: a process that opened the set earlier may still read it.
     name = f"{tree.path.stem}-{_digest(tree, images)}.h5"
     for folder in folders:
@@ -88,12 +86,12 @@ def open_index(tree: FileTree, images: Sequence[ImageFiles], cache: Path | None)
             index = _read_index(folder / name)
             if not _is_outdated(index, tree, images):
                 return index
-    if not _is_writable(folders[0]):
-        logger.info(f"{folders[0]}: not writable; caching the masks in {folders[1]}")
-        folders = folders[1:]
-    with hdf5_written_aside(folders[0] / name) as file:
+    folder = next(filter(is_writable, folders), folders[0])
+    if folder != folders[0]:
+        logger.info(f"{folders[0]}: not writable; caching the masks in {folder}")
+    with hdf5_written_aside(folder / name) as file:
         _write_index(file, tree, images)
-    return _read_index(folders[0] / name)
+    return _read_index(folder / name)
 
 
 def stack_masks(masks: Iterable[np.ndarray], image_shape: tuple[int, int]) -> tuple[np.ndarray, int, int]:
@@ -215,12 +213,3 @@ def _digest(tree: FileTree, images: Sequence[ImageFiles]) -> str:
     names = (name for one in images for name in (one.image_name, *one.mask_names, one.label_name))
     content = repr((FORMAT, str(tree.path), tree.signature(names), *images))
     return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-
-
-def _is_writable(folder: Path) -> bool:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError:
-        return False
-    return True
