@@ -2,10 +2,10 @@
 
 import multiprocessing
 import os
-import tempfile
 import pickle
 import subprocess
 import sys
+import tempfile
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path

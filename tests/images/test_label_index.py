@@ -103,6 +103,7 @@ def test_labels_beyond_8_bits_survive(tmp_path):
 
 def test_a_folder_that_cannot_be_written_to_is_replaced(tree, tmp_path, monkeypatch, lines):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     (tmp_path / "temporary").mkdir()
     (tmp_path / "file").write_text("no folder")
     index = open_index(tree, IMAGES, tmp_path / "file")
