@@ -48,6 +48,9 @@ def _quiet_libraries() -> None:
 _DISK_ERRORS = {
     errno.ENOSPC: "free some space and run the same command again",
     errno.EDQUOT: "free some space and run the same command again",
+    errno.EFBIG: "raise the limit on a file's size (ulimit -f) and run the same command again",
+    errno.EMFILE: "raise the limit on open files (ulimit -n) and run the same command again",
+    errno.ENOMEM: "close other programs and run the same command again",
     errno.EROFS: "choose a writable output folder",
     errno.EACCES: "choose a path that you may read and write",
     errno.EPERM: "choose a path that you may read and write",

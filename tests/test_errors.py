@@ -34,6 +34,9 @@ def test_bad_input_is_one_line(capsys, monkeypatch):
     [
         (errno.ENOSPC, "free some space and run the same command again"),
         (errno.EDQUOT, "free some space"),
+        (errno.EFBIG, "raise the limit on a file's size (ulimit -f)"),
+        (errno.EMFILE, "raise the limit on open files (ulimit -n)"),
+        (errno.ENOMEM, "close other programs"),
         (errno.EROFS, "choose a writable output folder"),
         (errno.EACCES, "may read and write"),
         (errno.ENOTDIR, "does not lead through a file"),
