@@ -13,10 +13,13 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 extras = $(foreach extra,$(1),--extra $(extra))
 
 # DATA names Kaggle's stage1_train, a folder or zip archive: a fold is held out, and part of it scored. Without DATA,
-# the demo uses a generated set. An interrupted demo resumes; `make clean` resets it.
-DEMO_LOGS := demo/logs$(if $(DATA),-$(basename $(notdir $(DATA))))
-DEMO_TRAIN := --preset demo --logs $(DEMO_LOGS) --dataset $(if $(DATA),"$(DATA)" --fold 0,demo/data/stage1_train)
-DEMO_SET := $(if $(DATA),--dataset "$(DATA)" --fold 0 --limit 24 --score "$(DATA)",\
+# the demo uses a generated set. An interrupted demo resumes; `make clean` resets it. The shell expands DATA, quoted;
+# make's own functions would part it at blanks.
+export DATA
+blank := $(subst ,, )
+DEMO_LOGS := "demo/logs$(if $(DATA),-$(basename $(notdir $(patsubst %/,%,$(subst $(blank),_,$(DATA))))))"
+DEMO_TRAIN := --preset demo --logs $(DEMO_LOGS) --dataset $(if $(DATA),"$$DATA" --fold 0,demo/data/stage1_train)
+DEMO_SET := $(if $(DATA),--dataset "$$DATA" --fold 0 --limit 24 --score "$$DATA",\
 	--dataset demo/data/stage1_test --score demo/data/stage1_solution.csv)
 DEMO_FIRST := --weights small $(DEMO_SET) --output demo/first.csv --overlays demo/first --labels demo/labels
 DEMO_TEST := --logs $(DEMO_LOGS) $(DEMO_SET) --output demo/tta.csv --overlays demo/overlays
@@ -90,5 +93,5 @@ benchmark: install  ## compare with other implementations; prints tables
 	set -e; for name in $(BENCHMARKS); do echo "$$name"; $(RUN) "benchmarks/$$name.py"; done
 
 clean:  ## remove the demo and caches; keeps .venv, logs and submissions
-	rm -rf demo .pytest_cache .ruff_cache .mypy_cache *.egg-info
+	rm -rf demo build dist .pytest_cache .ruff_cache .mypy_cache *.egg-info
 	find . -path './.venv*' -prune -o -name __pycache__ -type d -exec rm -rf {} +

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from common.errors import InputError
 from common.files import written_aside
+from common.terminal.progress import progress_bar
 
 CODECS = {".avi": "MJPG", ".mp4": "mp4v", ".mkv": "MJPG"}
 USUAL_RATE = 25.0  # frames per second, for a video without a rate
@@ -35,7 +35,7 @@ def change_video(source: Path, output: Path, change: Callable[[np.ndarray], np.n
         size = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
         count = 0
         with written_aside(output) as aside, _writing(aside, rate if rate > 0 else USUAL_RATE, size) as writer:
-            for frame in tqdm(_frames(capture), output.name, total if total > 0 else None, unit="frame"):
+            for frame in progress_bar(_frames(capture), output.name, total if total > 0 else None, unit="frame"):
                 writer.write(np.ascontiguousarray(change(frame)[..., ::-1]))
                 count += 1
             if not count:

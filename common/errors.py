@@ -3,9 +3,11 @@
 import errno
 import os
 import sys
+import tempfile
 from collections.abc import Callable
 
 from common.log import log_to_stdout
+from common.terminal.streams import guard_streams
 
 
 class InputError(Exception):
@@ -13,11 +15,12 @@ class InputError(Exception):
 
 
 def run_main(main: Callable[[], None]) -> None:
-    """Run a script's `main`; turn bad input, a full or read-only disk and Ctrl-C into one line.
+    """Run a script's `main`; turn bad input, a full or read-only disk, a lack of memory and Ctrl-C into one line.
 
-    Exit codes: 2 for bad input or an unwritable output, 130 for Ctrl-C.
+    Exit codes: 2 for bad input, an unwritable output or too little memory, 130 for Ctrl-C.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reads it when it is imported
+    guard_streams()
+    _quiet_libraries()
     log_to_stdout()
     try:
         main()
@@ -27,13 +30,27 @@ def run_main(main: Callable[[], None]) -> None:
         if error.errno not in _DISK_ERRORS:
             raise
         _stop(f"{error.filename or 'output'}: {error.strerror}; {_DISK_ERRORS[error.errno]}", 2)
+    except MemoryError as error:
+        reason = f" ({error})" if str(error) else ""
+        _stop(f"out of memory{reason}; close other programs, or use --workers 0 or a smaller --batch-size", 2)
     except KeyboardInterrupt:
         _stop("stopped; run the same command again to resume", 130)
+
+
+def _quiet_libraries() -> None:
+    """Set what libraries read when they are imported, unless the user has set it."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    home = os.path.expanduser("~")  # noqa: PTH111 (it stays "~" where there is no home; Path's raises)
+    if not os.access(home, os.W_OK):  # Keras imports matplotlib, which complains where it cannot write
+        os.environ.setdefault("MPLCONFIGDIR", f"{tempfile.gettempdir()}/matplotlib-{os.getuid()}")
 
 
 _DISK_ERRORS = {
     errno.ENOSPC: "free some space and run the same command again",
     errno.EDQUOT: "free some space and run the same command again",
+    errno.EFBIG: "raise the limit on a file's size (ulimit -f) and run the same command again",
+    errno.EMFILE: "raise the limit on open files (ulimit -n) and run the same command again",
+    errno.ENOMEM: "close other programs and run the same command again",
     errno.EROFS: "choose a writable output folder",
     errno.EACCES: "choose a path that you may read and write",
     errno.EPERM: "choose a path that you may read and write",

@@ -244,28 +244,46 @@ def hdf5_written_aside(path: Path) -> Iterator[h5py.File]:
 
 
 def cache_folder() -> Path:
-    """Return the folder for downloads and caches: `$XDG_CACHE_HOME` or `~/.cache`, and the project's name."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kaggle-segmentation"
+    """Return the first of `cache_folders` that is writable, for downloads and caches."""
+    folders = cache_folders()
+    return next(filter(is_writable, folders), folders[0])
 
 
-def find_cached(name: str) -> Path:
-    """Return the path of a file of a cache: where it is, else where it can be written.
+def cache_folders() -> list[Path]:
+    """Return folders for caches, the best first.
 
-    That is in `cache_folder`, or, where this cannot be written, in a folder of this name in the temporary folder.
+    They are `kaggle-segmentation` in `$XDG_CACHE_HOME` or `~/.cache`, and a folder of the user's own in the temporary
+    one: not every user has a home, or may write there.
+
+    Raises:
+        InputError: there is neither a home nor a temporary folder.
     """
-    folders = [cache_folder(), Path(tempfile.gettempdir()) / cache_folder().name]
-    there = (folder / name for folder in folders if (folder / name).is_file())
-    return next(there, None) or next((one for one in folders if is_writable(one)), folders[0]) / name
+    places = []
+    with contextlib.suppress(RuntimeError):  # no home
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        places.append(home / "kaggle-segmentation")
+    with contextlib.suppress(FileNotFoundError):  # no folder that takes temporary files
+        places.append(Path(tempfile.gettempdir()) / f"kaggle-segmentation-{os.getuid()}")
+    if not places:
+        raise InputError("no folder for caches: set XDG_CACHE_HOME to one that you may write")
+    return places
 
 
 def is_writable(folder: Path) -> bool:
-    """Return whether files can be written to a folder, which is created if missing."""
+    """Return whether files can be written to a folder, which is created if it is missing."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError:
         return False
     return True
+
+
+def find_cached(name: str) -> Path:
+    """Return the path of a file of a cache: where it is, else in the first of `cache_folders` that is writable."""
+    folders = cache_folders()
+    there = (folder / name for folder in folders if (folder / name).is_file())
+    return next(there, None) or next(filter(is_writable, folders), folders[0]) / name
 
 
 def _name_in_zip(info: zipfile.ZipInfo) -> str:

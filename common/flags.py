@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import re
 import typing
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ class OneLineParser(argparse.ArgumentParser):
     def __init__(self, description: str | None, usage: str = "%(prog)s [flags]") -> None:
         super().__init__(
             usage=usage,  # the generated one would list every flag
-            description=description,
+            description=_as_modules(description) if _is_installed() else description,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
@@ -25,6 +26,21 @@ class OneLineParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise the message as bad input."""
         raise InputError(f"{message} (--help lists the flags)")
+
+
+def _is_installed() -> bool:
+    """Return whether this is a package among others rather than a clone, whose scripts are at hand."""
+    return not Path(__file__).parents[1].joinpath("setup.cfg").is_file()
+
+
+def _as_modules(description: str | None) -> str:
+    """Return a script's docstring with the commands of an installed package.
+
+    Example:
+        >>> _as_modules("Try it: python dsb/score.py a.csv")
+        'Try it: python -m dsb.score a.csv'
+    """
+    return re.sub(r"python (\w+)/(\w+)\.py", r"python -m \1.\2", description or "")
 
 
 def output_file(text: str) -> Path:

@@ -212,7 +212,9 @@ class MaskRCNNConfig(RunConfig):
         "must detect an object; its mask is the mean of theirs",
         only="prediction",
     )
-    as_published: bool = option(False, "resolve overlaps as the published third-place code does", only="prediction")
+    as_published: bool = option(
+        False, "resolve overlaps and resize masks as the published third-place code does", only="prediction"
+    )
     swap_scales: bool = option(
         False, "votes: apply a view's first scale to the width, as in the third-place author's text", only="prediction"
     )

@@ -1,14 +1,17 @@
 """Parallel work: named jobs go to an executor, results come back in order, few are pending at a time."""
 
 import collections
+import errno
 import os
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
 from typing import Any, TypeVar
 
 from common.errors import InputError
+from common.log import logger
 
 Result = TypeVar("Result")
 
@@ -36,19 +39,27 @@ def open_executor(num_workers: int) -> Executor:
     """Return an executor of `num_workers` fresh processes, or an inline one for 0.
 
     joblib's loky starts them afresh instead of forking, which TensorFlow does not survive. They end with the program,
-    even if it is killed.
+    even if it is killed. Where the system refuses them, a line says why, and the executor is an inline one.
     """
     if num_workers == 0:
         return InlineExecutor()
-    from joblib.externals.loky import get_reusable_executor
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # joblib's own words on a full /dev/shm
+        from joblib.externals.loky import get_reusable_executor
 
-    return get_reusable_executor(
-        max_workers=num_workers,
-        timeout=None,
-        initializer=_end_with,
-        initargs=(os.getpid(),),
-        env={"OMP_NUM_THREADS": "1"},
-    )
+    try:
+        executor = get_reusable_executor(
+            max_workers=num_workers,
+            timeout=None,
+            initializer=_end_with,
+            initargs=(os.getpid(),),
+            env={"OMP_NUM_THREADS": "1"},
+        )
+        executor.submit(os.getpid)  # starts the processes now, so that a refusal shows here
+    except OSError as error:
+        logger.info(f"no worker processes ({_refusal(error)}): going on without, as with --workers 0")
+        return InlineExecutor()
+    return executor
 
 
 def map_in_order(
@@ -68,8 +79,9 @@ def map_in_order(
         The job's name and its result.
 
     Raises:
-        JobError: a job failed; names it. An `InputError` stays one, prefixed with the name; an `OSError` stays one,
-            with the name in a note.
+        JobError: a job failed; names it. An `InputError` stays one, prefixed with the name; an `OSError` or a
+            `MemoryError` stays one, with the name in a note.
+        InputError: a worker was killed.
 
     Example:
         >>> list(map_in_order(max, [("a", (1, 2)), ("b", (4, 3))], InlineExecutor(), ahead=1))
@@ -86,6 +98,13 @@ def map_in_order(
     finally:
         for _, future in pending:
             future.cancel()
+
+
+def _refusal(error: OSError) -> str:
+    """Return why no process could be started; the semaphores that all share are files in /dev/shm."""
+    in_memory = error.errno in (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.ENOENT, errno.EDQUOT)
+    place = error.filename or ("/dev/shm" if in_memory else "")
+    return f"{place}: {error.strerror or error}" if place else str(error.strerror or error)
 
 
 def _end_with(parent: int) -> None:
@@ -114,7 +133,12 @@ def _result(name: str, future: Future) -> tuple[str, Any]:
         return name, future.result()
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
-    except OSError as error:  # such as a full disk, which `run_main` reports
+    except BrokenExecutor:
+        raise InputError(
+            f"{name}: a worker process was killed, as when memory runs out; run the same command again to resume, "
+            "with --workers 0 if it is killed again"
+        ) from None
+    except (OSError, MemoryError) as error:  # such as a full disk, which `run_main` reports
         error.add_note(f"in job {name}")
         raise
     except Exception as error:

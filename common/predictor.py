@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from common.errors import InputError
 from common.images.colours import stretch_contrast
@@ -18,6 +17,7 @@ from common.prediction.postprocess import Look, Masking, Prediction
 from common.prediction.tiles import detect_in_tiles
 from common.prediction.views import VIEW_SETS, View, apply_view, distinct_views
 from common.runs.trained import Trained
+from common.terminal.progress import progress_bar
 from common.unet_config import UNetConfig
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Predictor(Trained[MaskRCNNConfig, "Detector"]):
         with ThreadPoolExecutor(PREDICTING) as threads:
             found = map_in_order(self.predict, jobs, threads, ahead=PREDICTING + 1)
             total = len(images) if isinstance(images, Sequence) else None
-            for _, instances in tqdm(found, total=total, unit="image", disable=not progress):
+            for _, instances in progress_bar(found, total=total, unit="image", disable=not progress):
                 yield instances
 
     def look(

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from tqdm import tqdm
 
 from common.errors import InputError
 from common.files import open_tree, written_aside
@@ -21,6 +20,7 @@ from common.images.mask_files import MaskFiles, open_mask_files
 from common.images.stored import Choice
 from common.images.usable import sorted_by_id
 from common.log import logger
+from common.terminal.progress import progress_bar
 
 
 def load_dataset(
@@ -59,7 +59,7 @@ def pack_dataset(images: ImageSet, output: Path) -> None:
         output: written atomically; the same set gives the same bytes.
     """
     with written_aside(output) as aside, zipfile.ZipFile(aside, "w") as archive:
-        for row, image_id in enumerate(tqdm(images.image_ids, output.name, unit="image")):
+        for row, image_id in enumerate(progress_bar(images.image_ids, output.name, unit="image")):
             labels = images.load_label_layers(row)[0]
             labels = labels.astype(np.min_scalar_type(labels.max()))
             # PNG has at most 16 bits.

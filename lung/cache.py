@@ -13,13 +13,13 @@ from pathlib import Path
 import cv2
 import h5py
 import numpy as np
-from tqdm import tqdm
 
 from common.errors import InputError
 from common.files import FileTree, find_cached, hdf5_written_aside
 from common.images.decoding import decode_image
 from common.masks.resize import resize_image, resize_mask
 from common.parallel import map_in_order
+from common.terminal.progress import progress_bar
 from lung.layouts import RadiographFiles
 
 FORMAT = 1  # raise it when the same files give another cache
@@ -113,7 +113,9 @@ def _write(file: h5py.File, tree: FileTree, files: Sequence[RadiographFiles], si
     with ThreadPoolExecutor(num_threads) as threads:
         jobs = ((one.image_id, (tree, one, side)) for one in files)
         found = map_in_order(_examine, jobs, threads, ahead=2 * num_threads)
-        for row, (_, (size, problem, arrays)) in enumerate(tqdm(found, f"reading {tree.path.name}", len(files))):
+        for row, (_, (size, problem, arrays)) in enumerate(
+            progress_bar(found, f"reading {tree.path.name}", len(files))
+        ):
             rows.append((size, problem))
             for name, array in arrays.items():
                 file.create_dataset(f"{name}/{row}", data=array, chunks=array.shape, compression="gzip")

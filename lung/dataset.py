@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from tqdm import tqdm
 
 from common.batches.folds import owner_folds, split_by
 from common.errors import InputError
@@ -18,6 +17,7 @@ from common.images.decoding import decode_image, encode_png
 from common.images.image_set import ImageSet, Source
 from common.images.usable import read_usable, refuse_or_report
 from common.log import logger
+from common.terminal.progress import progress_bar
 from lung.cache import Cache, load_mask, open_cache
 from lung.layouts import SUFFIX, RadiographFiles, find_radiographs
 
@@ -175,7 +175,7 @@ def pack(images: ImageSet[Radiographs], side: int, path: Path) -> None:
     small = resized(images, side)
     rows = [("id", "patient", "width", "height")]
     with written_aside(path) as aside, zipfile.ZipFile(aside, "w") as archive:
-        for index, image_id in enumerate(tqdm(images.image_ids, f"writing {path.name}", unit="image")):
+        for index, image_id in enumerate(progress_bar(images.image_ids, f"writing {path.name}", unit="image")):
             mask = (small.load_label_layers(index)[0] * 255).astype(np.uint8)
             _add(archive, f"images/{image_id}.png", encode_png(small.load_image(index), noisy=True))
             _add(archive, f"masks/{image_id}{SUFFIX}.png", encode_png(mask))

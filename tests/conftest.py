@@ -1,12 +1,15 @@
 """Fixtures that several test files share, among them the slow reference and the real data, if available."""
 
+import functools
 import importlib.util
 import logging
 import os
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 # Tests run side by side, a process a core: TensorFlow's threads would only wait for each other.
@@ -20,13 +23,14 @@ from common.log import logger
 
 @pytest.fixture(scope="session")
 def oracle():
-    """The slow, plain reference; `SEGMENTATION_ORACLE` names its file."""
+    """The slow, plain reference; `SEGMENTATION_ORACLE` names its file. It sorts stably, the same on every processor."""
     path = os.environ.get("SEGMENTATION_ORACLE")
     if not path:
         pytest.skip("SEGMENTATION_ORACLE does not name the reference's file")
     spec = importlib.util.spec_from_file_location("dsb_oracle", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    module.np = SimpleNamespace(**vars(np) | {"argsort": functools.partial(np.argsort, kind="stable")})
     return module
 
 

@@ -19,7 +19,7 @@ def without_overlaps(objects: list[Pixels], priorities=None, loss_threshold=0.7,
     areas = [len(pixels) for pixels in objects]
     values = areas if priorities is None else list(priorities)
     if published:
-        ranks = (np.argsort(np.array(values, np.float64))[::-1] + 1).tolist()
+        ranks = (np.argsort(np.array(values, np.float64), kind="stable")[::-1] + 1).tolist()
     else:
         ranks = [(value, -i) for i, value in enumerate(values)]
     best: dict[tuple[int, int], object] = {}

@@ -34,6 +34,9 @@ def test_bad_input_is_one_line(capsys, monkeypatch):
     [
         (errno.ENOSPC, "free some space and run the same command again"),
         (errno.EDQUOT, "free some space"),
+        (errno.EFBIG, "raise the limit on a file's size (ulimit -f)"),
+        (errno.EMFILE, "raise the limit on open files (ulimit -n)"),
+        (errno.ENOMEM, "close other programs"),
         (errno.EROFS, "choose a writable output folder"),
         (errno.EACCES, "may read and write"),
         (errno.ENOTDIR, "does not lead through a file"),
@@ -54,6 +57,13 @@ def test_interruption_has_its_own_code(capsys, monkeypatch):
     assert (code, errors) == (130, "train.py: stopped; run the same command again to resume\n")
 
 
+@pytest.mark.parametrize(("text", "said"), [("", ""), ("Unable to allocate 3 GiB", " (Unable to allocate 3 GiB)")])
+def test_too_little_memory_is_one_line(capsys, monkeypatch, text, said):
+    code, errors = stop_with(MemoryError(text), capsys, monkeypatch)
+    assert code == 2
+    assert errors.startswith(f"train.py: out of memory{said}; close other programs, or use --workers 0")
+
+
 @pytest.mark.parametrize("error", [ValueError("a bug"), OSError("without a number"), OSError(errno.EPIPE, "broken")])
 def test_bugs_keep_their_traceback(error):
     def main():
@@ -69,3 +79,16 @@ def test_tensorflow_is_asked_for_silence_unless_the_user_has_spoken():
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     for given, seen in (({}, "3"), ({"TF_CPP_MIN_LOG_LEVEL": "0"}, "0")):
         assert subprocess.check_output(command, env=environment | given, text=True).strip() == seen
+
+
+def test_matplotlib_gets_a_folder_where_there_is_no_home(tmp_path):
+    command = [sys.executable, "-c", "import os; from common.errors import run_main; run_main(lambda: None)\n"]
+    command[-1] += "print(os.environ.get('MPLCONFIGDIR'))"
+    environment = {name: value for name, value in os.environ.items() if name != "MPLCONFIGDIR"}
+    temporary = {"TMPDIR": str(tmp_path)}
+    for given, seen in (
+        ({"HOME": str(tmp_path)}, "None"),
+        ({"HOME": "/proc/nowhere"}, f"{tmp_path}/matplotlib-{os.getuid()}"),
+        ({"HOME": "/proc/nowhere", "MPLCONFIGDIR": "mine"}, "mine"),
+    ):
+        assert subprocess.check_output(command, env=environment | temporary | given, text=True).strip() == seen

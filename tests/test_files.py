@@ -7,6 +7,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import tempfile
 import unicodedata
 import zipfile
 import zlib
@@ -288,6 +289,33 @@ def test_a_full_disk_is_an_error_that_names_the_file(full_disk):
         file["a"] = np.arange(100_000)
     assert caught.value.filename == str(path)
     assert not list(full_disk.iterdir())
+
+
+@pytest.mark.parametrize("home", ["missing", "a file", "no such user"])
+def test_the_cache_of_a_user_without_a_home_is_temporary(tmp_path, monkeypatch, home):
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "a file").touch()
+    if home == "no such user":
+        monkeypatch.delenv("HOME")
+        monkeypatch.setattr(os, "getuid", lambda: 54321)
+    else:
+        monkeypatch.setenv("HOME", str(tmp_path / "a file" / home))
+    assert cache_folder() == tmp_path / f"kaggle-segmentation-{os.getuid()}"
+    assert cache_folder().is_dir()
+
+
+def test_nowhere_to_cache_is_bad_input(monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+
+    def refuse():
+        raise FileNotFoundError(2, "No usable temporary directory")
+
+    monkeypatch.setattr(tempfile, "gettempdir", refuse)
+    with pytest.raises(InputError, match="no folder for caches: set XDG_CACHE_HOME"):
+        cache_folder()
 
 
 def test_the_cache_follows_the_environment(tmp_path, monkeypatch):

@@ -13,26 +13,27 @@ FILES = {
     for folder in ("common", *COMPETITIONS)
     for path in (ROOT / folder).rglob("*.py")
 }
-GROUND = {"errors", "files", "locks", "parallel", "log"}
+GROUND = {"errors", "files", "locks", "parallel", "log", "terminal"}
 SETTINGS = {"config", "mask_rcnn_config", "unet_config", "errors"}
 BELOW_NETWORK = {"batches", "runs", "prediction", "images", "masks", *SETTINGS, *GROUND}
 # What each room, or file beside the rooms, may import of `common/`.
 ALLOWED = {
     "log": set(),
-    "errors": {"log"},
+    "terminal": set(),
+    "errors": {"log", "terminal"},
     "config": {"errors"},
     "mask_rcnn_config": {"config", "errors"},
     "unet_config": {"config", "errors"},
     "files": {"errors"},
     "locks": {"errors"},
-    "parallel": {"errors"},
+    "parallel": {"errors", "log"},
     "annotations": {"log"},
     "recipe": {"mask_rcnn_config"},
     "flags": SETTINGS,
     "masks": {"errors"},
     "images": {"masks", *GROUND},
     "batches": {"images", "masks", *SETTINGS},
-    "runs": {"files", *SETTINGS},
+    "runs": {"files", "terminal", *SETTINGS},
     "prediction": {"images", "masks", *SETTINGS},
     "network": BELOW_NETWORK,
     "output": {"prediction", "images", "masks", "config", *GROUND},

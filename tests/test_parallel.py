@@ -1,4 +1,6 @@
+import errno
 import operator
+import shutil
 import signal
 import subprocess
 import sys
@@ -100,7 +102,7 @@ def test_what_is_under_way_is_cancelled_when_nobody_wants_it():
 @pytest.mark.parametrize("ahead", [1, 3])
 def test_a_worker_that_dies_early_names_the_job_it_had(ahead):
     jobs = [(name, (1,)) for name in ("first", "second", "third", "fourth")]
-    with pytest.raises(JobError, match=r"^first: BrokenExecutor: a worker died$"):
+    with pytest.raises(InputError, match=r"^first: a worker process was killed, .*--workers 0"):
         list(map_in_order(abs, jobs, DyingExecutor(), ahead=ahead))
 
 
@@ -109,6 +111,39 @@ def test_other_processes():
     results = list(map_in_order(operator.add, jobs, open_executor(1), ahead=2))
     assert results == [(str(i), i) for i in range(5)]
     assert isinstance(open_executor(0), InlineExecutor)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "/dev/shm: No space left on device"),
+        (OSError(errno.EROFS, "Read-only file system"), "/dev/shm: Read-only file system"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory"), "/dev/shm: No such file or directory"),
+        (OSError(errno.EMFILE, "Too many open files"), "Too many open files"),
+        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "Resource temporarily unavailable"),
+    ],
+)
+def test_where_no_process_starts_the_work_is_done_in_this_one(monkeypatch, lines, error, reason):
+    monkeypatch.setattr("joblib.externals.loky.get_reusable_executor", lambda **_: fail(error))
+    executor = open_executor(2)
+    assert lines() == [f"no worker processes ({reason}): going on without, as with --workers 0"]
+    assert list(map_in_order(operator.neg, [("one", (1,))], executor, ahead=2)) == [("one", -1)]
+
+
+@pytest.mark.parametrize("options", ["size=4k", "ro", "mode=000"])
+def test_shared_memory_that_cannot_be_used_stops_nothing(options):
+    program = "from common.log import log_to_stdout; log_to_stdout(); from common.parallel import open_executor\n"
+    program += "print(open_executor(2).submit(abs, -3).result())"
+    script = f'mount -t tmpfs -o {options} tmpfs /dev/shm && exec "$0" -c "$1"'
+    if not shutil.which("unshare") or subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode:
+        pytest.skip("no permission to mount")
+    run = subprocess.run(
+        ["unshare", "-m", "sh", "-c", script, sys.executable, program], capture_output=True, text=True, timeout=60
+    )
+    if options == "mode=000" and run.stdout == "3\n":
+        pytest.skip("root may write anywhere")
+    assert run.stdout.startswith("no worker processes (/dev/shm: ")
+    assert (run.stdout.splitlines()[1:], run.stderr) == (["3"], "")
 
 
 def test_workers_end_with_a_killed_program():

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from tqdm import tqdm
 
 from common.batches.folds import NUM_FOLDS, split_folds
 from common.errors import InputError
@@ -16,6 +15,7 @@ from common.files import FileTree, written_aside
 from common.images.decoding import decode_stored, is_image, save_image, to_rgb
 from common.images.truth_files import decode_mask
 from common.images.usable import Oddities, report_oddities
+from common.terminal.progress import progress_bar
 from wbc.cells import fit_mask
 
 TABLE = "source_files.csv"
@@ -113,7 +113,7 @@ def write_layout(images: FileTree, masks: FileTree, planned: Sequence[RawImage],
     output.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
     try:
-        odd = [_write_image(images, masks, image, aside) for image in tqdm(planned, output.name, unit="image")]
+        odd = [_write_image(images, masks, image, aside) for image in progress_bar(planned, output.name, unit="image")]
         report_oddities(masks.path, [image.mask_name for image in planned], odd)
         rows = [f"{one.name}.png,{one.class_name},{one.subset},{one.image_name}" for one in planned]
         with written_aside(aside / TABLE) as table:

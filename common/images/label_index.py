@@ -7,7 +7,6 @@ Masks come as one file per object, thousands of them, and are slow to read. They
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
@@ -16,16 +15,16 @@ from pathlib import Path
 import cv2
 import h5py
 import numpy as np
-from tqdm import tqdm
 
 from common.errors import InputError
-from common.files import FileTree, cache_folder, hdf5_written_aside, is_writable
+from common.files import FileTree, cache_folders, hdf5_written_aside, is_writable
 from common.images.decoding import decode_stored, to_rgb
 from common.images.stored import Choice, StoredImage
 from common.images.truth_files import decode_labels, decode_mask
 from common.images.usable import Oddities, find_oddities
 from common.log import logger
 from common.parallel import map_in_order
+from common.terminal.progress import progress_bar
 
 FORMAT = 2  # raise it when the same files give other label images
 NOTHING_ODD = Oddities()
@@ -86,14 +85,13 @@ def open_index(
     Args:
         tree: holds the files.
         images: N images; if one has masks, all must.
-        cache: folder for the index; by default `kaggle-segmentation` in the user's cache folder. If it is not writable,
-            the index goes to the temporary folder.
+        cache: folder for the index; by default, or if it is not writable, the first of `cache_folders` that is.
         choice: see `decode_image`.
 
     Raises:
         InputError: a cached index is damaged.
     """
-    folders = [cache or cache_folder(), Path(tempfile.gettempdir()) / cache_folder().name]
+    folders = [*([cache] if cache else []), *cache_folders()]
     # An outdated index stays: a process that opened the set earlier may still read it.
     name = f"{tree.path.stem}-{_digest(tree, images, choice)}.h5"
     for folder in folders:
@@ -101,12 +99,12 @@ def open_index(
             index = _read_index(folder / name)
             if not _is_outdated(index, tree, images, choice):
                 return index
-    if not is_writable(folders[0]):
-        logger.info(f"{folders[0]}: not writable; caching the masks in {folders[1]}")
-        folders = folders[1:]
-    with hdf5_written_aside(folders[0] / name) as file:
+    folder = next(filter(is_writable, folders), folders[0])
+    if folder != folders[0]:
+        logger.info(f"{folders[0]}: not writable; caching the masks in {folder}")
+    with hdf5_written_aside(folder / name) as file:
         _write_index(file, tree, images, choice)
-    return _read_index(folders[0] / name)
+    return _read_index(folder / name)
 
 
 def stack_masks(masks: Iterable[np.ndarray], image_shape: tuple[int, int]) -> tuple[np.ndarray, int, int]:
@@ -164,7 +162,7 @@ def _write_index(file: h5py.File, tree: FileTree, images: Sequence[ImageFiles], 
     rows = []
     with ThreadPoolExecutor(num_threads) as threads:
         found = map_in_order(_examine, jobs, threads, ahead=2 * num_threads)
-        for image_id, facts in tqdm(found, f"reading {tree.path.name}", len(images), unit="image"):
+        for image_id, facts in progress_bar(found, f"reading {tree.path.name}", len(images), unit="image"):
             counts = facts.size, facts.count, facts.contested, facts.dropped, facts.turned
             rows.append((*counts, astuple(facts.oddities), facts.problem))
             if facts.label_image is not None:

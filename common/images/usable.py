@@ -9,11 +9,11 @@ from typing import TypeVar
 import cv2
 import numpy as np
 from skimage.measure import label as label_parts
-from tqdm import tqdm
 
 from common.errors import InputError
 from common.log import logger
 from common.parallel import map_in_order
+from common.terminal.progress import progress_bar
 
 Item = TypeVar("Item")
 Facts = TypeVar("Facts")
@@ -94,7 +94,7 @@ def read_usable(
     num_threads = min(os.cpu_count() or 1, 8)
     with ThreadPoolExecutor(num_threads) as threads:
         found = map_in_order(examine, ((source, (item,)) for item in items), threads, ahead=2 * num_threads)
-        results = [result for _, result in tqdm(found, f"reading {source}", len(items), unit="image")]
+        results = [result for _, result in progress_bar(found, f"reading {source}", len(items), unit="image")]
     refuse_or_report([problem for _, problem in results], source, skip_bad=skip_bad)
     return [(item, facts) for item, (facts, problem) in zip(items, results, strict=True) if not problem]
 

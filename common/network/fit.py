@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from common.batches.loader import BatchLoader
 from common.config import CONFIG_FILE, LAST_WEIGHTS, RunConfig, Stage
@@ -26,6 +26,7 @@ from common.parallel import map_in_order
 from common.runs.checkpoint import Checkpoint, compare_measures, describe_measure, save_checkpoint
 from common.runs.log import EventLog, append_epoch
 from common.runs.seen import Identity, format_images, seen_images
+from common.terminal.progress import progress_bar
 
 LOADING = min(8, max(1, (os.cpu_count() or 1) // 2))  # threads that prepare batches; one suffices for a CPU
 BEST_WEIGHTS = "best.h5"
@@ -110,8 +111,8 @@ class _Run:
         first = self.epoch * self.steps
         with (
             ThreadPoolExecutor(LOADING) as executor,
-            tqdm(
-                total=self.total, initial=first, desc=self.config.name, unit="step", mininterval=1, smoothing=0.05
+            progress_bar(
+                None, self.config.name, self.total, initial=first, unit="step", mininterval=1, smoothing=0.05
             ) as bar,
         ):
             jobs = ((self._batch_name(step), (step,)) for step in range(first, self.total))

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from common.config import RunConfig
 from common.errors import InputError
@@ -24,6 +23,7 @@ from common.log import logger
 from common.output.submission import COLUMNS
 from common.output.writer import SubmissionWriter
 from common.parallel import PREDICTING, map_in_order, open_executor
+from common.terminal.progress import progress_bar
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def write_rows(
     indices = {image_id: index for index, image_id in enumerate(images.image_ids)}
     with SubmissionWriter(output, image_ids, fingerprint, maker.columns) as writer:
         left = [image_id for image_id in image_ids[len(writer.done) :] if image_id in indices]
-        progress = tqdm(image_ids, initial=len(writer.done), desc=output.name, unit="image", smoothing=0.05)
+        progress = progress_bar(image_ids, output.name, initial=len(writer.done), unit="image", smoothing=0.05)
         with progress, ThreadPoolExecutor(PREDICTING) as threads:
             jobs = ((image_id, (image_id, indices[image_id])) for image_id in left)
             looked = map_in_order(load_and_look, jobs, threads, ahead=PREDICTING + 1)

@@ -1,6 +1,7 @@
 """Fusion of an image's boxes from several views or models."""
 
 import importlib
+import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -42,11 +43,30 @@ def fuse_boxes(
         cut = clip_boxes(np.asarray(some, np.float64).reshape(-1, 4), image_shape)
         whole = box_areas(cut) > 0
         shares.append((cut[whole] / np.tile(image_shape, 2))[:, [1, 0, 3, 2]].tolist())
-        kept_scores.append(np.asarray(some_scores)[whole].tolist())
+        kept_scores.append(np.asarray(some_scores, np.float64)[whole])
         kept_ids.append(np.asarray(some_ids)[whole].tolist())
-    fused, fused_scores, fused_ids = fuse(shares, kept_scores, kept_ids, iou_thr=iou_threshold)
-    pixels = fused[:, [1, 0, 3, 2]] * np.tile(image_shape, 2)
-    return pixels.astype(np.float32), fused_scores.astype(np.float32), fused_ids.astype(np.int32)
+    fused, fused_scores, fused_ids = fuse(shares, _without_ties(kept_scores), kept_ids, iou_thr=iou_threshold)
+    order = np.lexsort((*fused.T, fused_ids, -fused_scores))
+    pixels = fused[order][:, [1, 0, 3, 2]] * np.tile(image_shape, 2)
+    return pixels.astype(np.float32), fused_scores[order].astype(np.float32), fused_ids[order].astype(np.int32)
+
+
+def _without_ties(scores: Sequence[np.ndarray]) -> list[list[float]]:
+    """Lower equal scores, float64, by the least possible step, the earlier staying higher.
+
+    ensemble-boxes sorts by score, unstably: NumPy's order of ties depends on the processor.
+
+    Example:
+        >>> [[a], [b]] = _without_ties([np.array([0.5]), np.array([0.5])])
+        >>> a > b, round(b, 9)
+        (True, 0.5)
+    """
+    values = np.concatenate([*scores, np.zeros(0)])
+    order = np.argsort(-values, kind="stable")
+    for before, at in itertools.pairwise(order.tolist()):
+        values[at] = min(values[at], np.nextafter(values[before], 0))
+    ends = np.cumsum([len(some) for some in scores])
+    return [part.tolist() for part in np.split(values, ends[:-1])]
 
 
 def shrink_boxes(boxes: np.ndarray, factor: float) -> np.ndarray:

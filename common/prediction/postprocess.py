@@ -24,7 +24,7 @@ class Masking:
         threshold: lowest probability of a mask pixel.
         separate: give each contested pixel to one object; merged views never share pixels.
         largest_share: see `suppress_covered`; applied first, to each look.
-        published: see `remove_overlaps` and `merge_views`.
+        published: see `remove_overlaps`, `merge_views` and `invert_view`.
         dilation: dilate each mask of a single prediction by one step.
     """
 
@@ -106,7 +106,8 @@ def merge_by_votes(looks: Sequence[Look], image_shape: tuple[int, int], masking:
     by_place: dict[int, Instances] = {}
     for view, places, detections in looks:
         instances = suppress_covered(detections.paint(masking.threshold), masking.largest_share)
-        by_place |= dict.fromkeys(places, drop_empty(invert_view(instances, view, image_shape)))
+        instances = invert_view(instances, view, image_shape, published=masking.published)
+        by_place |= dict.fromkeys(places, drop_empty(instances))
     return merge_views([by_place[place] for place in sorted(by_place)], published=masking.published)
 
 

@@ -99,7 +99,9 @@ def apply_view(image: np.ndarray, view: View, rng: np.random.Generator, *, chann
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def invert_view(instances: Instances, view: View, image_shape: tuple[int, int]) -> Instances:
+def invert_view(
+    instances: Instances, view: View, image_shape: tuple[int, int], *, published: bool = False
+) -> Instances:
     """Map objects found in a view back to image pixels.
 
     Scaling is undone by nearest neighbour: pixel i of the turned image is pixel floor((i + 0.5) * scaled / turned) of
@@ -109,16 +111,23 @@ def invert_view(instances: Instances, view: View, image_shape: tuple[int, int]) 
         instances: N objects in the view's pixels.
         view: what was changed.
         image_shape: (height, width) of the image, before the view.
+        published: undo scaling as the published third-place code does, with `scipy.ndimage.zoom`: the centres of the
+            outermost pixels stay where they are, and rounding may cost the last row or column.
 
     Returns:
         N objects in their smallest boxes; empty if the sampling misses them.
     """
-    boxes, masks = invert_crops(instances.boxes, instances.masks, view, image_shape)
+    boxes, masks = invert_crops(instances.boxes, instances.masks, view, image_shape, published=published)
     return tight_instances(Instances.from_crops(boxes, masks, instances.class_ids, instances.scores))
 
 
 def invert_crops(
-    boxes: np.ndarray, crops: Sequence[np.ndarray], view: View, image_shape: tuple[int, int]
+    boxes: np.ndarray,
+    crops: Sequence[np.ndarray],
+    view: View,
+    image_shape: tuple[int, int],
+    *,
+    published: bool = False,
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Map crops of any dtype back to image pixels, like `invert_view`; the boxes need not be tight.
 
@@ -127,11 +136,15 @@ def invert_crops(
         crops: N arrays of the boxes' sizes.
         view: what was changed.
         image_shape: (height, width) of the image, before the view.
+        published: see `invert_view`.
 
     Returns:
         (N, 4) int32 and N contiguous arrays, without pixels if the sampling misses them.
     """
-    boxes, crops = _resize_nearest(boxes, crops, scaled_shape(view, image_shape), _turned_shape(view, image_shape))
+    sources = _published_sources if published else _nearest_sources
+    scaled, turned = scaled_shape(view, image_shape), _turned_shape(view, image_shape)
+    if scaled != turned:
+        boxes, crops = _resample(boxes, crops, *map(sources, scaled, turned))
     transposed, flip_ud, flip_lr = _steps_back(view)
     flips = (slice(None, None, -1 if flip_ud else 1), slice(None, None, -1 if flip_lr else 1))
     crops = [np.ascontiguousarray((crop.T if transposed else crop)[flips]) for crop in crops]
@@ -241,15 +254,21 @@ def _turned_shape(view: View, image_shape: tuple[int, int]) -> tuple[int, int]:
     return (width, height) if view.turns % 2 else (height, width)
 
 
-def _resize_nearest(
-    boxes: np.ndarray, crops: Sequence[np.ndarray], source: tuple[int, int], target: tuple[int, int]
+def _nearest_sources(source: int, target: int) -> np.ndarray:
+    """Return which of `source` pixels lies at the centre of each of `target` pixels, (target,) int, ascending."""
+    return (2 * np.arange(target) + 1) * source // (2 * target)
+
+
+def _published_sources(source: int, target: int) -> np.ndarray:
+    """Return the same by `scipy.ndimage.zoom` at order 0; `source`, which is no pixel, for one that it leaves blank."""
+    places = np.arange(target) * ((source - 1) / (target - 1) if target > 1 else 1.0)
+    return np.where(places > source - 1, source, np.floor(places + 0.5)).astype(np.int64)
+
+
+def _resample(
+    boxes: np.ndarray, crops: Sequence[np.ndarray], rows: np.ndarray, columns: np.ndarray
 ) -> tuple[np.ndarray, Sequence[np.ndarray]]:
-    """Resize crops of an image of size `source` to one of size `target`."""
-    if source == target:
-        return boxes, crops
-    rows, columns = (
-        (2 * np.arange(size) + 1) * source_size // (2 * size) for source_size, size in zip(source, target, strict=True)
-    )
+    """Return boxes and crops of an image that is made of the given rows and columns, ascending, of another."""
     resized = np.empty_like(boxes)
     resized[:, ::2] = np.searchsorted(rows, boxes[:, ::2])
     resized[:, 1::2] = np.searchsorted(columns, boxes[:, 1::2])

@@ -51,12 +51,13 @@ def download(url: str, path: Path, timeout: float = 30.0) -> None:
         urllib.error.URLError: no response, or an error.
         OSError: the connection broke, or the file cannot be written.
     """
-    from tqdm import tqdm
+    from common.terminal.progress import progress_bar
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with urllib.request.urlopen(url, timeout=timeout) as answer, written_aside(path) as aside:
         total = int(answer.headers.get("Content-Length", 0))
-        with aside.open("wb") as file, tqdm(total=total or None, unit="B", unit_scale=True, desc=path.name) as bar:
+        bar = progress_bar(None, path.name, total or None, unit="B", unit_scale=True)
+        with aside.open("wb") as file, bar:
             while block := answer.read(1 << 20):
                 file.write(block)
                 bar.update(len(block))

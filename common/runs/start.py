@@ -9,6 +9,7 @@ from common.errors import InputError
 from common.files import cache_folder
 from common.mask_rcnn_config import MaskRCNNConfig
 from common.runs.published_weights import find_published_weights
+from common.runs.seen import IMAGES_FILE
 from common.runs.weights_file import read_geometry
 
 NAMED_WEIGHTS = "weights.h5"
@@ -40,13 +41,16 @@ class Start:
 def named_weights(config_class: type[RunConfig] = RunConfig, competition: str | None = None) -> dict[str, Path]:
     """Return the weights that come with the project by name: `<competition>/weights/<name>/weights.h5`.
 
+    Installed, competitions lie among other packages; the names of the images belong to this project's weights alone.
+
     Args:
         config_class: only those of its network; `RunConfig`: of all networks.
         competition: only those that find its objects; None: all, which are starts for any training.
     """
     root = Path(__file__).resolve().parents[2]
     found = sorted(root.glob(f"{competition or '*'}/weights/*/{NAMED_WEIGHTS}"))
-    return {path.parent.name: path for path in found if config_class.is_kind_of(path.parent / CONFIG_FILE)}
+    ours = [path for path in found if path.with_name(IMAGES_FILE).is_file()]
+    return {path.parent.name: path for path in ours if config_class.is_kind_of(path.parent / CONFIG_FILE)}
 
 
 def find_start(start: Start, config: RunConfig) -> Path | None:

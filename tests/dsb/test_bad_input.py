@@ -24,7 +24,7 @@ def place(tmp_path, monkeypatch):
     """A folder to stand in, with weights that nobody reads; Keras cannot be loaded, bars are hidden."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("common.images.label_index.tqdm", lambda found, *_, **__: found)
+    monkeypatch.setattr("common.images.label_index.progress_bar", lambda found, *_, **__: found)
     for name in KERAS_PART:
         monkeypatch.setitem(sys.modules, f"common.network.{name}", None)
     (tmp_path / "w.h5").write_bytes(b"weights")

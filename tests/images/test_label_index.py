@@ -1,5 +1,6 @@
 """Masks become one label image; the index is cached, renewed, and moved if its folder is not writable."""
 
+import os
 import tempfile
 
 import cv2
@@ -102,10 +103,11 @@ def test_labels_beyond_8_bits_survive(tmp_path):
 
 def test_a_folder_that_cannot_be_written_to_is_replaced(tree, tmp_path, monkeypatch, lines):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     (tmp_path / "temporary").mkdir()
     (tmp_path / "file").write_text("no folder")
     index = open_index(tree, IMAGES, tmp_path / "file")
-    assert index.path.parent == tmp_path / "temporary" / "kaggle-segmentation"
+    assert index.path.parent == tmp_path / "temporary" / f"kaggle-segmentation-{os.getuid()}"
     (line,) = lines()
     assert "file: not writable" in line
     assert open_index(tree, IMAGES, tmp_path / "file").path == index.path

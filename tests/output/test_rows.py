@@ -126,7 +126,7 @@ def test_failure_of_a_worker_ends_the_run_with_the_images_id(tmp_path, num_worke
 
 
 def test_death_of_a_worker_ends_the_run_with_an_images_id(tmp_path):
-    with pytest.raises(JobError, match=r"^p0: "):
+    with pytest.raises(InputError, match=r"^p0: a worker process was killed, as when memory runs out; run the same"):
         write(tmp_path / "s.csv", 2, encode=encode_and_die)
     write(tmp_path / "s.csv", 2)
     assert (tmp_path / "s.csv").read_text() == expected_rows()

@@ -117,7 +117,7 @@ def test_merge_is_the_references_over_all_fifteen(oracle, seed, published):
     stacks = []
     for place in range(15):
         view, some = by_place[place]
-        stacks.append(without_empty(stack(invert_view(some.paint(0.5), view, SHAPE))))
+        stacks.append(without_empty(stack(invert_view(some.paint(0.5), view, SHAPE, published=published))))
     expected = oracle.merge_tta(stacks, published=published)
     assert expected is not None
     np.testing.assert_array_equal(

@@ -8,6 +8,8 @@ import pytest
 from common.config import RunConfig
 from common.errors import InputError
 from common.mask_rcnn_config import MaskRCNNConfig
+from common.runs import start
+from common.runs.seen import IMAGES_FILE
 from common.runs.start import Start, adopt_geometry, find_start, named_weights
 from common.unet_config import UNetConfig
 
@@ -63,3 +65,11 @@ def test_a_network_without_geometries_adopts_none(tmp_path):
     config = MaskRCNNConfig(geometry="library")
     assert adopt_geometry(config, None) is config
     assert adopt_geometry(config, named_weights()["small"]).geometry == "aligned"
+
+
+def test_weights_of_other_packages_are_not_ours(tmp_path, monkeypatch):
+    for name in ("other/weights/theirs/weights.h5", "dsb/weights/ours/weights.h5", f"dsb/weights/ours/{IMAGES_FILE}"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.setattr(start, "__file__", str(tmp_path / "common" / "runs" / "start.py"))
+    assert named_weights() == {"ours": tmp_path / "dsb/weights/ours/weights.h5"}
