@@ -4,13 +4,16 @@ Keras takes seconds to import, Pandas one, so functions import them: a script th
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from common.config import RunConfig
 from common.log import logger
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from common.batches.changes import Change
     from common.images.image_set import ImageSet
     from common.output.results import Results
@@ -145,7 +148,27 @@ def predict_rows(
     for predictor in predictors:
         predictor.prepare()  # before a file is begun: mismatched weights leave nothing behind
     prints = [fingerprint(one.config, one.weights, images, maker.rows.__name__, *maker.options) for one in predictors]
-    write_rows(images, image_ids, maker, output, fingerprint=" ".join(prints), num_workers=num_workers)
+    full: list[str] = []
+    noting = replace(maker, look=_noting_full(maker.look, full))
+    try:
+        found = write_rows(images, image_ids, noting, output, fingerprint=" ".join(prints), num_workers=num_workers)
+    finally:
+        if full:
+            logger.warning(f"warning: {len(full)} images, such as {min(full)}: each {predictors[0].limits}")
+    if not found:
+        logger.warning(f"warning: {output}: no objects in any image; {predictors[0].hint}")
+
+
+def _noting_full(look: "Callable[[str, np.ndarray], Any]", full: list[str]) -> "Callable[[str, np.ndarray], Any]":
+    """Return `look`, noting the ids of images that may hold more objects than were found."""
+
+    def look_and_note(image_id: str, image: "np.ndarray") -> Any:
+        looked = look(image_id, image)
+        if getattr(looked, "full", False):  # a row maker may return anything
+            full.append(image_id)
+        return looked
+
+    return look_and_note
 
 
 def _warn_of_names(weights: Path, seen: Sequence[str], watched: "ImageSet | None") -> Sequence[str]:

@@ -4,21 +4,23 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from common.config import CONFIG_FILE
+from common.config import CONFIG_FILE, flag_name
 from common.errors import InputError
 from common.images.colours import stretch_contrast
+from common.log import logger
 from common.mask_rcnn_config import MaskRCNNConfig
 from common.masks.instances import Instances
 from common.parallel import PREDICTING, map_in_order
 from common.prediction.detections import Paintable
 from common.prediction.postprocess import Look, Masking, Prediction
-from common.prediction.tiles import detect_in_tiles
+from common.prediction.tiles import detect_in_tiles, look_again
 from common.prediction.views import VIEW_SETS, View, apply_view, distinct_views
 from common.runs.start import adopt_geometry, named_weights
 
@@ -49,6 +51,7 @@ class Predictor:
         self.weights = weights
         self._detector: Detector | None = None
         self._loading = threading.Lock()
+        self._told = False  # of an image that was full
 
     @classmethod
     def load(cls, weights: str | Path, **changes: Any) -> "Predictor":
@@ -90,6 +93,27 @@ class Predictor:
             dilation=self.config.dilation,
         )
 
+    @property
+    def limits(self) -> str:
+        """What is said of an image that is full, see `Prediction.full`, with the remedy."""
+        names = ("max_detections", "detect_proposals", "pre_nms_limit")
+        limits = [f"--{flag_name(name)} {getattr(self.config, name)}" for name in names]
+        remedy = "raise them"
+        if not self.config.looks_again and "look_again" not in self.config.unused:
+            remedy += ", or find the others in smaller tiles: --look-again"
+            remedy += ", without --as-published" if self.config.as_published else ""
+        return f"may hold more objects than {limits[0]}, {limits[1]} and {limits[2]} allow; {remedy}"
+
+    @property
+    def hint(self) -> str:
+        """What may be the reason where no image has any object."""
+        config = self.config
+        contrast = "" if config.stretch_contrast else " --stretch-contrast,"
+        return (
+            f"try other --weights or their --preset, a lower --confidence than {config.confidence:g},{contrast} or "
+            "images scaled so that their objects are as large as those of the training images"
+        )
+
     def predict(self, image: np.ndarray, views: Views | None = None) -> Instances:
         """Return the objects of an image.
 
@@ -100,7 +124,11 @@ class Predictor:
         Returns:
             N objects in pixels of the image, none empty, with scores and class ids.
         """
-        return self.look(image, views).instances()
+        prediction = self.look(image, views)
+        if prediction.full and not self._told:
+            self._told = True
+            logger.warning(f"warning: an image {self.limits}; `look(image).full` tells which others")
+        return prediction.instances()
 
     def predict_many(
         self, images: Iterable[np.ndarray], views: Views | None = None, *, progress: bool = False
@@ -172,11 +200,13 @@ class Predictor:
         """Return the detections in views of one image."""
         # Before tiling: the tiles of an image share its contrast.
         images = map(stretch_contrast, images) if self.config.stretch_contrast else images
-        detector = self._load()
+        detector, again = self._load(), self.config.looks_again
         if whole:
-            return detector(images)
+            images = list(images)
+            found = detector(images)
+            return list(map(partial(look_again, detector), images, found)) if again else found
         size, overlap = self.config.tile_size, self.config.tile_overlap
-        return [detect_in_tiles(detector, image, size, overlap) for image in images]
+        return [detect_in_tiles(detector, image, size, overlap, again=again) for image in images]
 
     def _load(self) -> "Detector":
         with self._loading:

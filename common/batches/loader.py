@@ -40,7 +40,12 @@ class BatchLoader:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches per epoch: as the config says, else each image once, with the remainder dropped."""
+        """Batches per epoch: in training as the config says, else each image once, with the remainder dropped.
+
+        Not in training, each image at least once: the last batch is filled with some of them again.
+        """
+        if not self.training:
+            return max(1, -(-len(self.images) // self.config.batch_size))
         return self.config.steps_per_epoch or max(1, len(self.images) // self.config.batch_size)
 
     def image_ids_at(self, step: int) -> list[str]:

@@ -238,12 +238,13 @@ class _Run:
         return self.epoch % self.config.score_every == 0 or self.epoch == self.config.epochs
 
     def _validate(self) -> dict[str, float]:
-        """Return the means of the losses over the first validation batches.
+        """Return the means of the losses over the first validation batches, as many as the config says.
 
         The model samples the same anchors and regions each time, and training's random state is left untouched.
         """
         assert self.validation is not None
-        steps = min(self.config.validation_steps, self.validation.steps_per_epoch)
+        whole = self.validation.steps_per_epoch
+        steps = min(self.config.validation_steps or whole, whole)
         states = self.model.random_states
         before = [keras.ops.convert_to_numpy(state) for state in states]
         for state in states:

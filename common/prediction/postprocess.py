@@ -60,6 +60,11 @@ class Prediction:
     masking: Masking
     merging: Merging | None = None
 
+    @property
+    def full(self) -> bool:
+        """Whether the image may hold more objects than the network's limits let it return."""
+        return any(look.detections.full for look in self.looks)
+
     def instances(self) -> Instances:
         """Return the objects, none empty."""
         if self.merging == "votes":

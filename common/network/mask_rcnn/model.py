@@ -23,6 +23,7 @@ from common.network.mask_rcnn.box_coding import (
     take_rows,
 )
 from common.network.mask_rcnn.heads import build_class_head, build_mask_head, build_rpn
+from common.network.mask_rcnn.limits import find_full
 from common.network.mask_rcnn.losses import LOSS_NAMES, box_loss, class_loss, mask_loss, mean_square_penalty
 from common.network.mask_rcnn.pyramid import build_pyramid
 from common.network.mask_rcnn.roi import NUM_LEVELS, build_atlas, corner_aligned_roi, roi_align
@@ -139,11 +140,14 @@ class MaskRCNN(keras.Model):
             windows: see `detect`.
 
         Returns:
-            The atlas, for `segment`; and by name what `detect` returns, and `mask_boxes`, the boxes for `segment`.
+            The atlas, for `segment`; and by name what `detect` returns, `mask_boxes`, the boxes for `segment`, and
+            `full`, see `find_full`.
         """
         atlas, proposals = self.propose(images)
         boxes, scores, class_ids, counts = self.detect(atlas, proposals, windows)
-        found = {"boxes": boxes, "scores": scores, "class_ids": class_ids, "counts": counts}
+        num_skipped = ops.shape(self._anchors(images))[0] - self.config.pre_nms_limit
+        full = find_full(self.half_open(boxes), counts, self.half_open(proposals), num_skipped)
+        found = {"boxes": boxes, "scores": scores, "class_ids": class_ids, "counts": counts, "full": full}
         return atlas, found | {"mask_boxes": self.mask_regions(boxes, images)}
 
     def detect(self, atlas: Tensor, proposals: Tensor, windows: Tensor) -> tuple:
