@@ -104,7 +104,7 @@ def test_what_is_ignored_is_no_background(model):
         assert everywhere[name] != usual[name]
 
 
-def test_loss_weights_and_weight_decaydef test_loss_weights_and_weight_decay():
+def test_loss_weights_and_weight_decay():
     config = replace(TINY, loss_weights=(1, 2, 0, 3, 0.5), optimizer="sgd", weight_decay=0.1)
     model = MaskRCNN(config)
     model.compile()
