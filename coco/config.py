@@ -21,6 +21,7 @@ class ShapesConfig(MaskRCNNConfig):
     validation_images: int = option(50, "generated validation images, to predict and score", minimum=1)
 
     min_dim: int = option(128, "side of the images, pixels", minimum=80, maximum=1024)
+    look_again: bool = False  # an image has few shapes
     crop_size: int = 128
     augment: bool = False
     aspect_ratio: float = 1.0
@@ -81,6 +82,7 @@ class PhotoConfig(MaskRCNNConfig):
     rotation_range: float = 0.0
     channel_shift_range: float = 0.0
     max_instances: int = 100
+    look_again: bool = False  # COCO's rule: the best 100 detections of an image count
     anchor_scales: tuple[float, ...] = (32, 64, 128, 256, 512)
     add_true_boxes: bool = False
     fill_negatives: bool = False

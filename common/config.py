@@ -140,7 +140,13 @@ class RunConfig:
     )
 
     # Validation
-    validation_steps: int = option(50, "batches for the validation losses", minimum=0, only="training", sways="loss")
+    validation_steps: int = option(
+        50,
+        "batches for the validation losses, at most all held-out images; 0: all",
+        minimum=0,
+        only="training",
+        sways="loss",
+    )
     score_every: int = option(0, "epochs between scores on held-out images; 0: never", minimum=0, only="training")
     score_limit: int = option(20, "held-out images scored during training", minimum=1, only="training", sways="score")
 

@@ -4,15 +4,18 @@ Keras takes seconds to import, Pandas one, so functions import them: a script th
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from common.config import CONFIG_FILE, RunConfig
+from common.config import CONFIG_FILE, STATE_FILE, RunConfig
 from common.errors import InputError
 from common.locks import locked
 from common.log import logger
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from common.batches.changes import Change
     from common.images.image_set import ImageSet
     from common.output.results import Results
@@ -46,7 +49,8 @@ def train(
         change: augments crops instead of flips, rotations and channel shifts.
 
     Raises:
-        InputError: another program trains this run, or the one that it starts from.
+        InputError: another program trains this run, or the one that it starts from; or the run was validated so far,
+            and nothing is held out any more.
     """
     with locked(start.logs / config.name / LOCK_FILE, "this run", "choose another --logs"):
         _train(config, training, held_out, start, score, change)
@@ -60,10 +64,17 @@ def _train(
     score: "Callable[[Any, ImageSet], float] | None",
     change: "Change | None",
 ) -> None:
+    from common.runs.log import was_validated
     from common.runs.seen import seen_images
     from common.runs.start import find_start
 
     folder = start.logs / config.name
+    watched = held_out if held_out is not None and len(held_out) else None
+    if watched is None and (folder / STATE_FILE).exists() and was_validated(folder):
+        raise InputError(
+            f"{folder}: validated on held-out images so far, and now there are none; hold out the same ones, or choose "
+            "another --logs"
+        )
     weights = find_start(start, config)
     if weights and start.previous and weights.parent == start.logs / start.previous:
         with locked(weights.parent / LOCK_FILE, f"step {start.previous}", "give its weights so far by --weights PATH"):
@@ -71,7 +82,6 @@ def _train(
     config = config if start.geometry_given else _as_trained(config, weights)
     _refuse_nothing_to_learn(training)
     seen: Sequence[Identity] = seen_images(weights.parent) if weights else []
-    watched = held_out if held_out is not None and len(held_out) else None
     if weights and weights.parent not in (folder, start.logs / str(start.previous)):
         _warn_of_names(weights, seen, watched)
         seen = [one for one in seen if one[1]]
@@ -191,7 +201,27 @@ def predict_rows(
         predictor.prepare()  # before a file is begun: mismatched weights leave nothing behind
     if describe() != before:  # a training saved its next epoch
         raise InputError(f"{predictors[0].weights}: changed while it was read; run the same command again")
-    write_rows(images, image_ids, maker, output, fingerprint=before, num_workers=num_workers)
+    full: list[str] = []
+    noting = replace(maker, look=_noting_full(maker.look, full))
+    try:
+        found = write_rows(images, image_ids, noting, output, fingerprint=before, num_workers=num_workers)
+    finally:
+        if full:
+            logger.warning(f"warning: {len(full)} images, such as {min(full)}: each {predictors[0].limits}")
+    if not found:
+        logger.warning(f"warning: {output}: no objects in any image; {predictors[0].hint}")
+
+
+def _noting_full(look: "Callable[[str, np.ndarray], Any]", full: list[str]) -> "Callable[[str, np.ndarray], Any]":
+    """Return `look`, noting the ids of images that may hold more objects than were found."""
+
+    def look_and_note(image_id: str, image: "np.ndarray") -> Any:
+        looked = look(image_id, image)
+        if getattr(looked, "full", False):  # a row maker may return anything
+            full.append(image_id)
+        return looked
+
+    return look_and_note
 
 
 def _identities(images: "ImageSet", seen: "Sequence[Identity]") -> "Sequence[Identity]":

@@ -91,7 +91,11 @@ class MaskRCNNConfig(RunConfig):
         56, "side of the masks in training, pixels", minimum=14, maximum=224, only="training", sways="loss"
     )
     max_instances: int = option(
-        256, "most objects of a training crop; a random subset of more", minimum=1, only="training", sways="loss"
+        256,
+        "most objects of a training crop; of more, a random choice; the others are ignored",
+        minimum=1,
+        only="training",
+        sways="loss",
     )
 
     # Network
@@ -159,6 +163,12 @@ class MaskRCNNConfig(RunConfig):
         0.3, "drop detections with a higher IoU with a better one", minimum=0, maximum=1, only="prediction"
     )
     max_detections: int = option(100, "most detections per image or tile", minimum=1, only="prediction")
+    look_again: bool = option(
+        True,
+        "detect an image or tile that may hold more objects than --max-detections, --detect-proposals and "
+        "--pre-nms-limit allow again in smaller tiles",
+        only="prediction",
+    )
     mask_confidence: float = option(
         0.0,
         "lowest mean probability of a mask, over its pixels of at least 0.5; 0: any",
@@ -259,6 +269,11 @@ class MaskRCNNConfig(RunConfig):
         for name in ("fpn_channels", "head_channels", "mask_channels") if self.norm == "group" else ():
             if getattr(self, name) % 16:
                 raise InputError(f"--{flag_name(name)} {getattr(self, name)}: group norm needs a multiple of 16")
+
+    @property
+    def looks_again(self) -> bool:
+        """Whether full images are detected again; the published code did not."""
+        return self.look_again and not self.as_published
 
     @property
     def num_classes(self) -> int:

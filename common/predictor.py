@@ -2,19 +2,22 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from common.config import flag_name
 from common.errors import InputError
 from common.images.colours import stretch_contrast
+from common.log import logger
 from common.mask_rcnn_config import MaskRCNNConfig, usual_scale
 from common.masks.instances import Instances
 from common.parallel import PREDICTING, map_in_order
 from common.prediction.detections import Paintable, shrink_image
 from common.prediction.maps import MAP_VIEWS, MapPrediction, average_views, view_input
 from common.prediction.postprocess import Look, Masking, Prediction
-from common.prediction.tiles import detect_in_tiles
+from common.prediction.tiles import detect_in_tiles, look_again
 from common.prediction.views import VIEW_SETS, View, apply_view, distinct_views
 from common.runs.trained import Trained
 from common.terminal.progress import progress_bar
@@ -44,6 +47,7 @@ class Predictor(Trained[MaskRCNNConfig, "Detector"]):
     """
 
     config_class = MaskRCNNConfig
+    _told = False  # of an image that was full
 
     @property
     def masking(self) -> Masking:
@@ -56,6 +60,27 @@ class Predictor(Trained[MaskRCNNConfig, "Detector"]):
             dilation=self.config.dilation,
         )
 
+    @property
+    def limits(self) -> str:
+        """What is said of an image that is full, see `Prediction.full`, with the remedy."""
+        names = ("max_detections", "detect_proposals", "pre_nms_limit")
+        limits = [f"--{flag_name(name)} {getattr(self.config, name)}" for name in names]
+        remedy = "raise them"
+        if not self.config.looks_again and "look_again" not in self.config.unused:
+            remedy += ", or find the others in smaller tiles: --look-again"
+            remedy += ", without --as-published" if self.config.as_published else ""
+        return f"may hold more objects than {limits[0]}, {limits[1]} and {limits[2]} allow; {remedy}"
+
+    @property
+    def hint(self) -> str:
+        """What may be the reason where no image has any object."""
+        config = self.config
+        contrast = "" if config.stretch_contrast else " --stretch-contrast,"
+        return (
+            f"try other --weights or their --preset, a lower --confidence than {config.confidence:g},{contrast} or "
+            "images scaled so that their objects are as large as those of the training images"
+        )
+
     def predict(self, image: np.ndarray, views: Views | None = None) -> Instances:
         """Return the objects of an image.
 
@@ -66,7 +91,11 @@ class Predictor(Trained[MaskRCNNConfig, "Detector"]):
         Returns:
             N objects in pixels of the image, none empty, with scores and class ids.
         """
-        return self.look(image, views).instances()
+        prediction = self.look(image, views)
+        if prediction.full and not self._told:
+            self._told = True
+            logger.warning(f"warning: an image {self.limits}; `look(image).full` tells which others")
+        return prediction.instances()
 
     def predict_many(
         self, images: Iterable[np.ndarray], views: Views | None = None, *, progress: bool = False
@@ -137,11 +166,13 @@ class Predictor(Trained[MaskRCNNConfig, "Detector"]):
         """Return the detections in views of one image."""
         # Before tiling: the tiles of an image share its contrast.
         images = map(stretch_contrast, images) if self.config.stretch_contrast else images
-        detector = self._network()
+        detector, again = self._network(), self.config.looks_again
         if whole:
-            return detector(images)
+            images = list(images)
+            found = detector(images)
+            return list(map(partial(look_again, detector), images, found)) if again else found
         size, overlap = self.config.tile_size, self.config.tile_overlap
-        return [detect_in_tiles(detector, image, size, overlap) for image in images]
+        return [detect_in_tiles(detector, image, size, overlap, again=again) for image in images]
 
     def _load(self) -> "Detector":
         from common.network.settings import prepare_keras
@@ -171,6 +202,11 @@ class MapPredictor(Trained[UNetConfig, "Segmenter"]):
     """
 
     config_class = UNetConfig
+
+    @property
+    def hint(self) -> str:
+        """What may be the reason where no image has any object."""
+        return f"try other --weights, or a lower --mask-threshold than {self.config.mask_threshold:g}"
 
     def predict(self, image: np.ndarray, views: MapViews | None = None) -> np.ndarray:
         """Return the mask of an image, in its own size.

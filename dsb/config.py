@@ -36,8 +36,9 @@ class DSBConfig(MaskRCNNConfig):
             raise InputError(f"--fold {self.fold}: give 0 to 4, all, or height x width, such as 256x320")
 
 
-# The geometry is not a default of the class: a config.json from before the option existed means the aligned one.
-PUBLISHED = DSBConfig(geometry="library")
+# Not defaults of the class: a config.json from before these options existed means the aligned geometry, and nuclei that
+# are not to be lost. The published code took one look.
+PUBLISHED = DSBConfig(geometry="library", look_again=False)
 
 # From scratch, on a CPU: small crops of images at the published scale.
 SMALL = from_scratch(
@@ -60,6 +61,7 @@ SMALL = from_scratch(
     mask_confidence=0.86,
     mask_margin=0.05,
     mask_threshold=0.6,
+    look_again=True,
     views="majority",
     dilation=False,  # masks of aligned regions are not too small
 )

@@ -24,6 +24,7 @@ class LesionConfig(MaskRCNNConfig):
         "same", "held-out fold; same: validate on the training images; all: no validation"
     )
     fold_seed: int = option(FOLD_SEED, "seed of the split into folds", minimum=0)
+    look_again: bool = False  # the best lesions of an image are enough
     lesion: Literal["best", "union"] = option(
         "best", "mask of an image: the lesion with the best score, or the union of all", only="prediction"
     )

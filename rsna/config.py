@@ -16,6 +16,7 @@ NO_EFFECT = frozenset(
         "max_whole_side",
         "tile_size",
         "tile_overlap",
+        "look_again",
         "mask_threshold",
     )
 )
@@ -58,6 +59,7 @@ class RSNAConfig(MaskRCNNConfig):
     confidence: float = 0.78
     detection_nms_threshold: float = 0.01
     max_whole_side: int = 65536
+    look_again: bool = False
     max_detections: int = option(3, "detections per image", minimum=1, only="prediction")
     fuse_views: bool = option(
         False, "predict four views, mirrored and enlarged, and fuse their boxes", only="prediction"

@@ -37,6 +37,7 @@ class FoundBoxes:
         shrink: factor on the sides.
         fusion_iou: see `fuse_boxes`.
         fused_confidence: lowest score of a fused box.
+        full: whether a model found as many boxes as it may.
     """
 
     found: Sequence[Found]
@@ -44,6 +45,7 @@ class FoundBoxes:
     shrink: float
     fusion_iou: float = 1.0
     fused_confidence: float = 0.0
+    full: bool = False
 
     def join(self) -> Predictions:
         """Fuse the boxes of all views and models, shrink them and clip them to the image."""
@@ -86,10 +88,13 @@ def predict_set(
 
     def look(_: str, image: np.ndarray) -> FoundBoxes:
         shape = (image.shape[0], image.shape[1])
-        found = []
+        found: list[Found] = []
+        full = False
         for predictor, (own, _weights) in zip(predictors, models, strict=True):
-            found += find_boxes(predictor, image, fuse_views=own.fuse_views)
-        return FoundBoxes(found, shape, config.shrink, config.fusion_iou, config.fused_confidence)
+            looks = find_boxes(predictor, image, fuse_views=own.fuse_views)
+            full |= any(len(scores) >= own.max_detections for _, scores in looks)
+            found += looks
+        return FoundBoxes(found, shape, config.shrink, config.fusion_iou, config.fused_confidence, full)
 
     maker = RowMaker(look, prediction_rows, COLUMNS)
     predict_rows(predictors, images, patients, output, maker, num_workers=num_workers)

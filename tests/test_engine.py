@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,9 +12,10 @@ from common.errors import InputError
 from common.network.mask_rcnn.model import MaskRCNN
 from common.network.weights import save_weights
 from common.output.results import RESULT_COLUMNS
+from common.output.rows import RowMaker
 from common.predictor import Predictor
 from common.runs.start import Start
-from tests.image_sets import array_set, predictor_of
+from tests.image_sets import Limited, array_set, grid_image, predictor_of
 from tests.test_predictor import box_image, find_bright
 from tests.tiny import TINY
 
@@ -135,6 +137,18 @@ def test_weights_trained_otherwise_are_told(tmp_path, lines):
     assert lines() == [f"no config.json beside {predictor.weights}, so the preset says how it was trained"]
 
 
+def test_a_run_that_lost_its_validation_set_does_not_go_on(tmp_path, handed_on):
+    folder = tmp_path / TINY.name
+    folder.mkdir()
+    (folder / "last.npz").touch()
+    (folder / "log.csv").write_text("epoch,loss,val_loss\n1,2.0,3.0\n")
+    message = "tiny: validated on held-out images so far, and now there are none; hold out the same ones, or choose"
+    for held_out in (None, IMAGES.select([])):
+        with pytest.raises(InputError, match=message):
+            engine.train(TINY, IMAGES, held_out, Start(tmp_path))
+    assert not handed_on
+
+
 def prepared(tmp_path):
     predictor = predictor_of(find_bright)
     predictor.weights = tmp_path / "w.h5"
@@ -151,6 +165,44 @@ def test_a_submission_has_a_row_an_object_in_the_order_of_the_ids(tmp_path):
         assert rows[0] == ["ImageId", "EncodedPixels"]
         assert [name for name, _ in rows[1:]] == ids
         assert rows[2][1] == "" and all(rows[1][1].split())
+
+
+def test_full_images_are_told_in_one_line_and_nothing_else_is(tmp_path, lines):
+    dense = [grid_image(100, 100, step)[0] for step in (30, 40)]
+    images = array_set([dense[0], box_image(), dense[1]], image_ids=IMAGES.image_ids)
+    predictor, told = prepared(tmp_path), "warning: 2 images, such as first: each may hold more objects than --max-det"
+    predictor._detector = Limited(5)
+    engine.predict_results(predictor, images, tmp_path / "r.csv")
+    assert [line[: len(told)] for line in lines()] == [told]
+    engine.predict_submission(predictor, images, images.image_ids, tmp_path / "s.csv", views="majority")
+    assert [line[: len(told)] for line in lines()] == [told]
+
+
+def test_a_line_says_which_images_were_full_even_if_the_run_is_interrupted(tmp_path, lines):
+    predictor, seen = prepared(tmp_path), []
+
+    def look(name, image):
+        if seen:
+            raise KeyboardInterrupt
+        seen.append(name)
+        return SimpleNamespace(full=True)
+
+    maker = RowMaker(look, lambda _: ["1 1"])
+    with pytest.raises(KeyboardInterrupt):
+        engine.predict_rows([predictor], IMAGES, IMAGES.image_ids, tmp_path / "s.csv", maker)
+    assert [line.split(":")[1] for line in lines()] == [" 1 images, such as first"]
+
+
+@pytest.mark.parametrize("nothing", [True, False])
+def test_a_set_without_any_object_brings_a_hint(tmp_path, lines, nothing):
+    images = array_set([np.zeros((50, 40, 3), np.uint8), np.zeros((50, 40, 3), np.uint8) if nothing else box_image()])
+    engine.predict_results(prepared(tmp_path), images, tmp_path / "r.csv")
+    hint = (
+        f"warning: {tmp_path}/r.csv: no objects in any image; try other --weights or their --preset, a lower "
+        "--confidence than 0.7, --stretch-contrast, or images scaled so that their objects are as large as those of "
+        "the training images"
+    )
+    assert lines() == ([hint] if nothing else [])
 
 
 def test_results_come_back_by_image(tmp_path):

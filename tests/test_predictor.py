@@ -14,7 +14,8 @@ from common.prediction.detections import Detections
 from common.prediction.tiles import TiledDetections
 from common.prediction.views import TURNED_VIEWS, VIEWS, View, scaled_shape
 from common.predictor import Predictor
-from tests.image_sets import predictor_of
+from dsb.config import DSBConfig
+from tests.image_sets import Limited, grid_image, predictor_of
 
 TILE = 64
 TILED = MaskRCNNConfig(min_dim=64, max_whole_side=TILE, tile_size=TILE, tile_overlap=16)
@@ -172,6 +173,40 @@ def test_views_of_a_model_of_several_classes_are_refused():
     assert len(predictor.predict(box_image())) == 1
     with pytest.raises(InputError, match="views votes: merging needs a single class; this model has 2"):
         predictor.predict(box_image(), "votes")
+
+
+GRID, COUNT = grid_image(600, 600, 30)
+NUCLEI = DSBConfig(dilation=False, max_whole_side=700)
+
+
+@pytest.mark.parametrize("views", [None, "votes", "majority"])
+@pytest.mark.parametrize("max_whole_side", [700, 512])
+def test_a_full_image_is_looked_at_again_in_each_view(views, max_whole_side, lines):
+    config = replace(NUCLEI, max_whole_side=max_whole_side, tile_size=512)
+    for most in (COUNT // 2, COUNT + 1):
+        detector = Limited(most)
+        assert len(predictor_of(detector, config).predict(GRID, views)) == COUNT
+        again = [scale for _, scale in detector.shown if scale is not None]
+        assert bool(again) == (most < COUNT)
+    assert lines() == []
+
+
+@pytest.mark.parametrize("views", [None, "votes", "majority"])
+@pytest.mark.parametrize(("option", "remedy"), [("look_again", ""), ("as_published", ", without --as-published")])
+def test_one_look_stays_one_look_and_tells_that_it_was_full(views, option, remedy, lines):
+    if (option, views) == ("as_published", "majority"):
+        return  # refused by the script
+    detector = Limited(COUNT // 2)
+    predictor = predictor_of(detector, replace(NUCLEI, **{option: option == "as_published"}))
+    for _ in range(2):
+        assert len(predictor.predict(GRID, views)) < COUNT
+    assert {scale for _, scale in detector.shown} == {None}
+    assert predictor.look(GRID, views).full
+    assert lines() == [
+        "warning: an image may hold more objects than --max-detections 512, --detect-proposals 1000 and "
+        f"--pre-nms-limit 6000 allow; raise them, or find the others in smaller tiles: --look-again{remedy}; "
+        "`look(image).full` tells which others"
+    ]
 
 
 def test_many_images_come_back_in_order(capsys):

@@ -18,6 +18,8 @@ class WBCConfig(MaskRCNNConfig):
     name: str = "wbc"
     class_names: tuple[str, ...] = option(CLASS_NAMES, "names of the class folders, in order of class id")
 
+    look_again: bool = False  # an image has few cells; more detections than allowed are unlikely ones
+
 
 PUBLISHED = WBCConfig(
     geometry="library",

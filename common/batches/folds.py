@@ -47,7 +47,7 @@ def split(
         seed: see `in_fold`.
 
     Raises:
-        InputError: nothing is left to train on.
+        InputError: nothing is held out, unless `fold` is "all", or nothing is left to train on.
     """
     held_out = in_fold(groups, fold, seed=seed)
     if "x" in fold and not held_out.any():
@@ -72,6 +72,11 @@ def split_by(
     training = images.select(np.flatnonzero(~held_out)[:limit])
     if not len(training):
         raise InputError(f"--fold {fold}: no images are left to train on; the set has {len(images)}")
+    if fold != "all" and not held_out.any():
+        raise InputError(
+            f"--fold {fold}: would hold out none of the {len(images)} images; choose another, or all to train on every "
+            "image"
+        )
     return training, images.select(held_out)
 
 

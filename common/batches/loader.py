@@ -40,7 +40,12 @@ class BatchLoader:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches per epoch: as the config says, else each image once, with the remainder dropped."""
+        """Batches per epoch: in training as the config says, else each image once, with the remainder dropped.
+
+        Not in training, each image at least once: the last batch is filled with some of them again.
+        """
+        if not self.training:
+            return max(1, -(-len(self.images) // self.config.batch_size))
         return self.config.steps_per_epoch or max(1, len(self.images) // self.config.batch_size)
 
     def image_ids_at(self, step: int) -> list[str]:
@@ -55,6 +60,11 @@ class BatchLoader:
             rng = np.random.default_rng([self.config.seed, int(self.training), step * self.config.batch_size + row])
             samples.append(self.sample(index, rng))
         return {name: np.stack([sample[name] for sample in samples]) for name in samples[0]}
+
+    def note(self) -> str:
+        """Return what to tell of the samples so far; empty if nothing, or if the sample maker has no `note`."""
+        note = getattr(self.sample, "note", None)
+        return note() if note else ""
 
     def _indices_at(self, step: int) -> np.ndarray:
         return self.sampler.indices_at(step * self.config.batch_size, self.config.batch_size)

@@ -12,11 +12,9 @@ from common.log import logger
 from common.network.weights import load_weights
 from common.runs.changes import check_resumable, describe_mismatch
 from common.runs.checkpoint import Checkpoint, epochs_done, read_checkpoint
-from common.runs.log import drop_epochs_after, read_epochs
+from common.runs.log import LOG_FILE, drop_epochs_after, read_epochs
 from common.runs.seen import Identity, find_seen, parse_images
 from common.runs.weights_file import is_ours
-
-LOG_FILE = "log.csv"
 
 
 @dataclass(frozen=True)

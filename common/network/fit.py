@@ -18,13 +18,13 @@ from common.config import CONFIG_FILE, LAST_WEIGHTS, RunConfig, Stage
 from common.errors import InputError
 from common.files import remove_asides, written_aside
 from common.log import logger
-from common.network.beginning import ANEW, LOG_FILE, Beginning, cut_log, describe_misfit, read_resumable
+from common.network.beginning import ANEW, Beginning, cut_log, describe_misfit, read_resumable
 from common.network.leaks import refuse_leaks
 from common.network.optimizer import build_optimizer, learning_rate_at, set_trainable
 from common.network.weights import save_weights
 from common.parallel import map_in_order
 from common.runs.checkpoint import Checkpoint, compare_measures, describe_measure, save_checkpoint
-from common.runs.log import EventLog, append_epoch
+from common.runs.log import LOG_FILE, EventLog, append_epoch
 from common.runs.seen import Identity, format_images, seen_images
 from common.terminal.progress import progress_bar
 
@@ -180,6 +180,8 @@ class _Run:
         append_epoch(self.folder / LOG_FILE, self.epoch, logs)
         self._save_state()  # last: an epoch without it is repeated
         bar.write(f"epoch {self.epoch}/{self.config.epochs}: " + ", ".join(f"{k} {v:.4g}" for k, v in logs.items()))
+        if note := self.training.note():
+            bar.write(note)
 
     def _check_convergence(self, loss: float) -> None:
         """Stop before an epoch is saved that nobody wants to resume from."""
@@ -212,12 +214,13 @@ class _Run:
         return self.epoch % self.config.score_every == 0 or self.epoch == self.config.epochs
 
     def _validate(self) -> dict[str, float]:
-        """Return the means of the losses over the first validation batches.
+        """Return the means of the losses over the first validation batches, as many as the config says.
 
         The model samples the same anchors and regions each time, and training's random state is left untouched.
         """
         assert self.validation is not None
-        steps = min(self.config.validation_steps, self.validation.steps_per_epoch)
+        whole = self.validation.steps_per_epoch
+        steps = min(self.config.validation_steps or whole, whole)
         states = self.model.random_states
         before = [keras.ops.convert_to_numpy(state) for state in states]
         for state in states:

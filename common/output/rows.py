@@ -45,7 +45,7 @@ class RowMaker:
 
 def write_rows(
     images: ImageSet, image_ids: Sequence[str], maker: RowMaker, output: Path, *, fingerprint: str, num_workers: int
-) -> None:
+) -> int:
     """Predict image by image, and write rows in the order of `image_ids`; a killed run resumes where it stopped.
 
     Args:
@@ -55,6 +55,9 @@ def write_rows(
         output: the CSV.
         fingerprint: all that the rows depend on.
         num_workers: processes; 0 makes rows in this one.
+
+    Returns:
+        How many objects the whole file holds.
     """
 
     def load_and_look(image_id: str, index: int) -> tuple[Any]:
@@ -72,6 +75,7 @@ def write_rows(
                 writer.write(image_id, next(results)[1] if image_id in indices else [])
                 progress.update()
         writer.finish()
+        return writer.num_objects
 
 
 def choose_image_ids(images: ImageSet, sample_ids: Sequence[str] | None, *, skip_bad: bool) -> list[str]:

@@ -25,6 +25,10 @@ class SubmissionWriter:
         fingerprint: all that the rows depend on (weights, options, images), as one line.
         columns: of the CSV; the first is the image's id.
 
+    Attributes:
+        done: images written so far.
+        num_objects: theirs.
+
     Raises:
         InputError: an unfinished file of another run or a folder is in the way, or an id does not fit into a CSV; on
             entering: another program is writing this file.
@@ -46,6 +50,7 @@ class SubmissionWriter:
         self._first_line = f"{' '.join(fingerprint.split())}\n"
         _check_ids(path, self.image_ids)
         self.done: list[str] = []
+        self.num_objects = 0
         if path.is_dir():
             raise InputError(f"{path}: a folder; give the name of the CSV file to write")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,8 +92,10 @@ class SubmissionWriter:
         if image_id != expected:
             raise ValueError(f"image {image_id} where {expected} is due")
         blank = "," * (len(self.columns) - 2)
-        lines = [f"{image_id},{text}\n" for text in rows if text] or [f"{image_id},{blank}\n"]
+        texts = [text for text in rows if text]
+        lines = [f"{image_id},{text}\n" for text in texts or [blank]]
         self._append("".join(lines) + f"{image_id}\n")
+        self.num_objects += len(texts)
         self.done.append(image_id)
 
     def finish(self) -> None:
@@ -121,11 +128,13 @@ class SubmissionWriter:
             if first_line != self._first_line.encode():
                 raise self._other_run("another run with other weights, options or images")
             position = whole = len(first_line)
+            num_objects = 0
             for line in file:
                 position += len(line)
+                num_objects += bool(line.partition(b",")[2].strip(b",\n"))
                 if b"," not in line and line.endswith(b"\n"):
                     self.done.append(line[:-1].decode())
-                    whole = position
+                    whole, self.num_objects = position, num_objects
         if self.done != self.image_ids[: len(self.done)]:
             raise self._other_run("a run on other images")
         return whole

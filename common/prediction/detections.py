@@ -22,6 +22,10 @@ class Paintable(Protocol):
     def image_shape(self) -> tuple[int, int]:
         """(height, width) of the image."""
 
+    @property
+    def full(self) -> bool:
+        """Whether the image may hold more objects than the network's limits let it return."""
+
     def paint(self, threshold: float) -> Instances:
         """Return the objects with masks of full resolution, thresholded at a probability."""
 
@@ -44,6 +48,8 @@ class Detections:
         image_shape: (height, width) of the image.
         zero_border: see `paint_masks`.
         mask_boxes: (N, 4) float32, by default `boxes`; may leave the image.
+        scale: factor at which the network saw the image.
+        full: whether the image may hold more objects than the network's limits let it return.
     """
 
     boxes: np.ndarray
@@ -53,6 +59,8 @@ class Detections:
     image_shape: tuple[int, int]
     zero_border: bool = False
     mask_boxes: np.ndarray | None = None
+    scale: float = 1.0
+    full: bool = False
 
     def paint(self, threshold: float) -> Instances:
         """Return the objects with masks of full resolution, thresholded at a probability."""
@@ -146,6 +154,22 @@ class Frame:
         height, width = (max(round(side * scale), 2) for side in image_shape)
         padded = (max_dim, max_dim) if max_dim else (-height % MULTIPLE + height, -width % MULTIPLE + width)
         return cls(image_shape, (height, width), padded)
+
+    @classmethod
+    def at_scale(cls, image_shape: tuple[int, int], scale: float) -> "Frame":
+        """Scale by a factor, and pad to multiples of 64.
+
+        Example:
+            >>> Frame.at_scale((100, 300), 2.0)
+            Frame(image_shape=(100, 300), scaled_shape=(200, 600), padded_shape=(256, 640))
+        """
+        height, width = (max(round(side * scale), 2) for side in image_shape)
+        return cls(image_shape, (height, width), (-height % MULTIPLE + height, -width % MULTIPLE + width))
+
+    @property
+    def scale(self) -> float:
+        """Factor on the image's longer side."""
+        return max(self.scaled_shape) / max(self.image_shape)
 
     @property
     def window(self) -> tuple[int, int, int, int]:

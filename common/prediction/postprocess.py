@@ -68,6 +68,11 @@ class Prediction:
         ]
         return replace(self, looks=looks, image_shape=image_shape)
 
+    @property
+    def full(self) -> bool:
+        """Whether the image may hold more objects than the network's limits let it return."""
+        return any(look.detections.full for look in self.looks)
+
     def instances(self) -> Instances:
         """Return the objects, none empty."""
         if self.merging == "votes":

@@ -1,7 +1,10 @@
 """Detect large images in overlapping tiles, and join what several tiles saw of one object."""
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -10,13 +13,21 @@ from scipy.sparse.csgraph import connected_components
 from common.masks.boxes import box_intersections
 from common.masks.crops import drop_empty
 from common.masks.instances import Instances, SoftInstances
-from common.prediction.detections import Detections
+from common.prediction.detections import Detections, Paintable
 
 BORDER = 4  # pixels; an object this close to its tile's border may continue beyond it
 AGREEMENT = 0.5  # lowest intersection over union, within the shared part of two tiles, of two sights of one object
+OVERLAP_SHARE = 3 / 16  # of a tile's side, where a full image is split
+SMALLEST_TILE = 128  # pixels as the network sees them; a smaller tile shows too little around its objects
 
 Box = list[int]  # y1, x1, y2, x2
-Detect = Callable[[Iterable[np.ndarray]], Sequence[Detections]]
+
+
+class Detect(Protocol):
+    """From images to their detections, such as a `Detector`; shows parts of an image at the image's scale."""
+
+    def __call__(self, images: Iterable[np.ndarray], /, scale: float | None = ...) -> Sequence[Detections]:
+        """Return the detections of each image."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,13 +36,18 @@ class TiledDetections:
 
     Attributes:
         tiles: (T, 4) int, the tiles' boxes in the image.
-        found: T detections, in the tiles' pixels.
+        found: T detections, in the tiles' pixels; of a tile that was split, in tiles themselves.
         image_shape: (height, width) of the image.
     """
 
     tiles: np.ndarray
-    found: Sequence[Detections]
+    found: Sequence[Paintable]
     image_shape: tuple[int, int]
+
+    @property
+    def full(self) -> bool:
+        """Whether a tile may hold more objects than the network's limits let it return."""
+        return any(tile.full for tile in self.found)
 
     def paint(self, threshold: float) -> Instances:
         """Return the objects of the image with masks of full resolution, thresholded at a probability."""
@@ -50,7 +66,9 @@ class TiledDetections:
         return TiledDetections(tiles, found, image_shape)
 
 
-def detect_in_tiles(detect: Detect, image: np.ndarray, tile_size: int, overlap: int) -> TiledDetections:
+def detect_in_tiles(
+    detect: Detect, image: np.ndarray, tile_size: int, overlap: int, *, again: bool = False
+) -> TiledDetections:
     """Detect tile by tile, in the memory of one tile; all tiles have one shape.
 
     Args:
@@ -58,11 +76,34 @@ def detect_in_tiles(detect: Detect, image: np.ndarray, tile_size: int, overlap: 
         image: (H, W, 3) uint8.
         tile_size: side of a tile, pixels.
         overlap: least overlap of neighbours, pixels.
+        again: split full tiles, see `look_again`.
     """
     height, width = image.shape[:2]
     tiles = tile_boxes((height, width), tile_size, overlap)
-    found = [detect([image[y1:y2, x1:x2]])[0] for y1, x1, y2, x2 in tiles.tolist()]
+    found: list[Paintable] = []
+    for y1, x1, y2, x2 in tiles.tolist():
+        tile = image[y1:y2, x1:x2]
+        detections = detect([tile])[0]
+        found.append(look_again(detect, tile, detections) if again else detections)
     return TiledDetections(tiles, found, (height, width))
+
+
+def look_again(detect: Detect, image: np.ndarray, found: Detections) -> Paintable:
+    """Return an image's detections, or, if it is full, those in smaller tiles of it, until none of them is full.
+
+    Each full image or tile is split in two along its longer side, and along the shorter one if that is not much
+    shorter. The network sees the tiles at the image's scale; they get no smaller than `SMALLEST_TILE`.
+
+    Args:
+        detect: from images to their detections.
+        image: (H, W, 3) uint8.
+        found: its detections.
+    """
+    tile_size = math.ceil(max(image.shape[:2]) / (2 - OVERLAP_SHARE))
+    if not found.full or tile_size * found.scale < SMALLEST_TILE:
+        return found
+    overlap = int(OVERLAP_SHARE * tile_size)
+    return detect_in_tiles(partial(detect, scale=found.scale), image, tile_size, overlap, again=True)
 
 
 def tile_boxes(image_shape: tuple[int, int], tile_size: int, overlap: int) -> np.ndarray:

@@ -88,6 +88,16 @@ class Trained(ABC, Generic[C, Applied]):
                 self._applied = self._load()
             return self._applied
 
+    @property
+    def limits(self) -> str:
+        """What is said of an image that may hold more objects than were found."""
+        return "may hold more objects than were found"
+
+    @property
+    @abstractmethod
+    def hint(self) -> str:
+        """What may be the reason where no image has any object."""
+
     @abstractmethod
     def look(self, image: np.ndarray) -> Any:
         """Return what the network says of an image, (H, W, 3) uint8; its `instances()` are the objects."""

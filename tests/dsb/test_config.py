@@ -73,6 +73,7 @@ ALL_STEPS = {
     "confidence": 0.9,
     "detection_nms_threshold": 0.2,
     "max_detections": 512,
+    "look_again": False,
     "dilation": True,
     "mask_confidence": 0.0,
     "mask_margin": 0.0,

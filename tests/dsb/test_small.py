@@ -15,6 +15,7 @@ from common.images.synthetic import generate_sample
 from common.masks.instances import Instances
 from common.masks.rle import decode_instances
 from common.output.submission import read_rows
+from common.predictor import Predictor
 from common.scoring.dsb import dsb_score
 from dsb.config import DSBConfig
 from dsb.outputs import choose_folders
@@ -78,6 +79,24 @@ def test_they_find_nuclei_in_any_folder_of_images(kinds, tmp_path):
         assert np.array_equal(labels, found.to_label_image(label_image.shape))
         scores[name] = dsb_score(Instances.from_label_image(label_image), found, label_image.shape)
     assert min(scores.values()) > 0.65, scores
+
+
+@pytest.mark.slow
+def test_all_of_a_thousand_nuclei_are_found():
+    """Far more than the network returns at a time."""
+    rng = np.random.default_rng(0)
+    cells = np.mgrid[14:1010:28, 14:1010:28].reshape(2, -1).T
+    label_image, image = np.zeros((1024, 1024), np.int32), np.full((1024, 1024), 12.0)
+    rows, columns = np.mgrid[-9:10, -9:10]
+    disc = rows**2 + columns**2 <= 81
+    for label, (y, x) in enumerate(cells + rng.integers(-2, 3, cells.shape), start=1):
+        window = np.s_[y - 9 : y + 10, x - 9 : x + 10]
+        label_image[window][disc], image[window][disc] = label, rng.uniform(90, 200)
+    image = cv2.GaussianBlur(image, (0, 0), 1.0) + rng.normal(0, 3, image.shape)
+    found = Predictor.load("small").predict(np.repeat(image.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2))
+    assert len(cells) == 1296
+    assert abs(len(found) - 1296) <= 3
+    assert dsb_score(Instances.from_label_image(label_image), found, image.shape) > 0.85
 
 
 @pytest.fixture

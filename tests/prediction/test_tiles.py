@@ -8,8 +8,9 @@ from scipy import ndimage
 from common.masks.instances import Instances
 from common.prediction.detections import Detections
 from common.prediction.postprocess import Look, Masking, Prediction, merge_by_votes, run_length_rows, separate
-from common.prediction.tiles import TiledDetections, detect_in_tiles, join_tiles, tile_boxes
+from common.prediction.tiles import TiledDetections, detect_in_tiles, join_tiles, look_again, tile_boxes
 from common.prediction.views import VIEWS, View, apply_view, distinct_views, scaled_shape
+from tests.image_sets import Limited, grid_image
 
 TILE, OVERLAP = 64, 16
 SHAPES = [(64, 64), (65, 64), (64, 113), (150, 170), (128, 200), (40, 300), (333, 97)]
@@ -192,6 +193,54 @@ def test_views_of_other_scales_are_cut_into_tiles_of_the_same_size():
         (found,) = in_tiles(detector)([apply_view(image, view, np.random.default_rng(0))])
         assert found.image_shape == scaled_shape(view, image.shape[:2])
     assert shapes == {(TILE, TILE)}
+
+
+@pytest.mark.parametrize("shape", [(640, 640), (500, 200), (1000, 130)])
+def test_a_full_image_is_split_until_no_tile_is_full(shape):
+    image, count = grid_image(*shape, 20)
+    detect = Limited(count // 3)
+    found = look_again(detect, image, detect([image])[0])
+    assert not found.full
+    (expected,) = Limited(count + 1)([image])
+    assert sorted(found.paint(0.5).boxes.tolist()) == sorted(expected.boxes.tolist())
+    assert len(expected.boxes) == count
+
+
+def test_only_full_tiles_are_split():
+    image, count = grid_image(640, 640, 40)
+    image[:, 320:] = 0
+    image[100:108, 600:608] = 200
+    detect = Limited(60)
+    found = look_again(detect, image, detect([image])[0])
+    assert [type(tile) for tile in found.found] == [TiledDetections, Detections, TiledDetections, Detections]
+    assert len(found.paint(0.5)) == count // 2 + 1
+    assert len(detect.shown) == 1 + 4 + 2 * 4
+
+
+def test_an_image_that_is_not_full_is_looked_at_once():
+    image, count = grid_image(320, 320, 20)
+    detect = Limited(count + 1)
+    (found,) = detect([image])
+    assert look_again(detect, image, found) is found
+    assert detect.shown == [((320, 320), None)]
+
+
+def test_tiles_are_shown_at_the_scale_of_their_image_and_get_no_smaller_than_makes_sense():
+    image, _ = grid_image(256, 256, 20)
+    detect = Limited(1, scale=2.0)
+    found = look_again(detect, image, detect([image])[0])
+    assert found.full  # and this is known
+    assert {scale for _, scale in detect.shown[1:]} == {2.0}
+    sides = sorted({side for shape, _ in detect.shown for side in shape})
+    assert sides == [79, 142, 256]  # 44 pixels, twice as large, would be below 128
+
+
+def test_tiles_of_large_images_are_split_if_wanted():
+    image, count = grid_image(400, 300, 20)
+    for again in (False, True):
+        found = detect_in_tiles(Limited(80), image, 256, 48, again=again)
+        assert found.full != again
+        assert (len(found.paint(0.5)) == count) == again
 
 
 def test_workers_can_take_what_was_found():

@@ -37,7 +37,7 @@ class Detector:
         compile_for_prediction(self._model, inputs)
         self._alone = threading.Lock()
 
-    def __call__(self, images: Iterable[np.ndarray]) -> list[Detections]:
+    def __call__(self, images: Iterable[np.ndarray], scale: float | None = None) -> list[Detections]:
         """Detect objects.
 
         Images of one padded shape are batched. Batching depends on this call alone, so the same images give
@@ -45,16 +45,22 @@ class Detector:
 
         Args:
             images: (H, W, 3) uint8 each.
+            scale: factor at which to show them, for parts of an image; by default, the config's rules choose it.
 
         Returns:
             Detections, one per image.
         """
         images = list(images)
-        frames = [Frame.for_image(image.shape[:2], self.config.min_dim, self.config.max_dim) for image in images]
+        frames = [self._frame(image.shape[:2], scale) for image in images]
         found: dict[int, Detections] = {}
         for rows in _batches([frame.padded_shape for frame in frames]):
             found |= zip(rows, self._detect([images[i] for i in rows], [frames[i] for i in rows]), strict=True)
         return [found[i] for i in range(len(images))]
+
+    def _frame(self, image_shape: tuple[int, int], scale: float | None) -> Frame:
+        if scale is not None:
+            return Frame.at_scale(image_shape, scale)
+        return Frame.for_image(image_shape, self.config.min_dim, self.config.max_dim)
 
     def _detect(self, images: Sequence[np.ndarray], frames: Sequence[Frame]) -> Iterator[Detections]:
         """Detect objects in images of one padded shape."""
@@ -72,7 +78,10 @@ class Detector:
             to_image = frame.corners_to_image if as_library else frame.to_image
             boxes, mask_boxes = (to_image(found[name][i, :count][sure]) for name in ("boxes", "mask_boxes"))
             probs = probs[sure].astype(np.float16)
-            yield Detections(boxes, scores, class_ids, probs, frame.image_shape, as_library, mask_boxes)
+            full = bool(found["full"][i])
+            yield Detections(
+                boxes, scores, class_ids, probs, frame.image_shape, as_library, mask_boxes, frame.scale, full
+            )
 
 
 def load_detector(config: MaskRCNNConfig, weights: Path) -> Detector:
@@ -83,7 +92,7 @@ def load_detector(config: MaskRCNNConfig, weights: Path) -> Detector:
 
 
 class _Detecting(keras.Model):
-    """Images to boxes, scores, class ids, counts and mask probabilities."""
+    """Images to boxes, scores, class ids, counts, mask probabilities, and whether they are full."""
 
     def __init__(self, model: MaskRCNN) -> None:
         super().__init__(name="detecting")

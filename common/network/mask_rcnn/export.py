@@ -14,9 +14,10 @@ class Inference(keras.Model):
 
     Takes images (B, H, W, 3) uint8 with sides that are multiples of 64, and windows (B, 4) float32, the part of each
     that is not padding. Returns boxes (B, D, 4) float32, half-open pixels of the padded image; scores (B, D) float32,
-    descending; class_ids (B, D) int32, 1-based; counts (B,) int32, the rows in use per image; and mask_probs
-    (B, D, S, S) float32, spread over mask_boxes (B, D, 4) float32, which are at least as large as the boxes
-    and may reach into the padding. Dropping unsure masks, as `Detector` does, is left to the caller.
+    descending; class_ids (B, D) int32, 1-based; counts (B,) int32, the rows in use per image; full (B,) bool,
+    whether an image may hold more objects, to be found in smaller tiles; and mask_probs (B, D, S, S) float32, spread
+    over mask_boxes (B, D, 4) float32, which are at least as large as the boxes and may reach into the padding. Dropping
+    unsure masks, as `Detector` does, is left to the caller.
     """
 
     def __init__(self, model: MaskRCNN) -> None:

@@ -23,10 +23,19 @@ from common.network.mask_rcnn.box_coding import (
     take_rows,
 )
 from common.network.mask_rcnn.heads import build_class_head, build_mask_head, build_rpn
+from common.network.mask_rcnn.limits import find_full
 from common.network.mask_rcnn.losses import LOSS_NAMES, box_loss, class_loss, mask_loss
 from common.network.mask_rcnn.pyramid import build_pyramid
 from common.network.mask_rcnn.roi import NUM_LEVELS, build_atlas, corner_aligned_roi, roi_align
-from common.network.mask_rcnn.targets import RoiSampling, anchor_targets, mask_targets, roi_targets
+from common.network.mask_rcnn.targets import (
+    NEGATIVE_ANCHOR_IOU,
+    RoiSampling,
+    anchor_targets,
+    covered_share,
+    leave_out_ignored,
+    mask_targets,
+    roi_targets,
+)
 from common.network.precision import convolve_in
 from common.network.tensor import Tensor
 
@@ -83,7 +92,7 @@ class MaskRCNN(LossModel):
 
         Args:
             inputs: images (B, H, W, 3) uint8; boxes (B, G, 4) float32, pixels, padded with zero rows; class_ids (B, G)
-                int32; mini_masks (B, G, M, M) uint8.
+                int32; mini_masks (B, G, M, M) uint8; ignored (B, H, W) uint8, 1 where objects lie that have no row.
             training: passed on to the layers.
 
         Returns:
@@ -95,7 +104,9 @@ class MaskRCNN(LossModel):
         logits, deltas = self._rpn_outputs(features, training)
         anchors = self._anchors(images)
         choose = partial(anchor_targets, num_sampled=config.rpn_train_anchors, box_std=config.box_std)
-        sampled = fuse(choose)(anchors, true_boxes, self._noise(logits))
+        everywhere = ops.repeat(anchors[None], ops.shape(images)[0], axis=0)
+        ignored = covered_share(everywhere, inputs["ignored"]) >= NEGATIVE_ANCHOR_IOU
+        sampled = fuse(choose)(anchors, true_boxes, self._noise(logits), ignored)
         num_positive = config.rpn_train_anchors // 2
         positive, positive_weights = sampled.indices[:, :num_positive], sampled.weights[:, :num_positive]
         losses = [
@@ -121,11 +132,14 @@ class MaskRCNN(LossModel):
             windows: see `detect`.
 
         Returns:
-            The atlas, for `segment`; and by name what `detect` returns, and `mask_boxes`, the boxes for `segment`.
+            The atlas, for `segment`; and by name what `detect` returns, `mask_boxes`, the boxes for `segment`, and
+            `full`, see `find_full`.
         """
         atlas, proposals = self.propose(images)
         boxes, scores, class_ids, counts = self.detect(atlas, proposals, windows)
-        found = {"boxes": boxes, "scores": scores, "class_ids": class_ids, "counts": counts}
+        num_skipped = ops.shape(self._anchors(images))[0] - self.config.pre_nms_limit
+        full = find_full(self.half_open(boxes), counts, self.half_open(proposals), num_skipped)
+        found = {"boxes": boxes, "scores": scores, "class_ids": class_ids, "counts": counts, "full": full}
         return atlas, found | {"mask_boxes": self.mask_regions(boxes, images)}
 
     def detect(self, atlas: Tensor, proposals: Tensor, windows: Tensor) -> tuple:
@@ -187,6 +201,9 @@ class MaskRCNN(LossModel):
         true_boxes = self._corners(inputs["boxes"])
         if config.add_true_boxes:
             proposals = ops.concatenate([proposals, true_boxes], axis=1)
+        proposals = leave_out_ignored(
+            proposals, true_boxes, covered_share(self.half_open(proposals), inputs["ignored"])
+        )
         sampling = RoiSampling(config.train_rois, config.positive_ratio, config.fill_negatives)
         noise = self._noise(proposals)
         targets = roi_targets(proposals, true_boxes, inputs["class_ids"], noise, sampling, config.box_std)
