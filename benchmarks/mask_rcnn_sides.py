@@ -56,11 +56,11 @@ class Ours:
         self.batch, self.model = make_batch(work, self.config.mini_mask_size), MaskRCNN(self.config)
         _tame(self.model)
         self.model.compile(build_optimizer(self.config), jit_compile=keras.backend.backend() != "tensorflow")
-        self._detector = Detector(self.model)
+        self._applied = Detector(self.model)
 
     def detect(self) -> int:
         """Detect objects in a batch of images, paint them and return their number."""
-        return sum(len(found.paint(0.5)) for found in self._detector(self.batch["images"]))
+        return sum(len(found.paint(0.5)) for found in self._applied(self.batch["images"]))
 
     def train(self) -> tuple[int, int]:
         """Take a training step; return how many regions and positive ones it trained on."""

@@ -171,7 +171,7 @@ def test_full_images_are_told_in_one_line_and_nothing_else_is(tmp_path, lines):
     dense = [grid_image(100, 100, step)[0] for step in (30, 40)]
     images = array_set([dense[0], box_image(), dense[1]], image_ids=IMAGES.image_ids)
     predictor, told = prepared(tmp_path), "warning: 2 images, such as first: each may hold more objects than --max-det"
-    predictor._detector = Limited(5)
+    predictor._applied = Limited(5)
     engine.predict_results(predictor, images, tmp_path / "r.csv")
     assert [line[: len(told)] for line in lines()] == [told]
     engine.predict_submission(predictor, images, images.image_ids, tmp_path / "s.csv", views="majority")

@@ -45,6 +45,7 @@ def test_the_arrays_of_a_batch():
         "boxes": ((2, 8, 4), "float32"),
         "class_ids": ((2, 8), "int32"),
         "mini_masks": ((2, 8, 28, 28), "uint8"),
+        "ignored": ((2, 64, 64), "uint8"),
     }
 
 
