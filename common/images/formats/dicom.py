@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from common.errors import InputError
-from common.images.stored import Choice, StoredImage, check_size, choose_page
+from common.images.stored import Choice, StoredImage, check_size, choose_page, spread_bits
 
 FIRST_ELEMENTS = (b"\2\0\0\0UL", b"\2\0\1\0OB")  # the length of the first group, or its version
 
@@ -60,11 +60,14 @@ def _describe(values: np.ndarray, content: Any, pixels: ModuleType, name: str) -
         values = (values >> 8).astype(np.uint8) if values.dtype == np.uint16 else values
     elif values.ndim != (3 if content.SamplesPerPixel == 3 else 2):
         raise InputError(f"{name}: a DICOM file with {len(values)} images; split it, or remove it")
+    bits = int(content.BitsStored) if "BitsStored" in content else None
+    if bits is not None and bits < 8 and values.dtype == np.uint8:
+        values, bits = spread_bits(values, bits), None
     falls = float(content.get("RescaleSlope") or 1) < 0
     return StoredImage(
         values,
         min_is_white=(content.PhotometricInterpretation == "MONOCHROME1") != falls,
-        bits=int(content.BitsStored) if "BitsStored" in content else None,
+        bits=bits,
         is_lossy=content.get("LossyImageCompression") == "01",
     )
 

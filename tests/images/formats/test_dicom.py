@@ -73,6 +73,15 @@ def test_a_palette_gives_its_colours():
     assert decode_image(data, "x").tolist() == colours[values].tolist()
 
 
+def test_one_bit():
+    bits = GREY > 127
+    packed = np.packbits(bits, bitorder="little").tobytes()
+    for photometric, expected in (("MONOCHROME2", bits), ("MONOCHROME1", ~bits)):
+        fields = {"BitsAllocated": 1, "BitsStored": 1, "HighBit": 0, "PixelData": packed}
+        data = encode_dicom(GREY, PhotometricInterpretation=photometric, **fields)
+        np.testing.assert_array_equal(decode_image(data, "x")[..., 0], expected * 255)
+
+
 def test_without_the_preamble():
     np.testing.assert_array_equal(decode_dicom(encode_dicom(GREY)[132:], "x").pixels, GREY)
     np.testing.assert_array_equal(decode_image(encode_dicom(GREY)[132:], "x")[..., 0], GREY)
