@@ -69,11 +69,13 @@ class RunConfig:
         unused: names of options without meaning in a subclass: neither flags nor in `config.json`.
         starts: what training may start from, besides weights that come with the project and files.
         telling: name of an option that only this network has, by which its `config.json` is known; "" for any network.
+        output_layers: names of the layers whose shapes depend on the classes.
     """
 
     unused: ClassVar[frozenset[str]] = frozenset()
     starts: ClassVar[tuple[str, ...]] = ("last", "none")
     telling: ClassVar[str] = ""
+    output_layers: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
         """Turn bare new defaults into fields before `dataclass` processes them."""
