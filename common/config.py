@@ -172,8 +172,12 @@ class RunConfig:
 
     @classmethod
     def is_kind_of(cls, path: Path) -> bool:
-        """Return whether a JSON file that `save` wrote is of this network."""
-        return not cls.telling or cls.telling in json.loads(path.read_text(encoding="utf-8"))
+        """Return whether a file that `save` wrote is of this network, or cannot be read, which `load` reports."""
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return True
+        return not cls.telling or not isinstance(values, dict) or cls.telling in values
 
     @classmethod
     def load(cls, path: Path, *, others: bool = False) -> "typing.Self":
