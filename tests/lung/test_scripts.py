@@ -121,6 +121,7 @@ def test_a_run_leaves_its_files(trained):
     assert read_image(trained / "logs" / "lung" / "curves.png").std() > 10
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_with_the_same_bytes(trained, tmp_path, monkeypatch):
     monkeypatch.chdir(trained)
     for epochs in (1, 2):
@@ -190,6 +191,7 @@ def test_weights_of_another_size_of_network_are_refused(trained, lenient, monkey
     assert code == 2 and "another architecture" in errors.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_prepared_set_trains_like_the_files(trained, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     flags = ["--dataset", trained / "kaggle", "--side", "32", "--output", "small.zip"]
