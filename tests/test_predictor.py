@@ -263,7 +263,7 @@ def test_weights_of_the_other_network_are_refused(tmp_path):
     assert MapPredictor.load(tmp_path / "w.h5", largest=2).config.largest == 2
     with pytest.raises(InputError, match=r"config.json: of another network than Predictor's; choose other weights"):
         Predictor.load(tmp_path / "w.h5")
-    with pytest.raises(InputError, match=r"small: no such file; give an .h5 file$"):
+    with pytest.raises(InputError, match=r"small: no such file; give an .h5 file, or one of lung$"):
         MapPredictor.load("small")
     with pytest.raises(InputError, match="confidence: not a prediction option; `UNetConfig` lists them"):
         MapPredictor.load(tmp_path / "w.h5", confidence=1)

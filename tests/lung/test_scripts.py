@@ -41,7 +41,7 @@ def cache(tmp_path_factory, monkeypatch):
         ("train.py", ["--dataset", "set", "--metadata", "no.csv"], "--metadata no.csv: no such file"),
         ("train.py", ["--image-size", "50"], "--image-size 50: 4 levels need a multiple of 16"),
         ("train.py", ["--fold", "5"], "--fold: invalid choice: '5'"),
-        ("train.py", ["--weights", "coco"], "--weights coco: no such file; give last, none or a weights file"),
+        ("train.py", ["--weights", "coco"], "--weights coco: no such file; give last, none, lung or a weights file"),
         ("train.py", ["--weights", "small"], "--weights small: no such file"),
         ("train.py", ["--dataset", "set", "--weights", "last"], "no run to resume; start one with --weights none or a"),
         ("train.py", ["--backbone", "small"], "unrecognized arguments: --backbone small"),
