@@ -358,7 +358,7 @@ def _add_start_flags(parser: OneLineParser, config_class: type[RunConfig]) -> No
         f"(default: last if there is one, else {usual})"
     )
     add("--weights", metavar="|".join([*names, "PATH"]), help=help)
-    help = "layers that keep their random initial weights, e.g. mrcnn_class_logits,mrcnn_bbox_fc,mrcnn_bbox,mrcnn_mask"
+    help = f"layers that keep their random initial weights, e.g. {','.join(config_class.output_layers)}"
     add("--exclude", type=lambda text: tuple(text.split(",")), default=(), metavar="LAYER,...", help=help)
     add("--epochs", type=int, metavar="N", help="epochs of the whole run; stages are scaled in proportion")
 

@@ -37,6 +37,7 @@ class MaskRCNNConfig(RunConfig):
 
     starts = ("coco", "imagenet", "last", "none")
     telling = "backbone"
+    output_layers = ("mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_bbox", "mrcnn_mask")
 
     # Images
     min_dim: int = option(512, "shorter side that scales are relative to, pixels", minimum=64, maximum=4096)

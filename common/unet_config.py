@@ -12,6 +12,7 @@ class UNetConfig(RunConfig):
     """Training and prediction with a U-Net of one class."""
 
     telling = "channels"
+    output_layers = ("final",)
 
     # Images
     image_size: int = option(512, "side of the square that images are resized to, pixels", minimum=32, maximum=2048)

@@ -67,8 +67,8 @@ def _group_masks(tree: FileTree, paths: Iterable[PurePosixPath]) -> dict[str, tu
     for path in sorted(paths):
         groups.setdefault(path.stem.removesuffix(SUFFIX), []).append(path)
     for image_id, group in groups.items():
-        sides = tuple(path.parent.name.lower() for path in group)
-        if len(group) > 1 and sides != SIDES:
+        sides = sorted(path.parent.name.lower() for path in group)
+        if len(group) > 1 and sides != sorted(SIDES):
             raise InputError(f"{tree.path}: {group[0]} and {group[1]} are both masks of {image_id}; remove one")
         if len(group) == 1 and sides[0] in SIDES:
             raise InputError(

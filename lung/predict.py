@@ -1,6 +1,6 @@
 """Segment the lungs in chest radiographs: a mask of each in its own size, run lengths, panels, scores.
 
-    python lung/predict.py --dataset my_radiographs --logs logs/small --overlays overlays
+    python lung/predict.py --dataset my_radiographs --weights lung --overlays overlays       # the pretrained weights
     python lung/predict.py --dataset lung.zip --logs logs/small --fold 0 --score             # held out
     python lung/predict.py --dataset lung.zip --logs logs/small --fold 0 --score --views scales --largest 2
     python lung/predict.py --dataset my_radiographs --weights logs/small/lung/best.h5        # not the last epoch

@@ -50,7 +50,10 @@ class Trained(ABC, Generic[C, Applied]):
         if not path.is_file():
             choices = f", or one of {', '.join(named)}" if named else ""
             raise InputError(f"{weights}: no such file; give an .h5 file{choices}")
-        config = cls.config_class.load(path.parent / CONFIG_FILE, others=True)
+        beside = path.parent / CONFIG_FILE
+        if not cls.config_class.is_kind_of(beside):
+            raise InputError(f"{beside}: of another network than {cls.__name__}'s; choose other weights")
+        config = cls.config_class.load(beside, others=True)
         unknown = sorted(changes.keys() - {spec.name for spec in cls.config_class.options("prediction")})
         if unknown:
             raise InputError(f"{unknown[0]}: not a prediction option; `{cls.config_class.__name__}` lists them")

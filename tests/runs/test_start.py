@@ -56,7 +56,8 @@ def test_a_new_run_that_is_told_nothing_starts_as_its_config_says(tmp_path):
 def test_weights_that_come_with_the_project_have_names():
     assert all(path.is_file() and path.name == "weights.h5" for path in named_weights().values())
     assert "small" in named_weights() and "small" in named_weights(MaskRCNNConfig)
-    assert "small" not in named_weights(UNetConfig), "those of another network"
+    assert list(named_weights(UNetConfig)) == ["lung"], "none of another network"
+    assert "lung" not in named_weights(MaskRCNNConfig)
     assert "small" in named_weights(competition="dsb") and named_weights(competition="wbc") == {}
 
 

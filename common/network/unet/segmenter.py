@@ -21,16 +21,17 @@ BATCH_PIXELS = 1 << 20  # per batch, to bound its memory: four images of 512x512
 class Segmenter:
     """Applies a model to images of any size.
 
-    TensorFlow traces the model once; other backends compile it anew for each shape of a batch.
+    It is traced anew for each size: with sizes that are known, no features are copied to fit each other. A predictor
+    has at most as many as its views have scales.
 
     Args:
         model: with its weights.
     """
 
     def __init__(self, model: UNet) -> None:
-        self._model = Probabilities(model)
-        compile_for_prediction(self._model, {"images": ((None, None, None, 3), "uint8")})
-        self._alone = threading.Lock()
+        self._model = model
+        self._traced: dict[tuple[int, int], Probabilities] = {}
+        self._tracing, self._alone = threading.Lock(), threading.Lock()
 
     def __call__(self, images: Iterable[np.ndarray]) -> list[np.ndarray]:
         """Return each image's map, (h, w) float32, probabilities.
@@ -54,9 +55,18 @@ class Segmenter:
         return [maps[i] for i in range(len(images))]
 
     def _segment(self, images: np.ndarray) -> np.ndarray:
+        model = self._trace(images.shape[1], images.shape[2])
         side_by_side = predicts_in_threads() and images[..., 0].size <= BATCH_PIXELS
         with contextlib.nullcontext() if side_by_side else self._alone:
-            return self._model.predict_on_batch({"images": images})[..., 0]
+            return model.predict_on_batch({"images": images})[..., 0]
+
+    def _trace(self, height: int, width: int) -> "Probabilities":
+        with self._tracing:
+            if (height, width) not in self._traced:
+                traced = Probabilities(self._model)
+                compile_for_prediction(traced, {"images": ((None, height, width, 3), "uint8")})
+                self._traced[height, width] = traced
+            return self._traced[height, width]
 
 
 class Probabilities(keras.Model):

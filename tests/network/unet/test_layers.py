@@ -8,6 +8,7 @@ from common.network.unet.layers import FitTo, build_unet
 PUBLISHED = (64, 128, 256, 512)
 
 
+@pytest.mark.slow
 def test_the_published_network_has_its_size():
     model = build_unet(PUBLISHED, "batch")
     assert model.count_params() - sum(int(np.prod(one.shape)) for one in model.non_trainable_weights) == 31_037_633
