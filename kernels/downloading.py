@@ -5,10 +5,12 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from common.errors import InputError
 from common.files import written_aside
 from kaggle_api import one_line, retry
+from transfers import download, inside
 
 if TYPE_CHECKING:
     from kaggle.api.kaggle_api_extended import KaggleApi
@@ -34,8 +36,6 @@ def download_competition(api: "KaggleApi", competition: str, folder: Path, names
     for name in names or [f"{competition}.zip"]:
         known = _known(folder, name, noted)
         path = known or _fetch(api, competition, folder, name if names else None)
-        if path is None:
-            raise InputError(f"{folder / name}: not downloaded; run the same command again")
         noted[path.name] = noted[path.name] if known else digest(path)
         _note(folder, noted)
         print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, sha256 {noted[path.name]}")
@@ -70,11 +70,9 @@ def unpack(archive: Path, folder: Path) -> list[Path]:
     try:
         with zipfile.ZipFile(archive) as opened:
             for info in opened.infolist():
-                target = folder / info.filename
                 if info.is_dir() or not info.filename.endswith(UNPACKED):
                     continue
-                if not target.resolve().is_relative_to(folder.resolve()):
-                    raise InputError(f"{archive}: holds the name {info.filename}, which leads out of it")
+                target = inside(folder, info.filename)
                 if target.exists() and target.stat().st_size == info.file_size:
                     continue
                 with written_aside(target) as aside, opened.open(info) as source, aside.open("wb") as copy:
@@ -97,14 +95,34 @@ def _known(folder: Path, name: str, noted: dict[str, str]) -> Path | None:
     return None
 
 
-def _fetch(api: "KaggleApi", competition: str, folder: Path, name: str | None) -> Path | None:
+def _fetch(api: "KaggleApi", competition: str, folder: Path, name: str | None) -> Path:
     with one_line(f"competition {competition}", competition):
+        url = retry(lambda: _address(api, competition, name))
+        served = unquote(urlsplit(url).path).rsplit("/", 1)[-1]  # Kaggle zips large CSVs
+        wanted = Path(name or f"{competition}.zip").name
+        target = folder / (served if served == f"{wanted}.zip" else wanted)
+        download(url, target)
+    return target
+
+
+def _address(api: "KaggleApi", competition: str, name: str | None) -> str:
+    """Return the signed address of a file, or of the archive of all."""
+    from kagglesdk.competitions.types.competition_api_service import (
+        ApiDownloadDataFileRequest,
+        ApiDownloadDataFilesRequest,
+    )
+
+    with api.build_kaggle_client() as client:
         if name is None:
-            retry(lambda: api.competition_download_files(competition, str(folder), quiet=False))
+            request = ApiDownloadDataFilesRequest()
+            request.competition_name = competition
+            response = client.competitions.competition_api_client.download_data_files(request)
         else:
-            retry(lambda: api.competition_download_file(competition, name, str(folder), quiet=False))
-    wanted = Path(name or f"{competition}.zip").name
-    return next((path for path in (folder / wanted, folder / f"{wanted}.zip") if path.exists()), None)
+            request = ApiDownloadDataFileRequest()
+            request.competition_name, request.file_name = competition, name
+            response = client.competitions.competition_api_client.download_data_file(request)
+        with response:
+            return str(response.url)
 
 
 def _note(folder: Path, noted: dict[str, str]) -> None:

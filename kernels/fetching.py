@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import requests
-
 from common.errors import InputError
 from credentials import scrub
 from csv_checks import check_csv, find_sample
 from kaggle_api import one_line, retry
 from kernel_files import CSV, OWNER, Kernel, say
+from transfers import download, inside
 
 if TYPE_CHECKING:
     from kaggle.api.kaggle_api_extended import KaggleApi
@@ -63,7 +62,8 @@ def fetch_output(api: "KaggleApi", kernel: Kernel, folder: Path, sample: Path | 
         raise InputError(f"kernel {name}: {state.status.name.lower()}; wait with `logs --follow`")
     files = list(_output_files(api, name))
     for file in files:
-        _download(api, file, folder)
+        with one_line(f"{folder / file.file_name}"):
+            download(file.url, inside(folder, file.file_name))
     print(f"{folder}: {len(files)} files of {name}")
     if kernel.competition and (folder / CSV).exists():
         sample = sample or find_sample(Path("data") / kernel.competition, kernel.competition)
@@ -125,22 +125,3 @@ def _output_files(api: "KaggleApi", name: str) -> Iterator[Any]:
             token = answer.next_page_token
             if not token:
                 return
-
-
-def _download(api: "KaggleApi", file: Any, folder: Path) -> None:
-    """Download a file unless it is there, or the rest of it."""
-    target = folder / file.file_name
-    if not target.resolve().is_relative_to(folder.resolve()):
-        raise InputError(f"{file.file_name}: a name that leads out of {folder}; not downloaded")
-    with one_line(str(target)):
-        response = retry(lambda: _opened(file.url))
-        with response:
-            if api.download_needed(response, str(target)):
-                say(f"{target}")
-                api.download_file(response, str(target), None, quiet=False, resume=True)
-
-
-def _opened(url: str) -> requests.Response:
-    response = requests.get(url, stream=True, timeout=60)
-    response.raise_for_status()
-    return response

@@ -132,7 +132,9 @@ class Kaggle:
         self.kernels[body["slug"]] = saved
         number = self.names().count("SaveKernel")
         url = f"https://www.kaggle.com/code/{body['slug']}"
-        return {"ref": f"/code/{body['slug']}", "url": url, "versionNumber": number, "kernelId": 7} | self.changes(saved)
+        return {"ref": f"/code/{body['slug']}", "url": url, "versionNumber": number, "kernelId": 7} | self.changes(
+            saved
+        )
 
     def get_kernel(self, body):
         saved = self.kernels[f"{body['userName']}/{body['kernelSlug']}"]
@@ -188,8 +190,7 @@ def _handler(kaggle: Kaggle) -> type[BaseHTTPRequestHandler]:
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body)
+            self.wfile.write(body)
 
         def _json(self, status, values, headers=()):
             headers = {"Content-Type": "application/json", **dict(headers)}
@@ -266,7 +267,9 @@ def _handler(kaggle: Kaggle) -> type[BaseHTTPRequestHandler]:
             self._send_file(kaggle.files[name], fault)
 
         def _send_file(self, content, fault):
-            begin = int(self.headers["Range"].removeprefix("bytes=").split("-")[0]) if self.headers["Range"] else 0
+            same = self.headers["If-Range"] in (None, f'"{len(content)}"')
+            wanted = self.headers["Range"] if same else None
+            begin = int(wanted.removeprefix("bytes=").split("-")[0]) if wanted else 0
             self.send_response(206 if begin else 200)
             headers = {"Accept-Ranges": "bytes", "ETag": f'"{len(content)}"', "Last-Modified": DATE}
             for header, value in headers.items():
@@ -279,8 +282,6 @@ def _handler(kaggle: Kaggle) -> type[BaseHTTPRequestHandler]:
                 self.wfile.flush()
                 self.connection.shutdown(2)
                 self.close_connection = True
-
-        do_HEAD = do_GET
 
         def _stream(self):
             kaggle.requests.append(("logs", {}))

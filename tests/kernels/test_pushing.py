@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -24,7 +25,11 @@ def test_a_new_data_set_then_the_kernel(kaggle, command):
     assert code == 0, errors
     assert f"pushed version 1 of {USER}/{NAME}: https://www.kaggle.com/code/{USER}/{NAME}" in output
     names = kaggle.names()
-    assert names.index("CreateDataset") < len(names) - 1 - names[::-1].index("GetDatasetStatus") < names.index("SaveKernel")
+    assert (
+        names.index("CreateDataset")
+        < len(names) - 1 - names[::-1].index("GetDatasetStatus")
+        < names.index("SaveKernel")
+    )
     archives = [content for content in files_of(kaggle) if b"setup.cfg" in content]
     with zipfile.ZipFile(io.BytesIO(archives[0])) as archive:
         assert {name: archive.read(name) for name in archive.namelist()} == FILES
@@ -104,8 +109,7 @@ def test_a_killed_upload_goes_on_where_it_was(kaggle, command, monkeypatch):
     def killed(self, path, url, quiet, resume=False):
         import requests
 
-        with open(path, "rb") as file:
-            requests.put(url, data=file)
+        requests.put(url, data=Path(path).read_bytes())
         raise KeyboardInterrupt
 
     import kaggle_api
@@ -123,7 +127,12 @@ def test_a_killed_upload_goes_on_where_it_was(kaggle, command, monkeypatch):
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [("Competition", "data-science-bowl-2018"), ("Dataset", f"{USER}/{NAME}-code"), ("Kernel", "x/yyyyy"), ("Model", "m")],
+    [
+        ("Competition", "data-science-bowl-2018"),
+        ("Dataset", f"{USER}/{NAME}-code"),
+        ("Kernel", "x/yyyyy"),
+        ("Model", "m"),
+    ],
 )
 def test_sources_that_kaggle_drops_are_an_error(kaggle, command, kind, name):
     kaggle.changes = lambda saved: {f"invalid{kind}Sources": [name]}
