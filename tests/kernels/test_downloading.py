@@ -76,6 +76,7 @@ def test_a_killed_download_goes_on(kaggle, command, folder):
     code, _, errors = command("download", SLUG)
     assert code == 2, errors
     assert not (folder / f"{SLUG}.zip").exists()
+    kaggle.faults.clear()
     begin = len(kaggle.requests)
     assert command("download", SLUG)[0] == 0
     assert (folder / f"{SLUG}.zip").read_bytes() == kaggle.files[f"{SLUG}.zip"]
