@@ -93,9 +93,7 @@ def predict_views(detector: "KnowingDetector", image: np.ndarray) -> Prediction:
 
 def predictor_of(detector: "KnowingDetector") -> Predictor:
     """Return a predictor that uses the detector."""
-    predictor = Predictor(detector.config, Path())
-    predictor._detector = detector  # type: ignore[assignment]
-    return predictor
+    return Predictor.of_function(detector.config, detector)  # type: ignore[arg-type]
 
 
 class KnowingDetector:

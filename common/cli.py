@@ -13,7 +13,6 @@ from common.flags import OneLineParser, add_config_flags, flag_name, output_file
 from common.runs.start import Start, adopt_geometry, named_weights
 
 C = TypeVar("C", bound=RunConfig)
-STARTS = ("coco", "imagenet", "last", "none")  # what training starts from, besides named weights and files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,8 +125,8 @@ def parse_training_flags(
         The experiment with the given values, and the other flags.
     """
     _add_common_flags(parser, presets, dataset)
-    _add_start_flags(parser)
-    config_class = type(next(iter(presets.values())))
+    config_class = _class_of(presets)
+    _add_start_flags(parser, config_class)
     add_config_flags(parser, config_class, "training")
     shared = {"dataset", "logs", "preset", "limit", "skip_bad", "weights", "exclude", "epochs"}
     values, given, own = split_values(vars(parser.parse_args(arguments)), config_class, shared)
@@ -136,7 +135,7 @@ def parse_training_flags(
         if values["epochs"] < 1:
             raise InputError(f"--epochs {values['epochs']}: must be at least 1")
         config = config.with_epochs(values["epochs"])
-    weights, names = values["weights"], (*STARTS, *named_weights())
+    weights, names = values["weights"], (*config_class.starts, *named_weights(config_class))
     if weights is not None and weights not in names and not Path(weights).is_file():
         raise InputError(f"--weights {weights}: no such file; give {', '.join(names)} or a weights file")
     _check_limit(values["limit"])
@@ -231,14 +230,17 @@ def choose_model(flags: ModelFlags, presets: Mapping[str, C], script: str, runs:
         InputError: no such file or run.
     """
     preset = presets[flags.preset]
-    weights = find_weights(flags.weights, flags.logs, runs or [flags.given.get("name", preset.name)], script)
+    names = runs or [flags.given.get("name", preset.name)]
+    weights = find_weights(flags.weights, flags.logs, names, script, type(preset))
     beside = weights.parent / CONFIG_FILE
     config = type(preset).load(beside) if beside.exists() else preset
     adopted = config if "geometry" in flags.given else adopt_geometry(config, weights)
     return replace(adopted, **flags.given), weights
 
 
-def find_weights(name: str, logs: Path, runs: Sequence[str], script: str) -> Path:
+def find_weights(
+    name: str, logs: Path, runs: Sequence[str], script: str, config_class: type[RunConfig] = RunConfig
+) -> Path:
     """Return the weights to predict with.
 
     Args:
@@ -246,11 +248,12 @@ def find_weights(name: str, logs: Path, runs: Sequence[str], script: str) -> Pat
         logs: folder of all runs.
         runs: names, the latest first.
         script: the training script, for the message.
+        config_class: of the network, for `named_weights`.
 
     Raises:
         InputError: no such file or run.
     """
-    named = named_weights()
+    named = named_weights(config_class)
     if name in named:
         return named[name]
     choices = "".join(f", or {known}, which comes with the project" for known in named)
@@ -342,21 +345,22 @@ def _add_run_flags(parser: OneLineParser, presets: Mapping[str, RunConfig]) -> N
     add("--preset", choices=list(presets), default=default, help=help)
 
 
-def _add_start_flags(parser: OneLineParser) -> None:
-    add, names = parser.add_argument, (*STARTS, *named_weights())
+def _add_start_flags(parser: OneLineParser, config_class: type[RunConfig]) -> None:
+    add, names = parser.add_argument, (*config_class.starts, *named_weights(config_class))
+    usual = "coco with frozen batch norm, none with --norm group" if "coco" in config_class.starts else "none"
     help = (
         "what to start from; last: this run's last epoch, else the previous step's "
-        "(default: last if there is one, else coco with frozen batch norm, none with --norm group)"
+        f"(default: last if there is one, else {usual})"
     )
     add("--weights", metavar="|".join([*names, "PATH"]), help=help)
-    help = "layers that keep their random initial weights, e.g. mrcnn_class_logits,mrcnn_bbox_fc,mrcnn_bbox,mrcnn_mask"
+    help = f"layers that keep their random initial weights, e.g. {','.join(config_class.output_layers)}"
     add("--exclude", type=lambda text: tuple(text.split(",")), default=(), metavar="LAYER,...", help=help)
     add("--epochs", type=int, metavar="N", help="epochs of the whole run; stages are scaled in proportion")
 
 
 def _add_model_flags(parser: OneLineParser, presets: Mapping[str, RunConfig], without: Collection[str]) -> None:
     _add_run_flags(parser, presets)
-    names = list(named_weights())
+    names = list(named_weights(_class_of(presets)))
     came = "".join(f"; {name}: comes with the project" for name in names)
     help = f"last: those of the last step under --logs (default){came}"
     parser.add_argument("--weights", default="last", metavar="|".join(["last", *names, "PATH"]), help=help)

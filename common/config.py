@@ -67,9 +67,15 @@ class RunConfig:
 
     Attributes:
         unused: names of options without meaning in a subclass: neither flags nor in `config.json`.
+        starts: what training may start from, besides weights that come with the project and files.
+        telling: name of an option that only this network has, by which its `config.json` is known; "" for any network.
+        output_layers: names of the layers whose shapes depend on the classes.
     """
 
     unused: ClassVar[frozenset[str]] = frozenset()
+    starts: ClassVar[tuple[str, ...]] = ("last", "none")
+    telling: ClassVar[str] = ""
+    output_layers: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
         """Turn bare new defaults into fields before `dataclass` processes them."""
@@ -163,6 +169,15 @@ class RunConfig:
         values: dict[str, Any] = {spec.name: getattr(self, spec.name) for spec in self.options()}
         values["schedule"] = [str(stage) for stage in self.schedule]
         path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def is_kind_of(cls, path: Path) -> bool:
+        """Return whether a file that `save` wrote is of this network, or cannot be read, which `load` reports."""
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return True
+        return not cls.telling or not isinstance(values, dict) or cls.telling in values
 
     @classmethod
     def load(cls, path: Path, *, others: bool = False) -> "typing.Self":

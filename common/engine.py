@@ -5,7 +5,7 @@ Keras takes seconds to import, Pandas one, so functions import them: a script th
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from common.config import RunConfig
 from common.log import logger
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from common.output.rows import RowMaker
     from common.predictor import Predictor, Views
     from common.runs.start import Start
+    from common.runs.trained import Trained
 
 C = TypeVar("C", bound=RunConfig)
 
@@ -27,7 +28,7 @@ def train(
     held_out: "ImageSet | None",
     start: "Start",
     *,
-    score: "Callable[[Predictor, ImageSet], float] | None" = None,
+    score: "Callable[[Any, ImageSet], float] | None" = None,
     change: "Change | None" = None,
 ) -> None:
     """Train a network, or resume its run.
@@ -37,7 +38,7 @@ def train(
         training: images to train on.
         held_out: images to validate and score on; may be empty.
         start: what the run starts from.
-        score: scores a predictor on some of the held-out images, always the same ones; higher is better.
+        score: scores the network's predictor on some of the held-out images, always the same ones; higher is better.
         change: augments crops instead of flips, rotations and channel shifts.
     """
     from common.runs.start import find_start, seen_images
@@ -62,7 +63,7 @@ def train(
         model.batches(watched, training=False) if watched else None,
         folder,
         Beginning(resumes, tuple(seen)),
-        score=_scorer(model, watched, score) if watched and score else None,
+        score=_scorer(config, model, watched, score) if watched and score else None,
     )
 
 
@@ -96,7 +97,7 @@ def predict_submission(
 
 
 def predict_results(
-    predictor: "Predictor", images: "ImageSet", output: Path, *, maker: "RowMaker | None" = None, num_workers: int = 0
+    predictor: "Trained", images: "ImageSet", output: Path, *, maker: "RowMaker | None" = None, num_workers: int = 0
 ) -> "Results":
     """Predict a set into a CSV of every object with its class, score and mask, and return them by image.
 
@@ -116,7 +117,7 @@ def predict_results(
 
 
 def predict_rows(
-    predictors: "Sequence[Predictor]",
+    predictors: "Sequence[Trained]",
     images: "ImageSet",
     image_ids: Sequence[str],
     output: Path,
@@ -173,13 +174,21 @@ def _as_trained(config: C, weights: Path | None) -> C:
     return adopted
 
 
-def _scorer(model: object, images: "ImageSet", score: "Callable[[Predictor, ImageSet], float]") -> Callable[[], float]:
+def _scorer(
+    config: RunConfig, model: object, images: "ImageSet", score: "Callable[[Any, ImageSet], float]"
+) -> Callable[[], float]:
     """Return a function that scores the model on some images, always the same ones."""
     import numpy as np
 
     from common.batches.folds import FOLD_SEED
-    from common.predictor import Predictor
 
-    predictor = Predictor.of_model(model)
+    predictor = _predictor_class(type(config)).of_model(model)
     chosen = np.random.default_rng(FOLD_SEED).permutation(len(images))[: predictor.config.score_limit]
     return lambda: score(predictor, images.select(chosen))
+
+
+def _predictor_class(config_class: type[RunConfig]) -> "type[Trained]":
+    """Return the predictor of the networks with such a config."""
+    from common.predictor import MapPredictor, Predictor
+
+    return next(one for one in (Predictor, MapPredictor) if issubclass(config_class, one.config_class))

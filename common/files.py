@@ -6,6 +6,7 @@ import hashlib
 import io
 import lzma
 import os
+import tempfile
 import unicodedata
 import zipfile
 import zlib
@@ -226,6 +227,26 @@ def hdf5_written_aside(path: Path) -> Iterator[h5py.File]:
 def cache_folder() -> Path:
     """Return the folder for downloads and caches: `$XDG_CACHE_HOME` or `~/.cache`, and the project's name."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kaggle-segmentation"
+
+
+def find_cached(name: str) -> Path:
+    """Return the path of a file of a cache: where it is, else where it can be written.
+
+    That is in `cache_folder`, or, where this cannot be written, in a folder of this name in the temporary folder.
+    """
+    folders = [cache_folder(), Path(tempfile.gettempdir()) / cache_folder().name]
+    there = (folder / name for folder in folders if (folder / name).is_file())
+    return next(there, None) or next((one for one in folders if is_writable(one)), folders[0]) / name
+
+
+def is_writable(folder: Path) -> bool:
+    """Return whether files can be written to a folder, which is created if missing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return False
+    return True
 
 
 def _walk(folder: Path, prefix: str, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[_Stat]:

@@ -16,6 +16,10 @@ SEPARATION = frozenset(
 class MaskRCNNConfig(RunConfig):
     """Training and prediction with Mask R-CNN; the defaults are the Mask R-CNN library's."""
 
+    starts = ("coco", "imagenet", "last", "none")
+    telling = "backbone"
+    output_layers = ("mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_bbox", "mrcnn_mask")
+
     # Images
     min_dim: int = option(512, "shorter side that scales are relative to, pixels", minimum=64, maximum=4096)
     max_dim: int = option(

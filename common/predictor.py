@@ -1,39 +1,38 @@
-"""A trained model, ready to predict: images in, objects out."""
+"""Trained models, ready to predict: images in, objects or masks out."""
 
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from common.config import CONFIG_FILE
 from common.errors import InputError
 from common.images.colours import stretch_contrast
 from common.mask_rcnn_config import MaskRCNNConfig
 from common.masks.instances import Instances
 from common.parallel import PREDICTING, map_in_order
 from common.prediction.detections import Paintable
+from common.prediction.maps import MAP_VIEWS, MapPrediction, average_views, view_input
 from common.prediction.postprocess import Look, Masking, Prediction
 from common.prediction.tiles import detect_in_tiles
 from common.prediction.views import VIEW_SETS, View, apply_view, distinct_views
-from common.runs.start import adopt_geometry, named_weights
+from common.runs.trained import Trained
+from common.unet_config import UNetConfig
 
 if TYPE_CHECKING:
     from common.network.mask_rcnn.detector import Detector
+    from common.network.unet.segmenter import Segmenter
 
 Views = Literal["votes", "majority"]
+MapViews = Literal["none", "flip", "scales"]
 
 
-class Predictor:
+class Predictor(Trained[MaskRCNNConfig, "Detector"]):
     """Finds objects in images of any size.
 
     Handles everything between an image and its objects: contrast, scale, padding, tiles, views, masks, overlaps. The
-    network is built for the first image. Thread-safe; pickling sends only the config and the path of the weights to
-    another process or machine.
+    network is built for the first image.
 
     Args:
         config: of the model, with thresholds and mask options.
@@ -44,40 +43,7 @@ class Predictor:
         0.9
     """
 
-    def __init__(self, config: MaskRCNNConfig, weights: Path) -> None:
-        self.config = config
-        self.weights = weights
-        self._detector: Detector | None = None
-        self._loading = threading.Lock()
-
-    @classmethod
-    def load(cls, weights: str | Path, **changes: Any) -> "Predictor":
-        """Return a predictor from weights with a `config.json` beside them.
-
-        Args:
-            weights: an HDF5 file, or the name of weights that come with the project, such as "small".
-            changes: config options to override, by name.
-
-        Raises:
-            InputError: no such file, no config beside it, or an invalid value.
-        """
-        path = named_weights().get(str(weights), Path(weights))
-        if not path.is_file():
-            raise InputError(f"{weights}: no such file; give an .h5 file, or one of {', '.join(named_weights())}")
-        config = MaskRCNNConfig.load(path.parent / CONFIG_FILE, others=True)
-        unknown = sorted(changes.keys() - {spec.name for spec in MaskRCNNConfig.options("prediction")})
-        if unknown:
-            raise InputError(f"{unknown[0]}: not a prediction option; `MaskRCNNConfig` lists them")
-        return cls(replace(adopt_geometry(config, path), **changes), path)
-
-    @classmethod
-    def of_model(cls, model: Any) -> "Predictor":
-        """Return a predictor for a model in memory, with its current weights at each call; cannot be pickled."""
-        from common.network.mask_rcnn.detector import Detector
-
-        predictor = cls(model.config, Path())
-        predictor._detector = Detector(model)
-        return predictor
+    config_class = MaskRCNNConfig
 
     @property
     def masking(self) -> Masking:
@@ -146,14 +112,6 @@ class Predictor:
         looks = [Look(view, places, part) for (view, places), part in zip(distinct, found, strict=True)]
         return Prediction(looks, shape, self.masking, views if isinstance(views, str) else None)
 
-    def prepare(self) -> None:
-        """Build the network and load its weights now, not at the first image.
-
-        Raises:
-            InputError: the weights are not of this network.
-        """
-        self._load()
-
     def detect(self, image: np.ndarray) -> Paintable:
         """Return boxes, classes, scores and mask probabilities of an image, (H, W, 3) uint8, in one view."""
         return self._detect([image], self._fits((image.shape[0], image.shape[1])))[0]
@@ -172,24 +130,69 @@ class Predictor:
         """Return the detections in views of one image."""
         # Before tiling: the tiles of an image share its contrast.
         images = map(stretch_contrast, images) if self.config.stretch_contrast else images
-        detector = self._load()
+        detector = self._network()
         if whole:
             return detector(images)
         size, overlap = self.config.tile_size, self.config.tile_overlap
         return [detect_in_tiles(detector, image, size, overlap) for image in images]
 
     def _load(self) -> "Detector":
-        with self._loading:
-            if self._detector is None:
-                from common.network.mask_rcnn.detector import load_detector
+        from common.network.mask_rcnn.detector import load_detector
 
-                self._detector = load_detector(self.config, self.weights)
-            return self._detector
+        return load_detector(self.config, self.weights)
 
-    def __getstate__(self) -> dict[str, Any]:
-        if self.weights == Path():
-            raise TypeError("a predictor of a model in memory cannot be pickled; save its weights and load those")
-        return {"config": self.config, "weights": self.weights}
+    @staticmethod
+    def _apply(model: Any) -> "Detector":
+        from common.network.mask_rcnn.detector import Detector
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]
+        return Detector(model)
+
+
+class MapPredictor(Trained[UNetConfig, "Segmenter"]):
+    """Segments images of any size.
+
+    Handles everything between an image and its mask: size, views, threshold, connected parts. The network is built for
+    the first image.
+
+    Args:
+        config: of the model, with the options of masks.
+        weights: HDF5 file.
+    """
+
+    config_class = UNetConfig
+
+    def predict(self, image: np.ndarray, views: MapViews | None = None) -> np.ndarray:
+        """Return the mask of an image, in its own size.
+
+        Args:
+            image: (H, W, 3) uint8, RGB.
+            views: see `look`.
+
+        Returns:
+            (H, W) bool.
+        """
+        return self.look(image, views).mask()
+
+    def look(self, image: np.ndarray, views: MapViews | None = None) -> MapPrediction:
+        """Return the network's probabilities for an image: the half of `predict` that needs the network.
+
+        Args:
+            image: (H, W, 3) uint8, RGB.
+            views: those whose probabilities are averaged, see `UNetConfig.views`; by default the config's.
+        """
+        config = self.config
+        chosen = MAP_VIEWS[views or config.views]
+        maps = self._network()([view_input(image, view, config.image_size, config.stride) for view in chosen])
+        probs = average_views(maps, chosen, config.image_size)
+        return MapPrediction(probs, (image.shape[0], image.shape[1]), config.mask_threshold, config.largest)
+
+    def _load(self) -> "Segmenter":
+        from common.network.unet.segmenter import load_segmenter
+
+        return load_segmenter(self.config, self.weights)
+
+    @staticmethod
+    def _apply(model: Any) -> "Segmenter":
+        from common.network.unet.segmenter import Segmenter
+
+        return Segmenter(model)

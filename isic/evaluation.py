@@ -8,6 +8,7 @@ import numpy as np
 from common.masks.instances import Instances
 from common.scoring.average_precision import average_precision, image_average_precision
 from common.scoring.comparison import compare_masks
+from common.scoring.dice import score_mask
 from common.scoring.evaluation import Pair, Report
 
 JACCARD_THRESHOLD = 0.65  # lesions below it score 0 in the 2018 challenge
@@ -61,11 +62,8 @@ def score_lesion(true: np.ndarray, predicted: np.ndarray) -> LesionScore:
         >>> score_lesion(np.array([[1, 1, 0]], bool), np.array([[0, 1, 1]], bool)).dice
         0.5
     """
-    shared, both = int(np.count_nonzero(true & predicted)), int(np.count_nonzero(true)) + int(predicted.sum())
-    if not both:
-        return LesionScore(1.0, 1.0, 1.0)
-    jaccard = shared / (both - shared)
-    return LesionScore(jaccard, jaccard if jaccard >= JACCARD_THRESHOLD else 0.0, 2 * shared / both)
+    score = score_mask(true, predicted)
+    return LesionScore(score.jaccard, score.jaccard if score.jaccard >= JACCARD_THRESHOLD else 0.0, score.dice)
 
 
 def score_report(pairs: Iterable[Pair], class_names: Sequence[str], choice: str) -> Report:

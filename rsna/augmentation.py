@@ -6,15 +6,13 @@ from types import ModuleType
 from typing import Any
 
 from common.batches.augment_imgaug import apply_imgaug
-from common.batches.changes import Affine, AllOf, Brighten, Change, Contrast, Displace, FlipLeftRight, Sharpen, SomeOf
+from common.batches.changes import Affine, AllOf, Brighten, Change, Contrast, Displace, Flip, Sharpen, SomeOf
 
 # `transfer` chooses between sharpening and a blur of at most 0.1 pixels. That blur does not change 8-bit images, so no
 # change takes its place.
 OURS: dict[str, Change] = {
-    "flip": FlipLeftRight(),
-    "mdai": SomeOf(
-        [FlipLeftRight(), Affine(scale=0.2, shift_y=0.2, shift_x=0.2, rotation=25, shear=8), Brighten(0.1)], 0, 1
-    ),
+    "flip": Flip(),
+    "mdai": SomeOf([Flip(), Affine(scale=0.2, shift_y=0.2, shift_x=0.2, rotation=25, shear=8), Brighten(0.1)], 0, 1),
     "transfer": AllOf(
         [
             SomeOf([Affine(scale=0.02, shift_y=0.04, shift_x=0.02, rotation=2, shear=1), Displace(0.001, 0.025)], 1, 1),

@@ -49,6 +49,4 @@ def array_set(images, label_images=None, class_ids=None, *, image_ids=None, name
 
 def predictor_of(detector, config=None):
     """Return a predictor with a function from images to their detections instead of a network."""
-    predictor = Predictor(config or MaskRCNNConfig(), Path("weights.h5"))
-    predictor._detector = detector
-    return predictor
+    return Predictor.of_function(config or MaskRCNNConfig(), detector, Path("weights.h5"))

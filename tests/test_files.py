@@ -14,7 +14,15 @@ import numpy as np
 import pytest
 
 from common.errors import InputError
-from common.files import FileTree, cache_folder, hdf5_written_aside, open_tree, remove_asides, written_aside
+from common.files import (
+    FileTree,
+    cache_folder,
+    find_cached,
+    hdf5_written_aside,
+    open_tree,
+    remove_asides,
+    written_aside,
+)
 
 CONTENT = {"b/images/x.png": b"image", "a.csv": b"text", "b/masks/1.png": b"", "b/images/z.png": b"\0" * 5000}
 HIDDEN = {"__MACOSX/b/images/._x.png": b"fork", ".DS_Store": b"", "b/.cache/y": b""}
@@ -203,3 +211,16 @@ def test_the_cache_follows_the_environment(tmp_path, monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_folder().parent == tmp_path / ".cache"
+
+
+def test_a_cached_file_is_found_or_goes_where_it_can_be_written(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / "tmp"))
+    (tmp_path / "home").write_text("a file, where no folder can be made")
+    (tmp_path / "tmp").mkdir()
+    elsewhere = tmp_path / "tmp" / cache_folder().name / "one.h5"
+    assert find_cached("one.h5") == elsewhere
+    (tmp_path / "home").unlink()
+    assert find_cached("one.h5") == cache_folder() / "one.h5"
+    elsewhere.touch()
+    assert find_cached("one.h5") == elsewhere

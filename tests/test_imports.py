@@ -14,7 +14,7 @@ FILES = {
     for path in (ROOT / folder).rglob("*.py")
 }
 GROUND = {"errors", "files", "parallel", "log"}
-SETTINGS = {"config", "mask_rcnn_config", "errors"}
+SETTINGS = {"config", "mask_rcnn_config", "unet_config", "errors"}
 BELOW_NETWORK = {"batches", "runs", "prediction", "images", "masks", *SETTINGS, *GROUND}
 # What each room, or file beside the rooms, may import of `common/`.
 ALLOWED = {
@@ -22,6 +22,7 @@ ALLOWED = {
     "errors": {"log"},
     "config": {"errors"},
     "mask_rcnn_config": {"config", "errors"},
+    "unet_config": {"config", "errors"},
     "files": {"errors"},
     "parallel": {"errors"},
     "recipe": {"mask_rcnn_config"},
@@ -34,7 +35,7 @@ ALLOWED = {
     "network": BELOW_NETWORK,
     "output": {"prediction", "images", "masks", "config", *GROUND},
     "scoring": {"output", "images", "masks", "errors"},
-    "drawing": {"scoring", "images", "masks", "log"},
+    "drawing": {"scoring", "runs", "images", "masks", "files", "log"},
     "cli": {"flags", "runs", *SETTINGS},
     "predictor": {"network", *BELOW_NETWORK},
     "engine": {"predictor", "network", "output", *BELOW_NETWORK},
@@ -98,12 +99,15 @@ def test_rooms_are_small_and_say_what_belongs_there(room):
 TESTED_ELSEWHERE = {
     "common.images.synthetic_layout": "synthetic",
     "common.images.synthetic_render": "synthetic",
+    "common.network.export": "the exports of both networks",
+    "common.network.loss_model": "mask_rcnn/test_losses, and the models of both networks",
     "common.network.mask_rcnn.heads": "model, and the layers' names and shapes in test_weights",
     "common.network.mask_rcnn.pyramid": "model, and the layers' names and shapes in test_weights",
     "common.network.network": "test_engine",
     "common.network.resnet": "the layers' names and shapes in test_weights",
     "common.network.tensor": "a type for annotations",
     "common.recipe": "the presets of every competition",
+    "common.runs.trained": "test_predictor",
     "common.runs.weights_file": "network/test_weights and test_library_weights, which write such files",
 }
 

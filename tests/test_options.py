@@ -13,16 +13,21 @@ from coco.config import BalloonConfig, CocoConfig, ShapesConfig
 from common.config import RunConfig
 from common.mask_rcnn_config import MaskRCNNConfig
 from common.network.mask_rcnn.model import MaskRCNN
-from common.predictor import Predictor
+from common.network.optimizer import build_optimizer, learning_rate_at
+from common.network.unet.model import UNet
+from common.predictor import MapPredictor, Predictor
+from common.unet_config import UNetConfig
 from dsb.config import DSBConfig
 from isic.config import LesionConfig
+from lung.config import LungConfig
 from rsna.config import RSNAConfig
 from tests.image_sets import array_set
 from tests.tiny import TINY, disc_labels
 from wbc.config import WBCConfig
 
 ROOT = Path(__file__).resolve().parents[1]
-COMPETITIONS = (DSBConfig, RSNAConfig, LesionConfig, WBCConfig, CocoConfig, BalloonConfig, ShapesConfig)
+COMPETITIONS = (DSBConfig, RSNAConfig, LesionConfig, WBCConfig, CocoConfig, BalloonConfig, ShapesConfig, LungConfig)
+NETWORKS = (MaskRCNNConfig, UNetConfig)
 # Of training itself, not of what this file runs: the loop in `common/network/fit.py`, which its own tests run.
 OF_THE_LOOP = {"name", "steps_per_epoch", "validation_steps", "score_every", "score_limit"}
 
@@ -44,16 +49,16 @@ def test_every_option_of_a_competition_is_read_somewhere(config_class):
 
 
 def test_options_of_a_competition_are_read_by_it_or_by_the_network():
-    shared = {spec.name for spec in dataclasses.fields(MaskRCNNConfig)}
     for config_class in COMPETITIONS:
-        own = {spec.name for spec in config_class.options()} - shared
+        (network,) = (one for one in NETWORKS if issubclass(config_class, one))
+        own = {spec.name for spec in config_class.options()} - {spec.name for spec in dataclasses.fields(network)}
         assert own <= attributes_read(config_class.__module__.split(".")[0]), config_class
 
 
 @pytest.fixture
 def read(monkeypatch):
     """Return the set of options that other files than those of configs read from now on."""
-    names = {spec.name for spec in dataclasses.fields(MaskRCNNConfig)}
+    names = {spec.name for network in NETWORKS for spec in dataclasses.fields(network)}
     seen = set()
     plain = RunConfig.__getattribute__
 
@@ -67,8 +72,8 @@ def read(monkeypatch):
     return seen
 
 
-def options(use):
-    return {spec.name for spec in MaskRCNNConfig.options(use)}
+def options(use, network=MaskRCNNConfig):
+    return {spec.name for spec in network.options(use)}
 
 
 CONFIG = dataclasses.replace(TINY, augment=True, balanced=True, crop_draws=2, recolour=0.5, warmup_steps=2)
@@ -76,8 +81,6 @@ CONFIG = dataclasses.replace(TINY, augment=True, balanced=True, crop_draws=2, re
 
 @pytest.mark.slow
 def test_training_reads_every_option_of_training(read):
-    from common.network.optimizer import build_optimizer, learning_rate_at
-
     labels = [disc_labels(64, [(20, 20, 12)]), disc_labels(64, [(30, 30, 9)])]
     images = array_set([np.repeat(80 * (one > 0)[..., None], 3, axis=2).astype(np.uint8) for one in labels], labels)
     config = dataclasses.replace(CONFIG, optimizer="sgd")
@@ -107,3 +110,25 @@ def test_prediction_reads_every_option_of_prediction_and_none_of_training(read):
     assert options("prediction") - read - left_to_scripts == set()
     only_training = options("training") - options("prediction")
     assert read & only_training <= {"seed"}  # the network's own generator, which prediction does not use
+
+
+UNET = UNetConfig(image_size=32, channels=(16,), norm="group", batch_size=1, balanced=True)
+
+
+@pytest.mark.slow
+def test_a_unet_reads_every_option(read):
+    labels = disc_labels(32, [(16, 16, 9)])
+    image = np.repeat(80 * (labels > 0)[..., None], 3, axis=2).astype(np.uint8)
+    config = dataclasses.replace(UNET, optimizer="sgd", weight_decay=0.01)
+    model = UNet(config)
+    batches = model.batches(array_set([image], [labels]), training=True)
+    model.compile(optimizer=build_optimizer(config), run_eagerly=True)
+    model.train_on_batch(batches.batch_at(0))
+    learning_rate_at(config, 3, 2)
+    assert batches.steps_per_epoch
+    only = {spec.name for spec in UNetConfig.options("training") if spec.metadata["only"] == "training"}
+    assert only - read - OF_THE_LOOP == {"loss_weights"} - read
+    read.clear()
+    MapPredictor.of_model(UNet(UNET)).predict(image)
+    assert options("prediction", UNetConfig) - read <= {"name", "class_names"}
+    assert read & (options("training", UNetConfig) - options("prediction", UNetConfig)) == set()

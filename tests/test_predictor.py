@@ -12,7 +12,8 @@ from common.mask_rcnn_config import MaskRCNNConfig
 from common.prediction.detections import Detections
 from common.prediction.tiles import TiledDetections
 from common.prediction.views import TURNED_VIEWS, VIEWS, View, scaled_shape
-from common.predictor import Predictor
+from common.predictor import MapPredictor, Predictor
+from common.unet_config import UNetConfig
 from tests.image_sets import predictor_of
 
 TILE = 64
@@ -214,3 +215,55 @@ def test_what_cannot_be_loaded_is_one_line(tmp_path):
         with pytest.raises(InputError, match=message) as caught:
             Predictor.load(weights, **changes)
         assert "\n" not in str(caught.value)
+
+
+MAPS = UNetConfig(image_size=32, channels=(16,), largest=1)
+
+
+def brightness(images):
+    """A network whose probabilities are the image's values."""
+    return [image[..., 0].astype(np.float32) / 255 for image in images]
+
+
+def test_a_map_becomes_a_mask_in_the_images_own_size():
+    image = box_image(90, 70, (10, 5, 60, 40))
+    image[80:, 60:] = 255  # a smaller part
+    mask = MapPredictor.of_function(MAPS, brightness).predict(image)
+    expected = box_image(90, 70, (10, 5, 60, 40))[..., 0] > 0
+    assert mask.shape == (90, 70) and (mask != expected).mean() < 0.03
+    assert not mask[80:, 60:].any()
+
+
+def test_the_network_sees_the_views_that_are_asked_for_or_configured():
+    seen = []
+
+    def noting(images):
+        seen.append([image.shape[0] for image in images])
+        return brightness(images)
+
+    image = box_image(90, 70)
+    predictor = MapPredictor.of_function(MAPS, noting)
+    masks = [predictor.predict(image, views) for views in (None, "none", "flip", "scales")]
+    MapPredictor.of_function(UNetConfig(image_size=32, channels=(16,), views="flip"), noting).predict(image)
+    assert seen == [[32], [32], [32, 32], [24, 24, 32, 32, 40, 40], [32, 32]]
+    np.testing.assert_array_equal(masks[0], masks[1])
+    assert all((mask != masks[0]).mean() < 0.05 for mask in masks)
+
+
+def test_a_map_predictor_without_a_file_is_not_sent():
+    with pytest.raises(TypeError, match="cannot be pickled"):
+        pickle.dumps(MapPredictor.of_function(MAPS, brightness))
+    sent = pickle.loads(pickle.dumps(MapPredictor(MAPS, Path("w.h5"))))
+    assert (sent.config, sent.weights) == (MAPS, Path("w.h5"))
+
+
+def test_weights_of_the_other_network_are_refused(tmp_path):
+    MAPS.save(tmp_path / "config.json")
+    (tmp_path / "w.h5").touch()
+    assert MapPredictor.load(tmp_path / "w.h5", largest=2).config.largest == 2
+    with pytest.raises(InputError, match=r"config.json: of another network than Predictor's; choose other weights"):
+        Predictor.load(tmp_path / "w.h5")
+    with pytest.raises(InputError, match=r"small: no such file; give an .h5 file, or one of lung$"):
+        MapPredictor.load("small")
+    with pytest.raises(InputError, match="confidence: not a prediction option; `UNetConfig` lists them"):
+        MapPredictor.load(tmp_path / "w.h5", confidence=1)

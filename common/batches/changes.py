@@ -19,16 +19,17 @@ _SHARPEN = np.array([[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]], np.float32)
 
 
 @dataclass(frozen=True)
-class FlipLeftRight:
-    """Flips with a probability of `share`."""
+class Flip:
+    """Flips with a probability of `share`, along an axis: 1 is left-right, 0 up-down."""
 
     share: float = 0.5
+    axis: int = 1
 
     def __call__(self, image: np.ndarray, layers: Sequence[np.ndarray], rng: np.random.Generator) -> Changed:
         """Flip, or leave unchanged."""
         if rng.random() >= self.share:
             return image, list(layers)
-        return cv2.flip(image, 1), [cv2.flip(layer, 1) for layer in layers]
+        return cv2.flip(image, self.axis), [cv2.flip(layer, self.axis) for layer in layers]
 
 
 @dataclass(frozen=True)

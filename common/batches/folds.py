@@ -1,5 +1,6 @@
 """Which images are trained on, and which are held out."""
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -51,6 +52,23 @@ def split(
     held_out = in_fold(groups, fold, seed=seed)
     if "x" in fold and not held_out.any():
         raise InputError(f"--fold {fold}: no image has this size")
+    return split_by(images, held_out, fold, limit)
+
+
+def split_by(
+    images: ImageSet[S], held_out: np.ndarray, fold: str, limit: int | None
+) -> tuple[ImageSet[S], ImageSet[S]]:
+    """Return the images to train on and those held out.
+
+    Args:
+        images: N images.
+        held_out: (N,) bool.
+        fold: for the message.
+        limit: see `split`.
+
+    Raises:
+        InputError: nothing is left to train on.
+    """
     training = images.select(np.flatnonzero(~held_out)[:limit])
     if not len(training):
         raise InputError(f"--fold {fold}: no images are left to train on; the set has {len(images)}")
@@ -80,3 +98,31 @@ def split_folds(sizes: np.ndarray, num_folds: int = 5, *, seed: int) -> np.ndarr
     folds = np.empty(len(groups), dtype=np.int64)
     folds[order] = np.arange(len(groups)) % num_folds
     return folds
+
+
+def owner_folds(owners: Sequence[str], num_folds: int = NUM_FOLDS, *, seed: int) -> np.ndarray:
+    """Assign images to folds at random, all images of an owner, such as a patient, to the same one.
+
+    Owners with most images come first, each to the fold with the fewest images so far: folds are as equal as owners
+    allow.
+
+    Args:
+        owners: whose image each of N is.
+        num_folds: folds.
+        seed: of the order of owners with equally many images, and of equally small folds.
+
+    Returns:
+        (N,) int64, each image's fold, 0 to num_folds - 1.
+
+    Example:
+        >>> sorted(owner_folds(["a", "b", "a", "c"], 2, seed=1).tolist())
+        [0, 0, 1, 1]
+    """
+    _, numbers, counts = np.unique(np.asarray(owners), return_inverse=True, return_counts=True)
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(counts))
+    folds, sizes, ties = np.empty(len(counts), np.int64), np.zeros(num_folds, int), rng.permutation(num_folds)
+    for owner in order[np.argsort(-counts[order], kind="stable")].tolist():
+        folds[owner] = np.lexsort((ties, sizes))[0]
+        sizes[folds[owner]] += counts[owner]
+    return folds[numbers.reshape(-1)]

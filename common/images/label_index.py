@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from common.errors import InputError
-from common.files import FileTree, cache_folder, hdf5_written_aside
+from common.files import FileTree, cache_folder, hdf5_written_aside, is_writable
 from common.images.decoding import decode_image, decode_labels, decode_mask
 from common.log import logger
 from common.parallel import map_in_order
@@ -88,7 +88,7 @@ def open_index(tree: FileTree, images: Sequence[ImageFiles], cache: Path | None)
             index = _read_index(folder / name)
             if not _is_outdated(index, tree, images):
                 return index
-    if not _is_writable(folders[0]):
+    if not is_writable(folders[0]):
         logger.info(f"{folders[0]}: not writable; caching the masks in {folders[1]}")
         folders = folders[1:]
     with hdf5_written_aside(folders[0] / name) as file:
@@ -215,12 +215,3 @@ def _digest(tree: FileTree, images: Sequence[ImageFiles]) -> str:
     names = (name for one in images for name in (one.image_name, *one.mask_names, one.label_name))
     content = repr((FORMAT, str(tree.path), tree.signature(names), *images))
     return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-
-
-def _is_writable(folder: Path) -> bool:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError:
-        return False
-    return True

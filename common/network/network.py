@@ -8,6 +8,7 @@ from common.batches.loader import BatchLoader
 from common.config import RunConfig
 from common.images.image_set import ImageSet
 from common.mask_rcnn_config import MaskRCNNConfig
+from common.unet_config import UNetConfig
 
 if TYPE_CHECKING:
     import keras
@@ -45,6 +46,10 @@ def build_network(config: RunConfig) -> "keras.Model":
         from common.network.mask_rcnn.model import MaskRCNN
 
         return MaskRCNN(config)
+    if isinstance(config, UNetConfig):
+        from common.network.unet.model import UNet
+
+        return UNet(config)
     raise TypeError(f"no network has a {type(config).__name__}")
 
 

@@ -1,4 +1,4 @@
-"""The two normalisations: frozen batch norm for pretrained weights, group norm to train from scratch."""
+"""Normalisations: frozen batch norm for pretrained weights; group or batch norm to train from scratch."""
 
 from typing import Any
 
@@ -84,7 +84,7 @@ def build_norm(kind: str, channels: int, name: str, gamma: float = 1.0) -> keras
     """Return a normalisation layer over the last axis.
 
     Args:
-        kind: "frozen_batch" or "group".
+        kind: "frozen_batch", "group", or "batch", with the statistics of each training batch.
         channels: size of the last axis, a multiple of 16.
         name: the layer's name.
         gamma: initial scale; 0 for the last norm of a residual block makes the block start as the identity.
@@ -95,6 +95,10 @@ def build_norm(kind: str, channels: int, name: str, gamma: float = 1.0) -> keras
     if kind == "group":
         groups = 32 if channels % 256 == 0 else 16
         return GroupNorm(groups, epsilon=1e-5, gamma_initializer=gamma_initializer, name=name)
+    if kind == "batch":
+        return keras.layers.BatchNormalization(
+            momentum=0.9, epsilon=1e-5, gamma_initializer=gamma_initializer, name=name
+        )
     # A frozen norm with gamma 0 would block its branch for good: its weights come from a file.
     return FrozenBatchNorm(epsilon=1e-3, momentum=0.99, name=name)
 

@@ -1,5 +1,7 @@
 """The precision of a network's convolutions: bfloat16 if the machine has units for it, else float32."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -18,6 +20,17 @@ def choose_policy(bfloat16: bool) -> str:
         bfloat16: convolve in bfloat16 if the machine has units for it.
     """
     return "mixed_bfloat16" if bfloat16 and not find_lack() else "float32"
+
+
+@contextlib.contextmanager
+def convolve_in(bfloat16: bool) -> Iterator[None]:
+    """Build layers under the policy that `choose_policy` returns."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(choose_policy(bfloat16))
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def describe_precision(bfloat16: bool) -> str:

@@ -110,7 +110,9 @@ def _excluded_layers(model: keras.Model, names: Collection[str]) -> set[keras.la
     named = {layer.name: layer for layer in layers if layer.name in names}
     unknown = sorted(set(names) - named.keys())
     if unknown:
-        raise InputError(f"--exclude {','.join(unknown)}: no such layer in the model; one is mrcnn_class_logits")
+        raise InputError(
+            f"--exclude {','.join(unknown)}: no such layer in the model; one is {weighted_layers(model)[-1].name}"
+        )
     return {inner for layer in named.values() for inner in layer._flatten_layers()}
 
 

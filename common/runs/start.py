@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from common.config import LAST_WEIGHTS, STATE_FILE, RunConfig
+from common.config import CONFIG_FILE, LAST_WEIGHTS, STATE_FILE, RunConfig
 from common.errors import InputError
 from common.files import cache_folder
 from common.mask_rcnn_config import MaskRCNNConfig
@@ -42,10 +42,15 @@ class Start:
     geometry_given: bool = False
 
 
-def named_weights() -> dict[str, Path]:
-    """Return the weights that come with the project by name: `<competition>/weights/<name>/weights.h5`."""
+def named_weights(config_class: type[RunConfig] = RunConfig) -> dict[str, Path]:
+    """Return the weights that come with the project by name: `<competition>/weights/<name>/weights.h5`.
+
+    Args:
+        config_class: only those of its network; `RunConfig`: of all networks.
+    """
     root = Path(__file__).resolve().parents[2]
-    return {path.parent.name: path for path in sorted(root.glob(f"*/weights/*/{NAMED_WEIGHTS}"))}
+    found = sorted(root.glob(f"*/weights/*/{NAMED_WEIGHTS}"))
+    return {path.parent.name: path for path in found if config_class.is_kind_of(path.parent / CONFIG_FILE)}
 
 
 def find_start(start: Start, config: RunConfig) -> Path | None:
@@ -61,12 +66,13 @@ def find_start(start: Start, config: RunConfig) -> Path | None:
     if weights == "none":
         return None
     if weights == "last" and start.previous is None:
-        raise InputError(f"{folder}: no run to resume; start one with --weights coco, none or a file")
+        others = ", ".join(one for one in config.starts if one != "last")
+        raise InputError(f"{folder}: no run to resume; start one with --weights {others} or a file")
     if weights in ("coco", "imagenet"):
         return find_published_weights(weights, [Path(), start.logs], cache_folder())
     if weights == "last":
         return start.logs / str(start.previous) / LAST_WEIGHTS
-    return named_weights().get(weights, Path(weights))
+    return named_weights(type(config)).get(weights, Path(weights))
 
 
 def seen_images(folder: Path) -> list[str]:

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from common.batches.changes import Affine, AllOf, Brighten, Contrast, Displace, FlipLeftRight, Sharpen, SomeOf
+from common.batches.changes import Affine, AllOf, Brighten, Contrast, Displace, Flip, Sharpen, SomeOf
 
 CHANGES = [
-    FlipLeftRight(1),
+    Flip(1),
     Affine(scale=0.2, shift_y=0.2, shift_x=0.2, rotation=25, shear=8),
     Displace(0.01, 0.025),
     Brighten(0.1),
@@ -42,11 +42,12 @@ def test_image_and_labels_move_alike(change):
 
 def test_flip():
     image, layers = rectangles()
-    shown, (first, second) = FlipLeftRight(1)(image, layers, np.random.default_rng(0))
+    shown, (first, second) = Flip(1)(image, layers, np.random.default_rng(0))
     np.testing.assert_array_equal(shown, image[:, ::-1])
     np.testing.assert_array_equal([first, second], [layer[:, ::-1] for layer in layers])
+    np.testing.assert_array_equal(Flip(1, axis=0)(image, layers, np.random.default_rng(0))[0], image[::-1])
     rng = np.random.default_rng(0)
-    flipped = sum(not np.array_equal(FlipLeftRight()(image, [], rng)[0], image) for _ in range(60))
+    flipped = sum(not np.array_equal(Flip()(image, [], rng)[0], image) for _ in range(60))
     assert 15 < flipped < 45
 
 

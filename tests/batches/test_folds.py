@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from common.batches.folds import in_fold, split, split_folds
+from common.batches.folds import in_fold, owner_folds, split, split_folds
 from common.errors import InputError
 from tests.batches.test_sampler import REAL_SIZES, dsb_sizes
 
@@ -51,3 +51,18 @@ def test_folds_follow_the_seed():
     np.testing.assert_array_equal(split_folds(sizes, seed=1), split_folds(sizes, seed=1))
     assert (split_folds(sizes, seed=1) != split_folds(sizes, seed=2)).any()
     assert split_folds(np.zeros((0, 2)), seed=1).tolist() == []
+
+
+def test_an_owner_is_in_one_fold():
+    rng = np.random.default_rng(0)
+    owners = [f"patient {number}" for number in rng.integers(0, 31, 100)]
+    folds = owner_folds(owners, seed=1)
+    assert {len({fold for one, fold in zip(owners, folds, strict=True) if one == owner}) for owner in owners} == {1}
+    assert np.ptp(np.bincount(folds, minlength=5)) <= 2
+    np.testing.assert_array_equal(folds, owner_folds(owners, seed=1))
+    assert (folds != owner_folds(owners, seed=2)).any()
+
+
+def test_one_owner_of_everything_and_none():
+    assert len(set(owner_folds(["a"] * 4, seed=3).tolist())) == 1
+    assert owner_folds([], seed=3).tolist() == []

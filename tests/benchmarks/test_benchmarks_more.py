@@ -195,3 +195,12 @@ def test_the_rivals_images_are_normalised():
 def run(script, *flags, **variables):
     command = [sys.executable, str(BENCHMARKS / script), *flags]
     return subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+def test_both_sides_of_the_unet_do_equal_work():
+    pytest.importorskip("torch")
+    command = [sys.executable, str(BENCHMARKS / "unet.py"), "--side", "32", "--repeats", "1", "--precisions", "float32"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [line.split(" | ")[0] for line in done.stdout.splitlines()[2:]] == ["| train", "| predict"]

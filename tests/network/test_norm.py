@@ -103,3 +103,13 @@ def test_a_folded_norm_trains_its_scale_and_offset(features):
     both.build(features.shape)
     assert {weight.name for weight in both.trainable_weights} == {"kernel", "bias", "gamma", "beta"}
     assert {weight.name for weight in both.non_trainable_weights} == {"moving_mean", "moving_variance"}
+
+
+def test_batch_norm_uses_the_batch_in_training_and_its_memory_else(features):
+    layer = build_norm("batch", 32, "norm")
+    normalised = np.asarray(layer(features, training=True))
+    np.testing.assert_allclose(normalised.mean(axis=(0, 1, 2)), np.zeros(32), atol=1e-4)
+    np.testing.assert_allclose(np.asarray(layer.moving_mean), 0.1 * features.mean(axis=(0, 1, 2)), rtol=1e-3)
+    memory = np.asarray(layer.moving_mean), np.asarray(layer.moving_variance)
+    expected = (features - memory[0]) / np.sqrt(memory[1] + 1e-5)
+    np.testing.assert_allclose(np.asarray(layer(features, training=False)), expected, rtol=1e-3, atol=1e-4)

@@ -9,6 +9,7 @@ from common.config import RunConfig
 from common.errors import InputError
 from common.mask_rcnn_config import MaskRCNNConfig
 from common.runs.start import IMAGES_FILE, Start, adopt_geometry, find_start, find_trained_images, named_weights
+from common.unet_config import UNetConfig
 
 RUN = RunConfig(name="2")
 
@@ -30,7 +31,7 @@ def test_a_new_run_starts_from_what_it_is_told(tmp_path):
     assert find_start(Start(tmp_path, "last", previous="1"), RUN) == tmp_path / "1" / "last.h5"
     assert find_start(Start(tmp_path, "w.h5"), RUN) == Path("w.h5")
     assert find_start(Start(tmp_path, "small"), RUN) == named_weights()["small"]
-    with pytest.raises(InputError, match="no run to resume; start one with --weights coco, none or a file"):
+    with pytest.raises(InputError, match="no run to resume; start one with --weights none or a file"):
         find_start(Start(tmp_path, "last"), RUN)
 
 
@@ -43,7 +44,9 @@ def test_a_new_run_that_is_told_nothing_starts_as_its_config_says(tmp_path):
 
 def test_weights_that_come_with_the_project_have_names():
     assert all(path.is_file() and path.name == "weights.h5" for path in named_weights().values())
-    assert "small" in named_weights()
+    assert "small" in named_weights() and "small" in named_weights(MaskRCNNConfig)
+    assert list(named_weights(UNetConfig)) == ["lung"], "none of another network"
+    assert "lung" not in named_weights(MaskRCNNConfig)
 
 
 def test_a_network_without_geometries_adopts_none(tmp_path):

@@ -47,14 +47,5 @@ def mask_loss(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     return _weighted_mean(ops.mean(entropy, axis=(1, 2)), weights)
 
 
-def mean_square_penalty(variables: Tensor) -> Tensor:
-    """Return the sum of the variables' mean squares, without those named gamma or beta.
-
-    Source: the Mask R-CNN library's L2 term, which divides by each weight's number of elements.
-    """
-    penalties = [ops.mean(ops.square(v)) for v in variables if v.name not in ("gamma", "beta")]
-    return ops.sum(ops.stack(penalties)) if penalties else 0.0
-
-
 def _weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
     return ops.sum(values * weights) / ops.maximum(ops.sum(weights), 1.0)

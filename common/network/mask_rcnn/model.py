@@ -1,7 +1,6 @@
 """Mask R-CNN: pyramid, proposals, heads, losses."""
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -14,6 +13,7 @@ from common.batches.loader import BatchLoader
 from common.images.image_set import ImageSet
 from common.mask_rcnn_config import MaskRCNNConfig
 from common.network.backend import fuse, non_max_suppression
+from common.network.loss_model import LossModel
 from common.network.mask_rcnn.anchors import pyramid_anchors
 from common.network.mask_rcnn.box_coding import (
     clip_to_window,
@@ -23,17 +23,17 @@ from common.network.mask_rcnn.box_coding import (
     take_rows,
 )
 from common.network.mask_rcnn.heads import build_class_head, build_mask_head, build_rpn
-from common.network.mask_rcnn.losses import LOSS_NAMES, box_loss, class_loss, mask_loss, mean_square_penalty
+from common.network.mask_rcnn.losses import LOSS_NAMES, box_loss, class_loss, mask_loss
 from common.network.mask_rcnn.pyramid import build_pyramid
 from common.network.mask_rcnn.roi import NUM_LEVELS, build_atlas, corner_aligned_roi, roi_align
 from common.network.mask_rcnn.targets import RoiSampling, anchor_targets, mask_targets, roi_targets
-from common.network.precision import choose_policy
+from common.network.precision import convolve_in
 from common.network.tensor import Tensor
 
 HEADS = "mrcnn_.*|rpn_.*|fpn_.*"
 
 
-class MaskRCNN(keras.Model):
+class MaskRCNN(LossModel):
     """Two-stage instance segmentation.
 
     Called with a training batch (a mapping, see `call`) it returns the five losses; `propose`, `detect` and
@@ -54,11 +54,10 @@ class MaskRCNN(keras.Model):
     }
 
     def __init__(self, config: MaskRCNNConfig) -> None:
-        super().__init__(name="mask_rcnn")
-        self.config = config
+        super().__init__(config, name="mask_rcnn")
         self._as_library = config.geometry == "library"
         channels, norm = config.fpn_channels, config.norm
-        with _dtype_policy(choose_policy(config.bfloat16)):
+        with convolve_in(config.bfloat16):
             self.pyramid = build_pyramid(config.backbone, norm, channels, config.mean_pixel, config.pixel_std)
             self.rpn = build_rpn(channels, config.rpn_channels, len(config.anchor_ratios))
             self.class_head = build_class_head(
@@ -68,7 +67,6 @@ class MaskRCNN(keras.Model):
                 channels, config.mask_channels, config.mask_convs, config.mask_pool_size, config.num_classes, norm
             )
         self.seed_generator = keras.random.SeedGenerator(config.seed)
-        self.loss_trackers = {name: keras.metrics.Mean(name) for name in LOSS_NAMES}
         self.built = True
 
     @property
@@ -107,22 +105,6 @@ class MaskRCNN(keras.Model):
         proposals = self._proposals(logits, deltas, anchors, images, config.train_proposals)
         losses += self._head_losses(features, ops.stop_gradient(proposals), inputs, training)
         return dict(zip(LOSS_NAMES, losses, strict=True))
-
-    def compute_loss(  # Keras passes these by name
-        self,
-        x: Tensor = None,
-        y: Tensor = None,
-        y_pred: Any = None,
-        sample_weight: Tensor = None,
-        training: bool = True,
-    ) -> Tensor:
-        """Return the weighted sum of the five losses and the L2 penalty; `y_pred` is what `call` returned."""
-        for name, tracker in self.loss_trackers.items():
-            tracker.update_state(y_pred[name])
-        total = sum(weight * y_pred[name] for weight, name in zip(self.config.loss_weights, LOSS_NAMES, strict=True))
-        if self.config.optimizer == "sgd" and self.config.weight_decay:
-            total = total + self.config.weight_decay * mean_square_penalty(self.trainable_variables)
-        return total
 
     def propose(self, images: Tensor) -> tuple:
         """Return the pyramid's atlas and the proposals (B, N, 4), float32, pixels, of images (B, H, W, 3) uint8."""
@@ -277,14 +259,3 @@ class MaskRCNN(keras.Model):
     def _noise(self, rows: Tensor) -> Tensor:
         """Return a random number in [0, 1) for each row of (B, N, C)."""
         return keras.random.uniform(ops.shape(rows)[:2], seed=self.seed_generator)
-
-
-@contextlib.contextmanager
-def _dtype_policy(name: str) -> Iterator[None]:
-    """Build layers under a dtype policy."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)

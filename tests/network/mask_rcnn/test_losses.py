@@ -2,7 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from common.network.mask_rcnn.losses import box_loss, class_loss, mask_loss, mean_square_penalty
+from common.network.loss_model import mean_square_penalty
+from common.network.mask_rcnn.losses import box_loss, class_loss, mask_loss
 
 SHAPES = {"logits": (2, 9, 4), "deltas": (2, 9, 4), "masks": (6, 5, 5)}
 

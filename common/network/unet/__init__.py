@@ -1,0 +1,1 @@
+"""The U-Net: a map of probabilities for an image."""
