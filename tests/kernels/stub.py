@@ -303,3 +303,9 @@ def _handler(kaggle: Kaggle) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(f"{len(text.encode()):x}\r\n{text}\r\n".encode())
 
     return Handler
+
+
+if __name__ == "__main__":
+    print(f"a stub of Kaggle on port 7777; KAGGLE_API_ENVIRONMENT=TEST KAGGLE_USERNAME={USER} KAGGLE_KEY={KEY}")
+    Kaggle(7777)
+    threading.Event().wait()
