@@ -7,7 +7,7 @@
 
 Both sides have equal work, see `benchmarks/mask_rcnn_sides.py`; each runs in its own process. A cell says so if a case
 runs out of memory or a side is not installed. Times are medians, after six calls that compile. A training step is
-`train_on_batch` of ready arrays, as `common/network/fit.py` calls it. "Bare" is the same compiled step with weights and
+`train_on_batch` of ready arrays, as `common/network/training/fit.py` calls it. "Bare" is the same compiled step with weights and
 batch on the device; the difference is the cost of going through Keras. "Fed" gets its batches as a run of preset `gpu`
 does, from threads that read, rescale and augment generated images. Detection goes from images to painted masks: in
 batches of 1 as in `dsb/my_inference.py`, in larger ones as for the views of an image, and beyond our own limit.
@@ -120,7 +120,7 @@ def measure_ours(work: Work, repeats: int) -> Results:
     """Time our side."""
     import common.network.mask_rcnn.detector
     from benchmarks.flops import image_flops, training_flops
-    from common.network.fit import LOADING
+    from common.network.training.fit import LOADING
 
     common.network.mask_rcnn.detector.BATCH_PIXELS = work.batch * work.side**2
     ours = Ours(work)
@@ -188,7 +188,7 @@ def feed(ours: Ours, folder: Path, threads: ThreadPoolExecutor) -> Callable[[], 
     """Return the training step with batches that threads make of generated images, as a run of preset `gpu` does."""
     from common.batches.instance_samples import instance_batches
     from common.images.synthetic import write_dataset
-    from common.network.fit import LOADING
+    from common.network.training.fit import LOADING
     from common.parallel import map_in_order
     from dsb.config import GPU
     from dsb.dataset import load_dataset

@@ -41,7 +41,7 @@ class Ours:
 
     Attributes:
         config: of the model.
-        model: compiled as `common.network.fit` does.
+        model: compiled as `common.network.training.fit` does.
         batch: a training batch.
     """
 
@@ -50,7 +50,7 @@ class Ours:
 
         from common.network.mask_rcnn.detector import Detector
         from common.network.mask_rcnn.model import MaskRCNN
-        from common.network.optimizer import build_optimizer
+        from common.network.training.optimizer import build_optimizer
 
         self._work, self.config = work, build_config(work)
         self.batch, self.model = make_batch(work, self.config.mini_mask_size), MaskRCNN(self.config)

@@ -25,8 +25,8 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from common.batches.folds import split
 from common.errors import InputError, run_main
-from common.files import written_aside
 from common.flags import OneLineParser
+from common.storage.files import written_aside
 
 if TYPE_CHECKING:
     from common.images.image_set import ImageSet

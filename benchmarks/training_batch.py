@@ -34,11 +34,11 @@ from benchmarks.measure import in_own_process, peak_mib, print_table, race, read
 from common.batches.augment import flip_rotate_shift, rescale_and_crop
 from common.batches.instance_samples import InstanceSamples, instance_batches, mini_masks, rescaling_of
 from common.batches.loader import BatchLoader
-from common.files import open_tree
 from common.images.image_set import ImageSet
 from common.images.synthetic import write_dataset
 from common.mask_rcnn_config import MaskRCNNConfig
 from common.masks.boxes import label_boxes
+from common.storage.files import open_tree
 from dsb.config import PUBLISHED, SMALL
 from dsb.dataset import find_images, load_dataset
 
@@ -140,7 +140,7 @@ def measure_step(folder: Path) -> float:
     import keras
 
     from common.network.mask_rcnn.model import MaskRCNN
-    from common.network.optimizer import build_optimizer
+    from common.network.training.optimizer import build_optimizer
 
     loader = instance_batches(open_images(folder), SMALL, training=True)
     model = MaskRCNN(SMALL)

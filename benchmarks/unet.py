@@ -56,7 +56,7 @@ class Ours:
     def __init__(self, precision: str, side: int, batch: int) -> None:
         import keras
 
-        from common.network.optimizer import build_optimizer
+        from common.network.training.optimizer import build_optimizer
         from common.network.unet.model import UNet
         from common.network.unet.segmenter import Segmenter
 

@@ -14,10 +14,10 @@ from coco.segmentation import outer_box, segmentation_instances
 from common.annotations.outlines import touches_image
 from common.annotations.values import read_id
 from common.errors import InputError
-from common.files import FileTree, normal_name
 from common.images.image_set import ImageSet
 from common.images.usable import read_usable, refuse_or_report
 from common.log import logger
+from common.storage.files import FileTree, normal_name
 
 _OF_ANOTHER_YEAR = {"instances_val2014.json", "instances_val2017.json", "instances_valminusminival2014.json"}
 IMAGE_SUBSETS = {"minival": "val", "valminusminival": "val"}  # subsets whose images are in another's folder

@@ -17,7 +17,6 @@ from coco.instances_set import class_ids_by_category
 from coco.segmentation import runs_to_segmentations
 from common.annotations.values import read_flag, read_id
 from common.errors import InputError
-from common.files import written_aside
 from common.images.image_set import ImageSet
 from common.masks.rle import encode_instances, parse_runs
 from common.output.results import RESULT_COLUMNS
@@ -27,6 +26,7 @@ from common.prediction.detections import Detections
 from common.prediction.postprocess import Prediction
 from common.predictor import Predictor
 from common.scoring.evaluation import Report
+from common.storage.files import written_aside
 
 BOX_COLUMNS = ("X", "Y", "Width", "Height")
 COLUMNS = (*RESULT_COLUMNS[:-1], *BOX_COLUMNS, RESULT_COLUMNS[-1])

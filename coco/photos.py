@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from common.errors import InputError
-from common.files import FileTree
 from common.images.decoding import decode_annotated
 from common.images.image_set import ImageSet, Source
 from common.masks.instances import Instances
 from common.masks.layers import pack_layers
+from common.storage.files import FileTree
 
 Fill = Callable[[Sequence[Any], tuple[int, int], np.ndarray], Instances]
 

@@ -10,12 +10,12 @@ import numpy as np
 from coco.photos import Photo, Photos, open_photos
 from common.annotations.outlines import polygon_outline, report_outlines, touches_image
 from common.errors import InputError
-from common.files import FileTree, normal_name
 from common.images.decoding import decode_stored, to_rgb
 from common.images.image_set import ImageSet
 from common.images.stored import report_turned
 from common.images.usable import read_usable
 from common.masks.polygons import polygon_instances
+from common.storage.files import FileTree, normal_name
 
 FILE_NAME = "via_region_data.json"
 ELLIPSE_POINTS = 360

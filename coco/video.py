@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from common.errors import InputError
-from common.files import written_aside
+from common.storage.files import written_aside
 from common.terminal.progress import progress_bar
 
 CODECS = {".avi": "MJPG", ".mp4": "mp4v", ".mkv": "MJPG"}

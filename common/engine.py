@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from common.config import CONFIG_FILE, STATE_FILE, RunConfig
 from common.errors import InputError
-from common.locks import locked
 from common.log import logger
+from common.storage.locks import locked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,9 +90,9 @@ def _train(
 
     prepare_keras()
 
-    from common.network.beginning import Beginning, load_start
-    from common.network.fit import fit
     from common.network.network import build_network, prepare_backend
+    from common.network.training.beginning import Beginning, load_start
+    from common.network.training.fit import fit
 
     logger.info(prepare_backend(config))
     model = build_network(config)

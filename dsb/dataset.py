@@ -12,7 +12,6 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from common.errors import InputError
-from common.files import open_tree, written_aside
 from common.images.decoding import encode_png, encode_tiff, is_image
 from common.images.image_set import ImageSet
 from common.images.label_index import ImageFiles
@@ -20,6 +19,7 @@ from common.images.mask_files import MaskFiles, open_mask_files
 from common.images.stored import Choice
 from common.images.usable import sorted_by_id
 from common.log import logger
+from common.storage.files import open_tree, written_aside
 from common.terminal.progress import progress_bar
 
 

@@ -29,9 +29,9 @@ def main() -> None:
     add_choice_flags(parser)
     flags = parser.parse_args()
 
-    from common.files import written_aside
     from common.images.stored import Choice
     from common.output.submission import read_image_ids
+    from common.storage.files import written_aside
     from dsb.evaluation import is_csv, load_truth, score_report
 
     if flags.only_submitted and is_csv(flags.solution):

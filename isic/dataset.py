@@ -12,7 +12,6 @@ import numpy as np
 
 from common.batches import folds
 from common.errors import InputError
-from common.files import FileTree, normal_name, open_tree
 from common.images.decoding import decode_annotated, decode_stored, is_image, to_rgb
 from common.images.image_set import ImageSet, Source
 from common.images.stored import StoredImage, is_annotated_upright, report_turned
@@ -20,6 +19,7 @@ from common.images.usable import read_usable, sorted_by_id
 from common.masks.instances import Instances
 from common.masks.layers import pack_layers
 from common.masks.polygons import polygon_instances
+from common.storage.files import FileTree, normal_name, open_tree
 from isic.labels import LabelledImage, Lesion, parse_labels
 
 REMEDY = "label it again"  # for an image of another size than its labels give

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from common.files import written_aside
 from common.images.decoding import save_image
 from common.masks.instances import Instances
+from common.storage.files import written_aside
 from isic.evaluation import paint_lesion
 
 BOX_COLUMNS = ("ImageId", "ClassId", "Score", "X", "Y", "Width", "Height")

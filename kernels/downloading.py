@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from common.errors import InputError
-from common.files import written_aside
+from common.storage.files import written_aside
 from kaggle_api import one_line, retry
 from transfers import download, inside
 

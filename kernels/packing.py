@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import InputError
-from common.files import written_aside
+from common.storage.files import written_aside
 from credentials import find_secret, own_secrets
 from kernel_files import OWNER, PROJECT, Kernel
 from wheels import download_wheels, lacking, read_versions, required

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from common.errors import InputError
-from common.files import written_aside
+from common.storage.files import written_aside
 from csv_checks import check_csv, find_sample
 from kaggle_api import one_line, pause, retry, status_of
 from kernel_files import PROJECT, Kernel, say

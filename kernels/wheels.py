@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from common.errors import InputError
-from common.files import cache_folder
+from common.storage.files import cache_folder
 from kernel_files import PROJECT
 
 IMAGE_PYTHON = "3.13"

@@ -15,10 +15,10 @@ import h5py
 import numpy as np
 
 from common.errors import InputError
-from common.files import FileTree, find_cached, hdf5_written_aside
 from common.images.decoding import decode_image
 from common.masks.resize import resize_image, resize_mask
 from common.parallel import map_in_order
+from common.storage.files import FileTree, find_cached, hdf5_written_aside
 from common.terminal.progress import progress_bar
 from lung.layouts import RadiographFiles
 

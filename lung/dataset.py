@@ -12,11 +12,11 @@ import numpy as np
 
 from common.batches.folds import owner_folds, split_by
 from common.errors import InputError
-from common.files import FileTree, open_tree, written_aside
 from common.images.decoding import decode_image, encode_png
 from common.images.image_set import ImageSet, Source
 from common.images.usable import read_usable, refuse_or_report
 from common.log import logger
+from common.storage.files import FileTree, open_tree, written_aside
 from common.terminal.progress import progress_bar
 from lung.cache import Cache, load_mask, open_cache
 from lung.layouts import SUFFIX, RadiographFiles, find_radiographs

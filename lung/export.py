@@ -16,8 +16,8 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from common.cli import choose_model, parse_model_flags
 from common.errors import run_main
-from common.files import written_aside
 from common.flags import OneLineParser
+from common.storage.files import written_aside
 from lung.config import PRESETS
 
 

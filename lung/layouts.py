@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from common.errors import InputError
-from common.files import FileTree
 from common.images.decoding import is_image
 from common.images.usable import sorted_by_id
 from common.log import logger
+from common.storage.files import FileTree
 
 SUFFIX = "_mask"
 SIDES = ("leftmask", "rightmask")

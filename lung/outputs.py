@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from common.drawing.panels import mask_panels, panel_sheet
-from common.files import written_aside
 from common.images.decoding import encode_png, save_image
 from common.images.image_set import ImageSet
 from common.masks.instances import Instances
 from common.scoring.dice import MaskScore
+from common.storage.files import written_aside
 from lung.evaluation import paint
 
 NUM_OVERVIEW = 6

@@ -9,7 +9,6 @@ import numpy as np
 
 from common.batches.sampler import size_balanced_indices
 from common.errors import InputError
-from common.files import open_tree
 from common.images.image_set import ImageSet, Source
 from common.images.mask_files import MaskFiles, open_mask_files
 from common.images.usable import refuse_or_report
@@ -17,6 +16,7 @@ from common.masks.boxes import clip_boxes
 from common.masks.instances import Instances
 from common.masks.layers import pack_layers
 from common.prediction.detections import shrink_image, shrunken_shape
+from common.storage.files import open_tree
 from rsna.files import CLASS_INFO, LABELS, TEST, TRAIN, find_beside, find_dicoms, find_images, match_labels
 from rsna.labels import read_classes, read_labels
 

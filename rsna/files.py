@@ -6,9 +6,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from common.errors import InputError
-from common.files import open_tree
 from common.images.label_index import ImageFiles
 from common.log import logger
+from common.storage.files import open_tree
 
 TRAIN = ("stage_2_train_images", "stage_1_train_images", "train")
 TEST = ("stage_2_test_images", "stage_1_test_images", "test")

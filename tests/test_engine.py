@@ -28,7 +28,9 @@ IMAGES = array_set(DRAWN, LABELS, image_ids=["first", "second", "third"])
 def handed_on(monkeypatch):
     """What training hands to the loop, in place of training."""
     calls = []
-    monkeypatch.setattr("common.network.fit.fit", lambda *arguments, **options: calls.append((*arguments, options)))
+    monkeypatch.setattr(
+        "common.network.training.fit.fit", lambda *arguments, **options: calls.append((*arguments, options))
+    )
     return calls
 
 
@@ -105,7 +107,7 @@ def test_two_trainings_do_not_share_a_folder(tmp_path, handed_on):
     (tmp_path / "tiny").mkdir()
     (tmp_path / "tiny" / "last.h5").touch()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("common.network.fit.fit", meanwhile)
+        patch.setattr("common.network.training.fit.fit", meanwhile)
         engine.train(TINY, IMAGES, None, Start(tmp_path, "none"))
     assert {path.name for path in (tmp_path / "tiny").iterdir()} == {"last.h5"}
 

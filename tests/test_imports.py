@@ -13,7 +13,7 @@ FILES = {
     for folder in ("common", *COMPETITIONS)
     for path in (ROOT / folder).rglob("*.py")
 }
-GROUND = {"errors", "files", "locks", "parallel", "log", "terminal"}
+GROUND = {"errors", "storage", "parallel", "log", "terminal"}
 SETTINGS = {"config", "mask_rcnn_config", "unet_config", "errors"}
 BELOW_NETWORK = {"batches", "runs", "prediction", "images", "masks", *SETTINGS, *GROUND}
 # What each room, or file beside the rooms, may import of `common/`.
@@ -24,8 +24,7 @@ ALLOWED = {
     "config": {"errors"},
     "mask_rcnn_config": {"config", "errors"},
     "unet_config": {"config", "errors"},
-    "files": {"errors"},
-    "locks": {"errors"},
+    "storage": {"errors"},
     "parallel": {"errors", "log"},
     "annotations": {"log"},
     "recipe": {"mask_rcnn_config"},
@@ -33,12 +32,12 @@ ALLOWED = {
     "masks": {"errors"},
     "images": {"masks", *GROUND},
     "batches": {"images", "masks", *SETTINGS},
-    "runs": {"files", "terminal", *SETTINGS},
+    "runs": {"storage", "terminal", *SETTINGS},
     "prediction": {"images", "masks", *SETTINGS},
     "network": BELOW_NETWORK,
     "output": {"prediction", "images", "masks", "config", *GROUND},
     "scoring": {"output", "images", "masks", "errors"},
-    "drawing": {"scoring", "runs", "images", "masks", "files", "log"},
+    "drawing": {"scoring", "runs", "images", "masks", "storage", "log"},
     "cli": {"flags", "runs", *SETTINGS},
     "predictor": {"network", *BELOW_NETWORK},
     "engine": {"predictor", "network", "output", *BELOW_NETWORK},
@@ -104,7 +103,7 @@ TESTED_ELSEWHERE = {
     "common.images.synthetic_render": "synthetic",
     "common.network.export": "the exports of both networks",
     "common.network.loss_model": "mask_rcnn/test_losses, and the models of both networks",
-    "common.network.leaks": "test_fit",
+    "common.network.training.leaks": "training/test_fit",
     "common.network.mask_rcnn.heads": "model, and the layers' names and shapes in test_weights",
     "common.network.mask_rcnn.pyramid": "model, and the layers' names and shapes in test_weights",
     "common.network.network": "test_engine",

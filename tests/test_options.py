@@ -13,7 +13,7 @@ from coco.config import BalloonConfig, CocoConfig, ShapesConfig
 from common.config import RunConfig
 from common.mask_rcnn_config import MaskRCNNConfig
 from common.network.mask_rcnn.model import MaskRCNN
-from common.network.optimizer import build_optimizer, learning_rate_at
+from common.network.training.optimizer import build_optimizer, learning_rate_at
 from common.network.unet.model import UNet
 from common.predictor import MapPredictor, Predictor
 from common.unet_config import UNetConfig
@@ -28,7 +28,7 @@ from wbc.config import WBCConfig
 ROOT = Path(__file__).resolve().parents[1]
 COMPETITIONS = (DSBConfig, RSNAConfig, LesionConfig, WBCConfig, CocoConfig, BalloonConfig, ShapesConfig, LungConfig)
 NETWORKS = (MaskRCNNConfig, UNetConfig)
-# Of training itself, not of what this file runs: the loop in `common/network/fit.py`, which its own tests run.
+# Of training itself, not of what this file runs: the loop in `common/network/training/fit.py`, which its own tests run.
 OF_THE_LOOP = {"name", "steps_per_epoch", "validation_steps", "score_every", "score_limit"}
 
 

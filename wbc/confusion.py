@@ -6,9 +6,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from common.files import written_aside
 from common.images.decoding import save_image
 from common.scoring.comparison import Comparison
+from common.storage.files import written_aside
 
 FIRST_COLUMN, LINE, CELL_WIDTH = 130, 34, 96  # pixels, of the drawn table
 WHITE, BLACK, BLUE = (255, 255, 255), (0, 0, 0), (40, 90, 200)

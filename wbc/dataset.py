@@ -9,13 +9,13 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from common.errors import InputError
-from common.files import FileTree, open_tree
 from common.images.decoding import decode_image, decode_stored, is_image, to_rgb
 from common.images.image_set import ImageSet, Source
 from common.images.stored import StoredImage
 from common.images.truth_files import decode_mask
 from common.images.usable import Oddities, read_usable, report_oddities, sorted_by_id
 from common.masks.instances import Instances
+from common.storage.files import FileTree, open_tree
 from wbc.cells import fit_mask, label_cells
 
 SUBSETS = ("train", "val", "detect")  # the last has no masks and no class folders

@@ -11,10 +11,10 @@ import numpy as np
 
 from common.batches.folds import NUM_FOLDS, split_folds
 from common.errors import InputError
-from common.files import FileTree, written_aside
 from common.images.decoding import decode_stored, is_image, save_image, to_rgb
 from common.images.truth_files import decode_mask
 from common.images.usable import Oddities, report_oddities
+from common.storage.files import FileTree, written_aside
 from common.terminal.progress import progress_bar
 from wbc.cells import fit_mask
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from common.files import written_aside
 from common.runs.log import read_epochs
+from common.storage.files import written_aside
 
 LOG_FILE = "log.csv"
 CURVES_FILE = "curves.png"

@@ -9,7 +9,6 @@ import numpy as np
 import tifffile
 
 from common.errors import InputError
-from common.files import written_aside
 from common.images.colours import scale_to_8_bits
 from common.images.formats.dicom import decode_dicom, is_dicom
 from common.images.formats.raster import decode_raster
@@ -22,6 +21,7 @@ from common.images.stored import (
     is_annotated_upright,
     turn_upright,
 )
+from common.storage.files import written_aside
 
 
 def is_image(path: PurePosixPath) -> bool:

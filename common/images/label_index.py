@@ -17,13 +17,13 @@ import h5py
 import numpy as np
 
 from common.errors import InputError
-from common.files import FileTree, cache_folders, hdf5_written_aside, is_writable
 from common.images.decoding import decode_stored, to_rgb
 from common.images.stored import Choice, StoredImage
 from common.images.truth_files import decode_labels, decode_mask
 from common.images.usable import Oddities, find_oddities
 from common.log import logger
 from common.parallel import map_in_order
+from common.storage.files import FileTree, cache_folders, hdf5_written_aside, is_writable
 from common.terminal.progress import progress_bar
 
 FORMAT = 2  # raise it when the same files give other label images

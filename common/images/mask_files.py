@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import InputError
-from common.files import FileTree
 from common.images.decoding import decode_image
 from common.images.image_set import ImageSet, Source
 from common.images.label_index import ImageFiles, LabelIndex, open_index
@@ -15,6 +14,7 @@ from common.images.stored import Choice, report_turned
 from common.images.usable import refuse_or_report, report_oddities
 from common.log import logger
 from common.masks.instances import Instances
+from common.storage.files import FileTree
 
 
 @dataclass(frozen=True, eq=False)

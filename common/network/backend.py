@@ -7,9 +7,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from common.files import cache_folder
 from common.network.mask_rcnn.box_coding import pairwise_ious, take_rows
 from common.network.tensor import Tensor
+from common.storage.files import cache_folder
 
 TILE = 256  # boxes decided together
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 
 from common.errors import InputError
-from common.files import written_aside
+from common.storage.files import written_aside
 
 _SAVED_MODEL = {"assets", "fingerprint.pb", "saved_model.pb", "variables"}
 

@@ -7,9 +7,9 @@ import keras
 import numpy as np
 
 from common.errors import InputError
-from common.files import hdf5_written_aside
 from common.runs.changes import describe_mismatch
 from common.runs.weights_file import GEOMETRY, KERAS_VERSION, WRITER, Key, WeightsFile
+from common.storage.files import hdf5_written_aside
 
 RPN_GROUP = "rpn_model"  # the library keeps the proposal head's layers below this name
 

@@ -8,9 +8,9 @@ from types import TracebackType
 from typing import BinaryIO
 
 from common.errors import InputError
-from common.files import written_aside
-from common.locks import locked
 from common.output.submission import COLUMNS
+from common.storage.files import written_aside
+from common.storage.locks import locked
 
 
 class SubmissionWriter:

@@ -11,8 +11,8 @@ import numpy as np
 
 from common.config import STATE_FILE, Measure, RunConfig
 from common.errors import InputError
-from common.files import written_aside
 from common.runs.changes import swaying
+from common.storage.files import written_aside
 
 BROKEN = (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from common.errors import InputError
-from common.files import written_aside
+from common.storage.files import written_aside
 
 LOG_FILE = "log.csv"
 

@@ -5,7 +5,7 @@ import urllib.request
 from pathlib import Path
 
 from common.errors import InputError
-from common.files import written_aside
+from common.storage.files import written_aside
 
 COCO_FILE = "mask_rcnn_coco.h5"
 COCO_URL = f"https://github.com/matterport/Mask_RCNN/releases/download/v2.0/{COCO_FILE}"

@@ -6,11 +6,11 @@ from typing import TypeVar
 
 from common.config import CONFIG_FILE, LAST_WEIGHTS, STATE_FILE, RunConfig
 from common.errors import InputError
-from common.files import cache_folder
 from common.mask_rcnn_config import MaskRCNNConfig
 from common.runs.published_weights import find_published_weights
 from common.runs.seen import IMAGES_FILE
 from common.runs.weights_file import read_geometry
+from common.storage.files import cache_folder
 
 NAMED_WEIGHTS = "weights.h5"
 

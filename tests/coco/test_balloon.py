@@ -12,9 +12,9 @@ from coco.config import BALLOON_PUBLISHED
 from coco.via import open_via_set, parse_via, read_regions
 from coco.video import change_video
 from common.errors import InputError
-from common.files import open_tree
 from common.images.decoding import decode_image, save_image
 from common.masks.polygons import polygon_instances
+from common.storage.files import open_tree
 from tests.coco.running import FOLDER, run_in
 from tests.scripts import NARROW_FLAGS, run_here
 from tests.turned import BOX, find_box, turned_jpeg

@@ -14,9 +14,9 @@ from common import engine
 from common.batches.instance_samples import InstanceSamples
 from common.batches.loader import BatchLoader
 from common.errors import InputError
-from common.files import open_tree
 from common.images.decoding import decode_image, save_image
 from common.runs.start import Start
+from common.storage.files import open_tree
 from tests.coco_files import OBJECTS, SHAPE, annotation_file, filled, write_subset
 from tests.turned import find_box, turned_jpeg
 

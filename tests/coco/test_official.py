@@ -18,7 +18,6 @@ from coco.official import (
     score_results,
 )
 from common.errors import InputError
-from common.files import open_tree
 from common.masks.boxes import box_areas, box_intersections
 from common.masks.crops import drop_empty
 from common.masks.instances import Instances
@@ -28,6 +27,7 @@ from common.prediction.postprocess import Look, Masking, Prediction
 from common.prediction.views import View
 from common.scoring.average_precision import average_precision
 from common.scoring.comparison import Comparison, compare_masks
+from common.storage.files import open_tree
 from tests.coco_files import OBJECTS, SHAPE, annotation_file, write_subset
 
 NAMES = ("boat", "goat", "kite")

@@ -152,7 +152,9 @@ def test_bad_images_are_left_out_on_request(refused, data, monkeypatch, capsys):
         raise InputError("the model's turn")
 
     monkeypatch.setitem(sys.modules, "common.network.mask_rcnn.model", SimpleNamespace(MaskRCNN=stop))
-    monkeypatch.setitem(sys.modules, "common.network.fit", SimpleNamespace(Beginning=None, fit=None, load_start=None))
+    monkeypatch.setitem(
+        sys.modules, "common.network.training.fit", SimpleNamespace(Beginning=None, fit=None, load_start=None)
+    )
     flags = ["--dataset", "data", "--skip-bad", "--weights", "none"]
     code, output, errors = run_here(monkeypatch, capsys, "my_train_1.py", *flags)
     assert (code, errors.split(": ", 1)[1]) == (2, "the model's turn\n")

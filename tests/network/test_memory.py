@@ -30,9 +30,9 @@ def resident_mib() -> float:
 def memory_after_each_epoch(config: MaskRCNNConfig, images: Path, folder: Path) -> list[float]:
     """Train, validate, detect and save everything in each epoch."""
     from common.batches.instance_samples import instance_batches
-    from common.network.fit import fit
     from common.network.mask_rcnn.detector import Detector
     from common.network.mask_rcnn.model import MaskRCNN
+    from common.network.training.fit import fit
     from dsb.dataset import load_dataset
 
     dataset = load_dataset(images, cache=folder / "cache")

@@ -6,7 +6,7 @@ import pytest
 
 from common.config import Stage
 from common.network.network import build_network
-from common.network.optimizer import build_optimizer, set_trainable
+from common.network.training.optimizer import build_optimizer, set_trainable
 from common.network.unet.losses import LOSS_NAMES
 from common.network.unet.model import UNet
 from common.network.weights import load_weights, save_weights, weighted_layers

@@ -10,10 +10,10 @@ import pytest
 from common.batches.loader import BatchLoader
 from common.config import RunConfig, Stage
 from common.errors import InputError
-from common.network import fit as train
-from common.network.beginning import Beginning, load_start
-from common.network.fit import fit
-from common.network.optimizer import learning_rate_at
+from common.network.training import fit as train
+from common.network.training.beginning import Beginning, load_start
+from common.network.training.fit import fit
+from common.network.training.optimizer import learning_rate_at
 from common.network.weights import load_weights, save_weights
 from common.runs.seen import seen_images
 from common.runs.start import Start, find_start

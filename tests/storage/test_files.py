@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from common.errors import InputError
-from common.files import (
+from common.storage.files import (
     FileTree,
     cache_folder,
     find_cached,

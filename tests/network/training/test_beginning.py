@@ -10,7 +10,7 @@ import pytest
 from common.batches.loader import BatchLoader
 from common.config import Stage
 from common.errors import InputError
-from common.network.fit import fit
+from common.network.training.fit import fit
 from common.network.weights import save_weights
 from tests.image_sets import array_set
 from tests.network.test_fit import (

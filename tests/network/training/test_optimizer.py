@@ -7,7 +7,7 @@ import pytest
 from common.config import Stage
 from common.errors import InputError
 from common.network.mask_rcnn.model import MaskRCNN
-from common.network.optimizer import learning_rate_at, set_trainable
+from common.network.training.optimizer import learning_rate_at, set_trainable
 from common.network.weights import weighted_layers
 from tests.tiny import TINY
 

@@ -16,16 +16,16 @@ from tqdm import tqdm
 from common.batches.loader import BatchLoader
 from common.config import CONFIG_FILE, LAST_WEIGHTS, RunConfig, Stage
 from common.errors import InputError
-from common.files import remove_asides, written_aside
 from common.log import logger
-from common.network.beginning import ANEW, Beginning, cut_log, describe_misfit, read_resumable
-from common.network.leaks import refuse_leaks
-from common.network.optimizer import build_optimizer, learning_rate_at, set_trainable
+from common.network.training.beginning import ANEW, Beginning, cut_log, describe_misfit, read_resumable
+from common.network.training.leaks import refuse_leaks
+from common.network.training.optimizer import build_optimizer, learning_rate_at, set_trainable
 from common.network.weights import save_weights
 from common.parallel import map_in_order
 from common.runs.checkpoint import Checkpoint, compare_measures, describe_measure, save_checkpoint
 from common.runs.log import LOG_FILE, EventLog, append_epoch
 from common.runs.seen import Identity, format_images, seen_images
+from common.storage.files import remove_asides, written_aside
 from common.terminal.progress import progress_bar
 
 LOADING = min(8, max(1, (os.cpu_count() or 1) // 2))  # threads that prepare batches; one suffices for a CPU

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from common import locks
+from common.storage import locks
 from common.errors import InputError
-from common.locks import locked
+from common.storage.locks import locked
 
 ROOT = Path(__file__).resolve().parents[1]
 HOLD = """
 import sys, time
 from pathlib import Path
-from common import locks
+from common.storage import locks
 if sys.argv[2] == "without":
     locks.fcntl = None
 with locks.locked(Path(sys.argv[1]), "this run", "choose another --logs"):

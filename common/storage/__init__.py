@@ -1,0 +1,4 @@
+"""Files: folders and zip archives read alike, writing aside, caches, locks.
+
+Imports `errors`.
+"""
