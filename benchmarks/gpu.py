@@ -7,7 +7,7 @@
 
 Both sides have equal work, see `benchmarks/mask_rcnn_sides.py`; each runs in its own process. A cell says so if a case
 runs out of memory or a side is not installed. Times are medians, after six calls that compile. A training step is
-`train_on_batch` of ready arrays, as `common/network/training/fit.py` calls it. "Bare" is the same compiled step with weights and
+`train_on_batch` of ready arrays, as `common/network/training/fit.py` calls it. "Bare" is the same step with weights and
 batch on the device; the difference is the cost of going through Keras. "Fed" gets its batches as a run of preset `gpu`
 does, from threads that read, rescale and augment generated images. Detection goes from images to painted masks: in
 batches of 1 as in `dsb/my_inference.py`, in larger ones as for the views of an image, and beyond our own limit.

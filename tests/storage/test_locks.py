@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from common.storage import locks
 from common.errors import InputError
+from common.storage import locks
 from common.storage.locks import locked
 
 ROOT = Path(__file__).resolve().parents[1]

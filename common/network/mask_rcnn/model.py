@@ -28,10 +28,9 @@ from common.network.mask_rcnn.losses import LOSS_NAMES, box_loss, class_loss, ma
 from common.network.mask_rcnn.pyramid import build_pyramid
 from common.network.mask_rcnn.roi import NUM_LEVELS, build_atlas, corner_aligned_roi, roi_align
 from common.network.mask_rcnn.targets import (
-    NEGATIVE_ANCHOR_IOU,
     RoiSampling,
     anchor_targets,
-    covered_share,
+    ignored_anchors,
     leave_out_ignored,
     mask_targets,
     roi_targets,
@@ -104,8 +103,7 @@ class MaskRCNN(LossModel):
         logits, deltas = self._rpn_outputs(features, training)
         anchors = self._anchors(images)
         choose = partial(anchor_targets, num_sampled=config.rpn_train_anchors, box_std=config.box_std)
-        everywhere = ops.repeat(anchors[None], ops.shape(images)[0], axis=0)
-        ignored = covered_share(everywhere, inputs["ignored"]) >= NEGATIVE_ANCHOR_IOU
+        ignored = ignored_anchors(anchors, inputs["ignored"])
         sampled = fuse(choose)(anchors, true_boxes, self._noise(logits), ignored)
         num_positive = config.rpn_train_anchors // 2
         positive, positive_weights = sampled.indices[:, :num_positive], sampled.weights[:, :num_positive]
@@ -201,9 +199,7 @@ class MaskRCNN(LossModel):
         true_boxes = self._corners(inputs["boxes"])
         if config.add_true_boxes:
             proposals = ops.concatenate([proposals, true_boxes], axis=1)
-        proposals = leave_out_ignored(
-            proposals, true_boxes, covered_share(self.half_open(proposals), inputs["ignored"])
-        )
+        proposals = leave_out_ignored(proposals, true_boxes, inputs["ignored"])
         sampling = RoiSampling(config.train_rois, config.positive_ratio, config.fill_negatives)
         noise = self._noise(proposals)
         targets = roi_targets(proposals, true_boxes, inputs["class_ids"], noise, sampling, config.box_std)

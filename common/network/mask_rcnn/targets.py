@@ -86,19 +86,26 @@ def covered_share(boxes: Tensor, ignored: Tensor) -> Tensor:
     return total / ops.maximum(ops.prod(boxes[..., 2:] - boxes[..., :2], axis=-1), 1.0)
 
 
-def leave_out_ignored(regions: Tensor, true_boxes: Tensor, share: Tensor) -> Tensor:
+def ignored_anchors(anchors: Tensor, ignored: Tensor) -> Tensor:
+    """Return which anchors (A, 4) an object on the ignored pixels (B, H, W) might make positive or neutral, (B, A)."""
+    everywhere = ops.repeat(anchors[None], ops.shape(ignored)[0], axis=0)
+    return covered_share(everywhere, ignored) >= NEGATIVE_ANCHOR_IOU
+
+
+def leave_out_ignored(regions: Tensor, true_boxes: Tensor, ignored: Tensor) -> Tensor:
     """Turn regions that would be negative into padding where an ignored object might have made them positive.
 
     Args:
         regions: (B, N, 4) float32, pixels; zero rows are padding.
         true_boxes: (B, G, 4) float32, pixels; zero rows are padding.
-        share: (B, N) float32, see `covered_share`.
+        ignored: (B, H, W), 0 or 1.
 
     Returns:
         (B, N, 4) float32.
     """
     positive = ops.max(pairwise_ious(regions, true_boxes), axis=2) >= POSITIVE_ROI_IOU
-    return ops.where((positive | (share < POSITIVE_ROI_IOU))[..., None], regions, 0.0)
+    free = covered_share(regions, ignored) < POSITIVE_ROI_IOU
+    return ops.where((positive | free)[..., None], regions, 0.0)
 
 
 def anchor_targets(

@@ -124,10 +124,12 @@ def test_the_share_of_a_box_on_ignored_pixels():
 
 
 def test_regions_of_ignored_objects_become_padding():
-    regions = np.array([[[0, 0, 9, 9], [20, 20, 29, 29], [40, 40, 49, 49], [0, 0, 0, 0]]], np.float32)
-    left = leave_out_ignored(regions, true_boxes_of([[0, 0, 9, 10]]), np.array([[0.9, 0.5, 0.49, 0]], np.float32))
-    assert keras.ops.convert_to_numpy(left)[0].any(axis=1).tolist() == [True, False, True, False]
-    np.testing.assert_array_equal(keras.ops.convert_to_numpy(left)[0, [0, 2]], regions[0, [0, 2]])
+    regions = np.array([[[0, 0, 10, 10], [20, 20, 30, 30], [40, 40, 50, 50], [0, 0, 0, 0]]], np.float32)
+    ignored = np.zeros((1, 64, 64), np.uint8)
+    ignored[0, :10, :10] = ignored[0, 20:25, 20:30] = ignored[0, 40:44, 40:50] = 1
+    left = keras.ops.convert_to_numpy(leave_out_ignored(regions, true_boxes_of([[0, 0, 10, 11]]), ignored))[0]
+    assert left.any(axis=1).tolist() == [True, False, True, False]  # an object, half and 0.4 of it ignored, padding
+    np.testing.assert_array_equal(left[[0, 2]], regions[0, [0, 2]])
 
 
 def random_proposals(rng, count):
