@@ -164,11 +164,15 @@ class DenseSamples(InstanceSamples):
         drawn = (dense_draw(image, masks, self.config, rng) for _ in range(self.config.crop_draws))
         crop, crop_masks = max(drawn, key=lambda one: np.count_nonzero(one[1].any(axis=(0, 1))))
         labels = np.flatnonzero(crop_masks.any(axis=(0, 1))) + 1
+        ignored = np.zeros(crop.shape[:2], np.uint8)
         if len(labels) > self.config.max_instances:
-            labels = labels[np.sort(rng.choice(len(labels), self.config.max_instances, replace=False))]
+            chosen = np.sort(rng.choice(len(labels), self.config.max_instances, replace=False))
+            for y1, x1, y2, x2 in dense_boxes(crop_masks[..., np.delete(labels, chosen) - 1]):
+                ignored[y1:y2, x1:x2] = 1
+            labels = labels[chosen]
         crop_masks = crop_masks[..., labels - 1]
         boxes = dense_boxes(crop_masks)
-        return crop, labels, boxes, np.rint(dense_mini_masks(crop_masks, boxes, self.config.mini_mask_size))
+        return crop, labels, boxes, np.rint(dense_mini_masks(crop_masks, boxes, self.config.mini_mask_size)), ignored
 
 
 def dense_read(folder: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -47,6 +47,8 @@ def train(arguments: Sequence[str]) -> None:
     training = open_instances_set(tree, subsets, config.class_names, skip_bad=flags.skip_bad)
     watched = validation_subsets(tree, config.year)
     held_out = open_instances_set(tree, watched, config.class_names, skip_bad=flags.skip_bad)
+    if watched and not len(held_out):
+        raise InputError(f"{tree.path}/{watched[0].file_name}: lists no image to validate on; mend it, or move it away")
     engine.train(config, training.first(flags.limit), held_out, flags.start, score=score_masks)
 
 

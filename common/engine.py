@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from common.config import RunConfig
+from common.config import STATE_FILE, RunConfig
+from common.errors import InputError
 from common.log import logger
 
 if TYPE_CHECKING:
@@ -42,14 +43,23 @@ def train(
         start: what the run starts from.
         score: scores a predictor on some of the held-out images, always the same ones; higher is better.
         change: augments crops instead of flips, rotations and channel shifts.
+
+    Raises:
+        InputError: the run was validated so far, and nothing is held out any more.
     """
+    from common.runs.log import was_validated
     from common.runs.start import find_start, seen_images
 
     folder = start.logs / config.name
+    watched = held_out if held_out is not None and len(held_out) else None
+    if watched is None and (folder / STATE_FILE).exists() and was_validated(folder):
+        raise InputError(
+            f"{folder}: validated on held-out images so far, and now there are none; hold out the same ones, or choose "
+            "another --logs"
+        )
     weights = find_start(start, config)
     config = config if start.geometry_given else _as_trained(config, weights)
     seen: Sequence[str] = seen_images(weights.parent) if weights else []
-    watched = held_out if held_out is not None and len(held_out) else None
     if weights and weights.parent not in (folder, start.logs / str(start.previous)):
         seen = _warn_of_names(weights, seen, watched)
 

@@ -59,7 +59,10 @@ class MaskRCNNConfig(RunConfig):
     )
     mini_mask_size: int = option(56, "side of the masks in training, pixels", minimum=14, maximum=224, only="training")
     max_instances: int = option(
-        256, "most objects of a training crop; a random subset of more", minimum=1, only="training"
+        256,
+        "most objects of a training crop; of more, a random choice; the others are ignored",
+        minimum=1,
+        only="training",
     )
 
     # Network

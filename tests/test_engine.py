@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from common import engine
+from common.errors import InputError
 from common.network.mask_rcnn.model import MaskRCNN
 from common.network.weights import save_weights
 from common.output.results import RESULT_COLUMNS
@@ -73,6 +74,18 @@ def test_nothing_held_back_is_neither_watched_nor_scored(tmp_path, handed_on, he
     engine.train(TINY, IMAGES, held_out, Start(tmp_path, "none"), score=lambda predictor, images: 1.0)
     _, _, watched, *_, options = handed_on[0]
     assert watched is None and options["score"] is None
+
+
+def test_a_run_that_lost_its_validation_set_does_not_go_on(tmp_path, handed_on):
+    folder = tmp_path / TINY.name
+    folder.mkdir()
+    (folder / "last.npz").touch()
+    (folder / "log.csv").write_text("epoch,loss,val_loss\n1,2.0,3.0\n")
+    message = "tiny: validated on held-out images so far, and now there are none; hold out the same ones, or choose"
+    for held_out in (None, IMAGES.select([])):
+        with pytest.raises(InputError, match=message):
+            engine.train(TINY, IMAGES, held_out, Start(tmp_path))
+    assert not handed_on
 
 
 def prepared(tmp_path):

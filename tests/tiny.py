@@ -44,6 +44,7 @@ def empty_batch(config: MaskRCNNConfig, batch_size: int, side: int | None = None
         "boxes": np.zeros((batch_size, count, 4), np.float32),
         "class_ids": np.zeros((batch_size, count), np.int32),
         "mini_masks": np.zeros((batch_size, count, size, size), np.uint8),
+        "ignored": np.zeros((batch_size, side, side), np.uint8),
     }
 
 

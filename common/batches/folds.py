@@ -56,7 +56,8 @@ def split(
         raise InputError(f"--fold {fold}: no images are left to train on; the set has {len(images)}")
     if fold != "all" and not held_out.any():
         raise InputError(
-            f"--fold {fold}: would hold out none of the {len(images)} images; choose another, or all to train on every image"
+            f"--fold {fold}: would hold out none of the {len(images)} images; choose another, or all to train on every "
+            "image"
         )
     return training, images.select(held_out)
 

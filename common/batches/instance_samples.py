@@ -1,5 +1,6 @@
 """What Mask R-CNN learns from an image: a crop, and the boxes, classes and mini masks of its objects."""
 
+import threading
 from collections.abc import Sequence
 from dataclasses import fields
 from functools import partial
@@ -37,16 +38,19 @@ class InstanceSamples:
         self.training = training
         self.change = change or _usual_change(config)
         self.rescaling = rescaling_of(config)
+        self._counting = threading.Lock()  # crops are drawn in threads
+        self._drawn = self._left_out = 0  # objects
 
     def __call__(self, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Return a crop of an image and its objects: the inputs of `MaskRCNN.call`, without the batch axis.
 
         Returns:
-            images (S, S, 3) uint8; boxes (G, 4) float32, pixels; class_ids (G,) int32; mini_masks (G, M, M) uint8.
-            Rows beyond the crop's objects are zero.
+            images (S, S, 3) uint8; boxes (G, 4) float32, pixels; class_ids (G,) int32; mini_masks (G, M, M) uint8;
+            ignored (S, S) uint8, 1 in the boxes of objects beyond `max_instances`. Rows beyond the crop's objects are
+            zero.
         """
         config = self.config
-        image, labels, boxes, masks = self._load_crop(index, rng)
+        image, labels, boxes, masks, ignored = self._load_crop(index, rng)
         class_ids = self.images.load_class_ids(index)[labels - 1]
         if len(class_ids) and not 1 <= class_ids.min() <= class_ids.max() < config.num_classes:
             raise InputError(
@@ -58,10 +62,20 @@ class InstanceSamples:
             "boxes": _padded(boxes.astype(np.float32), config.max_instances),
             "class_ids": _padded(class_ids.astype(np.int32), config.max_instances),
             "mini_masks": _padded(masks, config.max_instances),
+            "ignored": ignored,
         }
 
+    def note(self) -> str:
+        """Return what to tell of the crops so far: the share of the objects that did not fit; empty if all did."""
+        if not self._left_out:
+            return ""
+        return (
+            f"warning: {self._left_out / self._drawn:.0%} of the objects in crops so far were beyond --max-instances "
+            f"{self.config.max_instances} of a crop: neither learnt nor taken for background; raise it"
+        )
+
     def _load_crop(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-        """Return a crop, and the labels (N,), boxes (N, 4) and mini masks (N, M, M) of its objects."""
+        """Return a crop; labels (N,), boxes (N, 4), mini masks (N, M, M) of its objects; and where others lie."""
         image, layers = self.images.load_image(index), self.images.load_label_layers(index)
         if self.config.stretch_contrast:
             image = stretch_contrast(image)
@@ -69,14 +83,21 @@ class InstanceSamples:
         crop, crop_layers, (labels, boxes, owners) = max(drawn, key=lambda one: len(one[2][0]))
         if self.training and self.config.augment and self.config.recolour and rng.random() < self.config.recolour:
             crop = recolour(crop, rng)
-        if len(labels) > self.config.max_instances:
-            chosen = np.sort(rng.choice(len(labels), self.config.max_instances, replace=False))
+        ignored = np.zeros(crop.shape[:2], np.uint8)
+        num_objects = len(labels)
+        if num_objects > self.config.max_instances:
+            chosen = np.sort(rng.choice(num_objects, self.config.max_instances, replace=False))
+            for y1, x1, y2, x2 in np.delete(boxes, chosen, axis=0).tolist():
+                ignored[y1:y2, x1:x2] = 1
             labels, boxes, owners = labels[chosen], boxes[chosen], owners[chosen]
+        with self._counting:
+            self._drawn += num_objects
+            self._left_out += num_objects - len(labels)
         size = self.config.mini_mask_size
         masks = np.empty((len(labels), size, size), np.uint8)
         for i, layer in enumerate(crop_layers):
             masks[owners == i] = mini_masks(layer, labels[owners == i], boxes[owners == i], size)
-        return crop, labels, boxes, masks
+        return crop, labels, boxes, masks, ignored
 
     def _draw_crop(
         self, image: np.ndarray, layers: Sequence[np.ndarray], rng: np.random.Generator

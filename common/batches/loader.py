@@ -61,5 +61,10 @@ class BatchLoader:
             samples.append(self.sample(index, rng))
         return {name: np.stack([sample[name] for sample in samples]) for name in samples[0]}
 
+    def note(self) -> str:
+        """Return what to tell of the samples so far; empty if nothing, or if the sample maker has no `note`."""
+        note = getattr(self.sample, "note", None)
+        return note() if note else ""
+
     def _indices_at(self, step: int) -> np.ndarray:
         return self.sampler.indices_at(step * self.config.batch_size, self.config.batch_size)

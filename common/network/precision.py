@@ -1,5 +1,7 @@
 """The precision of a network's convolutions: bfloat16 if the machine has units for it, else float32."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -65,3 +67,14 @@ def _cpu_has_units() -> bool:
     except OSError:
         return False
     return any(unit in words for unit in CPU_UNITS)
+
+
+@contextlib.contextmanager
+def dtype_policy(name: str) -> Iterator[None]:
+    """Build layers under a dtype policy."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

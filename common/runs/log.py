@@ -8,6 +8,8 @@ from pathlib import Path
 from common.errors import InputError
 from common.files import written_aside
 
+LOG_FILE = "log.csv"
+
 
 def append_epoch(path: Path, epoch: int, values: Mapping[str, float]) -> None:
     """Add a row, rewriting the file atomically, as a new column changes the header."""
@@ -26,6 +28,11 @@ def read_epochs(path: Path) -> list[dict[str, str]]:
         return []
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def was_validated(folder: Path) -> bool:
+    """Return whether a run's last epoch was validated on held-out images."""
+    return any(row.get("val_loss") for row in read_epochs(folder / LOG_FILE)[-1:])
 
 
 def _write(path: Path, rows: list[dict[str, str]]) -> None:

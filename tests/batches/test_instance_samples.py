@@ -105,6 +105,28 @@ def test_too_many_objects_are_a_random_choice():
     assert len({tuple(ids) for batch in batches for ids in batch["class_ids"].tolist()}) > 1
 
 
+def test_objects_that_do_not_fit_are_marked_as_ignored_and_told():
+    plain = replace(CONFIG, augment=False, batch_size=1, min_dim=64, min_enlarge=1, zoom=1, aspect_ratio=1)
+    for most, fitting in ((5, 5), (40, 40)):
+        images = crowd(40, np.ones(40, np.int32))
+        loader = instance_batches(images, replace(plain, max_instances=most), training=False)
+        assert loader.note() == ""
+        batch = loader.batch_at(0)
+        rows = batch["boxes"][0][batch["class_ids"][0] > 0].astype(int)
+        assert len(rows) == fitting
+        expected = np.zeros((64, 64), np.uint8)
+        expected[::4, ::4].flat[:40] = 1
+        expected[rows[:, 0], rows[:, 1]] = 0
+        np.testing.assert_array_equal(batch["ignored"][0], expected)
+        assert batch["ignored"].sum() == 40 - fitting
+        assert loader.note() == (
+            "warning: 88% of the objects in crops so far were beyond --max-instances 5 of a crop: neither learnt nor "
+            "taken for background; raise it"
+            if fitting == 5
+            else ""
+        )
+
+
 def test_the_class_follows_its_object():
     config = replace(CONFIG, max_instances=40, class_names=tuple(f"class {i}" for i in range(40)), augment=False)
     images = crowd(40, np.arange(40, 0, -1, dtype=np.int32))

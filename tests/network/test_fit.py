@@ -442,6 +442,24 @@ def test_the_run_of_another_competition_is_a_start(tmp_path, lines):
     assert lines()[-1].endswith("last.h5, after 1 of some epochs")
 
 
+@pytest.mark.parametrize(("steps", "expected"), [(0, 2), (1, 1), (50, 2)])
+def test_steps_of_an_epoch_do_not_shorten_the_validation(tmp_path, steps, expected):
+    config = replace(SHORT, steps_per_epoch=1, batch_size=2, validation_steps=steps)
+    seen = []
+
+    class Watching(Scripted):
+        losses = validation_losses = (1.0,) * 20
+
+        def test_on_batch(self, batch, return_dict):
+            seen.append(batch)
+            return {"loss": 1.0, "squares": 0.5}
+
+    training, validation = loaders(config)
+    assert (training.steps_per_epoch, validation.steps_per_epoch) == (1, 2)  # three images
+    fit(build(Watching, config), training, validation, tmp_path)
+    assert len(seen) == expected * config.epochs
+
+
 def test_the_same_weights_have_the_same_validation_loss(tmp_path):
     config = replace(RUN, schedule=(Stage(2, 1e-12),), warmup_steps=0)
     fit(build(Toy, config), *loaders(config), tmp_path)

@@ -1,7 +1,6 @@
 """Mask R-CNN: pyramid, proposals, heads, losses."""
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -27,8 +26,15 @@ from common.network.mask_rcnn.limits import find_full
 from common.network.mask_rcnn.losses import LOSS_NAMES, box_loss, class_loss, mask_loss, mean_square_penalty
 from common.network.mask_rcnn.pyramid import build_pyramid
 from common.network.mask_rcnn.roi import NUM_LEVELS, build_atlas, corner_aligned_roi, roi_align
-from common.network.mask_rcnn.targets import RoiSampling, anchor_targets, mask_targets, roi_targets
-from common.network.precision import choose_policy
+from common.network.mask_rcnn.targets import (
+    RoiSampling,
+    anchor_targets,
+    ignored_anchors,
+    leave_out_ignored,
+    mask_targets,
+    roi_targets,
+)
+from common.network.precision import choose_policy, dtype_policy
 from common.network.tensor import Tensor
 
 HEADS = "mrcnn_.*|rpn_.*|fpn_.*"
@@ -59,7 +65,7 @@ class MaskRCNN(keras.Model):
         self.config = config
         self._as_library = config.geometry == "library"
         channels, norm = config.fpn_channels, config.norm
-        with _dtype_policy(choose_policy(config.bfloat16)):
+        with dtype_policy(choose_policy(config.bfloat16)):
             self.pyramid = build_pyramid(config.backbone, norm, channels, config.mean_pixel, config.pixel_std)
             self.rpn = build_rpn(channels, config.rpn_channels, len(config.anchor_ratios))
             self.class_head = build_class_head(
@@ -86,7 +92,7 @@ class MaskRCNN(keras.Model):
 
         Args:
             inputs: images (B, H, W, 3) uint8; boxes (B, G, 4) float32, pixels, padded with zero rows; class_ids (B, G)
-                int32; mini_masks (B, G, M, M) uint8.
+                int32; mini_masks (B, G, M, M) uint8; ignored (B, H, W) uint8, 1 where objects lie that have no row.
             training: passed on to the layers.
 
         Returns:
@@ -98,7 +104,8 @@ class MaskRCNN(keras.Model):
         logits, deltas = self._rpn_outputs(features, training)
         anchors = self._anchors(images)
         choose = partial(anchor_targets, num_sampled=config.rpn_train_anchors, box_std=config.box_std)
-        sampled = fuse(choose)(anchors, true_boxes, self._noise(logits))
+        ignored = ignored_anchors(anchors, inputs["ignored"])
+        sampled = fuse(choose)(anchors, true_boxes, self._noise(logits), ignored)
         num_positive = config.rpn_train_anchors // 2
         positive, positive_weights = sampled.indices[:, :num_positive], sampled.weights[:, :num_positive]
         losses = [
@@ -209,6 +216,7 @@ class MaskRCNN(keras.Model):
         true_boxes = self._corners(inputs["boxes"])
         if config.add_true_boxes:
             proposals = ops.concatenate([proposals, true_boxes], axis=1)
+        proposals = leave_out_ignored(proposals, true_boxes, inputs["ignored"])
         sampling = RoiSampling(config.train_rois, config.positive_ratio, config.fill_negatives)
         noise = self._noise(proposals)
         targets = roi_targets(proposals, true_boxes, inputs["class_ids"], noise, sampling, config.box_std)
@@ -281,14 +289,3 @@ class MaskRCNN(keras.Model):
     def _noise(self, rows: Tensor) -> Tensor:
         """Return a random number in [0, 1) for each row of (B, N, C)."""
         return keras.random.uniform(ops.shape(rows)[:2], seed=self.seed_generator)
-
-
-@contextlib.contextmanager
-def _dtype_policy(name: str) -> Iterator[None]:
-    """Build layers under a dtype policy."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)

@@ -64,18 +64,69 @@ class RoiSampling(NamedTuple):
     fill: bool
 
 
+def covered_share(boxes: Tensor, ignored: Tensor) -> Tensor:
+    """Return the share of each box that lies on ignored pixels.
+
+    Args:
+        boxes: (B, N, 4) float32, pixels, half-open.
+        ignored: (B, H, W), 0 or 1.
+
+    Returns:
+        (B, N) float32; the pixels that a box only touches count in full.
+    """
+    height, width = ops.shape(ignored)[1:3]
+    sums = ops.cumsum(ops.cumsum(ops.cast(ignored, "float32"), axis=1), axis=2)
+    sums = ops.reshape(ops.pad(sums, ((0, 0), (1, 0), (1, 0))), (-1, (height + 1) * (width + 1)))
+    limits = ops.cast(ops.stack([height, width]), "float32")
+    lows = ops.cast(ops.minimum(ops.maximum(ops.floor(boxes[..., :2]), 0.0), limits), "int32")
+    highs = ops.cast(ops.minimum(ops.maximum(ops.ceil(boxes[..., 2:]), 0.0), limits), "int32")
+    total = 0.0
+    for sign, rows, columns in ((1, highs, highs), (-1, lows, highs), (-1, highs, lows), (1, lows, lows)):
+        total = total + sign * ops.take_along_axis(sums, rows[..., 0] * (width + 1) + columns[..., 1], axis=1)
+    return total / ops.maximum(ops.prod(boxes[..., 2:] - boxes[..., :2], axis=-1), 1.0)
+
+
+def ignored_anchors(anchors: Tensor, ignored: Tensor) -> Tensor:
+    """Return which anchors (A, 4) an object on the ignored pixels (B, H, W) might make positive or neutral, (B, A)."""
+    everywhere = ops.repeat(anchors[None], ops.shape(ignored)[0], axis=0)
+    return covered_share(everywhere, ignored) >= NEGATIVE_ANCHOR_IOU
+
+
+def leave_out_ignored(regions: Tensor, true_boxes: Tensor, ignored: Tensor) -> Tensor:
+    """Turn regions that would be negative into padding where an ignored object might have made them positive.
+
+    Args:
+        regions: (B, N, 4) float32, pixels; zero rows are padding.
+        true_boxes: (B, G, 4) float32, pixels; zero rows are padding.
+        ignored: (B, H, W), 0 or 1.
+
+    Returns:
+        (B, N, 4) float32.
+    """
+    positive = ops.max(pairwise_ious(regions, true_boxes), axis=2) >= POSITIVE_ROI_IOU
+    free = covered_share(regions, ignored) < POSITIVE_ROI_IOU
+    return ops.where((positive | free)[..., None], regions, 0.0)
+
+
 def anchor_targets(
-    anchors: Tensor, true_boxes: Tensor, noise: Tensor, *, num_sampled: int, box_std: Sequence[float]
+    anchors: Tensor,
+    true_boxes: Tensor,
+    noise: Tensor,
+    ignored: Tensor,
+    *,
+    num_sampled: int,
+    box_std: Sequence[float],
 ) -> AnchorTargets:
     """Sample anchors to train on.
 
     An anchor is positive if its IoU with an object is >= 0.7 or that object's highest, negative if it is < 0.3 with
-    all. At most half of the sample is positive; negatives fill the rest.
+    all and the anchor is not ignored. At most half of the sample is positive; negatives fill the rest.
 
     Args:
         anchors: (A, 4) float32, pixels.
         true_boxes: (B, G, 4) float32, pixels; zero rows are padding.
         noise: (B, A) float32 in [0, 1), random; decides the sample.
+        ignored: (B, A) bool, anchors that an object without a box might have made positive or neutral.
         num_sampled: size of the sample.
         box_std: divisors of the deltas.
 
@@ -87,7 +138,7 @@ def anchor_targets(
     # Not `==`: a compiler may compute the same IoU twice, in two ways that differ in the last bit.
     is_best = ops.any((ious >= best_of_object * (1 - 1e-6)) & (ious > 0), axis=2)
     positive = is_best | (best >= POSITIVE_ANCHOR_IOU)
-    negative = ~positive & (best < NEGATIVE_ANCHOR_IOU)
+    negative = ~positive & (best < NEGATIVE_ANCHOR_IOU) & ~ignored
     num_positive = num_sampled // 2
     indices, in_use = _sample(positive, noise, num_positive)
     negative_indices, negative_in_use = _sample(negative, noise, num_sampled)

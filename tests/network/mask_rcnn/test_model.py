@@ -84,6 +84,26 @@ def test_losses_of_unusual_objects(model, batch):
     assert all(np.isfinite(value) for value in losses_of(model, batch).values())
 
 
+def test_what_is_ignored_is_no_background(model):
+    """Losses differ only where regions without an object would have been background."""
+    (state,) = model.random_states
+    values = keras.ops.convert_to_numpy(state)
+
+    def losses(batch):
+        state.assign(values)  # the same anchors and regions are sampled
+        return losses_of(model, batch)
+
+    batch = label_batch(TINY, DISCS)
+    usual = losses(batch)
+    batch["ignored"][:, :1, :1] = 1  # covers too little of any region
+    assert losses(batch) == usual
+    batch["ignored"][:] = 1
+    everywhere = losses(batch)
+    assert all(np.isfinite(value) for value in everywhere.values())
+    for name in ("rpn_class_loss", "mrcnn_class_loss"):
+        assert everywhere[name] != usual[name]
+
+
 def test_loss_weights_and_weight_decay():
     config = replace(TINY, loss_weights=(1, 2, 0, 3, 0.5), optimizer="sgd", weight_decay=0.1)
     model = MaskRCNN(config)

@@ -10,7 +10,14 @@ from common.masks.boxes import box_ious
 from common.network.backend import fuse
 from common.network.mask_rcnn.anchors import pyramid_anchors
 from common.network.mask_rcnn.box_coding import encode_deltas
-from common.network.mask_rcnn.targets import RoiSampling, anchor_targets, mask_targets, roi_targets
+from common.network.mask_rcnn.targets import (
+    RoiSampling,
+    anchor_targets,
+    covered_share,
+    leave_out_ignored,
+    mask_targets,
+    roi_targets,
+)
 
 STD = (0.1, 0.1, 0.2, 0.2)
 ANCHORS = keras.ops.convert_to_numpy(pyramid_anchors((64, 64), (8, 16, 32, 64, 128), (0.5, 1, 2)))
@@ -43,6 +50,7 @@ OBJECTS = true_boxes_of(
     [[0, 0, 64, 64]] * 6,
 )
 NOISE = np.random.default_rng(9).random((4, len(ANCHORS))).astype(np.float32)
+NONE_IGNORED = np.zeros(NOISE.shape, bool)
 
 
 def slow_anchor_candidates(true_boxes):
@@ -61,7 +69,7 @@ def slow_anchor_candidates(true_boxes):
 @pytest.mark.parametrize("run", [lambda function: function, fuse])
 def test_anchor_targets(num_sampled, run):
     choose = run(partial(anchor_targets, num_sampled=num_sampled, box_std=STD))
-    targets = as_arrays(choose(ANCHORS, OBJECTS, NOISE))
+    targets = as_arrays(choose(ANCHORS, OBJECTS, NOISE, NONE_IGNORED))
     half = num_sampled // 2
     for i, true_boxes in enumerate(OBJECTS):
         positive, negative = slow_anchor_candidates(true_boxes)
@@ -78,7 +86,8 @@ def test_anchor_targets(num_sampled, run):
 
 
 def test_an_image_without_objects_has_negative_anchors_only():
-    targets = as_arrays(anchor_targets(ANCHORS, OBJECTS[1:2], NOISE[1:2], num_sampled=64, box_std=STD))
+    choose = partial(anchor_targets, num_sampled=64, box_std=STD)
+    targets = as_arrays(choose(ANCHORS, OBJECTS[1:2], NOISE[1:2], NONE_IGNORED[:1]))
     assert targets.weights[0, :32].sum() == 0
     assert targets.weights[0, 32:].sum() == 64
 
@@ -86,9 +95,41 @@ def test_an_image_without_objects_has_negative_anchors_only():
 def test_every_object_has_an_anchor():
     """Even one that no anchor overlaps well."""
     boxes = true_boxes_of([[60, 0, 64, 1]])
-    targets = as_arrays(anchor_targets(ANCHORS, boxes, NOISE[:1], num_sampled=64, box_std=STD))
+    targets = as_arrays(anchor_targets(ANCHORS, boxes, NOISE[:1], NONE_IGNORED[:1], num_sampled=64, box_std=STD))
     assert targets.weights[0, :32].sum() >= 1
     assert box_ious(ANCHORS[targets.indices[0, :1]], boxes[0, :1]).max() < 0.3
+
+
+def test_ignored_anchors_are_not_negative_but_may_be_positive():
+    boxes = true_boxes_of([[0, 0, 20, 18]])
+    positive, negative = slow_anchor_candidates(boxes[0])
+    ignored = np.zeros((1, len(ANCHORS)), bool)
+    ignored[0, [*positive, *sorted(negative)[::2]]] = True
+    targets = as_arrays(anchor_targets(ANCHORS, boxes, NOISE[:1], ignored, num_sampled=256, box_std=STD))
+    in_use = targets.weights[0] > 0
+    assert set(targets.indices[0, :128][in_use[:128]].tolist()) == positive
+    assert set(targets.indices[0, 128:][in_use[128:]].tolist()) <= set(sorted(negative)[1::2])
+    assert in_use[:128].sum() == len(positive) and in_use[128:].sum() > 100
+
+
+def test_the_share_of_a_box_on_ignored_pixels():
+    ignored = np.zeros((2, 10, 20), np.uint8)
+    ignored[0, 2:6, 4:14] = 1
+    boxes = [[0, 0, 10, 20], [2, 4, 6, 14], [3, 5, 5, 7], [0, 4, 4, 6], [6, 0, 10, 20], [-4, 4, 6, 14], [2, 13, 6, 23]]
+    shares = covered_share(np.array([boxes, boxes], np.float32), ignored)
+    expected = [40 / 200, 1, 1, 0.5, 0, 0.4, 0.1]
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(shares), [expected, [0] * 7], rtol=1e-6)
+    touching = covered_share(np.array([[[1.5, 4.0, 3.5, 6.0], [0, 0, 0, 0]]], np.float32), ignored[:1])
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(touching), [[1.0, 0]])  # rows 1 to 4, of which two count
+
+
+def test_regions_of_ignored_objects_become_padding():
+    regions = np.array([[[0, 0, 10, 10], [20, 20, 30, 30], [40, 40, 50, 50], [0, 0, 0, 0]]], np.float32)
+    ignored = np.zeros((1, 64, 64), np.uint8)
+    ignored[0, :10, :10] = ignored[0, 20:25, 20:30] = ignored[0, 40:44, 40:50] = 1
+    left = keras.ops.convert_to_numpy(leave_out_ignored(regions, true_boxes_of([[0, 0, 10, 11]]), ignored))[0]
+    assert left.any(axis=1).tolist() == [True, False, True, False]  # an object, half and 0.4 of it ignored, padding
+    np.testing.assert_array_equal(left[[0, 2]], regions[0, [0, 2]])
 
 
 def random_proposals(rng, count):
