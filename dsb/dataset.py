@@ -22,6 +22,8 @@ from common.log import logger
 from common.storage.files import open_tree, written_aside
 from common.terminal.progress import progress_bar
 
+BYSTANDERS = {"Thumbs.db", "desktop.ini"}  # what file managers leave in folders
+
 
 def load_dataset(
     path: str | os.PathLike[str],
@@ -48,6 +50,8 @@ def load_dataset(
     """
     tree = open_tree(path)
     images = find_images(tree.names(), str(tree.path), masks=masks)
+    if masks:
+        _report_unread(tree.names(), str(tree.path))
     return open_mask_files(tree, images, cache=cache, skip_bad=skip_bad, choice=choice or Choice())
 
 
@@ -122,6 +126,17 @@ def find_images(names: Sequence[str], source: str, *, masks: bool = True) -> lis
     if not images:
         raise InputError(f"{source}: no images found; give a folder or archive of images, or of <id>/images/<id>.png")
     return sorted_by_id(images, lambda image: image.image_id, lambda image: image.image_name, source)
+
+
+def _report_unread(names: Sequence[str], source: str) -> None:
+    """Report files among masks and label images that are no images, such as arrays: objects may be missing."""
+    unread = [
+        name
+        for name, path in zip(names, map(PurePosixPath, names), strict=True)
+        if path.parts[-2:-1] in (("masks",), ("labels",)) and not is_image(path) and path.name not in BYSTANDERS
+    ]
+    if unread:
+        logger.info(f"{source}: left out {len(unread)} files among masks that are no images, such as {unread[0]}")
 
 
 def _loose_images(paths: Sequence[PurePosixPath]) -> list[ImageFiles]:

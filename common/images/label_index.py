@@ -1,7 +1,7 @@
 """An index of an image set: the size, count and problems of each image, and its masks as one label image.
 
 Masks come as one file per object, thousands of them, and are slow to read. They are read once into an HDF5 file:
-`sizes` (N, 2), `counts` (N,), `contested` (N,), `dropped` (N,), `turned` (N,), `oddities` (N, 3), `problems` (N,),
+`sizes` (N, 2), `counts` (N,), `contested` (N,), `dropped` (N,), `turned` (N,), `oddities` (N, 4), `problems` (N,),
 `labels/<image id>`.
 """
 

@@ -163,7 +163,7 @@ def _check_soft(
     low, high = float(values.min()), float(values.max())
     if is_lossy and high - low < LEAST_RANGE:
         raise InputError(f"{name}: lossy compression leaves no mask of values from {low:g} to {high:g}; save it as PNG")
-    if image is not None and np.array_equal(values, _brightness(image, name)):
+    if image is not None and image.pixels.shape[2:] in ((), (3,)) and np.array_equal(values, _brightness(image, name)):
         raise InputError(f"{name}: not a mask, but a copy of its image; replace it")
     shares = ((values - low) / (high - low)).astype(np.float32)
     square = np.ones((3, 3), np.uint8)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TypeVar
 
 import cv2
@@ -23,21 +23,23 @@ NEARLY_ALL = 0.9  # of an image's pixels
 
 @dataclass(frozen=True)
 class Oddities:
-    """What is unusual about the objects of an image, but may be meant.
+    """What is unusual about the objects of an image, but may be meant; each field counts.
 
     Attributes:
         cut: masks with soft edges.
-        covering: objects that cover nearly all of the image.
-        parted: objects in several parts.
+        spanning: objects that reach all four borders of the image or cover nearly all of it, as background does.
+        parted: objects in several parts, as all objects in one mask are.
+        hollow: masks or label images that enclose more pixels than they cover, as outlines do.
     """
 
     cut: int = 0
-    covering: int = 0
+    spanning: int = 0
     parted: int = 0
+    hollow: int = 0
 
     def __add__(self, other: "Oddities") -> "Oddities":
         """Return the sums."""
-        return Oddities(self.cut + other.cut, self.covering + other.covering, self.parted + other.parted)
+        return Oddities(*map(sum, zip(astuple(self), astuple(other), strict=True)))
 
 
 def sorted_by_id(
@@ -127,17 +129,22 @@ def find_oddities(objects: np.ndarray) -> Oddities:
 
     Example:
         >>> find_oddities(np.array([[1, 0, 1, 2, 3, 3]]))
-        Oddities(cut=0, covering=0, parted=1)
+        Oddities(cut=0, spanning=0, parted=1, hollow=0)
     """
     left, top, width, height = cv2.boundingRect((objects != 0).view(np.uint8))
     window = objects[top : top + height, left : left + width].astype(np.int32)
     if not window.size:
         return Oddities()
+    borders = [objects[0], objects[-1], objects[:, 0], objects[:, -1]]
+    large = np.flatnonzero(np.bincount(window.ravel()) > NEARLY_ALL * objects.size)
+    spanning = (set.intersection(*(set(border.tolist()) for border in borders)) | set(large.tolist())) - {0}
     parts, count = label_parts(window, connectivity=2, return_num=True)
     owners = np.zeros(count + 1, np.int32)
     owners[parts] = window
-    areas, parted = np.bincount(window.ravel())[1:], np.bincount(owners[1:]) > 1
-    return Oddities(covering=int((areas > NEARLY_ALL * objects.size).sum()), parted=int(parted.sum()))
+    parted = np.bincount(owners[1:]) > 1
+    around = cv2.connectedComponents(np.pad(window == 0, 1, constant_values=True).view(np.uint8), connectivity=4)[1]
+    holes = np.count_nonzero(around > around[0, 0])
+    return Oddities(0, len(spanning), int(parted.sum()), int(holes > np.count_nonzero(window)))
 
 
 def report_oddities(source: object, image_ids: Sequence[str], found: Sequence[Oddities]) -> None:
@@ -149,13 +156,13 @@ def report_oddities(source: object, image_ids: Sequence[str], found: Sequence[Od
         found: N counts.
     """
     texts = {
-        "cut": "{} masks have soft edges, which are cut at half of their range; two values, saved as PNG, are exact",
-        "covering": f"{{}} objects cover more than {NEARLY_ALL:.0%} of their image; invert them if white is background",
-        "parted": "{} objects are in several parts; if the parts are objects, give each its own mask or label",
+        "cut": "masks with soft edges are cut at half of their range; masks of two values, saved as PNG, are exact",
+        "spanning": "objects reach all borders of their image or cover nearly all of it; if background, make it 0",
+        "parted": "objects are in several parts; if the parts are objects, give each its own mask or label",
+        "hollow": "masks or label images enclose more than they cover; if these are outlines, fill them",
     }
     for kind, text in texts.items():
-        counts = [getattr(one, kind) for one in found]
-        if any(counts):
-            images = sum(count > 0 for count in counts)
-            first = next(image_id for image_id, count in zip(image_ids, counts, strict=True) if count)
-            logger.info(f"{source}: {text.format(sum(counts))} ({images} images, the first {first})")
+        counts = {one: getattr(odd, kind) for one, odd in zip(image_ids, found, strict=True) if getattr(odd, kind)}
+        if counts:
+            where = f"in {len(counts)} of {len(found)} images, such as {next(iter(counts))}"
+            logger.info(f"{source}: {sum(counts.values())} {text} ({where})")

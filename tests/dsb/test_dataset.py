@@ -128,6 +128,15 @@ def test_a_packed_set_holds_however_many_objects_there_are(load, tmp_path):
     np.testing.assert_array_equal(load(tmp_path / "packed.zip").load_label_layers(0)[0], labels)
 
 
+def test_masks_that_are_no_images_are_reported(train, load, lines):
+    folder = train / load(train).image_ids[0] / "masks"
+    for name in ("8.npy", "9.mat", "Thumbs.db", ".DS_Store"):
+        (folder / name).write_bytes(b"")
+    load(train)
+    (line,) = lines()
+    assert "left out 2 files among masks that are no images, such as " in line and line.endswith("masks/8.npy")
+
+
 def test_a_set_is_used_from_other_processes(train, load, tmp_path):
     dataset = load(zipped(train, tmp_path / "train.zip"))
     expected = [dataset.load_label_layers(index)[0] for index in range(6)]

@@ -96,3 +96,25 @@ def test_an_orientation_is_reported_once(tmp_path, lines):
         np.testing.assert_array_equal(images.load_image(1)[..., 0], np.eye(6, 8) * 200)
         (line,) = lines()
         assert line.startswith(f"{tmp_path / 'set'}: 2 images have an orientation tag") and "read as stored" in line
+
+
+def test_soft_and_inverted_masks_are_reported_once_and_from_the_cache(tree, tmp_path, lines):
+    grey = np.zeros((6, 8), np.uint8)
+    grey[2:5, 2:6] = [90, 255, 255, 90]
+    save_image(tree.path / "b_1.png", grey)
+    save_image(tree.path / "a_1.png", np.uint8(255) - 255 * (np.mgrid[:6, :8].sum(axis=0) == 6).astype(np.uint8))
+    for _ in range(2):
+        images = open_mask_files(open_tree(tree.path), FILES, cache=tmp_path / "cache")
+        assert images.load_instances(1).areas.tolist() == [6]
+        _, _, cut, spanning = lines()
+        assert cut.startswith(f"{tree.path}: 1 masks with soft edges are cut") and cut.endswith("such as b)")
+        assert spanning.startswith(f"{tree.path}: 1 objects reach all borders") and spanning.endswith("such as a)")
+
+
+@pytest.mark.parametrize("name", ["a_1.png", "a_2.png"])
+def test_a_mask_that_cannot_be_right_is_named(tree, tmp_path, name):
+    save_image(tree.path / name, np.arange(48, dtype=np.uint8).reshape(6, 8))
+    with pytest.raises(InputError, match=rf"set/{name}: not a mask: it has areas of more than two values"):
+        open_mask_files(open_tree(tree.path), FILES, cache=tmp_path / "cache")
+    images = open_mask_files(open_tree(tree.path), FILES, cache=tmp_path / "cache", skip_bad=True)
+    assert images.left_out == ("a",)
