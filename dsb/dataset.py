@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from common.errors import InputError
 from common.files import open_tree, written_aside
-from common.images.decoding import encode_png, is_image, labels_in_16_bits
+from common.images.decoding import encode_png, is_image, is_unread_image, labels_in_16_bits
 from common.images.image_set import ImageSet
 from common.images.label_index import ImageFiles
 from common.images.mask_files import MaskFiles, open_mask_files
@@ -94,6 +94,7 @@ def find_images(names: Sequence[str], source: str, *, masks: bool = True) -> lis
     found: dict[str, dict[str, list[str]]] = defaultdict(lambda: {"images": [], "masks": [], "labels": []})
     loose: list[PurePosixPath] = []
     among_masks: list[PurePosixPath] = []
+    _report_unread(names, source)
     for path in filter(is_image, map(PurePosixPath, sorted(names))):
         if len(path.parts) >= 3 and path.parts[-2] in ("images", "masks", "labels"):
             found[str(path.parents[1])][path.parts[-2]].append(str(path))
@@ -120,6 +121,14 @@ def find_images(names: Sequence[str], source: str, *, masks: bool = True) -> lis
     if not images:
         raise InputError(f"{source}: no images found; give a folder or archive of images, or of <id>/images/<id>.png")
     return sorted_by_id(images, lambda image: image.image_id, lambda image: image.image_name, source)
+
+
+def _report_unread(names: Sequence[str], source: str) -> None:
+    unread = [name for name in sorted(names) if is_unread_image(PurePosixPath(name))]
+    if unread:
+        logger.info(
+            f"{source}: left out {len(unread)} images of kinds that are not read: {unread[0]}; save them as TIFF"
+        )
 
 
 def _loose_images(paths: Sequence[PurePosixPath]) -> list[ImageFiles]:
