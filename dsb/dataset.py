@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from common.errors import InputError
-from common.images.decoding import encode_png, encode_tiff, is_image
+from common.images.decoding import encode_png, encode_tiff, is_image, is_unread_image
 from common.images.image_set import ImageSet
 from common.images.label_index import ImageFiles
 from common.images.mask_files import MaskFiles, open_mask_files
@@ -51,7 +51,7 @@ def load_dataset(
     tree = open_tree(path)
     images = find_images(tree.names(), str(tree.path), masks=masks)
     if masks:
-        _report_unread(tree.names(), str(tree.path))
+        _report_strays(tree.names(), str(tree.path))
     return open_mask_files(tree, images, cache=cache, skip_bad=skip_bad, choice=choice or Choice())
 
 
@@ -100,6 +100,7 @@ def find_images(names: Sequence[str], source: str, *, masks: bool = True) -> lis
     found: dict[str, dict[str, list[str]]] = defaultdict(lambda: {"images": [], "masks": [], "labels": []})
     loose: list[PurePosixPath] = []
     among_masks: list[PurePosixPath] = []
+    _report_unread(names, source)
     for path in filter(is_image, map(PurePosixPath, sorted(names))):
         if len(path.parts) >= 3 and path.parts[-2] in ("images", "masks", "labels"):
             found[str(path.parents[1])][path.parts[-2]].append(str(path))
@@ -129,14 +130,22 @@ def find_images(names: Sequence[str], source: str, *, masks: bool = True) -> lis
 
 
 def _report_unread(names: Sequence[str], source: str) -> None:
+    unread = [name for name in sorted(names) if is_unread_image(PurePosixPath(name))]
+    if unread:
+        logger.info(
+            f"{source}: left out {len(unread)} images of kinds that are not read: {unread[0]}; save them as TIFF"
+        )
+
+
+def _report_strays(names: Sequence[str], source: str) -> None:
     """Report files among masks and label images that are no images, such as arrays: objects may be missing."""
-    unread = [
+    strays = [
         name
         for name, path in zip(names, map(PurePosixPath, names), strict=True)
         if path.parts[-2:-1] in (("masks",), ("labels",)) and not is_image(path) and path.name not in BYSTANDERS
     ]
-    if unread:
-        logger.info(f"{source}: left out {len(unread)} files among masks that are no images, such as {unread[0]}")
+    if strays:
+        logger.info(f"{source}: left out {len(strays)} files among masks that are no images, such as {strays[0]}")
 
 
 def _loose_images(paths: Sequence[PurePosixPath]) -> list[ImageFiles]:

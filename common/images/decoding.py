@@ -23,6 +23,8 @@ from common.images.stored import (
 )
 from common.storage.files import written_aside
 
+UNREAD = {".avif", ".czi", ".dcm", ".dng", ".exr", ".heic", ".jxl", ".lif", ".lsm", ".nd2", ".npy", ".psd", ".svs"}
+
 
 def is_image(path: PurePosixPath) -> bool:
     """Tell whether a file has an image's suffix.
@@ -32,6 +34,16 @@ def is_image(path: PurePosixPath) -> bool:
         (True, False)
     """
     return path.suffix.lower() in {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".jp2"}
+
+
+def is_unread_image(path: PurePosixPath) -> bool:
+    """Tell whether a file has the suffix of a kind of image that is not read, or not from folders of images.
+
+    Example:
+        >>> is_unread_image(PurePosixPath("a/b.CZI")), is_unread_image(PurePosixPath("a/b.png"))
+        (True, False)
+    """
+    return path.suffix.lower() in UNREAD
 
 
 def decode_image(data: bytes, name: str, choice: Choice | None = None, *, upright: bool = False) -> np.ndarray:

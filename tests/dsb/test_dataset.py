@@ -322,3 +322,9 @@ def test_real_training_set(data_folder, load, tmp_path):
     assert dataset.load_label_layers(largest)[0].max() == objects[largest]
     pack_dataset(dataset.select(range(0, 664, 8)), tmp_path / "packed.zip")
     assert 8 * (tmp_path / "packed.zip").stat().st_size < 50e6
+
+
+def test_images_of_kinds_that_are_not_read_are_reported(lines):
+    names = ["a.png", "b.webp", "c.jp2", "d.gif", "e.czi", "f.heic", "notes.txt"]
+    assert [image.image_name for image in find_images(names, "set")] == names[:4]
+    assert lines() == ["set: left out 2 images of kinds that are not read: e.czi; save them as TIFF"]
