@@ -206,7 +206,9 @@ def test_rsna_predict(toy, command, tmp_path):
 @needs_kaggle
 def test_lung_unet(toy, command, tmp_path):
     write_kaggle(tmp_path / "data")
-    tiny = "--preset small --image-size 32 --channels 4,8 --steps-per-epoch 1 --epochs 1 --batch-size 2"
+    tiny = (
+        "--preset small --image-size 32 --channels 16,16 --steps-per-epoch 1 --epochs 1 --batch-size 2 --warmup-steps 0"
+    )
     flags = ["--flags", f"lung/train.py={tiny}"]
     code, _, errors = command("run", "lung-unet", "--cores", 2, *flags)
     assert code == 0, errors
