@@ -26,7 +26,7 @@ from common.parallel import map_in_order
 from common.storage.files import FileTree, cache_folders, hdf5_written_aside, is_writable
 from common.terminal.progress import progress_bar
 
-FORMAT = 2  # raise it when the same files give other label images
+FORMAT = 3  # raise it when the same files give other label images
 NOTHING_ODD = Oddities()
 COLUMNS = ("sizes", "counts", "contested", "dropped", "turned")
 

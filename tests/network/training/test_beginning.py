@@ -13,7 +13,7 @@ from common.errors import InputError
 from common.network.training.fit import fit
 from common.network.weights import save_weights
 from tests.image_sets import array_set
-from tests.network.test_fit import (
+from tests.network.training.test_fit import (
     IMAGES,
     RESUMED,
     SHORT,
