@@ -130,7 +130,7 @@ def find_images(names: Sequence[str], source: str, *, masks: bool = True) -> lis
 
 
 def _report_unread(names: Sequence[str], source: str) -> None:
-    unread = [name for name in sorted(names) if is_unread_image(PurePosixPath(name))]
+    unread = [name for name in sorted(names) if is_unread_image(PurePosixPath(name)) and not _is_truth(name)]
     if unread:
         logger.info(
             f"{source}: left out {len(unread)} images of kinds that are not read: {unread[0]}; save them as TIFF"
@@ -139,13 +139,14 @@ def _report_unread(names: Sequence[str], source: str) -> None:
 
 def _report_strays(names: Sequence[str], source: str) -> None:
     """Report files among masks and label images that are no images, such as arrays: objects may be missing."""
-    strays = [
-        name
-        for name, path in zip(names, map(PurePosixPath, names), strict=True)
-        if path.parts[-2:-1] in (("masks",), ("labels",)) and not is_image(path) and path.name not in BYSTANDERS
-    ]
+    among = [name for name in names if _is_truth(name)]
+    strays = [name for name in among if not is_image(path := PurePosixPath(name)) and path.name not in BYSTANDERS]
     if strays:
         logger.info(f"{source}: left out {len(strays)} files among masks that are no images, such as {strays[0]}")
+
+
+def _is_truth(name: str) -> bool:
+    return PurePosixPath(name).parent.name in ("masks", "labels")
 
 
 def _loose_images(paths: Sequence[PurePosixPath]) -> list[ImageFiles]:

@@ -21,6 +21,7 @@ ALL_STEPS = {
     "mean_pixel": (123.7, 116.8, 103.9),
     "pixel_std": 1,
     "imgaug": False,
+    "downscale": False,
     "crop_at_origin": False,
     "mask_nms_threshold": 1.0,
     "max_dim": 0,

@@ -226,7 +226,9 @@ def test_images_that_do_not_fit_their_labels(small_set, tmp_path, lines):
 
 def test_splits(small_set):
     lesions = load_labelled(small_set, "train", NAMES)
-    parts = [split(lesions, str(fold), 1) for fold in range(5)]
+    parts = [split(lesions, str(fold), 1) for fold in range(4)]
+    with pytest.raises(InputError, match="--fold 4: would hold out none of the 4 images"):
+        split(lesions, "4", 1)
     assert sorted(name for _, held_out in parts for name in held_out.image_ids) == lesions.image_ids
     assert all(not set(training.image_ids) & set(held_out.image_ids) for training, held_out in parts)
     orders = {tuple(split(lesions, "0", seed)[1].image_ids) for seed in range(9)}

@@ -104,7 +104,7 @@ def test_an_error_page_is_not_taken_for_the_output(kaggle, command, output):
         (HEADER + "a,1 3\n", "line 3: b: has no row"),
         (HEADER + "a,1 3\nb,\nc,\n", "line 4: c: not an image of this competition"),
         (HEADER + "a,1 3\na,2 2\nb,\n", "overlaps another one"),
-        ("id,mask\n", "line 1: the header is 'id,mask'"),
+        ("id,mask\n", "has columns id,mask, but needs ImageId,EncodedPixels"),
     ],
 )
 def test_a_csv_that_the_competition_would_reject(kaggle, command, output, content, problem):
