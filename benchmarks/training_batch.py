@@ -38,7 +38,7 @@ from common.images.image_set import ImageSet
 from common.images.synthetic import write_dataset
 from common.mask_rcnn_config import MaskRCNNConfig
 from common.masks.boxes import label_boxes
-from common.storage.files import open_tree
+from common.storage.trees import open_tree
 from dsb.config import PUBLISHED, SMALL
 from dsb.dataset import find_images, load_dataset
 

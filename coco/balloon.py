@@ -43,7 +43,7 @@ def train(arguments: Sequence[str]) -> None:
     from coco.evaluation import score_masks
     from coco.via import open_via_set
     from common.runs.start import find_start
-    from common.storage.files import open_tree
+    from common.storage.trees import open_tree
 
     tree = open_tree(flags.dataset)
     training = open_via_set(tree, "train", skip_bad=flags.skip_bad).first(flags.limit)
@@ -63,7 +63,7 @@ def predict(arguments: Sequence[str]) -> None:
     from coco.via import open_via_set
     from common.predictor import Predictor
     from common.scoring.evaluation import pair_results
-    from common.storage.files import open_tree
+    from common.storage.trees import open_tree
 
     images = open_via_set(open_tree(flags.dataset), "val", skip_bad=flags.skip_bad).first(flags.limit)
     prepare_outputs(flags, flags.folders(), images.path, images.image_names)

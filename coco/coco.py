@@ -34,7 +34,7 @@ def train(arguments: Sequence[str]) -> None:
 
     from coco.evaluation import score_masks
     from coco.instances_set import open_instances_set, training_subsets, validation_subsets
-    from common.storage.files import open_tree
+    from common.storage.trees import open_tree
 
     tree = open_tree(flags.dataset)
     subsets = training_subsets(tree, config.year)
@@ -62,7 +62,7 @@ def predict(arguments: Sequence[str]) -> None:
     from coco.instances_set import open_instances_set, read_subset, validation_subsets
     from coco.official import box_row_maker, convert_rows, official_report, score_results
     from common.predictor import Predictor
-    from common.storage.files import open_tree
+    from common.storage.trees import open_tree
 
     tree, chosen, results = open_tree(flags.dataset), flags.own["subset"], flags.output.with_suffix(".json")
     subsets = [] if chosen else validation_subsets(tree, config.year)

@@ -17,7 +17,7 @@ from common.errors import InputError
 from common.images.image_set import ImageSet
 from common.images.usable import read_usable, refuse_or_report
 from common.log import logger
-from common.storage.files import FileTree, normal_name
+from common.storage.trees import FileTree, normal_name
 
 _OF_ANOTHER_YEAR = {"instances_val2014.json", "instances_val2017.json", "instances_valminusminival2014.json"}
 IMAGE_SUBSETS = {"minival": "val", "valminusminival": "val"}  # subsets whose images are in another's folder

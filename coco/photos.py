@@ -12,7 +12,7 @@ from common.images.decoding import decode_annotated
 from common.images.image_set import ImageSet, Source
 from common.masks.instances import Instances
 from common.masks.layers import pack_layers
-from common.storage.files import FileTree
+from common.storage.trees import FileTree
 
 Fill = Callable[[Sequence[Any], tuple[int, int], np.ndarray], Instances]
 

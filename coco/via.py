@@ -15,7 +15,7 @@ from common.images.image_set import ImageSet
 from common.images.stored import report_turned
 from common.images.usable import read_usable
 from common.masks.polygons import polygon_instances
-from common.storage.files import FileTree, normal_name
+from common.storage.trees import FileTree, normal_name
 
 FILE_NAME = "via_region_data.json"
 ELLIPSE_POINTS = 360

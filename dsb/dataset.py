@@ -19,7 +19,8 @@ from common.images.mask_files import MaskFiles, open_mask_files
 from common.images.stored import Choice
 from common.images.usable import sorted_by_id
 from common.log import logger
-from common.storage.files import open_tree, written_aside
+from common.storage.files import written_aside
+from common.storage.trees import open_tree
 from common.terminal.progress import progress_bar
 
 BYSTANDERS = {"Thumbs.db", "desktop.ini"}  # what file managers leave in folders

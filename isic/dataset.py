@@ -19,7 +19,7 @@ from common.images.usable import read_usable, sorted_by_id
 from common.masks.instances import Instances
 from common.masks.layers import pack_layers
 from common.masks.polygons import polygon_instances
-from common.storage.files import FileTree, normal_name, open_tree
+from common.storage.trees import FileTree, normal_name, open_tree
 from isic.labels import LabelledImage, Lesion, parse_labels
 
 REMEDY = "label it again"  # for an image of another size than its labels give

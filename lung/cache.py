@@ -18,7 +18,8 @@ from common.errors import InputError
 from common.images.decoding import decode_image
 from common.masks.resize import resize_image, resize_mask
 from common.parallel import map_in_order
-from common.storage.files import FileTree, find_cached, hdf5_written_aside
+from common.storage.files import find_cached, hdf5_written_aside
+from common.storage.trees import FileTree
 from common.terminal.progress import progress_bar
 from lung.layouts import RadiographFiles
 

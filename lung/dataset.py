@@ -16,7 +16,8 @@ from common.images.decoding import decode_image, encode_png
 from common.images.image_set import ImageSet, Source
 from common.images.usable import read_usable, refuse_or_report
 from common.log import logger
-from common.storage.files import FileTree, open_tree, written_aside
+from common.storage.files import written_aside
+from common.storage.trees import FileTree, open_tree
 from common.terminal.progress import progress_bar
 from lung.cache import Cache, load_mask, open_cache
 from lung.layouts import SUFFIX, RadiographFiles, find_radiographs

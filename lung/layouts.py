@@ -16,7 +16,7 @@ from common.errors import InputError
 from common.images.decoding import is_image
 from common.images.usable import sorted_by_id
 from common.log import logger
-from common.storage.files import FileTree
+from common.storage.trees import FileTree
 
 SUFFIX = "_mask"
 SIDES = ("leftmask", "rightmask")

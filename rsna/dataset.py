@@ -16,7 +16,7 @@ from common.masks.boxes import clip_boxes
 from common.masks.instances import Instances
 from common.masks.layers import pack_layers
 from common.prediction.detections import shrink_image, shrunken_shape
-from common.storage.files import open_tree
+from common.storage.trees import open_tree
 from rsna.files import CLASS_INFO, LABELS, TEST, TRAIN, find_beside, find_dicoms, find_images, match_labels
 from rsna.labels import read_classes, read_labels
 

@@ -8,7 +8,7 @@ import numpy as np
 from common.errors import InputError
 from common.images.label_index import ImageFiles
 from common.log import logger
-from common.storage.files import open_tree
+from common.storage.trees import open_tree
 
 TRAIN = ("stage_2_train_images", "stage_1_train_images", "train")
 TEST = ("stage_2_test_images", "stage_1_test_images", "test")

@@ -15,7 +15,7 @@ from common.images.stored import StoredImage
 from common.images.truth_files import decode_mask
 from common.images.usable import Oddities, read_usable, report_oddities, sorted_by_id
 from common.masks.instances import Instances
-from common.storage.files import FileTree, open_tree
+from common.storage.trees import FileTree, open_tree
 from wbc.cells import fit_mask, label_cells
 
 SUBSETS = ("train", "val", "detect")  # the last has no masks and no class folders

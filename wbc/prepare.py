@@ -14,7 +14,8 @@ from common.errors import InputError
 from common.images.decoding import decode_stored, is_image, save_image, to_rgb
 from common.images.truth_files import decode_mask
 from common.images.usable import Oddities, report_oddities
-from common.storage.files import FileTree, written_aside
+from common.storage.files import written_aside
+from common.storage.trees import FileTree
 from common.terminal.progress import progress_bar
 from wbc.cells import fit_mask
 

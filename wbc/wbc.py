@@ -88,7 +88,7 @@ def prepare(arguments: Sequence[str]) -> None:
     add("--seed", type=int, default=PUBLISHED.seed, metavar="N", help="seed of the split (default: %(default)s)")
     flags = parser.parse_args(arguments)
 
-    from common.storage.files import open_tree
+    from common.storage.trees import open_tree
     from wbc.prepare import plan, write_layout
 
     if flags.seed < 0:

@@ -23,7 +23,8 @@ from common.images.truth_files import decode_labels, decode_mask
 from common.images.usable import Oddities, find_oddities
 from common.log import logger
 from common.parallel import map_in_order
-from common.storage.files import FileTree, cache_folders, hdf5_written_aside, is_writable
+from common.storage.files import cache_folders, hdf5_written_aside, is_writable
+from common.storage.trees import FileTree
 from common.terminal.progress import progress_bar
 
 FORMAT = 3  # raise it when the same files give other label images

@@ -14,7 +14,7 @@ from common.images.stored import Choice, report_turned
 from common.images.usable import refuse_or_report, report_oddities
 from common.log import logger
 from common.masks.instances import Instances
-from common.storage.files import FileTree
+from common.storage.trees import FileTree
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from coco.video import change_video
 from common.errors import InputError
 from common.images.decoding import decode_image, save_image
 from common.masks.polygons import polygon_instances
-from common.storage.files import open_tree
+from common.storage.trees import open_tree
 from tests.coco.running import FOLDER, run_in
 from tests.scripts import NARROW_FLAGS, run_here
 from tests.turned import BOX, find_box, turned_jpeg

@@ -16,7 +16,7 @@ from common.batches.loader import BatchLoader
 from common.errors import InputError
 from common.images.decoding import decode_image, save_image
 from common.runs.start import Start
-from common.storage.files import open_tree
+from common.storage.trees import open_tree
 from tests.coco_files import OBJECTS, SHAPE, annotation_file, filled, write_subset
 from tests.turned import find_box, turned_jpeg
 

@@ -27,7 +27,7 @@ from common.prediction.postprocess import Look, Masking, Prediction
 from common.prediction.views import View
 from common.scoring.average_precision import average_precision
 from common.scoring.comparison import Comparison, compare_masks
-from common.storage.files import open_tree
+from common.storage.trees import open_tree
 from tests.coco_files import OBJECTS, SHAPE, annotation_file, write_subset
 
 NAMES = ("boat", "goat", "kite")

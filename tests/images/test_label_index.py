@@ -11,7 +11,7 @@ import pytest
 from common.errors import InputError
 from common.images.decoding import save_image
 from common.images.label_index import ImageFiles, open_index, stack_masks
-from common.storage.files import open_tree
+from common.storage.trees import open_tree
 
 MASKS = np.zeros((3, 9, 7), bool)
 MASKS[0, :4, :5], MASKS[1, 2:9, 3:7], MASKS[2, 3, 4] = True, True, True

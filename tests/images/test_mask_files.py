@@ -9,7 +9,7 @@ from common.images.decoding import save_image
 from common.images.label_index import ImageFiles
 from common.images.mask_files import open_mask_files
 from common.images.stored import Choice
-from common.storage.files import open_tree
+from common.storage.trees import open_tree
 
 FILES = [ImageFiles("a", "a.png", ("a_1.png", "a_2.png")), ImageFiles("b", "b.png", ("b_1.png",))]
 

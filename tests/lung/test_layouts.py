@@ -1,7 +1,7 @@
 import pytest
 
 from common.errors import InputError
-from common.storage.files import open_tree
+from common.storage.trees import open_tree
 from lung.layouts import find_radiographs
 from tests.chests import lungs, radiograph, write, write_kaggle, write_plain
 

@@ -8,7 +8,7 @@ import pytest
 from common.config import STATE_FILE
 from common.runs.seen import IMAGES_FILE, find_seen, format_images, seen_images
 from common.runs.start import named_weights
-from common.storage.files import open_tree
+from common.storage.trees import open_tree
 
 SEEN = [("1", "5-aa"), ("2", "5-bb"), ("old", "")]
 

@@ -14,7 +14,7 @@ from common.masks.instances import Instances
 from common.network.backend import non_max_suppression, portable_non_max_suppression
 from common.scoring.comparison import compare_masks
 from common.scoring.evaluation import Pair
-from common.storage.files import open_tree
+from common.storage.trees import open_tree
 from tests.cells import write_pair, write_set
 from wbc.cells import fit_mask, label_cells
 from wbc.config import CLASS_NAMES, PUBLISHED, SMALL, WBCConfig
