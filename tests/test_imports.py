@@ -35,6 +35,7 @@ ALLOWED = {
     "output": {"prediction", "images", "masks", "config", *GROUND},
     "scoring": {"output", "images", "masks", "errors"},
     "drawing": {"scoring", "images", "masks", "log"},
+    "figures": {"drawing", "scoring", "runs", "images", "masks", "files", "errors"},
     "cli": {"flags", "runs", *SETTINGS},
     "predictor": {"network", *BELOW_NETWORK},
     "engine": {"predictor", "network", "output", *BELOW_NETWORK},

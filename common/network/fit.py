@@ -23,12 +23,11 @@ from common.log import logger
 from common.network.optimizer import build_optimizer, learning_rate_at, set_trainable
 from common.network.weights import load_weights, save_weights
 from common.parallel import map_in_order
-from common.runs.log import EventLog, append_epoch, drop_epochs_after, read_epochs
+from common.runs.log import LOG_FILE, EventLog, append_epoch, drop_epochs_after, read_epochs
 from common.runs.start import seen_images
 from common.runs.weights_file import is_ours
 
 LOADING = min(8, max(1, (os.cpu_count() or 1) // 2))  # threads that prepare batches; one suffices for a CPU
-LOG_FILE = "log.csv"
 BEST_WEIGHTS = "best.h5"
 
 

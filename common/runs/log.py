@@ -8,6 +8,8 @@ from pathlib import Path
 from common.errors import InputError
 from common.files import written_aside
 
+LOG_FILE = "log.csv"
+
 
 def append_epoch(path: Path, epoch: int, values: Mapping[str, float]) -> None:
     """Add a row, rewriting the file atomically, as a new column changes the header."""
