@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--metadata", type=Path, metavar="CSV", help=METADATA_HELP)
     config, flags = parse_training_flags(PRESETS, dataset=DATASET, parser=parser)
 
-    from common.drawing.curves import save_curves
+    from common.figures.curves import save_curves
     from common.scoring.evaluation import pair_predictions
     from lung.dataset import load_labelled, resized, split
     from lung.evaluation import score_pairs, score_report

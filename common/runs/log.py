@@ -10,6 +10,8 @@ from common.storage.files import written_aside
 
 LOG_FILE = "log.csv"
 
+LOG_FILE = "log.csv"
+
 
 def append_epoch(path: Path, epoch: int, values: Mapping[str, float]) -> None:
     """Add a row, rewriting the file atomically, as a new column changes the header."""
