@@ -1,7 +1,7 @@
 """Reports on weights and runs: a folder of figures and tables, and one HTML page that shows them.
 
-    python inspection/report.py weights small                       # or logs/small/my_train_1/best.h5, or two files
-    python inspection/report.py runs logs/small/my_train_1 logs/other/my_train_1
+    python inspection/report.py weights small                       # or logs/small/001/best.h5, or two files
+    python inspection/report.py runs logs/small/001 logs/other/001
 
 Writes index.html, which needs no other file, and each figure as a PNG and each table as a CSV to --output.
 """

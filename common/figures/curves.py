@@ -28,7 +28,7 @@ def read_run(folder: Path) -> pd.DataFrame:
     """
     rows = read_epochs(folder / LOG_FILE)
     if not rows:
-        raise InputError(f"{folder}: no {LOG_FILE} with an epoch; give the folder of a run, such as logs/small")
+        raise InputError(f"{folder}: no {LOG_FILE} with an epoch; give the folder of a run, such as logs/small/001")
     try:
         table = pd.DataFrame(rows).replace("", None).astype(float)
     except ValueError as error:
