@@ -272,11 +272,6 @@ class MaskRCNNConfig(RunConfig):
                 raise InputError(f"--{flag_name(name)} {getattr(self, name)}: group norm needs a multiple of 16")
 
     @property
-    def looks_again(self) -> bool:
-        """Whether full images are detected again; the published code did not."""
-        return self.look_again and not self.as_published
-
-    @property
     def num_classes(self) -> int:
         """Classes, background included."""
         return len(self.class_names) + 1

@@ -66,7 +66,7 @@ class Predictor(Trained[MaskRCNNConfig, "Detector"]):
         names = ("max_detections", "detect_proposals", "pre_nms_limit")
         limits = [f"--{flag_name(name)} {getattr(self.config, name)}" for name in names]
         remedy = "raise them"
-        if not self.config.looks_again and "look_again" not in self.config.unused:
+        if not self._looks_again and "look_again" not in self.config.unused:
             remedy += ", or find the others in smaller tiles: --look-again"
             remedy += ", without --as-published" if self.config.as_published else ""
         return f"may hold more objects than {limits[0]}, {limits[1]} and {limits[2]} allow; {remedy}"
@@ -153,6 +153,11 @@ class Predictor(Trained[MaskRCNNConfig, "Detector"]):
         chosen = VIEW_SETS[views]
         return [view.swap_scales() for view in chosen] if self.config.swap_scales and views == "votes" else chosen
 
+    @property
+    def _looks_again(self) -> bool:
+        """Whether full images are detected again; the published code did not."""
+        return self.config.look_again and not self.config.as_published
+
     def _fits(self, image_shape: tuple[int, int]) -> bool:
         """Return whether an image is detected whole, in all its views, rather than in tiles."""
         return bool(self.config.max_dim) or max(image_shape) <= self.config.max_whole_side
@@ -166,7 +171,7 @@ class Predictor(Trained[MaskRCNNConfig, "Detector"]):
         """Return the detections in views of one image."""
         # Before tiling: the tiles of an image share its contrast.
         images = map(stretch_contrast, images) if self.config.stretch_contrast else images
-        detector, again = self._network(), self.config.looks_again
+        detector, again = self._network(), self._looks_again
         if whole:
             images = list(images)
             found = detector(images)
