@@ -158,6 +158,7 @@ def make_batch(work: Work, mini_mask_size: int = 1) -> dict[str, np.ndarray]:
         "boxes": np.concatenate([corners, corners + sides], axis=2).astype(np.float32),
         "class_ids": np.ones((work.batch, work.objects), np.int32),
         "mini_masks": np.ones((work.batch, work.objects, mini_mask_size, mini_mask_size), np.uint8),
+        "ignored": np.zeros((work.batch, work.side, work.side), np.uint8),
     }
 
 

@@ -405,7 +405,7 @@ def test_what_only_keras_can_tell(place, data, monkeypatch, capsys):
         (
             "my_inference.py",
             "narrow.h5",
-            "narrow.h5: weights of another architecture, --preset or --class-names: ",
+            "narrow.h5: weights of another architecture: give its --preset or --class-names: ",
         ),
         ("my_inference.py", "w.h5", "w.h5: not a weights file, or a damaged one"),
     ):
