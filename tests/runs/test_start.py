@@ -1,4 +1,4 @@
-"""What a run starts from; with networks and their files, in `tests/network/test_fit.py`."""
+"""What a run starts from; with networks and their files, in `tests/network/training/test_fit.py`."""
 
 from dataclasses import dataclass
 from pathlib import Path
