@@ -10,6 +10,7 @@ import numpy as np
 from common.config import flag_name
 from common.errors import InputError
 from common.images.colours import stretch_contrast
+from common.images.stored import check_rgb
 from common.log import logger
 from common.mask_rcnn_config import MaskRCNNConfig, usual_scale
 from common.masks.instances import Instances
@@ -125,8 +126,9 @@ class Predictor(Trained[MaskRCNNConfig, "Detector"]):
             rng: source of the channel shifts, if the config asks for them.
 
         Raises:
-            InputError: merged views of a model with several classes.
+            InputError: not such an image, or merged views of a model with several classes.
         """
+        check_rgb(image)
         config, shape = self.config, (image.shape[0], image.shape[1])
         if config.downscale and min(shape) > config.min_dim:
             return self.look(shrink_image(image, config.min_dim), views, rng=rng).resized(shape)
@@ -232,6 +234,7 @@ class MapPredictor(Trained[UNetConfig, "Segmenter"]):
             image: (H, W, 3) uint8, RGB.
             views: those whose probabilities are averaged, see `UNetConfig.views`; by default the config's.
         """
+        check_rgb(image)
         config = self.config
         chosen = MAP_VIEWS[views or config.views]
         maps = self._network()([view_input(image, view, config.image_size, config.stride) for view in chosen])

@@ -93,6 +93,23 @@ def test_a_large_image_is_shrunk_for_the_network_alone(views, shape):
     assert np.abs(np.subtract(found_box, box)).max() <= max(2, 2 * scale)  # two of the network's pixels
 
 
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((8, 9), np.uint8), r"shape \(8, 9\), uint8, is no image"),
+        (np.zeros((8, 9, 4), np.uint8), r"shape \(8, 9, 4\)"),
+        (np.zeros((3, 8, 9), np.uint8), r"shape \(3, 8, 9\)"),
+        (np.zeros((0, 9, 3), np.uint8), r"shape \(0, 9, 3\)"),
+        (np.zeros((8, 9, 3)), r"float64, is no image; give \(H, W, 3\) uint8"),
+        ([[[0, 0, 0]]], "a list is no image"),
+    ],
+)
+def test_what_is_no_image_is_refused(image, message):
+    for predictor in (predictor_of(find_bright, TILED), MapPredictor(UNetConfig(), Path("none.h5"))):
+        with pytest.raises(InputError, match=message):
+            predictor.predict(image)
+
+
 def test_each_distinct_view_is_detected_once():
     image, detector = RNG.integers(0, 256, (40, 60, 3)).astype(np.uint8), Recording()
     looks = predictor_of(detector, MaskRCNNConfig(min_dim=80, tile_size=80, tile_overlap=16)).look(image, "votes").looks

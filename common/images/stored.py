@@ -124,6 +124,25 @@ def check_size(height: int, width: int, name: str) -> None:
         )
 
 
+def check_rgb(image: object) -> None:
+    """Refuse what is no image as predictors take it.
+
+    Raises:
+        InputError: not a NumPy array (H, W, 3) uint8 with pixels.
+
+    Example:
+        >>> check_rgb(np.zeros((4, 5, 3), np.uint8))
+    """
+    if not isinstance(image, np.ndarray):
+        raise InputError(
+            f"a {type(image).__name__} is no image; give an array (H, W, 3) uint8, RGB, as `read_image` does"
+        )
+    if image.ndim != 3 or image.shape[2] != 3 or not image.size or image.dtype != np.uint8:
+        raise InputError(
+            f"an array of shape {image.shape}, {image.dtype}, is no image; give (H, W, 3) uint8, RGB, as `read_image` does"
+        )
+
+
 def choose_page(count: int, choice: Choice | None, name: str, hint: str = "") -> int:
     """Return which of a file's images to read, numbered from 0.
 
