@@ -133,14 +133,11 @@ def check_rgb(image: object) -> None:
     Example:
         >>> check_rgb(np.zeros((4, 5, 3), np.uint8))
     """
+    wanted = "give an array (H, W, 3) uint8, RGB, as `read_image` returns"
     if not isinstance(image, np.ndarray):
-        raise InputError(
-            f"a {type(image).__name__} is no image; give an array (H, W, 3) uint8, RGB, as `read_image` does"
-        )
+        raise InputError(f"a {type(image).__name__} is no image; {wanted}")
     if image.ndim != 3 or image.shape[2] != 3 or not image.size or image.dtype != np.uint8:
-        raise InputError(
-            f"an array of shape {image.shape}, {image.dtype}, is no image; give (H, W, 3) uint8, RGB, as `read_image` does"
-        )
+        raise InputError(f"an array of shape {image.shape}, {image.dtype}, is no image; {wanted}")
 
 
 def choose_page(count: int, choice: Choice | None, name: str, hint: str = "") -> int:
