@@ -1,0 +1,121 @@
+"""Sets of all competitions, opened by one function."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from common.errors import InputError
+from common.images.decoding import save_image
+from competitions.sets import COMPETITIONS, open_images, recognise_layout
+from tests import cells, chests, lesions, radiographs
+from tests.coco.test_balloon import write_part
+from tests.coco_files import write_subset
+
+
+def write_nuclei(folder):
+    for name in "ab":
+        image = np.full((20, 24, 3), 30, np.uint8)
+        image[2:9, 3:12] = 200
+        save_image(folder / name / "images" / f"{name}.png", image)
+        save_image(folder / name / "masks" / "1.png", np.uint8(image[..., 0] > 100) * 255)
+    return folder
+
+
+def write_photos(folder):
+    write_subset(folder, "train")
+    return folder
+
+
+def write_balloons(folder):
+    write_part(folder, "train")
+    return folder
+
+
+WRITERS = {
+    "dsb": write_nuclei,
+    "rsna": radiographs.write_set,
+    "isic": lesions.write_set,
+    "wbc": cells.write_set,
+    "coco": write_photos,
+    "balloon": write_balloons,
+    "lung": chests.write_plain,
+}
+REAL = {
+    "dsb": ("dsb2018/stage1_train.zip", 664),
+    "rsna": ("rsna", 61),
+    "isic": ("isic/isic.zip", 200),
+    "wbc": ("wbc/WBC.zip", 297),
+    "coco": ("coco/coco.zip", 40),
+    "balloon": ("balloon/balloon.zip", 24),
+    "lung": ("lung/lung.zip", 61),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_set_is_recognised_and_opened(tmp_path, name):
+    dataset = WRITERS[name](tmp_path / "set")
+    competition, images = open_images(dataset)
+    assert competition.name == name
+    assert images.has_objects and len(images)
+    assert sum(len(images.load_class_ids(index)) for index in range(len(images)))
+    assert max(max(images.load_class_ids(index), default=1) for index in range(len(images))) <= len(
+        competition.config.class_names
+    )
+    assert images.load_image(0).shape[:2] == images.shape(0)
+
+
+def test_every_competition_is_tried():
+    assert WRITERS.keys() == REAL.keys() == COMPETITIONS.keys()
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_sets_are_recognised_and_opened(name):
+    data = os.environ.get("SEGMENTATION_DATA")
+    if not data:
+        pytest.skip("SEGMENTATION_DATA names no folder of real sets")
+    path, count = REAL[name]
+    competition, images = open_images(Path(data) / path)
+    assert (competition.name, len(images)) == (name, count)
+
+
+def test_parts_are_chosen(tmp_path):
+    dataset = cells.write_set(tmp_path)
+    assert len(open_images(dataset, part="val")[1]) == 2
+    assert not open_images(dataset, "wbc", part="detect")[1].has_objects
+
+
+def test_a_test_set_has_no_objects(tmp_path):
+    dataset = radiographs.write_set(tmp_path)
+    assert not open_images(dataset, part="test")[1].has_objects
+
+
+def test_unlabelled_radiographs_of_lungs_are_opened(tmp_path):
+    dataset = chests.write_plain(tmp_path)
+    for path in (dataset / "masks").iterdir():
+        path.unlink()
+    assert not open_images(dataset, "lung")[1].has_objects
+
+
+def test_coco_names_its_categories(tmp_path):
+    competition, _ = open_images(write_photos(tmp_path))
+    assert 0 < len(competition.config.class_names) < 80
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"competition": "cats"}, "--competition cats: unknown; give one of dsb, rsna"),
+        ({"part": "val"}, "--part val: not a part of dsb; give none: its sets have no parts"),
+        ({"competition": "wbc", "part": "dev"}, "--part dev: not a part of wbc; give one of train, val, detect"),
+    ],
+)
+def test_bad_input_is_one_line(tmp_path, arguments, message):
+    with pytest.raises(InputError, match=message):
+        open_images(write_nuclei(tmp_path), **arguments)
+
+
+def test_plain_images_are_those_of_the_bowl():
+    assert recognise_layout(["plate/1.tif", "plate/2.tif"]) == "dsb"
+    assert recognise_layout(["a/images/a.png", "a/masks/1.png"]) == "dsb"
