@@ -1,4 +1,4 @@
-"""Backend-specific code: compilation, and two operations with faster kernels that give the same results."""
+"""Backend-specific code: compilation, and operations with faster kernels that give the same results."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -100,6 +100,50 @@ def crop_and_resize(features: Tensor, boxes: Tensor, box_indices: Tensor, size: 
     if keras.backend.backend() == "tensorflow":
         return _crop_and_resize_tensorflow(features, boxes, box_indices, size)
     return portable_crop_and_resize(features, boxes, box_indices, size)
+
+
+def batch_normalise(
+    features: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, statistics: tuple[Tensor, Tensor] | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Normalise each channel over all images and pixels; the arithmetic is in float32.
+
+    Args:
+        features: (B, H, W, C).
+        gamma: (C,) float32, the deviation afterwards.
+        beta: (C,) float32, the mean afterwards.
+        epsilon: added to the variance.
+        statistics: mean and variance to use, (C,) float32 each; None: those of `features`.
+
+    Returns:
+        The normalised features, of the same shape and dtype, and the mean and the (biased) variance that were used.
+    """
+    if keras.backend.backend() == "tensorflow":
+        return _batch_normalise_tensorflow(features, gamma, beta, epsilon, statistics)
+    return portable_batch_normalise(features, gamma, beta, epsilon, statistics)
+
+
+def portable_batch_normalise(
+    features: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, statistics: tuple[Tensor, Tensor] | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """See `batch_normalise`: several passes, which compilers of whole steps fuse."""
+    wide = ops.cast(features, "float32")
+    mean, variance = statistics or ops.moments(wide, axes=(0, 1, 2))
+    normalised = ops.batch_normalization(wide, mean, variance, axis=-1, offset=beta, scale=gamma, epsilon=epsilon)
+    return ops.cast(normalised, features.dtype), mean, variance
+
+
+def _batch_normalise_tensorflow(
+    features: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, statistics: tuple[Tensor, Tensor] | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    import tensorflow as tf
+
+    given = statistics or (tf.zeros([0]), tf.zeros([0]))
+    options: Any = {"mean": given[0], "variance": given[1], "epsilon": epsilon, "is_training": statistics is None}
+    normalised, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(x=features, scale=gamma, offset=beta, **options)
+    if statistics:
+        return normalised, *statistics
+    count = tf.cast(tf.size(features) // tf.size(gamma), tf.float32)
+    return normalised, mean, variance * ((count - 1) / count)  # the kernel returns the unbiased variance
 
 
 def portable_non_max_suppression(

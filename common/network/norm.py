@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from common.network.backend import batch_normalise
 from common.network.tensor import Tensor
 
 
@@ -22,6 +23,24 @@ class FrozenBatchNorm(keras.layers.BatchNormalization):
         """Return the kernel (h, w, in, C) and bias (C,) of a convolution with this normalisation folded in."""
         scale = self.gamma * ops.rsqrt(self.moving_variance + self.epsilon)
         return kernel * scale, (bias - self.moving_mean) * scale + self.beta
+
+
+class BatchNorm(keras.layers.BatchNormalization):
+    """Batch normalisation of (B, H, W, C): Keras' own, in half the time on TensorFlow."""
+
+    def add_weight(self, *args: Any, **options: Any) -> Any:
+        """Add a weight that is always read as float32."""
+        return super().add_weight(*args, **options | {"autocast": False})
+
+    def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor = None) -> Tensor:
+        """Normalise with the statistics of the batch in training, else with the moving ones."""
+        if not (training and self.trainable):
+            moving = self.moving_mean, self.moving_variance
+            return batch_normalise(inputs, self.gamma, self.beta, self.epsilon, moving)[0]
+        normalised, *statistics = batch_normalise(inputs, self.gamma, self.beta, self.epsilon)
+        for moving, latest in zip((self.moving_mean, self.moving_variance), statistics, strict=True):
+            moving.assign(moving * self.momentum + latest * (1.0 - self.momentum))
+        return normalised
 
 
 class GroupNorm(keras.layers.GroupNormalization):
@@ -96,9 +115,7 @@ def build_norm(kind: str, channels: int, name: str, gamma: float = 1.0) -> keras
         groups = 32 if channels % 256 == 0 else 16
         return GroupNorm(groups, epsilon=1e-5, gamma_initializer=gamma_initializer, name=name)
     if kind == "batch":
-        return keras.layers.BatchNormalization(
-            momentum=0.9, epsilon=1e-5, gamma_initializer=gamma_initializer, name=name
-        )
+        return BatchNorm(momentum=0.9, epsilon=1e-5, gamma_initializer=gamma_initializer, name=name)
     # A frozen norm with gamma 0 would block its branch for good: its weights come from a file.
     return FrozenBatchNorm(epsilon=1e-3, momentum=0.99, name=name)
 

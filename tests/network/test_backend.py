@@ -6,8 +6,10 @@ import pytest
 
 from common.masks.boxes import box_ious
 from common.network.backend import (
+    batch_normalise,
     crop_and_resize,
     non_max_suppression,
+    portable_batch_normalise,
     portable_crop_and_resize,
     portable_non_max_suppression,
 )
@@ -139,3 +141,44 @@ def test_crops_of_half_precision_are_float32(function):
 def test_no_crops(function):
     crops = function(np.zeros((1, 3, 4, 2), "f"), np.zeros((0, 4), "f"), np.zeros(0, np.int32), 3)
     assert crops.shape == (0, 3, 3, 2)
+
+
+def slow_batch_normalise(features, gamma, beta, upstream):
+    """Return what is normalised, its mean and variance, and the gradients of a weighing by features, gamma, beta."""
+    axes = (0, 1, 2)
+    mean, variance = features.mean(axes), features.var(axes)
+    plain = (features - mean) / np.sqrt(variance + 1e-3)
+    slope = upstream * gamma
+    centred = slope - slope.mean(axes) - plain * (slope * plain).mean(axes)
+    by_parts = centred / np.sqrt(variance + 1e-3), (upstream * plain).sum(axes), upstream.sum(axes)
+    return plain * gamma + beta, mean, variance, *by_parts
+
+
+def with_gradients(function, features, gamma, beta, upstream):
+    """Return the three results and the three gradients, as float32 arrays."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        parts = [tf.constant(part) for part in (features, gamma, beta)]
+        with tf.GradientTape() as tape:
+            tape.watch(parts)
+            results = function(*parts, 1e-3)
+            total = tf.reduce_sum(results[0] * upstream)
+        return [np.asarray(part) for part in (*results, *tape.gradient(total, parts))]
+    import jax
+
+    def total(*parts):
+        return (function(*parts, 1e-3)[0] * upstream).sum()
+
+    results = function(features, gamma, beta, 1e-3)
+    return [np.asarray(part) for part in (*results, *jax.grad(total, (0, 1, 2))(features, gamma, beta))]
+
+
+@pytest.mark.parametrize("function", [batch_normalise, portable_batch_normalise])
+def test_batch_normalisation_and_its_gradients(function):
+    rng = np.random.default_rng(3)
+    features, upstream = (rng.normal(2.0, 3.0, (2, 5, 4, 16)).astype(np.float32) for _ in range(2))
+    gamma, beta = (rng.random(16).astype(np.float32) + 0.5 for _ in range(2))
+    found = with_gradients(function, features, gamma, beta, upstream)
+    for mine, expected in zip(found, slow_batch_normalise(features, gamma, beta, upstream), strict=True):
+        np.testing.assert_allclose(mine, expected, rtol=1e-3, atol=1e-3)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from common.network.norm import ConvNorm, GroupNorm, build_norm
+from common.network.norm import BatchNorm, ConvNorm, GroupNorm, build_norm
 
 
 @pytest.fixture
@@ -113,3 +113,22 @@ def test_batch_norm_uses_the_batch_in_training_and_its_memory_else(features):
     memory = np.asarray(layer.moving_mean), np.asarray(layer.moving_variance)
     expected = (features - memory[0]) / np.sqrt(memory[1] + 1e-5)
     np.testing.assert_allclose(np.asarray(layer(features, training=False)), expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_norm_is_keras_own(features, norm_pair, training):
+    ours, theirs, apart = norm_pair
+    mine, wanted = (layer(inputs_of(layer, features), training=training) for layer in (ours, theirs))
+    assert keras.backend.standardize_dtype(mine.dtype) == ours.compute_dtype
+    np.testing.assert_allclose(ops.cast(mine, "float32"), ops.cast(wanted, "float32"), rtol=apart, atol=apart)
+    for moving, expected in zip(ours.non_trainable_weights, theirs.non_trainable_weights, strict=True):
+        assert moving.path.split("/")[-1] == expected.path.split("/")[-1]
+        np.testing.assert_allclose(moving, expected, rtol=apart)
+
+
+@pytest.fixture(params=["float32", "mixed_bfloat16"])
+def norm_pair(request, features):
+    """Our batch norm, Keras' own with the same weights, and how far apart they may be."""
+    kinds = (BatchNorm, layers.BatchNormalization)
+    ours, theirs = (built(kind(momentum=0.9, epsilon=1e-5, dtype=request.param), features.shape) for kind in kinds)
+    return ours, theirs, 1e-4 if request.param == "float32" else 0.02
