@@ -16,16 +16,17 @@ FILES = {
     for path in (ROOT / folder).rglob("*.py")
 }
 GROUND = {"errors", "storage", "parallel", "log", "terminal"}
-SETTINGS = {"config", "mask_rcnn_config", "unet_config", "errors"}
+SETTINGS = {"options", "config", "mask_rcnn_config", "unet_config", "errors"}
 BELOW_NETWORK = {"batches", "runs", "prediction", "images", "masks", *SETTINGS, *GROUND}
 # What each room, or file beside the rooms, may import of `common/`.
 ALLOWED = {
     "log": set(),
     "terminal": set(),
     "errors": {"log", "terminal"},
-    "config": {"errors"},
-    "mask_rcnn_config": {"config", "errors"},
-    "unet_config": {"config", "errors"},
+    "options": {"errors"},
+    "config": {"options", "errors"},
+    "mask_rcnn_config": {"config", "options", "errors"},
+    "unet_config": {"config", "options", "errors"},
     "storage": {"errors"},
     "parallel": {"errors", "log"},
     "annotations": {"log"},
@@ -81,7 +82,7 @@ def test_imports_follow_the_table(name):
 
 
 def test_the_ground_needs_the_standard_library_alone():
-    for name in ("common.errors", "common.config"):
+    for name in ("common.errors", "common.options", "common.config"):
         others = {imported.split(".")[0] for imported in imported_names(FILES[name])} - {"common"}
         assert others <= sys.stdlib_module_names
 
