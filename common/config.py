@@ -117,6 +117,16 @@ class RunConfig:
     score_every: int = option(0, "epochs between scores on held-out images; 0: never", minimum=0, only="training")
     score_limit: int = option(20, "held-out images scored during training", minimum=1, only="training", sways="score")
 
+    # TensorBoard
+    log_hyperparameters: bool = option(True, "write config and hyperparameters to TensorBoard", only="training")
+    overlay_every: int = option(
+        0, "epochs between overlays of held-out images in TensorBoard; 0: never", minimum=0, only="training"
+    )
+    overlay_limit: int = option(4, "held-out images to draw, those with objects first", minimum=1, only="training")
+    histogram_every: int = option(
+        0, "epochs between histograms of the weights in TensorBoard; 0: never", minimum=0, only="training"
+    )
+
     def __post_init__(self) -> None:
         for spec in dataclasses.fields(self):
             check_value(spec, getattr(self, spec.name))

@@ -44,7 +44,7 @@ ALLOWED = {
     "figures": {"drawing", "scoring", "runs", "images", "masks", "storage", "errors"},
     "cli": {"flags", "runs", *SETTINGS},
     "predictor": {"network", *BELOW_NETWORK},
-    "engine": {"predictor", "network", "output", *BELOW_NETWORK},
+    "engine": {"predictor", "drawing", "network", "output", *BELOW_NETWORK},
 }
 BACKENDS = {"keras", "tensorflow", "jax", "torch", "flax"}
 MOST_FILES = 12  # of a room
@@ -111,6 +111,7 @@ TESTED_ELSEWHERE = {
     "common.network.export": "the exports of both networks",
     "common.network.loss_model": "mask_rcnn/test_losses, and the models of both networks",
     "common.network.training.leaks": "training/test_fit",
+    "common.network.training.watch": "training/test_fit, test_record and test_engine",
     "common.network.mask_rcnn.heads": "model, and the layers' names and shapes in test_weights",
     "common.network.mask_rcnn.pyramid": "model, and the layers' names and shapes in test_weights",
     "common.network.network": "test_engine",
