@@ -119,12 +119,11 @@ class RunConfig:
 
     # TensorBoard
     log_hyperparameters: bool = option(True, "write config and hyperparameters to TensorBoard", only="training")
-    overlay_every: int = option(
-        0, "epochs between overlays of held-out images in TensorBoard; 0: never", minimum=0, only="training"
+    overlay_limit: int = option(
+        4, "held-out images to draw for TensorBoard when images are scored; 0: none", minimum=0, only="training"
     )
-    overlay_limit: int = option(4, "held-out images to draw, those with objects first", minimum=1, only="training")
     histogram_every: int = option(
-        0, "epochs between histograms of the weights in TensorBoard; 0: never", minimum=0, only="training"
+        5, "epochs between histograms of the weights in TensorBoard; 0: never", minimum=0, only="training"
     )
 
     def __post_init__(self) -> None:

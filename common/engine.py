@@ -283,5 +283,5 @@ def _watch(model: Any, images: "ImageSet", score: "Callable[[Any, ImageSet], flo
     stretch = getattr(config, "stretch_contrast", False)
     return Watch(
         score=(lambda: score(predictor, scored)) if score else None,
-        draw=lambda: draw_overlays(predict, drawn(), stretch=stretch),
+        draw=(lambda: draw_overlays(predict, drawn(), stretch=stretch)) if config.overlay_limit else None,
     )

@@ -105,12 +105,14 @@ def test_always_the_same_images_are_drawn_those_with_objects_first(tmp_path, han
     watch = options["watch"]
     assert watch.score is None and len(set(watch.draw())) == 2 and watch.draw() == watch.draw()
     assert set(watch.draw()[:labelled]) == set("abc"[:labelled])
+    engine.train(replace(TINY, overlay_limit=0), IMAGES, images, Start(tmp_path, "none"))
+    assert handed_on[1][-1]["watch"] == NOTHING
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("config", [TINY, TINY_UNET], ids=["mask_rcnn", "unet"])
 def test_both_networks_write_everything_to_tensorboard(tmp_path, config):
-    config = replace(config, overlay_every=1, overlay_limit=2, histogram_every=1, score_every=1)
+    config = replace(config, overlay_limit=2, histogram_every=1, score_every=1)
     engine.train(config, IMAGES, IMAGES, Start(tmp_path, "none"), score=lambda predictor, images: 0.25)
     read = read_events(tmp_path / "tiny")
     assert read["score"] == [(1, 0.25)]

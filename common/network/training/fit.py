@@ -55,7 +55,7 @@ def fit(
         validation: batches to validate on, if any.
         folder: of this run.
         beginning: anew, or from the folder's checkpoint.
-        watch: what to do every `config.score_every` and `config.overlay_every` epochs.
+        watch: what to do every `config.score_every` epochs.
 
     Raises:
         InputError: nothing to resume, hyperparameters or images of another run, held-out images that were trained on

@@ -43,7 +43,7 @@ class Record:
         """
         append_epoch(self.folder / LOG_FILE, epoch, values)
         self.events.add_scalars(epoch, values)
-        if self.watch.draw is not None and is_due(epoch, self.config.overlay_every, self.config.epochs):
+        if self.watch.draw is not None and is_due(epoch, self.config.score_every, self.config.epochs):
             for name, image in self.watch.draw():
                 self.events.add_png(epoch, f"overlays/{name}", encode_png(image, noisy=True), image.shape[:2])
         if is_due(epoch, self.config.histogram_every, self.config.epochs):

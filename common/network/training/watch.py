@@ -12,7 +12,8 @@ class Watch:
 
     Attributes:
         score: scores them, higher is better.
-        draw: yields held-out images with what the weights find in them: a name and (H, W, 3) uint8.
+        draw: yields held-out images with what they find there: a name and (H, W, 3) uint8. Called in the epochs that
+            are scored, as a network that detects for the first time compiles for seconds.
     """
 
     score: Callable[[], float] | None = None

@@ -16,7 +16,7 @@ from common.network.training.watch import NOTHING, Watch
 from tests.events import read_events, steps
 from tests.network.training.test_fit import RESUMED, SHORT, Interrupted, Scripted, Toy, build, loaders
 
-EVERYTHING = replace(SHORT, overlay_every=2, histogram_every=2)
+EVERYTHING = replace(SHORT, score_every=2, histogram_every=2)
 DRAWN = Watch(draw=lambda: iter([("first", np.full((4, 6, 3), 9, np.uint8))]))
 
 
@@ -37,7 +37,7 @@ def test_everything_that_is_switched_on_is_written_at_its_epochs(tmp_path):
 
 
 def test_what_is_switched_off_is_not_written(tmp_path):
-    config = replace(SHORT, log_hyperparameters=False)
+    config = replace(SHORT, log_hyperparameters=False, histogram_every=0)
     train(tmp_path, config)
     names = ("loss", "squares", "learning_rate", "seconds")
     assert steps(read_events(tmp_path)) == {name: [1, 2, 3] for name in names}
