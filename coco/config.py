@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from common.config import Stage, option
+from common.config import Stage
 from common.mask_rcnn_config import SEPARATION, MaskRCNNConfig
+from common.options import option
 from common.recipe import NARROW, from_scratch
 
 

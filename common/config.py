@@ -8,50 +8,15 @@ import json
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeAlias, TypedDict, Unpack
+from typing import Any, ClassVar, Literal
 
 from common.errors import InputError
+from common.options import Use, check_value, option
 
 # In the folder of a run:
 CONFIG_FILE = "config.json"
 LAST_WEIGHTS = "last.h5"
 STATE_FILE = "last.npz"
-
-
-Use: TypeAlias = Literal["training", "prediction"]
-Fixed: TypeAlias = Literal["weights", "run"]
-Measure: TypeAlias = Literal["loss", "score"]
-
-
-class Facts(TypedDict, total=False):
-    """What is known of an option.
-
-    Attributes:
-        minimum: smallest value.
-        maximum: largest value.
-        only: what it affects: training, or prediction (and scores during training); both by default.
-        fixed: what keeps its value: "weights", whose layers or meaning depend on it, or "run", whose optimiser does; by
-            default, a run may be resumed with another value.
-        sways: "loss" or "score": those before and after a change do not compare. What affects prediction sways the
-            score anyway, and what affects both sways both.
-    """
-
-    minimum: float
-    maximum: float
-    only: Use
-    fixed: Fixed
-    sways: Measure
-
-
-def option(default: Any, help: str, **facts: Unpack[Facts]) -> Any:
-    """Declare a field of a config.
-
-    Args:
-        default: value unless set.
-        help: its meaning and unit.
-        facts: see `Facts`.
-    """
-    return field(default=default, metadata={"help": help, **dict.fromkeys(Facts.__annotations__), **facts})
 
 
 @dataclass(frozen=True)
@@ -152,9 +117,18 @@ class RunConfig:
     score_every: int = option(0, "epochs between scores on held-out images; 0: never", minimum=0, only="training")
     score_limit: int = option(20, "held-out images scored during training", minimum=1, only="training", sways="score")
 
+    # TensorBoard
+    log_hyperparameters: bool = option(True, "write config and hyperparameters to TensorBoard", only="training")
+    overlay_limit: int = option(
+        4, "held-out images to draw for TensorBoard when images are scored; 0: none", minimum=0, only="training"
+    )
+    histogram_every: int = option(
+        5, "epochs between histograms of the weights in TensorBoard; 0: never", minimum=0, only="training"
+    )
+
     def __post_init__(self) -> None:
         for spec in dataclasses.fields(self):
-            _check_value(spec, getattr(self, spec.name))
+            check_value(spec, getattr(self, spec.name))
         last_epochs = [stage.last_epoch for stage in self.schedule]
         if last_epochs != sorted(set(last_epochs)) or not last_epochs:
             raise InputError(f"--schedule: the last epochs {last_epochs} must increase from stage to stage")
@@ -271,35 +245,3 @@ class RunConfig:
             raise InputError(f"{path}: {error}") from None
         except (TypeError, ValueError, AttributeError) as error:
             raise InputError(f"{path}: a value of the wrong type: {error}; fix it, or train again") from None
-
-
-def flag_name(name: str) -> str:
-    """Return a field's flag without its dashes.
-
-    Example:
-        >>> flag_name("min_dim")
-        'min-dim'
-    """
-    return name.replace("_", "-")
-
-
-def _check_value(spec: Any, value: Any) -> None:
-    if not _is_of(value, spec.type):
-        raise InputError(f"--{flag_name(spec.name)} {value!r}: a value of the wrong type")
-    if typing.get_origin(spec.type) is Literal and value not in typing.get_args(spec.type):
-        raise InputError(f"--{flag_name(spec.name)} {value}: choose one of {', '.join(typing.get_args(spec.type))}")
-    minimum, maximum = spec.metadata.get("minimum"), spec.metadata.get("maximum")
-    if (minimum is not None and not value >= minimum) or (maximum is not None and not value <= maximum):
-        bounds = f"at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
-        raise InputError(f"--{flag_name(spec.name)} {value}: must be {bounds}")
-
-
-def _is_of(value: Any, kind: Any) -> bool:
-    """Return whether a value, such as one from a JSON file, is of a field's type."""
-    if typing.get_origin(kind) is tuple:
-        return isinstance(value, tuple) and all(_is_of(part, typing.get_args(kind)[0]) for part in value)
-    if typing.get_origin(kind) is Literal:
-        return isinstance(value, str)
-    if kind in (int, float):
-        return isinstance(value, (int, kind)) and not isinstance(value, bool)
-    return isinstance(value, kind)

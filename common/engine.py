@@ -5,6 +5,7 @@ Keras takes seconds to import, Pandas one, so functions import them: a script th
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from common.batches.changes import Change
     from common.images.image_set import ImageSet
+    from common.network.training.watch import Watch
     from common.output.results import Results
     from common.output.rows import RowMaker
     from common.predictor import Predictor, Views
@@ -93,6 +95,7 @@ def _train(
     from common.network.network import build_network, prepare_backend
     from common.network.training.beginning import Beginning, load_start
     from common.network.training.fit import fit
+    from common.network.training.watch import NOTHING
 
     logger.info(prepare_backend(config))
     model = build_network(config)
@@ -103,7 +106,7 @@ def _train(
         model.batches(watched, training=False) if watched else None,
         folder,
         Beginning(resumes, tuple(seen)),
-        score=_scorer(config, model, watched, score) if watched and score else None,
+        watch=_watch(model, watched, score) if watched else NOTHING,
     )
 
 
@@ -264,21 +267,21 @@ def _as_trained(config: C, weights: Path | None) -> C:
     return adopted
 
 
-def _scorer(
-    config: RunConfig, model: object, images: "ImageSet", score: "Callable[[Any, ImageSet], float]"
-) -> Callable[[], float]:
-    """Return a function that scores the model on some images, always the same ones."""
-    import numpy as np
-
-    from common.batches.folds import FOLD_SEED
-
-    predictor = _predictor_class(type(config)).of_model(model)
-    chosen = np.random.default_rng(FOLD_SEED).permutation(len(images))[: predictor.config.score_limit]
-    return lambda: score(predictor, images.select(chosen))
-
-
-def _predictor_class(config_class: type[RunConfig]) -> "type[Trained]":
-    """Return the predictor of the networks with such a config."""
+def _watch(model: Any, images: "ImageSet", score: "Callable[[Any, ImageSet], float] | None") -> "Watch":
+    """Return what the run of a model does with its held-out images: score and draw some, always the same ones."""
+    from common.batches.folds import first_with_objects, shuffled
+    from common.drawing.overlays import draw_overlays
+    from common.network.training.watch import Watch
     from common.predictor import MapPredictor, Predictor
 
-    return next(one for one in (Predictor, MapPredictor) if issubclass(config_class, one.config_class))
+    config = model.config
+    kind: type[Trained] = next(one for one in (Predictor, MapPredictor) if isinstance(config, one.config_class))
+    predictor, order = kind.of_model(model), shuffled(images)
+    scored = order.first(config.score_limit)
+    drawn = cache(lambda: first_with_objects(order, config.overlay_limit))
+    predict = lambda image: predictor.look(image).instances()  # noqa: E731
+    stretch = getattr(config, "stretch_contrast", False)
+    return Watch(
+        score=(lambda: score(predictor, scored)) if score else None,
+        draw=(lambda: draw_overlays(predict, drawn(), stretch=stretch)) if config.overlay_limit else None,
+    )

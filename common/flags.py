@@ -8,8 +8,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
-from common.config import RunConfig, Stage, Use, flag_name
+from common.config import RunConfig, Stage
 from common.errors import InputError
+from common.options import Use, flag_name
 
 
 class OneLineParser(argparse.ArgumentParser):

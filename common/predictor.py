@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from common.config import flag_name
 from common.errors import InputError
 from common.images.colours import stretch_contrast
 from common.images.stored import check_rgb
 from common.log import logger
 from common.mask_rcnn_config import MaskRCNNConfig, usual_scale
 from common.masks.instances import Instances
+from common.options import flag_name
 from common.parallel import PREDICTING, map_in_order
 from common.prediction.detections import Paintable, shrink_image
 from common.prediction.maps import MAP_VIEWS, MapPrediction, average_views, view_input

@@ -3,9 +3,10 @@
 import re
 from dataclasses import dataclass, replace
 
-from common.config import Stage, option
+from common.config import Stage
 from common.errors import InputError
 from common.mask_rcnn_config import MaskRCNNConfig
+from common.options import option
 from common.recipe import from_scratch
 
 

@@ -13,8 +13,8 @@ from typing import Literal
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from common.config import flag_name
 from common.errors import InputError, run_main
+from common.options import flag_name
 from dsb.config import DSBConfig
 from dsb.inference import infer, parse_flags
 

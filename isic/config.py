@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from common.batches.folds import FOLD_SEED
-from common.config import Stage, option
+from common.config import Stage
 from common.mask_rcnn_config import SEPARATION, MaskRCNNConfig
+from common.options import option
 from common.recipe import from_scratch
 
 DATASET = "data/isic.zip"

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from common.batches.folds import FOLD_SEED
-from common.config import Stage, option
+from common.config import Stage
+from common.options import option
 from common.unet_config import UNetConfig
 
 DATASET = "data/lung.zip"

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-from common.config import Stage, option
+from common.config import Stage
 from common.mask_rcnn_config import SEPARATION, MaskRCNNConfig
+from common.options import option
 from common.recipe import NARROW, from_scratch
 
 # The augmentations of `rsna/augmentation.py` have their own ranges; images are never tiled; predictions have no masks.

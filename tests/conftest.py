@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import itertools
 import logging
 import os
 import shutil
@@ -79,3 +80,11 @@ def full_disk(tmp_path):
         pytest.skip("no permission to mount a small disk")
     yield disk
     subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.fixture
+def a_second_each(monkeypatch):
+    """Let seconds pass between event files, whose names order them."""
+    seconds = itertools.count(1_800_000_000)
+    clock = SimpleNamespace(time=lambda: next(seconds))
+    monkeypatch.setattr("tensorboard.summary.writer.event_file_writer.time", clock)

@@ -15,10 +15,11 @@ from common.cli import (
     prepare_outputs,
     run_command,
 )
-from common.config import Stage, option
+from common.config import Stage
 from common.errors import InputError
 from common.flags import OneLineParser
 from common.mask_rcnn_config import MaskRCNNConfig
+from common.options import option
 from common.runs.start import Start, named_weights
 from dsb.config import DSBConfig
 from wbc.config import WBCConfig

@@ -5,10 +5,11 @@ from typing import ClassVar
 
 import pytest
 
-from common.config import Stage, option
+from common.config import Stage
 from common.errors import InputError
 from common.flags import OneLineParser, add_config_flags
 from common.mask_rcnn_config import SEPARATION, MaskRCNNConfig
+from common.options import option
 from dsb.config import DSBConfig
 from rsna.config import RSNAConfig
 from tests.test_flags import offered

@@ -9,13 +9,18 @@ import pytest
 
 from common import engine
 from common.errors import InputError
+from common.images.decoding import decode_image
 from common.network.mask_rcnn.model import MaskRCNN
+from common.network.network import build_network
+from common.network.training.watch import NOTHING
 from common.network.weights import save_weights
 from common.output.results import RESULT_COLUMNS
 from common.output.rows import RowMaker
 from common.predictor import Predictor
 from common.runs.start import Start
+from tests.events import read_events, steps
 from tests.image_sets import Limited, array_set, grid_image, predictor_of
+from tests.network.unet.test_model import TINY as TINY_UNET
 from tests.test_predictor import box_image, find_bright
 from tests.tiny import TINY
 
@@ -86,15 +91,45 @@ def test_training_is_scored_by_a_predictor_on_always_the_same_images(tmp_path, h
     config = replace(TINY, score_limit=2)
     engine.train(config, IMAGES, IMAGES, Start(tmp_path, "none"), score=score)
     (*_, options) = handed_on[0]
-    assert (options["score"](), options["score"]()) == (0.5, 0.5)
+    assert (options["watch"].score(), options["watch"].score()) == (0.5, 0.5)
     assert scored[0] == scored[1] and len(scored[0]) == 2
+
+
+@pytest.mark.parametrize("labelled", [2, 1])
+def test_always_the_same_images_are_drawn_those_with_objects_first(tmp_path, handed_on, monkeypatch, labelled):
+    nothing = np.zeros_like(LABELS[0])
+    images = array_set(DRAWN, [*LABELS[:labelled], *[nothing] * (3 - labelled)], image_ids=list("abc"))
+    monkeypatch.setattr("common.drawing.overlays.draw_overlays", lambda predict, images, stretch: images.image_ids)
+    engine.train(replace(TINY, overlay_limit=2), IMAGES, images, Start(tmp_path, "none"))
+    (*_, options) = handed_on[0]
+    watch = options["watch"]
+    assert watch.score is None and len(set(watch.draw())) == 2 and watch.draw() == watch.draw()
+    assert set(watch.draw()[:labelled]) == set("abc"[:labelled])
+    engine.train(replace(TINY, overlay_limit=0), IMAGES, images, Start(tmp_path, "none"))
+    assert handed_on[1][-1]["watch"] == NOTHING
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config", [TINY, TINY_UNET], ids=["mask_rcnn", "unet"])
+def test_both_networks_write_everything_to_tensorboard(tmp_path, config):
+    config = replace(config, overlay_limit=2, histogram_every=1, score_every=1)
+    engine.train(config, IMAGES, IMAGES, Start(tmp_path, "none"), score=lambda predictor, images: 0.25)
+    read = read_events(tmp_path / "tiny")
+    assert read["score"] == [(1, 0.25)]
+    overlays = steps(read, "overlays/")
+    assert list(overlays.values()) == [[1], [1]]
+    ((_, (width, height, file)),) = read[min(overlays)]
+    assert (width, height) == (2 * DRAWN[0].shape[1], DRAWN[0].shape[0])
+    assert decode_image(file, "overlay").shape == (height, width, 3)
+    assert len(steps(read, "weights/")) == len(build_network(config).weights)
+    assert {"config", "_hparams_/session_start_info", "loss", "val_loss", "learning_rate"} <= read.keys()
 
 
 @pytest.mark.parametrize("held_out", [None, IMAGES.select([])])
 def test_nothing_held_back_is_neither_watched_nor_scored(tmp_path, handed_on, held_out):
     engine.train(TINY, IMAGES, held_out, Start(tmp_path, "none"), score=lambda predictor, images: 1.0)
     _, _, watched, *_, options = handed_on[0]
-    assert watched is None and options["score"] is None
+    assert watched is None and options["watch"] == NOTHING
 
 
 def test_two_trainings_do_not_share_a_folder(tmp_path, handed_on):

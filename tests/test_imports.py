@@ -16,16 +16,17 @@ FILES = {
     for path in (ROOT / folder).rglob("*.py")
 }
 GROUND = {"errors", "storage", "parallel", "log", "terminal"}
-SETTINGS = {"config", "mask_rcnn_config", "unet_config", "errors"}
+SETTINGS = {"options", "config", "mask_rcnn_config", "unet_config", "errors"}
 BELOW_NETWORK = {"batches", "runs", "prediction", "images", "masks", *SETTINGS, *GROUND}
 # What each room, or file beside the rooms, may import of `common/`.
 ALLOWED = {
     "log": set(),
     "terminal": set(),
     "errors": {"log", "terminal"},
-    "config": {"errors"},
-    "mask_rcnn_config": {"config", "errors"},
-    "unet_config": {"config", "errors"},
+    "options": {"errors"},
+    "config": {"options", "errors"},
+    "mask_rcnn_config": {"config", "options", "errors"},
+    "unet_config": {"config", "options", "errors"},
     "storage": {"errors"},
     "parallel": {"errors", "log"},
     "annotations": {"log"},
@@ -43,7 +44,7 @@ ALLOWED = {
     "figures": {"drawing", "scoring", "runs", "images", "masks", "storage", "errors"},
     "cli": {"flags", "runs", *SETTINGS},
     "predictor": {"network", *BELOW_NETWORK},
-    "engine": {"predictor", "network", "output", *BELOW_NETWORK},
+    "engine": {"predictor", "drawing", "network", "output", *BELOW_NETWORK},
 }
 BACKENDS = {"keras", "tensorflow", "jax", "torch", "flax"}
 MOST_FILES = 12  # of a room
@@ -81,7 +82,7 @@ def test_imports_follow_the_table(name):
 
 
 def test_the_ground_needs_the_standard_library_alone():
-    for name in ("common.errors", "common.config"):
+    for name in ("common.errors", "common.options", "common.config"):
         others = {imported.split(".")[0] for imported in imported_names(FILES[name])} - {"common"}
         assert others <= sys.stdlib_module_names
 
@@ -110,6 +111,7 @@ TESTED_ELSEWHERE = {
     "common.network.export": "the exports of both networks",
     "common.network.loss_model": "mask_rcnn/test_losses, and the models of both networks",
     "common.network.training.leaks": "training/test_fit",
+    "common.network.training.watch": "training/test_fit, test_record and test_engine",
     "common.network.mask_rcnn.heads": "model, and the layers' names and shapes in test_weights",
     "common.network.mask_rcnn.pyramid": "model, and the layers' names and shapes in test_weights",
     "common.network.network": "test_engine",

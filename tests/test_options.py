@@ -30,6 +30,7 @@ COMPETITIONS = (DSBConfig, RSNAConfig, LesionConfig, WBCConfig, CocoConfig, Ball
 NETWORKS = (MaskRCNNConfig, UNetConfig)
 # Of training itself, not of what this file runs: the loop in `common/network/training/fit.py`, which its own tests run.
 OF_THE_LOOP = {"name", "steps_per_epoch", "validation_steps", "score_every", "score_limit"}
+OF_THE_LOOP |= {"log_hyperparameters", "overlay_limit", "histogram_every"}
 
 
 def attributes_read(folder):

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from common.config import Stage, option
+from common.config import Stage
 from common.mask_rcnn_config import SEPARATION, MaskRCNNConfig
+from common.options import option
 from common.recipe import from_scratch
 
 CLASS_NAMES = ("Basophil", "Eosinophil", "Lymphocyte", "Monocyte", "Neutrophil")

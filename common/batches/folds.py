@@ -80,6 +80,27 @@ def split_by(
     return training, images.select(held_out)
 
 
+def shuffled(images: ImageSet[S]) -> ImageSet[S]:
+    """Return the images in a random order, always the same one."""
+    return images.select(np.random.default_rng(FOLD_SEED).permutation(len(images)))
+
+
+def first_with_objects(images: ImageSet[S], limit: int) -> ImageSet[S]:
+    """Return the first images that have objects; if there are too few, the first others after them.
+
+    Args:
+        images: the set; labels are read up to the last image that is chosen.
+        limit: how many.
+    """
+    chosen: list[int] = []
+    others: list[int] = []
+    for index in range(len(images)):
+        if len(chosen) == limit:
+            break
+        (chosen if len(images.load_class_ids(index)) else others).append(index)
+    return images.select([*chosen, *others][:limit])
+
+
 def split_folds(sizes: np.ndarray, num_folds: int = 5, *, seed: int) -> np.ndarray:
     """Assign the images to folds at random, every group as evenly as possible.
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from common.config import STATE_FILE, Measure, RunConfig
+from common.config import STATE_FILE, RunConfig
 from common.errors import InputError
+from common.options import Measure
 from common.runs.changes import swaying
 from common.storage.files import written_aside
 

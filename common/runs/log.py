@@ -1,14 +1,11 @@
-"""The logs of a run: a CSV with one row per epoch, which may gain columns, and TensorBoard events."""
+"""The log of a run: a CSV with one row per epoch, which may gain columns."""
 
-import contextlib
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from common.errors import InputError
 from common.storage.files import written_aside
-
-LOG_FILE = "log.csv"
 
 LOG_FILE = "log.csv"
 
@@ -47,36 +44,3 @@ def _write(path: Path, rows: list[dict[str, str]]) -> None:
         writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
         writer.writerows(rows)
-
-
-class EventLog:
-    """TensorBoard events, one point per epoch.
-
-    Args:
-        folder: of the run.
-
-    Raises:
-        InputError: from every method, if the folder cannot be written.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        from tensorboard.summary import Writer
-
-        self.folder = folder
-        with self._one_line():
-            self._writer = Writer(str(folder))
-
-    def add(self, epoch: int, values: Mapping[str, float]) -> None:
-        """Write values by name."""
-        with self._one_line():
-            for name, value in values.items():
-                self._writer.add_scalar(name, value, step=epoch)
-            self._writer.flush()
-
-    @contextlib.contextmanager
-    def _one_line(self) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:  # the writer's file system may be TensorFlow's, whose errors are no OSError
-            reason = str(error).split("\n")[0]
-            raise InputError(f"{self.folder}: cannot write TensorBoard events ({reason}); free some space") from error

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from common.batches.folds import in_fold, owner_folds, split, split_folds
+from common.batches.folds import first_with_objects, in_fold, owner_folds, shuffled, split, split_folds
 from common.errors import InputError
 from tests.batches.test_sampler import REAL_SIZES, dsb_sizes
+from tests.image_sets import array_set
 
 
 class Numbers(list):
@@ -71,3 +72,18 @@ def test_an_owner_is_in_one_fold():
 def test_one_owner_of_everything_and_none():
     assert len(set(owner_folds(["a"] * 4, seed=3).tolist())) == 1
     assert owner_folds([], seed=3).tolist() == []
+
+
+def test_images_with_objects_come_first_and_others_only_where_too_few_have_some():
+    labels = [np.full((2, 2), row % 2, np.int32) for row in range(6)]  # every second image has an object
+    images = array_set([np.zeros((2, 2, 3), np.uint8)] * 6, labels)
+    assert first_with_objects(images, 2).image_ids == ["p1", "p3"]
+    assert first_with_objects(images, 5).image_ids == ["p1", "p3", "p5", "p0", "p2"]
+    assert first_with_objects(images, 9).image_ids == ["p1", "p3", "p5", "p0", "p2", "p4"]
+    assert len(first_with_objects(images.select([]), 2)) == 0
+
+
+def test_shuffled_is_always_the_same_order_of_all():
+    images = array_set([np.zeros((2, 2, 3), np.uint8)] * 6)
+    assert shuffled(images).image_ids == shuffled(images).image_ids != images.image_ids
+    assert sorted(shuffled(images).image_ids) == images.image_ids

@@ -33,6 +33,7 @@ def memory_after_each_epoch(config: MaskRCNNConfig, images: Path, folder: Path) 
     from common.network.mask_rcnn.detector import Detector
     from common.network.mask_rcnn.model import MaskRCNN
     from common.network.training.fit import fit
+    from common.network.training.watch import Watch
     from dsb.dataset import load_dataset
 
     dataset = load_dataset(images, cache=folder / "cache")
@@ -46,7 +47,7 @@ def memory_after_each_epoch(config: MaskRCNNConfig, images: Path, folder: Path) 
         return 1.0
 
     training, validation = (instance_batches(dataset, config, training=training) for training in (True, False))
-    fit(model, training, validation, folder / "run", score=score)
+    fit(model, training, validation, folder / "run", watch=Watch(score))
     return memory
 
 

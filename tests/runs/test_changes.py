@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from common.config import Stage, option
+from common.config import Stage
 from common.errors import InputError
 from common.mask_rcnn_config import MaskRCNNConfig
+from common.options import option
 from common.runs.changes import check_resumable, describe_mismatch, differing, flag_text, swaying
 from dsb.config import PRESETS, DSBConfig
 from rsna.config import RSNAConfig

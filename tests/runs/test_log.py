@@ -1,7 +1,4 @@
-import pytest
-
-from common.errors import InputError
-from common.runs.log import EventLog, append_epoch, drop_epochs_after, read_epochs
+from common.runs.log import append_epoch, drop_epochs_after, read_epochs
 
 
 def test_columns_join_later_and_lost_epochs_are_dropped(tmp_path):
@@ -15,14 +12,3 @@ def test_columns_join_later_and_lost_epochs_are_dropped(tmp_path):
     ]
     drop_epochs_after(path, 1)
     assert [row["epoch"] for row in read_epochs(path)] == ["1"]
-
-
-def test_events_are_files_of_the_run(tmp_path):
-    EventLog(tmp_path).add(1, {"loss": 0.5})
-    assert [path.name.startswith("events.out.tfevents") for path in tmp_path.iterdir()] == [True]
-
-
-def test_events_that_cannot_be_written_are_one_line(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="cannot write TensorBoard events"):
-        EventLog(tmp_path / "file" / "below").add(1, {"loss": 0.5})

@@ -20,10 +20,12 @@ from common.log import logger
 from common.network.training.beginning import ANEW, Beginning, cut_log, describe_misfit, read_resumable
 from common.network.training.leaks import refuse_leaks
 from common.network.training.optimizer import build_optimizer, learning_rate_at, set_trainable
+from common.network.training.record import Record
+from common.network.training.watch import NOTHING, Watch, is_due
 from common.network.weights import save_weights
 from common.parallel import map_in_order
 from common.runs.checkpoint import Checkpoint, compare_measures, describe_measure, save_checkpoint
-from common.runs.log import LOG_FILE, EventLog, append_epoch
+from common.runs.log import LOG_FILE
 from common.runs.seen import Identity, format_images, seen_images
 from common.storage.files import remove_asides, written_aside
 from common.terminal.progress import progress_bar
@@ -40,7 +42,7 @@ def fit(
     folder: Path,
     beginning: Beginning = ANEW,
     *,
-    score: Callable[[], float] | None = None,
+    watch: Watch = NOTHING,
 ) -> None:
     """Train a network, writing config, log, checkpoints and TensorBoard events to `folder`.
 
@@ -53,7 +55,7 @@ def fit(
         validation: batches to validate on, if any.
         folder: of this run.
         beginning: anew, or from the folder's checkpoint.
-        score: scores the current weights, higher is better; called every `config.score_every` epochs.
+        watch: what to do every `config.score_every` epochs.
 
     Raises:
         InputError: nothing to resume, hyperparameters or images of another run, held-out images that were trained on
@@ -66,7 +68,7 @@ def fit(
         refuse_leaks(folder, training.images, images, validation.images, seen)
     folder.mkdir(parents=True, exist_ok=True)
     remove_asides(folder)
-    run = _Run(model, training, validation, folder, score, sorted({*seen, *images}))
+    run = _Run(model, training, validation, folder, watch, sorted({*seen, *images}))
     if beginning.resumes:
         run.restore()
     else:
@@ -90,11 +92,11 @@ class _Run:
         training: BatchLoader,
         validation: BatchLoader | None,
         folder: Path,
-        score: Callable[[], float] | None,
+        watch: Watch,
         seen: Sequence[Identity],
     ) -> None:
         self.model, self.config, self.folder = model, model.config, folder
-        self.training, self.validation, self.score, self.seen = training, validation, score, seen
+        self.training, self.validation, self.watch, self.seen = training, validation, watch, seen
         self.steps = training.steps_per_epoch
         self.total = self.config.epochs * self.steps
         self.epoch = 0
@@ -106,10 +108,12 @@ class _Run:
         self._enter_stage()
 
     def train(self) -> None:
-        """Run the remaining epochs."""
-        events = EventLog(self.folder)
+        """Run the remaining epochs, if any."""
+        if self.epoch >= self.config.epochs:
+            return
         first = self.epoch * self.steps
         with (
+            Record(self.folder, self.model, self.watch, self.epoch) as record,
             ThreadPoolExecutor(LOADING) as executor,
             progress_bar(
                 None, self.config.name, self.total, initial=first, unit="step", mininterval=1, smoothing=0.05
@@ -123,8 +127,10 @@ class _Run:
                 logs = self._train_epoch(batches, bar)
                 logs |= {"learning_rate": float(self.model.optimizer.learning_rate)}
                 self.epoch += 1
-                self._finish_epoch(logs, begin, bar)
-                events.add(self.epoch, logs)
+                self._finish_epoch(logs, begin, record)
+                bar.write(self._summary(logs))
+                if note := self.training.note():
+                    bar.write(note)
 
     def restore(self) -> None:
         """Restore the checkpoint, and say what has changed since."""
@@ -163,13 +169,13 @@ class _Run:
             bar.update()
         return means
 
-    def _finish_epoch(self, logs: dict[str, float], begin: float, bar: tqdm) -> None:
-        """Validate, save everything, write the log; `logs` gets the new entries."""
+    def _finish_epoch(self, logs: dict[str, float], begin: float, record: Record) -> None:
+        """Validate, save and record everything; `logs` gets the new entries."""
         self._check_convergence(logs["loss"])
         if self.validation is not None:
             logs |= {f"val_{name}": value for name, value in self._validate().items()}
-        if self.score is not None and self._is_scored() and self._scores_now():
-            logs["score"] = self.score()
+        if self.watch.score is not None and is_due(self.epoch, self.config.score_every, self.config.epochs):
+            logs["score"] = self.watch.score()
         save_weights(self.model, self.folder / LAST_WEIGHTS)
         merit = logs.get("score", -math.inf if self._is_scored() else -logs.get("val_loss", logs["loss"]))
         # A score or a loss is NaN if there was nothing to find.
@@ -177,11 +183,8 @@ class _Run:
             self.best = merit if math.isfinite(merit) else -math.inf
             save_weights(self.model, self.folder / BEST_WEIGHTS)
         logs["seconds"] = time.monotonic() - begin
-        append_epoch(self.folder / LOG_FILE, self.epoch, logs)
+        record.add(self.epoch, logs)
         self._save_state()  # last: an epoch without it is repeated
-        bar.write(f"epoch {self.epoch}/{self.config.epochs}: " + ", ".join(f"{k} {v:.4g}" for k, v in logs.items()))
-        if note := self.training.note():
-            bar.write(note)
 
     def _check_convergence(self, loss: float) -> None:
         """Stop before an epoch is saved that nobody wants to resume from."""
@@ -202,16 +205,13 @@ class _Run:
         )
 
     def _is_scored(self) -> bool:
-        return self.score is not None and self.config.score_every > 0
+        return self.watch.score is not None and self.config.score_every > 0
 
     def _describe_measure(self) -> str:
         if self.validation is None:
             return describe_measure("training loss", self.config, ())
         by = "score" if self._is_scored() else "validation loss"
         return describe_measure(by, self.config, self.validation.images.image_ids)
-
-    def _scores_now(self) -> bool:
-        return self.epoch % self.config.score_every == 0 or self.epoch == self.config.epochs
 
     def _validate(self) -> dict[str, float]:
         """Return the means of the losses over the first validation batches, as many as the config says.
@@ -255,6 +255,9 @@ class _Run:
         parts = {"loss": "loss", **self.model.loss_names}
         losses = " ".join(f"{short} {means[name]:.3f}" for name, short in parts.items())
         return f"epoch {self.epoch + 1}/{self.config.epochs} {losses}"
+
+    def _summary(self, logs: Mapping[str, float]) -> str:
+        return f"epoch {self.epoch}/{self.config.epochs}: " + ", ".join(f"{k} {v:.4g}" for k, v in logs.items())
 
     def _batch_name(self, step: int) -> str:
         return f"step {step} (images {', '.join(self.training.image_ids_at(step))})"

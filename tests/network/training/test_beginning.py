@@ -11,6 +11,7 @@ from common.batches.loader import BatchLoader
 from common.config import Stage
 from common.errors import InputError
 from common.network.training.fit import fit
+from common.network.training.watch import Watch
 from common.network.weights import save_weights
 from tests.image_sets import array_set
 from tests.network.training.test_fit import (
@@ -37,14 +38,14 @@ def begin(folder, config=TWO, validated=False, score=None, **losses):
     model = build(Scripted, config)
     vars(model).update(losses)
     training, validation = loaders(config)
-    fit(model, training, validation if validated else None, folder, score=score and score(model))
+    fit(model, training, validation if validated else None, folder, watch=Watch(score and score(model)))
     return model
 
 
 def resume(folder, config=SHORT, training=None, validated=False, score=None):
     model = build(Scripted, config)
     own, validation = loaders(config)
-    fit(model, training or own, validation if validated else None, folder, RESUMED, score=score and score(model))
+    fit(model, training or own, validation if validated else None, folder, RESUMED, watch=Watch(score and score(model)))
     return model
 
 
@@ -124,7 +125,7 @@ def test_the_best_epoch_begins_anew_if_it_is_measured_otherwise(tmp_path, case, 
     marked = marked_score(model, [0.9, 0.8, 0.1])
     if not then.score_every:
         model.head.bias.assign([2.0])
-    fit(model, training, validation, tmp_path, RESUMED, score=marked)
+    fit(model, training, validation, tmp_path, RESUMED, watch=Watch(marked))
     told = [line for line in lines() if line.startswith("best.h5 begins anew with the next epoch: ")]
     assert bool(told) == anew
     with np.load(tmp_path / "last.npz") as state:

@@ -14,6 +14,7 @@ from common.network.training import fit as train
 from common.network.training.beginning import Beginning, load_start
 from common.network.training.fit import fit
 from common.network.training.optimizer import learning_rate_at
+from common.network.training.watch import Watch
 from common.network.weights import load_weights, save_weights
 from common.runs.seen import seen_images
 from common.runs.start import Start, find_start
@@ -321,7 +322,7 @@ def marked_epoch(path):
 def test_the_best_epoch_has_the_highest_score(tmp_path):
     config = replace(SHORT, score_every=1)
     model = build(Scripted, config)
-    fit(model, *loaders(config), tmp_path, score=marked_score(model, [0.2, 0.6, 0.4]))
+    fit(model, *loaders(config), tmp_path, watch=Watch(marked_score(model, [0.2, 0.6, 0.4])))
     assert [row["score"] for row in read_log(tmp_path)] == ["0.2", "0.6", "0.4"]
     assert (marked_epoch(tmp_path / "best.h5"), marked_epoch(tmp_path / "last.h5")) == (1, 2)
 
@@ -329,17 +330,17 @@ def test_the_best_epoch_has_the_highest_score(tmp_path):
 def test_scores_that_are_no_numbers_leave_a_best_epoch(tmp_path):
     config = replace(SHORT, score_every=1)
     model = build(Scripted, config)
-    fit(model, *loaders(config), tmp_path, score=marked_score(model, [math.nan, 0.1, math.nan]))
+    fit(model, *loaders(config), tmp_path, watch=Watch(marked_score(model, [math.nan, 0.1, math.nan])))
     assert marked_epoch(tmp_path / "best.h5") == 1
     model = build(Scripted, config)
-    fit(model, *loaders(config), tmp_path / "none", score=lambda: math.nan)
+    fit(model, *loaders(config), tmp_path / "none", watch=Watch(lambda: math.nan))
     assert (tmp_path / "none" / "best.h5").exists()
 
 
 def test_scores_come_every_few_epochs_and_at_the_end(tmp_path):
     config = replace(SHORT, score_every=2)
     model = build(Scripted, config)
-    fit(model, *loaders(config), tmp_path, score=marked_score(model, [0.9, 0.6, 0.4]))
+    fit(model, *loaders(config), tmp_path, watch=Watch(marked_score(model, [0.9, 0.6, 0.4])))
     assert [row.get("score", "") for row in read_log(tmp_path)] == ["", "0.6", "0.4"]
     assert marked_epoch(tmp_path / "best.h5") == 1
 
