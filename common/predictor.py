@@ -1,6 +1,6 @@
 """Trained models, ready to predict: images in, objects or masks out."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 Views = Literal["votes", "majority"]
 MapViews = Literal["none", "flip", "scales"]
+Segment = Callable[[Sequence[np.ndarray]], Sequence[np.ndarray]]  # images to maps
 
 
 class Predictor(Trained[MaskRCNNConfig, "Detector"]):
@@ -197,7 +198,7 @@ class Predictor(Trained[MaskRCNNConfig, "Detector"]):
         return Detector(model)
 
 
-class MapPredictor(Trained[UNetConfig, "Segmenter"]):
+class MapPredictor(Trained[UNetConfig, Segment]):
     """Segments images of any size.
 
     Handles everything between an image and its mask: size, views, threshold, connected parts. The network is built for

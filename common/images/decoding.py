@@ -6,7 +6,6 @@ from pathlib import Path, PurePosixPath
 
 import cv2
 import numpy as np
-import tifffile
 
 from common.errors import InputError
 from common.images.colours import scale_to_8_bits
@@ -152,6 +151,8 @@ def encode_tiff(image: np.ndarray) -> bytes:
     Args:
         image: (H, W, 3) uint8, RGB, or (H, W) of any unsigned dtype.
     """
+    import tifffile  # slow to import
+
     file = io.BytesIO()
     photometric = "rgb" if image.ndim == 3 else "minisblack"
     tifffile.imwrite(file, image, compression="zlib", photometric=photometric, metadata=None)

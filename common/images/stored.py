@@ -12,6 +12,10 @@ MOST_PIXELS = "SEGMENTATION_MAX_PIXELS"  # environment variable: raises the limi
 USUAL_MOST_PIXELS = 2**30
 
 
+class PixelLimitError(InputError):
+    """An image of more pixels than `check_size` lets through."""
+
+
 @dataclass(frozen=True)
 class Choice:
     """Which image and which channels of a file to read, numbered from 1, where it holds several.
@@ -112,13 +116,14 @@ def check_size(height: int, width: int, name: str) -> None:
     """Refuse an image of too many pixels before they take all memory; `MOST_PIXELS` raises the limit.
 
     Raises:
-        InputError: too many pixels, or a limit that is not a number.
+        PixelLimitError: too many pixels.
+        InputError: a limit that is not a number.
     """
     text = os.environ.get(MOST_PIXELS) or str(USUAL_MOST_PIXELS)
     if not text.isdecimal():
         raise InputError(f"{MOST_PIXELS}={text}: not a number of pixels; give one, such as {2 * USUAL_MOST_PIXELS}")
     if height * width > int(text):
-        raise InputError(
+        raise PixelLimitError(
             f"{name}: {height} x {width} pixels are more than the limit of {int(text)}; if the file is sound, set the "
             f"environment variable {MOST_PIXELS}={height * width}"
         )

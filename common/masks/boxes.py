@@ -1,7 +1,6 @@
 """Boxes: y1, x1, y2, x2 in absolute pixels, half-open, so that `image[y1:y2, x1:x2]` is the box."""
 
 import numpy as np
-from scipy import ndimage
 
 
 def box_areas(boxes: np.ndarray) -> np.ndarray:
@@ -142,6 +141,8 @@ def label_boxes(label_image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         >>> label_boxes(np.array([[0, 7, 7]]))
         (array([7]), array([[0, 1, 1, 3]], dtype=int32))
     """
+    from scipy import ndimage  # slow to import
+
     found = [(label, s) for label, s in enumerate(ndimage.find_objects(label_image), start=1) if s is not None]
     boxes = [(rows.start, columns.start, rows.stop, columns.stop) for _, (rows, columns) in found]
     return np.array([label for label, _ in found], dtype=int), np.array(boxes, dtype=np.int32).reshape(-1, 4)

@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 
 from common.errors import InputError
+from common.network.onnx_order import settle_order
 from common.storage.files import written_aside
 
 _SAVED_MODEL = {"assets", "fingerprint.pb", "saved_model.pb", "variables"}
@@ -36,6 +37,8 @@ def write_model(model: keras.Model, signature: Mapping[str, keras.KerasTensor], 
             contextlib.redirect_stdout(io.StringIO()),  # the converters' output
         ):
             model.export(aside, format=kind, input_signature=[dict(signature)], verbose=False)
+            if kind == "onnx":
+                settle_order(aside)
     except ImportError as error:
         raise InputError(f"{path}: {error}; an ONNX file needs `pip install tf2onnx onnx`") from None
 

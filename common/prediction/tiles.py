@@ -7,8 +7,6 @@ from functools import partial
 from typing import Protocol
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from common.masks.boxes import box_intersections
 from common.masks.crops import drop_empty
@@ -177,6 +175,9 @@ def _within(boxes: np.ndarray, tiles: np.ndarray, image_shape: tuple[int, int]) 
 
 def _group(sights: Instances, owners: np.ndarray, tiles: np.ndarray) -> list[np.ndarray]:
     """Return the indices of each object's sights."""
+    from scipy.sparse import coo_array  # slow to import
+    from scipy.sparse.csgraph import connected_components
+
     pairs: list[tuple[int, int]] = []
     members = [np.flatnonzero(owners == tile) for tile in range(len(tiles))]
     boxes = tiles.tolist()

@@ -9,7 +9,6 @@ from common.errors import InputError
 from common.mask_rcnn_config import MaskRCNNConfig
 from common.runs.published_weights import find_published_weights
 from common.runs.seen import IMAGES_FILE
-from common.runs.weights_file import read_geometry
 from common.storage.files import cache_folder
 
 NAMED_WEIGHTS = "weights.h5"
@@ -87,4 +86,6 @@ def adopt_geometry(config: C, weights: Path | None) -> C:
     """
     if weights is None or not isinstance(config, MaskRCNNConfig):
         return config
+    from common.runs.weights_file import read_geometry  # brings h5py, which is slow to import
+
     return replace(config, geometry=read_geometry(weights) or config.geometry)

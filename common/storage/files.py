@@ -6,10 +6,12 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-
-import h5py
+from typing import TYPE_CHECKING
 
 from common.errors import InputError
+
+if TYPE_CHECKING:
+    import h5py
 
 
 @contextlib.contextmanager
@@ -44,7 +46,7 @@ def remove_asides(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def hdf5_written_aside(path: Path) -> Iterator[h5py.File]:
+def hdf5_written_aside(path: Path) -> Iterator["h5py.File"]:
     """Yield an HDF5 file in memory; on success it is written to `path` atomically.
 
     HDF5 does not survive a full disk: it crashes where plain writing raises an error.
@@ -55,6 +57,8 @@ def hdf5_written_aside(path: Path) -> Iterator[h5py.File]:
     Yields:
         The file, open for writing.
     """
+    import h5py  # slow to import
+
     memory = io.BytesIO()
     with h5py.File(memory, "w") as file:
         yield file

@@ -1,5 +1,6 @@
 """DICOM, the file format of radiology: its image, as stored."""
 
+import contextlib
 import functools
 import io
 import warnings
@@ -7,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from PIL import Image, UnidentifiedImageError
 
 from common.errors import InputError
 from common.images.stored import Choice, StoredImage, check_size, choose_page, spread_bits
@@ -45,12 +47,25 @@ def decode_dicom(data: bytes, name: str, choice: Choice | None = None) -> Stored
         check_size(int(content.Rows), int(content.Columns), name)
         count = int(content.get("NumberOfFrames") or 1)
         page = choose_page(count, choice, name)
+        _check_frame_size(content, page, count, name)
         values = pixels.pixel_array(content, index=page if count > 1 else None)
         return _describe(values, content, pixels, name)
     except InputError:
         raise
     except Exception as error:  # pydicom has no error class of its own: damage raises a dozen kinds
         raise InputError(f"{name}: a DICOM file that cannot be decoded: {error}; replace or remove it") from None
+
+
+def _check_frame_size(content: Any, page: int, count: int, name: str) -> None:
+    """Refuse a compressed image that has too many pixels by its own header, whatever the file says of its size."""
+    syntax = content.file_meta.get("TransferSyntaxUID")
+    if syntax is None or not syntax.is_encapsulated:
+        return
+    from pydicom.encaps import get_frame
+
+    frame = get_frame(content.PixelData, page, number_of_frames=count)
+    with contextlib.suppress(UnidentifiedImageError), Image.open(io.BytesIO(frame)) as opened:
+        check_size(opened.height, opened.width, name)
 
 
 def _describe(values: np.ndarray, content: Any, pixels: ModuleType, name: str) -> StoredImage:

@@ -6,7 +6,7 @@ import pytest
 from common.errors import InputError
 from common.images.decoding import decode_image
 from common.images.formats.dicom import decode_dicom
-from common.images.stored import Choice
+from common.images.stored import MOST_PIXELS, Choice, PixelLimitError
 from tests.dicoms import encode_dicom
 
 GREY = np.random.default_rng(0).integers(0, 256, (20, 30), dtype=np.uint8)
@@ -117,3 +117,11 @@ def test_what_is_no_image(data, message):
     with pytest.raises(InputError) as raised:
         decode_image(data, "x.dcm")
     assert str(raised.value).startswith(message)
+
+
+def test_a_compressed_image_is_measured_by_its_own_header(monkeypatch):
+    monkeypatch.setenv(MOST_PIXELS, str(SMOOTH.size))
+    decode_dicom(JPEG, "x")
+    monkeypatch.setenv(MOST_PIXELS, str(SMOOTH.size - 1))
+    with pytest.raises(PixelLimitError, match=r"x: 32 x 24 pixels are more than the limit of 767"):
+        decode_dicom(encode_dicom(SMOOTH, jpeg=True, Rows=2, Columns=2), "x")
