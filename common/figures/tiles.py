@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 TILE_HEIGHT = 320  # pixels that a tile is drawn in; more are lost in the figure
-TALLEST, FLATTEST = 1.6, 0.3  # limits of a row's height over its tiles' width
+TALLEST, FLATTEST = 1.1, 0.3  # limits of a row's height over its tiles' width
 
 
 def tile_figure(

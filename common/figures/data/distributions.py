@@ -11,6 +11,7 @@ from common.figures.curves import COLOURS
 from common.figures.data.survey import Survey
 
 BINS = 40
+LEAST_BARS = 6  # for which there is room
 MOST_BARS = 15  # sizes of images listed; more are drawn as dots
 MOST_CLASSES = 6  # told apart in a histogram; more are drawn as one
 CHANNELS = {"red": "#d55e00", "green": "#009e73", "blue": "#0072b2"}
@@ -24,7 +25,8 @@ def draw_sizes(survey: Survey) -> Figure:
     if len(sizes) <= MOST_BARS:
         names = [f"{height} x {width}" for height, width in sizes.index]
         left.bar_label(left.barh(names, sizes, color=COLOURS[0]), fontsize=7, padding=2)
-        left.set(xlabel="images", title=f"{len(sizes)} sizes, height x width")
+        left.set(xlabel="images", title=f"{_count(len(sizes), 'size')}, height x width")
+        left.set_ylim(-0.6, max(len(sizes), LEAST_BARS) - 0.4)
     else:
         heights, widths = (sizes.index.get_level_values(side) for side in ("height", "width"))
         area = 8 + 200 * sizes / sizes.max()
@@ -79,7 +81,8 @@ def draw_intensities(survey: Survey) -> Figure:
     left.legend(fontsize=8)
     facts = survey.by_image
     brightness = facts[["red", "green", "blue"]].mean(axis=1)
-    points = right.scatter(brightness, facts["contrast"], 14, c=facts["colour"], cmap="viridis", vmin=0)
+    most = max(facts["colour"].max(), 1)
+    points = right.scatter(brightness, facts["contrast"], 14, c=facts["colour"], cmap="viridis", vmin=0, vmax=most)
     figure.colorbar(points, ax=right, label="colour: largest less smallest channel")
     right.set(xlabel="mean value of an image", ylabel="standard deviation of its grey values", title="one dot an image")
     _finish(left, right)
@@ -117,7 +120,8 @@ def count_classes(survey: Survey, class_names: Sequence[str]) -> pd.DataFrame:
 def _draw_sides(axes: Axes, sides: np.ndarray, class_ids: pd.Series, class_names: Sequence[str]) -> None:
     if not len(sides):
         return
-    bins = np.geomspace(max(sides.min(), 1) / 1.05, max(sides.max(), 2) * 1.05, BINS).tolist()
+    num_bins = min(BINS, 8 + round(2 * np.sqrt(len(sides))))
+    bins = np.geomspace(max(sides.min(), 1) / 1.05, max(sides.max(), 2) * 1.05, num_bins).tolist()
     present = sorted(set(class_ids.tolist()))
     if 1 < len(present) <= MOST_CLASSES:
         parts = [sides[class_ids == class_id] for class_id in present]
@@ -138,6 +142,10 @@ def _whole_bins(largest: int) -> np.ndarray:
     """Return the limits of at most `BINS` equal bins around whole numbers."""
     step = max(1, -(-(largest + 1) // BINS))
     return np.arange(0, largest + 1 + step, step) - 0.5
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _finish(*panels: Axes) -> None:

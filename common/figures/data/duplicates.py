@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from common.drawing.contours import draw_contours
-from common.figures.data.samples import shorten
+from common.figures.data.samples import count_objects, draw_tile, shorten
 from common.figures.data.survey import Survey
-from common.figures.tiles import TILE_HEIGHT, tile_figure
+from common.figures.tiles import tile_figure
 from common.images.image_set import ImageSet
 from common.masks.instances import Instances
 
@@ -49,13 +48,10 @@ def draw_duplicates(survey: Survey, pairs: pd.DataFrame, most: int = 9) -> Figur
     tiles, titles = [], []
     rows: Iterable[Any] = pairs.head(most).itertuples()
     for pair in rows:
-        for row, image_id, count in (
-            (pair.first, pair.first_id, pair.first_objects),
-            (pair.second, pair.second_id, pair.second_objects),
-        ):
+        for row, image_id in ((pair.first, pair.first_id), (pair.second, pair.second_id)):
             objects = survey.images.load_instances(row) if survey.images.has_objects else Instances.empty()
-            tiles.append(draw_contours(survey.images.load_image(row), objects, height=TILE_HEIGHT))
-            titles.append(f"{shorten(image_id)}\n{pair.kind} ({pair.correlation:.3f}), {count} objects")
+            tiles.append(draw_tile(survey.images.load_image(row), objects))
+            titles.append(f"{shorten(image_id)}\n{pair.kind} ({pair.correlation:.3f}), {count_objects(objects)}")
     return tile_figure(tiles, titles, columns=6)
 
 

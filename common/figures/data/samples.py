@@ -19,6 +19,7 @@ from common.scoring.comparison import compare_masks
 Drawn: TypeAlias = tuple[np.ndarray, Sequence[np.ndarray]]  # an image, (H, W, 3) uint8, and its label layers
 Step: TypeAlias = Callable[[np.random.Generator], Drawn]
 NUM_SAMPLES = 12
+SMALL = 24  # pixels of a tile, of a usual object
 
 
 def spread_samples(survey: Survey, count: int = NUM_SAMPLES) -> np.ndarray:
@@ -38,11 +39,11 @@ def draw_samples(survey: Survey, rows: Sequence[int] | np.ndarray, class_names: 
     tiles, titles = [], []
     for row in np.asarray(rows).tolist():
         image, objects = survey.images.load_image(row), _objects(survey, row)
-        tiles.append(draw_contours(image, objects, height=TILE_HEIGHT))
+        tiles.append(draw_tile(image, objects))
         named = sorted({class_names[class_id - 1] for class_id in objects.class_ids.tolist()}) if class_names else []
         kinds = f", {', '.join(named)}" if len(class_names) > 1 and len(named) <= 2 else ""
         size = f"{image.shape[0]} x {image.shape[1]}"
-        titles.append(f"{shorten(survey.images.image_ids[row])}\n{size}, {len(objects)} objects{kinds}")
+        titles.append(f"{shorten(survey.images.image_ids[row])}\n{size}, {count_objects(objects)}{kinds}")
     return tile_figure(tiles, titles, columns=4, side=3.2)
 
 
@@ -54,7 +55,7 @@ def draw_steps(sample: Drawn, steps: Mapping[str, Step], seeds: Sequence[int] = 
         steps: by name; each draws a new version from a generator.
         seeds: of the generators; every step gets the same.
     """
-    first = draw_contours(sample[0], unpack_layers(sample[1]), height=TILE_HEIGHT)
+    first = draw_tile(sample[0], unpack_layers(sample[1]))
     tiles, titles = [], []
     for step in steps.values():
         tiles.append(first)
@@ -62,8 +63,8 @@ def draw_steps(sample: Drawn, steps: Mapping[str, Step], seeds: Sequence[int] = 
         for seed in seeds:
             image, layers = step(np.random.default_rng(seed))
             objects = unpack_layers(layers)
-            tiles.append(draw_contours(image, objects, height=TILE_HEIGHT))
-            titles.append(f"seed {seed}: {image.shape[0]} x {image.shape[1]}, {len(objects)} objects")
+            tiles.append(draw_tile(image, objects))
+            titles.append(f"seed {seed}: {image.shape[0]} x {image.shape[1]}, {count_objects(objects)}")
     return tile_figure(tiles, titles, columns=1 + len(seeds), row_names=list(steps))
 
 
@@ -76,8 +77,7 @@ def draw_mini_masks(image: np.ndarray, objects: Instances, mini_masks: np.ndarra
         mini_masks: (N, M, M) uint8, 0 or 1.
         most: objects drawn.
     """
-    painted = paint_masks(objects.boxes.astype(float), mini_masks.astype(np.float32), image.shape[:2])
-    ious = np.diagonal(compare_masks(objects, painted).ious)
+    painted, ious = _painted_back(objects, mini_masks), mini_mask_ious(objects, mini_masks)
     tiles, titles = [], []
     for i in np.argsort(ious, kind="stable")[:most].tolist():
         box = objects.boxes[i]
@@ -89,6 +89,36 @@ def draw_mini_masks(image: np.ndarray, objects: Instances, mini_masks: np.ndarra
         tiles.pop()
         titles.pop()
     return tile_figure(tiles, titles, columns=6)
+
+
+def mini_mask_ious(objects: Instances, mini_masks: np.ndarray) -> np.ndarray:
+    """Return the IoU of each object with its mini mask, painted back at its own size, (N,) float64.
+
+    Args:
+        objects: N objects.
+        mini_masks: (N, M, M) uint8, 0 or 1.
+
+    Example:
+        >>> square = Instances.from_crops(np.array([[2, 2, 9, 9]]), [np.ones((7, 7))])
+        >>> mini_mask_ious(square, np.ones((1, 3, 3), np.uint8)).tolist()
+        [1.0]
+    """
+    return np.diagonal(compare_masks(objects, _painted_back(objects, mini_masks)).ious)
+
+
+def draw_tile(image: np.ndarray, objects: Instances) -> np.ndarray:
+    """Draw the contours of objects on an image of the height of a tile, with thinner lines where they are small.
+
+    Args:
+        image: (H, W, 3) uint8.
+        objects: N objects inside the image.
+
+    Returns:
+        (TILE_HEIGHT, w, 3) uint8.
+    """
+    sides = np.sqrt(np.maximum(objects.areas, 1)) * TILE_HEIGHT / image.shape[0]
+    line = 1 if len(sides) and np.median(sides) < SMALL else 2
+    return draw_contours(image, objects, height=TILE_HEIGHT, line=line)
 
 
 def crop_around(image: np.ndarray, objects: Instances, index: int) -> np.ndarray:
@@ -118,6 +148,16 @@ def crop_around(image: np.ndarray, objects: Instances, index: int) -> np.ndarray
     return draw_contours(window, some, height=TILE_HEIGHT, colours=colours, line=2)
 
 
+def count_objects(objects: Instances) -> str:
+    """Return how many objects there are, in words.
+
+    Example:
+        >>> count_objects(Instances.empty())
+        '0 objects'
+    """
+    return f"{len(objects)} object{'' if len(objects) == 1 else 's'}"
+
+
 def shorten(name: str, most: int = 26) -> str:
     """Return a name that is cut in the middle if it is longer.
 
@@ -131,3 +171,8 @@ def shorten(name: str, most: int = 26) -> str:
 
 def _objects(survey: Survey, row: int) -> Instances:
     return survey.images.load_instances(row) if survey.images.has_objects else Instances.empty()
+
+
+def _painted_back(objects: Instances, mini_masks: np.ndarray) -> Instances:
+    height, width = objects.boxes[:, 2:].max(axis=0, initial=0).tolist()
+    return paint_masks(objects.boxes.astype(float), mini_masks.astype(np.float32), (height, width))

@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import cv2
@@ -14,6 +14,7 @@ from common.images.usable import read_usable
 from common.masks.instances import Instances
 from common.masks.overlaps import shared_pixels
 
+TENTH = 10
 LOOK_SIDE = 16  # of the grid whose neighbours a perceptual hash compares
 OBJECT = np.dtype(
     [
@@ -24,6 +25,7 @@ OBJECT = np.dtype(
         ("parts", "i4"),
         ("apart", "f4"),
         ("hole", "f4"),
+        ("tail", "f4"),
         ("contact", "i4"),
         ("shared", "f4"),
     ]
@@ -35,13 +37,14 @@ class Survey:
     """The facts about N images with K objects: about 120 bytes an image and 40 an object.
 
     Attributes:
-        images: those that could be read.
+        images: those that could be read; the others are in its `left_out`.
         by_image: N rows: height, width, red, green, blue (means, 0-255), contrast (standard deviation of the grey
             values), colour (mean difference of the largest and smallest channel), objects, digest (of the pixels).
         by_object: K rows, in order: image and number (row in `images`, and place among its objects), class_id, area,
             height and width of the box in pixels, parts, apart (share of the pixels outside the largest part), hole
-            (enclosed pixels over all within the outline), contact (pixels on the image's border), shared (largest IoU
-            with another object of the image).
+            (enclosed pixels over all within the outline), tail (share of the pixels in parts thinner than about a tenth
+            of the object), contact (pixels on the image's border), shared (largest IoU with another object of the
+            image).
         levels: (256, 3) float64, how often each value occurs in each channel, mean over the images.
         looks: (N, 4) uint64, a perceptual hash of 256 bits, see `look_of`.
     """
@@ -92,7 +95,9 @@ def survey_images(images: ImageSet, *, skip_bad: bool = False) -> Survey:
     by_object.insert(0, "image", np.repeat(np.arange(len(facts)), counts))
     by_object.insert(1, "number", np.concatenate([np.arange(count) for count in counts]))
     by_image = by_image.assign(objects=counts, digest=[one.digest for one in facts])
-    return Survey(images.select(kept), by_image, by_object, levels / len(facts), np.stack([one.look for one in facts]))
+    bad = [image_id for index, image_id in enumerate(images.image_ids) if index not in set(kept)]
+    usable_images = replace(images.select(kept), left_out=(*images.left_out, *bad))
+    return Survey(usable_images, by_image, by_object, levels / len(facts), np.stack([one.look for one in facts]))
 
 
 def examine_objects(instances: Instances, image_shape: tuple[int, int]) -> np.ndarray:
@@ -108,7 +113,7 @@ def examine_objects(instances: Instances, image_shape: tuple[int, int]) -> np.nd
     facts["height"], facts["width"] = (instances.boxes[:, 2:] - instances.boxes[:, :2]).T
     for row, mask, box in zip(facts, instances.masks, instances.boxes.tolist(), strict=True):
         row["parts"], row["apart"] = _parts(mask)
-        row["hole"] = _hole_share(mask)
+        row["hole"], row["tail"] = _hole_share(mask), _tail_share(mask)
         row["contact"] = _contact(mask, box, image_shape)
     first, second, shared = shared_pixels(instances, instances)
     union = facts["area"][first] + facts["area"][second] - shared
@@ -161,6 +166,17 @@ def _hole_share(mask: np.ndarray) -> float:
     _, labels = cv2.connectedComponents(around, connectivity=4)
     enclosed = int(np.count_nonzero(~mask)) - int(np.count_nonzero((labels == labels[0, 0])[1:-1, 1:-1]))
     return enclosed / (enclosed + int(np.count_nonzero(mask)))
+
+
+def _tail_share(mask: np.ndarray) -> float:
+    """Return the share of pixels that an opening with a disc of a tenth of the mask's size removes."""
+    radius = round(np.sqrt(np.count_nonzero(mask)) / TENTH / 2)
+    if radius < 1 or mask.all():
+        return 0.0
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    padded = np.pad(mask.view(np.uint8), radius + 1, mode="edge")  # what the image's border cuts is no tail
+    opened = cv2.morphologyEx(padded, cv2.MORPH_OPEN, disc)[radius + 1 : -radius - 1, radius + 1 : -radius - 1]
+    return 1 - np.count_nonzero(opened) / np.count_nonzero(mask)
 
 
 def _contact(mask: np.ndarray, box: list[int], image_shape: tuple[int, int]) -> int:

@@ -14,6 +14,7 @@ from common.figures.tiles import tile_figure
 RULES = {
     "parts": "in more or fewer parts than usual for its class",
     "holes": "encloses pixels that are not its own",
+    "tails": "has thin arms: a slip of the pen, a hair, or two objects joined by a line",
     "large": "far larger than the others of its class, in its image if that has several",
     "small": "far smaller than those",
     "border": "lies along the border of the image: a sliver, or background painted as an object",
@@ -23,6 +24,7 @@ FEW = 5  # objects of a class in an image, whose median says what is usual there
 FAR = 3.5  # robust standard deviations
 ALONG = 2.5  # pixels on the border over the square root of the area; a disc cut in half has 1.6
 LEAST_SHARED = 0.3  # IoU with another object
+TAIL = 0.1  # of the pixels, in thin arms
 LEAST_HOLE = 0.005  # of the pixels within the outline
 
 
@@ -35,12 +37,15 @@ def find_suspects(survey: Survey) -> pd.DataFrame:
     """
     objects = survey.by_object
     found = [pd.DataFrame(columns=["rule", *objects.columns, "what"])]
-    deviation = _size_deviation(objects)
-    usual = objects.groupby("class_id")["parts"].transform("median")
+    ratios = _log_ratio(survey)
+    deviation = _deviation(ratios, objects["class_id"])
+    by_class = objects.groupby("class_id")["parts"]
+    usual = by_class.transform("median").where(by_class.transform("size") >= FEW, 1)
     extra = (objects["parts"] - usual).abs()
     along = objects["contact"] / np.sqrt(objects["area"].clip(lower=1))
     rules = {
         "parts": (extra >= 1, extra + objects["apart"], lambda row: f"{row.parts} parts, {row.apart:.0%} apart"),
+        "tails": (objects["tail"] > TAIL, objects["tail"], lambda row: f"{row.tail:.0%} in thin arms"),
         "holes": (objects["hole"] > LEAST_HOLE, objects["hole"], lambda row: f"holes {row.hole:.1%}"),
         "large": (deviation > FAR, deviation, lambda row: f"{row.times:.2g} times the usual size"),
         "small": (deviation < -FAR, -deviation, lambda row: f"{row.times:.2g} times the usual size"),
@@ -51,7 +56,7 @@ def find_suspects(survey: Survey) -> pd.DataFrame:
             lambda row: f"IoU {row.shared:.2f} with another",
         ),
     }
-    objects = objects.assign(times=np.exp(_log_ratio(objects)))
+    objects = objects.assign(times=np.exp(ratios))
     for rule, (chosen, value, words) in rules.items():
         rows = objects[chosen].assign(rule=rule, value=value[chosen]).sort_values("value", ascending=False)
         found.append(rows.assign(what=[words(row) for row in rows.itertuples()]))
@@ -77,16 +82,16 @@ def draw_suspects(survey: Survey, suspects: pd.DataFrame, most: int = 18) -> Fig
     return tile_figure(tiles, titles, columns=6)
 
 
-def _log_ratio(objects: pd.DataFrame) -> pd.Series:
-    """Return the logarithm of each object's area over what is usual for it."""
-    sizes = np.log(objects["area"].clip(lower=1))
-    in_image = sizes.groupby([objects["image"], objects["class_id"]])
-    in_class = sizes.groupby(objects["class_id"]).transform("median")
-    return sizes - in_image.transform("median").where(in_image.transform("size") >= FEW, in_class)
+def _log_ratio(survey: Survey) -> pd.Series:
+    """Return the logarithm of each object's area over what is usual in its image, or for its class in all images."""
+    objects, pixels = survey.by_object, survey.by_image["height"] * survey.by_image["width"]
+    shares = np.log(objects["area"].clip(lower=1) / pixels.to_numpy()[objects["image"]])
+    in_image = shares.groupby([objects["image"], objects["class_id"]])
+    in_class = shares.groupby(objects["class_id"]).transform("median")
+    return shares - in_image.transform("median").where(in_image.transform("size") >= FEW, in_class)
 
 
-def _size_deviation(objects: pd.DataFrame) -> pd.Series:
-    """Return how many robust standard deviations each object's size is from what is usual for it."""
-    ratios = _log_ratio(objects)
-    spread = 1.4826 * ratios.abs().groupby(objects["class_id"]).transform("median")
+def _deviation(ratios: pd.Series, class_ids: pd.Series) -> pd.Series:
+    """Return how many robust standard deviations of its class each object is from what is usual."""
+    spread = 1.4826 * ratios.abs().groupby(class_ids).transform("median")
     return ratios / spread.clip(lower=0.05)

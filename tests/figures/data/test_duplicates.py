@@ -36,4 +36,4 @@ def test_pairs_are_drawn_with_how_many_objects_each_has():
     survey = survey_images(array_set([blobs(0), blobs(0)], [label_image, np.zeros_like(label_image)]))
     figure = draw_duplicates(survey, find_duplicates(survey))
     titles = [axes.get_title().splitlines()[1] for axes in figure.axes]
-    assert titles == ["same pixels (1.000), 1 objects", "same pixels (1.000), 0 objects"]
+    assert titles == ["same pixels (1.000), 1 object", "same pixels (1.000), 0 objects"]

@@ -28,6 +28,16 @@ def test_parts_holes_and_the_border_are_counted():
     assert facts_of("###", "#.#", "#.#")["hole"] == 0  # open at the image's border
 
 
+def test_thin_arms_are_tails_and_what_the_border_cuts_is_none():
+    disc = np.hypot(*np.mgrid[-30:30, -30:30]) < 20
+    armed = disc.copy()
+    armed[29:31, 45:59] = True
+    masks = np.stack([disc, armed, np.roll(disc, 30, axis=1)])
+    masks[2, :, :30] = False  # half a disc, cut by the right border
+    tails = examine_objects(Instances.from_masks(masks), (60, 60))["tail"]
+    assert tails[0] < 0.02 and 0.01 < tails[1] - tails[0] < 0.04 and tails[2] < 0.02
+
+
 def test_objects_that_overlap_know_by_how_much():
     masks = np.zeros((3, 4, 4), bool)
     masks[0, :2], masks[1, 1:3], masks[2, 3] = True, True, True
@@ -60,7 +70,7 @@ def test_similar_images_have_similar_looks():
     )
 
 
-def test_an_image_that_cannot_be_read_is_refused_or_left_out(capsys):
+def test_an_image_that_cannot_be_read_is_refused_or_left_out():
     images = faulty_set()
     whole = images.source.load_image
 
@@ -74,6 +84,7 @@ def test_an_image_that_cannot_be_read_is_refused_or_left_out(capsys):
         survey_images(images)
     survey = survey_images(images, skip_bad=True)
     assert survey.images.image_ids == ["p0", "p1", "p3", "p4", "p5", "p6", "p7", "p8"] and len(survey.looks) == 8
+    assert survey.images.left_out == ("p2",)
     np.testing.assert_allclose(survey.levels.sum(axis=0), 1)
 
 
