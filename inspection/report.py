@@ -1,5 +1,6 @@
-"""Reports on weights and runs: a folder of figures and tables, and one HTML page that shows them.
+"""Reports on data, weights and runs: a folder of figures and tables, and one HTML page that shows them.
 
+    python inspection/report.py data --dataset stage1_train.zip     # any competition's set; --limit 200 of its images
     python inspection/report.py weights small                       # or logs/small/001/best.h5, or two files
     python inspection/report.py runs logs/small/001 logs/other/001
 
@@ -19,6 +20,29 @@ from common.flags import OneLineParser
 
 if TYPE_CHECKING:
     from common.figures.page import Page
+
+
+def data(arguments: Sequence[str]) -> None:
+    """Show what an image set holds, what training makes of it, and what looks wrong in it."""
+    parser = OneLineParser(data.__doc__, "%(prog)s data --dataset PATH [flags]")
+    add_set_flags(parser)
+    add = parser.add_argument
+    add("--limit", type=int, metavar="N", help="take only the first N images")
+    add("--image", metavar="ID", help="the sample that training's steps are shown on (default: a usual one)")
+    add("--output", type=Path, default=Path("reports/data"), metavar="FOLDER")
+    flags = parser.parse_args(arguments)
+    if flags.limit is not None and flags.limit < 1:
+        raise InputError(f"--limit {flags.limit}: must be at least 1")
+
+    from common.figures.data.survey import survey_images
+    from competitions.sets import open_images
+    from inspection.data_pages import data_page
+
+    competition, images = open_images(
+        flags.dataset, flags.competition, part=flags.part, labels=flags.labels, skip_bad=flags.skip_bad
+    )
+    survey = survey_images(images.first(flags.limit) if flags.limit else images, skip_bad=flags.skip_bad)
+    _save(data_page(survey, competition.config, flags.image), flags.output)
 
 
 def weights(arguments: Sequence[str]) -> None:
@@ -51,6 +75,16 @@ def runs(arguments: Sequence[str]) -> None:
     _save(runs_page({str(folder): read_run(folder) for folder in flags.folders}), flags.output)
 
 
+def add_set_flags(parser: OneLineParser) -> None:
+    """Add the flags that say which set to open."""
+    add = parser.add_argument
+    add("--dataset", type=Path, required=True, metavar="PATH", help="folder or zip archive, of any competition")
+    add("--competition", metavar="NAME", help="in whose layout it is (default: recognised by its files)")
+    add("--part", metavar="NAME", help="part of the set, such as val (default: the usual one)")
+    add("--labels", type=Path, metavar="PATH", help="file of its labels (default: in the set or beside it)")
+    add("--skip-bad", action="store_true", help="report unusable images and leave them out")
+
+
 def _save(page: "Page", output: Path) -> None:
     if output.exists() and not output.is_dir():
         raise InputError(f"{output}: a file; give a folder for the report")
@@ -58,4 +92,4 @@ def _save(page: "Page", output: Path) -> None:
 
 
 if __name__ == "__main__":
-    run_main(lambda: run_command(__doc__, {"weights": weights, "runs": runs}))
+    run_main(lambda: run_command(__doc__, {"data": data, "weights": weights, "runs": runs}))

@@ -67,7 +67,7 @@ class Page:
         self.sections.append(Section(title, content, caption))
 
     def save(self, folder: Path) -> Path:
-        """Write `index.html`, each figure as a PNG, and each table as a CSV.
+        """Write `index.html`, each figure as a PNG, and each table as a CSV; those of an earlier report are removed.
 
         Args:
             folder: created if missing.
@@ -75,6 +75,9 @@ class Page:
         Returns:
             The path of `index.html`.
         """
+        for earlier in folder.glob("[0-9][0-9]_*.*"):
+            if earlier.suffix in (".png", ".csv"):
+                earlier.unlink()
         parts = []
         for number, section in enumerate(self.sections, start=1):
             content = section.content

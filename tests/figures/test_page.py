@@ -42,3 +42,11 @@ def test_a_table_lies_beside_the_page_in_full_precision(tmp_path):
     table = pd.read_csv(tmp_path / "02_last_epoch.csv", index_col=0)
     np.testing.assert_array_equal(table["loss"], [0.123456])
     assert "0.1235" in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def test_figures_of_an_earlier_report_are_removed(tmp_path):
+    for name in ("07_old.png", "08_old.csv", "notes.csv", "07_mine.txt"):
+        (tmp_path / name).touch()
+    make_page().save(tmp_path)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["01_learning_curves.png", "02_last_epoch.csv", "07_mine.txt", "index.html", "notes.csv"]

@@ -1,0 +1,97 @@
+"""Objects whose masks look wrong, worst first, by each of several rules."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from common.figures.data.samples import crop_around, shorten
+from common.figures.data.survey import Survey
+from common.figures.tiles import tile_figure
+
+RULES = {
+    "parts": "in more or fewer parts than usual for its class",
+    "holes": "encloses pixels that are not its own",
+    "tails": "has thin arms: a slip of the pen, a hair, or two objects joined by a line",
+    "large": "far larger than the others of its class, in its image if that has several",
+    "small": "far smaller than those",
+    "border": "lies along the border of the image: a sliver, or background painted as an object",
+    "twice": "overlaps another object of its image",
+}
+FEW = 5  # objects of a class in an image, whose median says what is usual there
+FAR = 3.5  # robust standard deviations
+ALONG = 2.5  # pixels on the border over the square root of the area; a disc cut in half has 1.6
+LEAST_SHARED = 0.3  # IoU with another object
+TAIL = 0.1  # of the pixels, in thin arms
+LEAST_HOLE = 0.005  # of the pixels within the outline
+
+
+def find_suspects(survey: Survey) -> pd.DataFrame:
+    """Return objects that look wrong, one row per object and rule, the worst of each rule first.
+
+    Returns:
+        Columns rule (a key of `RULES`), image_id, image (row in the set), number (place among the image's objects),
+        class_id, area, and what: why, in words.
+    """
+    objects = survey.by_object
+    found = [pd.DataFrame(columns=["rule", *objects.columns, "what"])]
+    ratios = _log_ratio(survey)
+    deviation = _deviation(ratios, objects["class_id"])
+    by_class = objects.groupby("class_id")["parts"]
+    usual = by_class.transform("median").where(by_class.transform("size") >= FEW, 1)
+    extra = (objects["parts"] - usual).abs()
+    along = objects["contact"] / np.sqrt(objects["area"].clip(lower=1))
+    rules = {
+        "parts": (extra >= 1, extra + objects["apart"], lambda row: f"{row.parts} parts, {row.apart:.0%} apart"),
+        "tails": (objects["tail"] > TAIL, objects["tail"], lambda row: f"{row.tail:.0%} in thin arms"),
+        "holes": (objects["hole"] > LEAST_HOLE, objects["hole"], lambda row: f"holes {row.hole:.1%}"),
+        "large": (deviation > FAR, deviation, lambda row: f"{row.times:.2g} times the usual size"),
+        "small": (deviation < -FAR, -deviation, lambda row: f"{row.times:.2g} times the usual size"),
+        "border": (along > ALONG, along, lambda row: f"{row.contact} pixels on the border"),
+        "twice": (
+            objects["shared"] > LEAST_SHARED,
+            objects["shared"],
+            lambda row: f"IoU {row.shared:.2f} with another",
+        ),
+    }
+    objects = objects.assign(times=np.exp(ratios))
+    for rule, (chosen, value, words) in rules.items():
+        rows = objects[chosen].assign(rule=rule, value=value[chosen]).sort_values("value", ascending=False)
+        found.append(rows.assign(what=[words(row) for row in rows.itertuples()]))
+    table = pd.concat([one for one in found if len(one)] or found[:1], ignore_index=True)
+    table["image_id"] = [survey.images.image_ids[row] for row in table["image"]]
+    return table[["rule", "image_id", "image", "number", "class_id", "area", "what"]]
+
+
+def draw_suspects(survey: Survey, suspects: pd.DataFrame, most: int = 18) -> Figure:
+    """Draw the first objects of a table of `find_suspects`, each in orange amid what is around it.
+
+    Args:
+        survey: of the set.
+        suspects: rows of that table.
+        most: objects drawn.
+    """
+    tiles, titles = [], []
+    rows: Iterable[Any] = suspects.head(most).itertuples()
+    for row in rows:
+        image, objects = survey.images.load_image(row.image), survey.images.load_instances(row.image)
+        tiles.append(crop_around(image, objects, row.number))
+        titles.append(f"{shorten(row.image_id)} #{row.number}\n{row.what}, area {row.area}")
+    return tile_figure(tiles, titles, columns=6)
+
+
+def _log_ratio(survey: Survey) -> pd.Series:
+    """Return the logarithm of each object's area over what is usual in its image, or for its class in all images."""
+    objects, pixels = survey.by_object, survey.by_image["height"] * survey.by_image["width"]
+    shares = np.log(objects["area"].clip(lower=1) / pixels.to_numpy()[objects["image"]])
+    in_image = shares.groupby([objects["image"], objects["class_id"]])
+    in_class = shares.groupby(objects["class_id"]).transform("median")
+    return shares - in_image.transform("median").where(in_image.transform("size") >= FEW, in_class)
+
+
+def _deviation(ratios: pd.Series, class_ids: pd.Series) -> pd.Series:
+    """Return how many robust standard deviations of its class each object is from what is usual."""
+    spread = 1.4826 * ratios.abs().groupby(class_ids).transform("median")
+    return ratios / spread.clip(lower=0.05)
