@@ -82,7 +82,8 @@ class RunConfig:
     balanced: bool = option(
         False, "repeat images of rare sizes, or of rare classes if there are several", only="training"
     )
-    batch_size: int = option(2, "images per step", minimum=1, only="training")
+    batch_size: int = option(2, "images per step, on all devices together", minimum=1, only="training")
+    devices: int = option(1, "GPUs that share each batch; --batch-size is a multiple", minimum=1, only="training")
     steps_per_epoch: int = option(0, "steps per epoch; 0: all images once", minimum=0, only="training")
 
     # Schedule and optimiser
@@ -129,6 +130,10 @@ class RunConfig:
     def __post_init__(self) -> None:
         for spec in dataclasses.fields(self):
             check_value(spec, getattr(self, spec.name))
+        if self.batch_size % self.devices:
+            raise InputError(
+                f"--batch-size {self.batch_size}: does not divide evenly over --devices {self.devices}; choose a multiple"
+            )
         last_epochs = [stage.last_epoch for stage in self.schedule]
         if last_epochs != sorted(set(last_epochs)) or not last_epochs:
             raise InputError(f"--schedule: the last epochs {last_epochs} must increase from stage to stage")

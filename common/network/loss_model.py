@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
+from common.network.devices import share, sum_over_devices
 from common.network.tensor import Tensor
 
 
@@ -32,13 +33,14 @@ class LossModel(keras.Model):
         sample_weight: Tensor = None,
         training: bool = True,
     ) -> Tensor:
-        """Return the weighted sum of the losses and the L2 penalty; `y_pred` is what `call` returned."""
+        """Return the weighted sum of the losses and the L2 penalty, or a device's share; `y_pred` is from `call`."""
+        whole = sum_over_devices(y_pred)
         for name, tracker in self.loss_trackers.items():
-            tracker.update_state(y_pred[name])
+            tracker.update_state(whole[name])
         weights = zip(self.config.loss_weights, self.loss_names, strict=True)
         total = sum(weight * y_pred[name] for weight, name in weights)
         if self.config.optimizer == "sgd" and self.config.weight_decay:
-            total = total + self.config.weight_decay * mean_square_penalty(self.trainable_variables)
+            total = total + self.config.weight_decay * share(mean_square_penalty(self.trainable_variables))
         return total
 
 

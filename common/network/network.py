@@ -37,28 +37,38 @@ class Network(Protocol):
 
 
 def build_network(config: RunConfig) -> "keras.Model":
-    """Return the network of a config, with initial weights.
+    """Return the network of a config, with initial weights, to train on as many devices as it says.
 
     Raises:
         TypeError: no network has such a config.
+        InputError: the machine has fewer devices.
     """
-    if isinstance(config, MaskRCNNConfig):
-        from common.network.mask_rcnn.model import MaskRCNN
+    from common.network.devices import find_devices
 
-        return MaskRCNN(config)
-    if isinstance(config, UNetConfig):
-        from common.network.unet.model import UNet
+    with find_devices(config.devices).scope():
+        if isinstance(config, MaskRCNNConfig):
+            from common.network.mask_rcnn.model import MaskRCNN
 
-        return UNet(config)
+            return MaskRCNN(config)
+        if isinstance(config, UNetConfig):
+            from common.network.unet.model import UNet
+
+            return UNet(config)
     raise TypeError(f"no network has a {type(config).__name__}")
 
 
 def prepare_backend(config: RunConfig) -> str:
-    """Seed the initial weights; return a line with the backend, devices and precision of training."""
+    """Seed the initial weights; return a line with the backend, devices and precision of training.
+
+    Raises:
+        InputError: the machine has fewer devices than the config says.
+    """
     import keras
 
+    from common.network.devices import find_devices
     from common.network.precision import describe_precision
 
     keras.utils.set_random_seed(config.seed)
-    devices = ", ".join(keras.distribution.list_devices())
-    return f"{keras.backend.backend()} on {devices}; {describe_precision(config.bfloat16)}"
+    used, all_devices = find_devices(config.devices).names, keras.distribution.list_devices()
+    idle = f" of {len(all_devices)} (--devices)" if len(all_devices) > len(used) else ""
+    return f"{keras.backend.backend()} on {', '.join(used)}{idle}; {describe_precision(config.bfloat16)}"

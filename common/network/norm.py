@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from common.network.backend import batch_normalise
+from common.network.devices import count_shares
 from common.network.tensor import Tensor
 
 
@@ -115,7 +116,10 @@ def build_norm(kind: str, channels: int, name: str, gamma: float = 1.0) -> keras
         groups = 32 if channels % 256 == 0 else 16
         return GroupNorm(groups, epsilon=1e-5, gamma_initializer=gamma_initializer, name=name)
     if kind == "batch":
-        return BatchNorm(momentum=0.9, epsilon=1e-5, gamma_initializer=gamma_initializer, name=name)
+        options: Any = {"momentum": 0.9, "epsilon": 1e-5, "gamma_initializer": gamma_initializer, "name": name}
+        if count_shares() > 1:  # the statistics of the whole batch, on however many devices
+            return keras.layers.BatchNormalization(synchronized=True, **options)
+        return BatchNorm(**options)
     # A frozen norm with gamma 0 would block its branch for good: its weights come from a file.
     return FrozenBatchNorm(epsilon=1e-3, momentum=0.99, name=name)
 

@@ -1,7 +1,12 @@
-"""The five losses; each is a mean, 0 if no row counts."""
+"""The five losses; each is a mean, 0 if no row counts.
+
+Where several devices share a batch, each returns its share: they add up to the mean over the whole batch, whichever
+device has how many of the rows that count.
+"""
 
 from keras import ops
 
+from common.network.devices import sum_over_devices
 from common.network.tensor import Tensor
 
 LOSS_NAMES = ("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss")
@@ -48,4 +53,4 @@ def mask_loss(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
 
 
 def _weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
-    return ops.sum(values * weights) / ops.maximum(ops.sum(weights), 1.0)
+    return ops.sum(values * weights) / ops.maximum(sum_over_devices(ops.sum(weights)), 1.0)

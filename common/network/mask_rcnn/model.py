@@ -13,6 +13,7 @@ from common.batches.loader import BatchLoader
 from common.images.image_set import ImageSet
 from common.mask_rcnn_config import MaskRCNNConfig
 from common.network.backend import fuse, non_max_suppression
+from common.network.devices import batch_uniform
 from common.network.loss_model import LossModel
 from common.network.mask_rcnn.anchors import pyramid_anchors
 from common.network.mask_rcnn.box_coding import (
@@ -271,4 +272,4 @@ class MaskRCNN(LossModel):
 
     def _noise(self, rows: Tensor) -> Tensor:
         """Return a random number in [0, 1) for each row of (B, N, C)."""
-        return keras.random.uniform(ops.shape(rows)[:2], seed=self.seed_generator)
+        return batch_uniform(ops.shape(rows)[:2], self.seed_generator)

@@ -17,6 +17,7 @@ from common.batches.loader import BatchLoader
 from common.config import CONFIG_FILE, LAST_WEIGHTS, RunConfig, Stage
 from common.errors import InputError
 from common.log import logger
+from common.network.devices import find_devices
 from common.network.training.beginning import ANEW, Beginning, cut_log, describe_misfit, read_resumable
 from common.network.training.leaks import refuse_leaks
 from common.network.training.optimizer import build_optimizer, learning_rate_at, set_trainable
@@ -102,6 +103,7 @@ class _Run:
         self.epoch = 0
         self.best: float | None = None  # None: the next epoch is the best so far
         self.first_loss = math.nan
+        self.devices = find_devices(self.config.devices)
         self.measure = self._describe_measure()
         self.signature = training.images.signature()
         self.layers = ""
@@ -125,7 +127,7 @@ class _Run:
                 self._enter_stage()
                 begin = time.monotonic()
                 logs = self._train_epoch(batches, bar)
-                logs |= {"learning_rate": float(self.model.optimizer.learning_rate)}
+                logs |= {"learning_rate": self._learning_rate()}
                 self.epoch += 1
                 self._finish_epoch(logs, begin, record)
                 bar.write(self._summary(logs))
@@ -197,12 +199,14 @@ class _Run:
                 raise self._diverged(f"{variable.path} is not finite after epoch {self.epoch}")
 
     def _diverged(self, what: str, before: str = "") -> InputError:
-        rate = float(self.model.optimizer.learning_rate)
         return InputError(
-            f"{what}; {before}lower the learning rate (--schedule; here {rate:.3g}) or --gradient-clip (here "
-            f"{self.config.gradient_clip:g}); this epoch is not saved: the same command with other values resumes "
-            "before it"
+            f"{what}; {before}lower the learning rate (--schedule; here {self._learning_rate():.3g}) or "
+            f"--gradient-clip (here {self.config.gradient_clip:g}); this epoch is not saved: the same command with other "
+            "values resumes before it"
         )
+
+    def _learning_rate(self) -> float:
+        return float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
 
     def _is_scored(self) -> bool:
         return self.watch.score is not None and self.config.score_every > 0
@@ -235,7 +239,9 @@ class _Run:
     def _losses(self, step: Callable, batch: Mapping) -> dict[str, float]:
         """Return the losses of a step; Keras 3.13 would return means over all steps since its metrics were reset."""
         self.model.reset_metrics()
-        return {name: float(value) for name, value in step(batch, return_dict=True).items()}
+        with self.devices.scope():
+            losses = step(self.devices.split(batch), return_dict=True)
+        return {name: float(value) for name, value in losses.items()}
 
     def _stage(self) -> Stage:
         return next((s for s in self.config.schedule if self.epoch < s.last_epoch), self.config.schedule[-1])
@@ -246,9 +252,10 @@ class _Run:
         if layers != self.layers:
             self.layers = layers
             set_trainable(self.model, layers)
-            optimizer = build_optimizer(self.config)
-            self.model.compile(optimizer=optimizer, jit_compile=keras.backend.backend() != "tensorflow")
-            optimizer.build(self.model.trainable_variables)
+            with self.devices.scope():
+                optimizer = build_optimizer(self.config)
+                self.model.compile(optimizer=optimizer, jit_compile=keras.backend.backend() != "tensorflow")
+                optimizer.build(self.model.trainable_variables)
 
     def _suffix(self, means: Mapping[str, float]) -> str:
         """Return the losses as the progress bar's suffix."""

@@ -2,12 +2,15 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 
 from common.config import RunConfig
 from common.errors import InputError
+from common.network.devices import count_shares, sum_over_devices
+from common.network.tensor import Tensor
 from common.network.weights import weighted_layers
 
 FINAL_RATE = 0.01  # a cosine ends at this share of its stage's learning rate
@@ -55,9 +58,27 @@ def set_trainable(model: keras.Model, layers: str) -> int:
 def build_optimizer(config: RunConfig) -> keras.optimizers.Optimizer:
     """Return the optimiser that the config asks for; the learning rate is set at every step."""
     if config.optimizer == "sgd":
-        return keras.optimizers.SGD(1e-3, momentum=config.momentum, global_clipnorm=config.gradient_clip)
-    optimizer = keras.optimizers.AdamW(
+        kind = _of_whole_gradients(keras.optimizers.SGD)
+        return kind(1e-3, momentum=config.momentum, global_clipnorm=config.gradient_clip)
+    optimizer = _of_whole_gradients(keras.optimizers.AdamW)(
         1e-3, beta_1=config.momentum, weight_decay=config.weight_decay, global_clipnorm=config.gradient_clip
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
+
+
+def _of_whole_gradients(kind: type[keras.optimizers.Optimizer]) -> type[keras.optimizers.Optimizer]:
+    """Return a kind of optimiser that takes each device's share of the gradients, if they come in shares."""
+    return kind if count_shares() == 1 else type(kind.__name__, (_WholeGradients, kind), {})
+
+
+class _WholeGradients:
+    """Adds up the devices' shares of the gradients, then clips the sum; Keras clips each share, then adds up."""
+
+    def apply(self, grads: Sequence[Tensor], trainable_variables: Sequence[Any] | None = None) -> None:
+        """Update the variables."""
+        super().apply(sum_over_devices(list(grads)), trainable_variables)  # type: ignore[misc]
+
+    def _all_reduce_sum_gradients(self, grads_and_vars: Sequence[tuple]) -> Sequence[tuple]:
+        """Return gradients as they are; called by Keras once they are clipped."""
+        return grads_and_vars

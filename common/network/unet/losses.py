@@ -1,7 +1,11 @@
-"""The two losses of a map, from logits; each is a mean over the images of a batch."""
+"""The two losses of a map, from logits; each is a mean over the images of a batch.
+
+Where several devices share a batch, each returns its share: they add up to the mean.
+"""
 
 from keras import ops
 
+from common.network.devices import share
 from common.network.tensor import Tensor
 
 LOSS_NAMES = ("bce_loss", "dice_loss")
@@ -15,7 +19,7 @@ def bce_loss(logits: Tensor, targets: Tensor) -> Tensor:
         logits: (B, H, W, 1) float32.
         targets: (B, H, W, 1) float32, 0 or 1.
     """
-    return ops.mean(ops.maximum(logits, 0) - logits * targets + ops.log1p(ops.exp(-ops.abs(logits))))
+    return share(ops.mean(ops.maximum(logits, 0) - logits * targets + ops.log1p(ops.exp(-ops.abs(logits)))))
 
 
 def dice_loss(logits: Tensor, targets: Tensor) -> Tensor:
@@ -33,4 +37,4 @@ def dice_loss(logits: Tensor, targets: Tensor) -> Tensor:
     probs = ops.sigmoid(logits)
     shared = ops.sum(probs * targets, axis=(1, 2, 3))
     both = ops.sum(probs, axis=(1, 2, 3)) + ops.sum(targets, axis=(1, 2, 3))
-    return ops.mean(1 - (2 * shared + SMOOTH) / (both + SMOOTH))
+    return share(ops.mean(1 - (2 * shared + SMOOTH) / (both + SMOOTH)))
