@@ -27,7 +27,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.measure import print_table
 from common.images.synthetic import generate_indexed, write_image
-from common.output.rows import RowMaker, write_rows
+from common.output.rows import RowMaker, make_rows, write_rows
 from common.output.submission import check_submission, read_rows
 from common.prediction.detections import Detections
 from common.prediction.postprocess import Look, Masking, Prediction, run_length_rows
@@ -60,7 +60,8 @@ def run(folder: Path, num_names: int, num_workers: int, network: Callable | None
     start = time.perf_counter()
     output = folder / "submission.csv"
     maker = RowMaker(functools.partial(predict_views, samples, network), run_length_rows)
-    write_rows(images, images.image_ids, maker, output, fingerprint="", num_workers=num_workers)
+    make = functools.partial(make_rows, images, maker, num_workers)
+    write_rows(images, images.image_ids, make, output, fingerprint="")
     samples.append((len(images), *memory()))
     seconds = time.perf_counter() - start
     assert check_submission(output, images.image_ids) == []

@@ -33,6 +33,7 @@ from common.prediction.postprocess import Look, Masking, Prediction, run_length_
 from common.prediction.views import VIEWS, apply_view, distinct_views
 from common.predictor import Predictor
 from common.scoring.dsb import score_submission
+from common.spread import Spread
 from dsb.config import DSBConfig
 from dsb.dataset import load_dataset
 
@@ -98,7 +99,7 @@ def run_plainly(predictor: Predictor, images: ImageSet, output: Path, *, distinc
 def run_ours(predictor: Predictor, images: ImageSet, output: Path) -> None:
     """Do the same as our scripts."""
     output.unlink(missing_ok=True)
-    predict_submission(predictor, images, images.image_ids, output, views="votes", num_workers=1)
+    predict_submission(predictor, images, images.image_ids, output, views="votes", spread=Spread(workers=1))
 
 
 def read_objects(path: Path, images: ImageSet) -> dict[str, tuple[Instances, tuple[int, int]]]:

@@ -49,7 +49,7 @@ def predict_images(
     """
     from common.drawing.gallery import draw_results
 
-    found = predict_results(predictor, images, flags.output, maker=maker, num_workers=flags.workers)
+    found = predict_results(predictor, images, flags.output, maker=maker, spread=flags.spread)
     print(f"wrote {flags.output}: {len(images)} images")
     if flags.overlays:
         draw_results(flags.overlays, images, found)

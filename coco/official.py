@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from coco.annotations import Id, InstancesFile, Listed
 from coco.instances_set import class_ids_by_category
 from coco.segmentation import runs_to_segmentations
 from common.annotations.values import read_flag, read_id
+from common.engine import look_at
 from common.errors import InputError
 from common.images.image_set import ImageSet
 from common.masks.rle import encode_instances, parse_runs
@@ -34,7 +36,7 @@ COLUMNS = (*RESULT_COLUMNS[:-1], *BOX_COLUMNS, RESULT_COLUMNS[-1])
 
 def box_row_maker(predictor: Predictor) -> RowMaker:
     """Return a maker of one row per object with class, score, box and mask, the columns `COLUMNS`."""
-    return RowMaker(lambda _, image: predictor.look(image), box_rows, COLUMNS)
+    return RowMaker(partial(look_at, predictor), box_rows, COLUMNS)
 
 
 def box_rows(prediction: Prediction) -> list[str]:

@@ -1,5 +1,6 @@
 """Photographs with outlined objects, which may overlap, in a folder or zip archive."""
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,12 @@ class Photos(Source):
 
     def load_image(self, row: int) -> np.ndarray:
         """Return a photograph, see `load_photo`."""
-        return load_photo(self.tree, self.photos[row])
+        return self.loader(row)()
+
+    def loader(self, row: int) -> Callable[[], np.ndarray]:
+        """Return what loads a photograph in another process."""
+        photo = self.photos[row]
+        return functools.partial(_load_sized, self.tree, photo.name, photo.image_shape)
 
     def load_truth(self, row: int) -> tuple[Instances, np.ndarray]:
         """Return N objects and crowds of a photograph, and which of them are crowds, (N,) bool."""
@@ -122,5 +128,9 @@ def load_photo(tree: FileTree, photo: Photo) -> np.ndarray:
     Raises:
         InputError: not an image, or its size differs from the annotations'.
     """
+    return _load_sized(tree, photo.name, photo.image_shape)
+
+
+def _load_sized(tree: FileTree, name: str, image_shape: tuple[int, int]) -> np.ndarray:
     remedy = "download it again, or leave it out with --skip-bad"
-    return decode_annotated(tree.read(photo.name), f"{tree.path}/{photo.name}", photo.image_shape, remedy)
+    return decode_annotated(tree.read(name), f"{tree.path}/{name}", image_shape, remedy)

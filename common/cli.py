@@ -11,6 +11,8 @@ from common.config import CONFIG_FILE, LAST_WEIGHTS, RunConfig
 from common.errors import InputError
 from common.flags import OneLineParser, add_config_flags, flag_name, output_file, split_values
 from common.runs.start import Start, adopt_geometry, named_weights
+from common.spread import FLAGS as SPREAD_FLAGS
+from common.spread import Spread, add_spread_flags, read_spread
 
 C = TypeVar("C", bound=RunConfig)
 
@@ -64,7 +66,7 @@ class PredictionFlags(ModelFlags):
         output: the CSV to write.
         sample_submission: CSV that gives ids and their order, if any.
         score: True: score against the set's own ground truth; a path: against that; None: do not score.
-        workers: processes besides the predicting one.
+        spread: over which processes the prediction is spread.
         overlays: folder for images with their objects drawn in, if any.
         limit: how many images to predict, the first ones; None: all.
         skip_bad: report unusable images and continue.
@@ -74,7 +76,7 @@ class PredictionFlags(ModelFlags):
     output: Path
     sample_submission: Path | None
     score: bool | Path | None
-    workers: int
+    spread: Spread
     overlays: Path | None
     limit: int | None
     skip_bad: bool
@@ -193,19 +195,15 @@ def parse_prediction_flags(
     )
     help = "score against the set's own ground truth, or against a solution file or another set"
     add("--score", type=Path, nargs="?", const=True, metavar="CSV|PATH", help=help)
-    add(
-        "--workers", type=int, default=1, metavar="N", help="processes besides the predicting one; 0: none (default: 1)"
-    )
+    add_spread_flags(parser)
     add("--overlays", type=Path, metavar="DIR", help="write images with the objects' contours drawn in")
     shared = {"weights", "logs", "preset", "dataset", "limit", "skip_bad"}
-    shared |= {"output", "score", "workers", "overlays", "sample_submission"}
+    shared |= {"output", "score", "overlays", "sample_submission", *SPREAD_FLAGS}
     values, given, own = split_values(vars(parser.parse_args(arguments)), _class_of(presets), shared)
-    if values["workers"] < 0:
-        raise InputError(f"--workers {values['workers']}: must be at least 0")
     _check_limit(values["limit"])
-    return PredictionFlags(
-        **{"dataset": Path(), "skip_bad": False, "sample_submission": None, **values}, given=given, own=own
-    )
+    values = {"dataset": Path(), "skip_bad": False, "sample_submission": None, **values}
+    spread = read_spread({name: values.pop(name) for name in SPREAD_FLAGS}, skip_bad=values["skip_bad"])
+    return PredictionFlags(**values, spread=spread, given=given, own=own)
 
 
 def add_sample_flag(parser: argparse.ArgumentParser) -> None:

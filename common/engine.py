@@ -3,15 +3,17 @@
 Keras takes seconds to import, Pandas one, so functions import them: a script that imports this file starts at once.
 """
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from common.config import CONFIG_FILE, STATE_FILE, RunConfig
 from common.errors import InputError
 from common.log import logger
+from common.spread import ALONE, Spread
 from common.storage.locks import locked
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from common.images.image_set import ImageSet
     from common.network.training.watch import Watch
     from common.output.results import Results
-    from common.output.rows import RowMaker
+    from common.output.rows import MakeRows, RowMaker
     from common.predictor import Predictor, Views
     from common.runs.seen import Identity
     from common.runs.start import Start
@@ -117,7 +119,7 @@ def predict_submission(
     output: Path,
     *,
     views: "Views | None" = None,
-    num_workers: int = 0,
+    spread: Spread = ALONE,
 ) -> None:
     """Predict a set into a CSV of run lengths, image by image; after an interruption, it resumes the same file.
 
@@ -127,20 +129,23 @@ def predict_submission(
         image_ids: images to write rows for, in order.
         output: the CSV.
         views: see `Predictor.predict`.
-        num_workers: processes besides this one.
+        spread: over which processes.
     """
-    from common.output.rows import RowMaker, image_rng
+    from common.output.rows import RowMaker
     from common.prediction.postprocess import run_length_rows
 
-    seed = predictor.config.seed
-    options = (views, seed if predictor.config.channel_shift else None)
-    look = lambda name, image: predictor.look(image, views, rng=image_rng(seed, name))  # noqa: E731
-    maker = RowMaker(look, run_length_rows, options=options)
-    predict_rows([predictor], images, image_ids, output, maker, num_workers=num_workers)
+    options = (views, predictor.config.seed if predictor.config.channel_shift else None)
+    maker = RowMaker(partial(_look_in_views, predictor, views), run_length_rows, options=options)
+    predict_rows([predictor], images, image_ids, output, maker, spread=spread)
 
 
 def predict_results(
-    predictor: "Trained", images: "ImageSet", output: Path, *, maker: "RowMaker | None" = None, num_workers: int = 0
+    predictor: "Trained",
+    images: "ImageSet",
+    output: Path,
+    *,
+    maker: "RowMaker | None" = None,
+    spread: Spread = ALONE,
 ) -> "Results":
     """Predict a set into a CSV of every object with its class, score and mask, and return them by image.
 
@@ -149,13 +154,13 @@ def predict_results(
         images: the set.
         output: the CSV.
         maker: makes rows with more columns than `common.output.results.RESULT_COLUMNS`, which are the default.
-        num_workers: processes besides this one.
+        spread: over which processes.
     """
     from common.output.results import RESULT_COLUMNS, read_results, result_rows
     from common.output.rows import RowMaker
 
-    maker = maker or RowMaker(lambda _, image: predictor.look(image), result_rows, RESULT_COLUMNS)
-    predict_rows([predictor], images, images.image_ids, output, maker, num_workers=num_workers)
+    maker = maker or RowMaker(partial(look_at, predictor), result_rows, RESULT_COLUMNS)
+    predict_rows([predictor], images, images.image_ids, output, maker, spread=spread)
     return read_results(output, images.shapes)
 
 
@@ -166,7 +171,7 @@ def predict_rows(
     output: Path,
     maker: "RowMaker",
     *,
-    num_workers: int = 0,
+    spread: Spread = ALONE,
 ) -> None:
     """Predict a set into a CSV of any kind, image by image; after an interruption, it resumes the same file.
 
@@ -176,7 +181,7 @@ def predict_rows(
         image_ids: images to write rows for, in order.
         output: the CSV.
         maker: makes the rows.
-        num_workers: processes besides this one.
+        spread: over which processes.
     """
     from common.output.rows import fingerprint, write_rows
     from common.runs.changes import describe_mismatch
@@ -205,14 +210,46 @@ def predict_rows(
     if describe() != before:  # a training saved its next epoch
         raise InputError(f"{predictors[0].weights}: changed while it was read; run the same command again")
     full: list[str] = []
-    noting = replace(maker, look=_noting_full(maker.look, full))
     try:
-        found = write_rows(images, image_ids, noting, output, fingerprint=before, num_workers=num_workers)
+        with _making(predictors, images, maker, spread, full) as make:
+            found = write_rows(images, image_ids, make, output, maker.columns, fingerprint=before)
     finally:
         if full:
             logger.warning(f"warning: {len(full)} images, such as {min(full)}: each {predictors[0].limits}")
     if not found:
         logger.warning(f"warning: {output}: no objects in any image; {predictors[0].hint}")
+
+
+def look_at(predictor: "Trained", _: str, image: "np.ndarray") -> Any:
+    """Return what a predictor says of an image; the usual `RowMaker.look`."""
+    return predictor.look(image)
+
+
+def _look_in_views(predictor: "Predictor", views: "Views | None", image_id: str, image: "np.ndarray") -> Any:
+    """Return what a predictor says of an image in several views, with random numbers of its own."""
+    from common.output.rows import image_rng
+
+    return predictor.look(image, views, rng=image_rng(predictor.config.seed, image_id))
+
+
+@contextlib.contextmanager
+def _making(
+    predictors: "Sequence[Trained]", images: "ImageSet", maker: "RowMaker", spread: Spread, full: list[str]
+) -> "Iterator[MakeRows]":
+    """Yield what makes rows, here or on a cluster, and appends the ids of images that are full to `full`."""
+    from common.output.rows import make_rows
+
+    if spread.scheduler is None:
+        noting = replace(maker, look=_noting_full(maker.look, full))
+        yield partial(make_rows, images, noting, spread.workers)
+        return
+
+    from common.cluster.client import make_rows_on_cluster, open_client
+    from common.cluster.job import prepare_job
+
+    job = prepare_job(maker, predictors, spread.time_limit)
+    with open_client(spread.scheduler) as client:
+        yield partial(make_rows_on_cluster, client, images, job, full.append, skip_bad=spread.skip_bad)
 
 
 def _noting_full(look: "Callable[[str, np.ndarray], Any]", full: list[str]) -> "Callable[[str, np.ndarray], Any]":

@@ -51,7 +51,7 @@ def open_executor(num_workers: int) -> Executor:
         executor = get_reusable_executor(
             max_workers=num_workers,
             timeout=None,
-            initializer=_end_with,
+            initializer=end_with,
             initargs=(os.getpid(),),
             env={"OMP_NUM_THREADS": "1"},
         )
@@ -107,7 +107,7 @@ def _refusal(error: OSError) -> str:
     return f"{place}: {error.strerror or error}" if place else str(error.strerror or error)
 
 
-def _end_with(parent: int) -> None:
+def end_with(parent: int) -> None:
     """End this process soon after its parent, whose end an idle worker would not notice."""
 
     def watch() -> None:

@@ -3,8 +3,9 @@
 Images are turned upright as their EXIF orientation says, since the labels are drawn in a browser, which does so.
 """
 
+import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -62,8 +63,11 @@ class LesionFiles(Source):
 
     def load_image(self, row: int) -> np.ndarray:
         """Return an image, (H, W, 3) uint8, RGB."""
-        path = f"{self.path}/{self.image_names[row]}"
-        return decode_annotated(self.tree.read(self.image_names[row]), path, self._shape(row), REMEDY)
+        return self.loader(row)()
+
+    def loader(self, row: int) -> Callable[[], np.ndarray]:
+        """Return what loads an image in another process."""
+        return functools.partial(_load_image, self.tree, self.image_names[row], self._shape(row))
 
     def load_instances(self, row: int) -> Instances:
         """Return the lesions of an image, each the union of its polygons."""
@@ -212,3 +216,7 @@ def _read_stored(tree: FileTree, name: str) -> StoredImage:
     stored = decode_stored(tree.read(name), f"{tree.path}/{name}")
     to_rgb(stored, f"{tree.path}/{name}")
     return stored
+
+
+def _load_image(tree: FileTree, name: str, image_shape: tuple[int, int]) -> np.ndarray:
+    return decode_annotated(tree.read(name), f"{tree.path}/{name}", image_shape, REMEDY)

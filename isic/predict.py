@@ -36,7 +36,7 @@ def main() -> None:
     from common.predictor import Predictor
     from isic.outputs import save_boxes, save_masks
 
-    found = engine.predict_results(Predictor(config, weights), images, flags.output, num_workers=flags.workers)
+    found = engine.predict_results(Predictor(config, weights), images, flags.output, spread=flags.spread)
     print(f"wrote {flags.output}: {len(images)} images")
     boxes = flags.output.with_name(f"{flags.output.stem}_boxes.csv")
     save_boxes(boxes, found)

@@ -1,10 +1,11 @@
 """Chest radiographs with masks of the lungs, in a folder or zip archive; no patient is in two folds."""
 
 import csv
+import functools
 import io
 import os
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from common.batches.folds import owner_folds, split_by
 from common.errors import InputError
-from common.images.decoding import decode_image, encode_png
+from common.images.decoding import encode_png, read_from_tree
 from common.images.image_set import ImageSet, Source
 from common.images.usable import read_usable, refuse_or_report
 from common.log import logger
@@ -58,7 +59,11 @@ class Radiographs(Source):
 
     def load_image(self, row: int) -> np.ndarray:
         """Return a radiograph, (H, W, 3) uint8."""
-        return _load_image(self.tree, self.files[row].image_name)
+        return self.loader(row)()
+
+    def loader(self, row: int) -> Callable[[], np.ndarray]:
+        """Return what loads a radiograph in another process."""
+        return functools.partial(read_from_tree, self.tree, self.files[row].image_name)
 
     def load_label_layers(self, row: int) -> list[np.ndarray]:
         """Return its lungs, (H, W) int32: both have the label 1."""
@@ -129,7 +134,7 @@ def load_images(path: str | os.PathLike[str], *, skip_bad: bool = False) -> Imag
     """
     tree = open_tree(path)
     usable = read_usable(
-        lambda one: _load_image(tree, one.image_name).shape[:2],
+        lambda one: read_from_tree(tree, one.image_name).shape[:2],
         find_radiographs(tree),
         source=tree.path.name,
         skip_bad=skip_bad,
@@ -217,10 +222,6 @@ def _parse_patients(data: bytes, name: str) -> dict[str, str]:
         raise InputError(
             f"{name}: not a CSV with columns id and patient; correct it, or name another with --metadata"
         ) from None
-
-
-def _load_image(tree: FileTree, name: str) -> np.ndarray:
-    return decode_image(tree.read(name), f"{tree.path}/{name}")
 
 
 def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:

@@ -38,7 +38,7 @@ def main() -> None:
     from common.predictor import MapPredictor
     from lung.outputs import save_masks
 
-    found = engine.predict_results(MapPredictor(config, weights), images, flags.output, num_workers=flags.workers)
+    found = engine.predict_results(MapPredictor(config, weights), images, flags.output, spread=flags.spread)
     save_masks(masks, found, images.shapes)
     print(f"wrote {flags.output}; {masks}: {len(images)} masks")
     order = _score(flags.output, images, found) if flags.score else images.image_ids

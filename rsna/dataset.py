@@ -1,7 +1,8 @@
 """Chest radiographs with their boxes, one image per patient, in the size that the network sees."""
 
 import dataclasses
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,8 +74,11 @@ class Radiographs(Source):
 
     def load_image(self, row: int) -> np.ndarray:
         """Return an image, (H, W, 3) uint8."""
-        image = self.stored.load_image(row)
-        return image if self.side is None else shrink_image(image, self.side)
+        return self.loader(row)()
+
+    def loader(self, row: int) -> Callable[[], np.ndarray]:
+        """Return what loads an image in another process."""
+        return functools.partial(_load_shrunken, self.stored.loader(row), self.side)
 
     def load_instances(self, row: int) -> Instances:
         """Return the boxes of the shrunken image, filled."""
@@ -225,3 +229,8 @@ def _with_boxes_inside(
     bad = [patient for patient, problem in zip(images.image_ids, problems, strict=True) if problem]
     kept = images.select([not problem for problem in problems])
     return dataclasses.replace(kept, left_out=(*images.left_out, *bad))
+
+
+def _load_shrunken(load: Callable[[], np.ndarray], side: int | None) -> np.ndarray:
+    image = load()
+    return image if side is None else shrink_image(image, side)

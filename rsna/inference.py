@@ -1,5 +1,6 @@
 """From images to boxes, with one or several views and models."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from common.prediction.box_fusion import fuse_boxes, import_fusion, shrink_boxes
 from common.prediction.detections import Detections
 from common.prediction.views import View, invert_boxes
 from common.predictor import Predictor
+from common.spread import Spread
 from rsna.config import RSNAConfig
 from rsna.dataset import Radiographs, filled_boxes, have_boxes, scale_boxes, with_side
 from rsna.submission import COLUMNS, Predictions, check_predictions, format_predictions
@@ -67,7 +69,7 @@ def predict_set(
     images: ImageSet[Radiographs],
     patients: Sequence[str],
     output: Path,
-    num_workers: int,
+    spread: Spread,
 ) -> None:
     """Predict patients into a CSV and check it; if killed, the next run resumes.
 
@@ -76,7 +78,7 @@ def predict_set(
         images: as stored.
         patients: of the rows, in order.
         output: the CSV.
-        num_workers: processes beside this one.
+        spread: over which processes.
 
     Raises:
         InputError: the package for box fusion is missing, or the CSV fails its check.
@@ -85,22 +87,27 @@ def predict_set(
     if len(models) > 1 or config.fuse_views:
         import_fusion()
     predictors = [Predictor(*model) for model in models]
-
-    def look(_: str, image: np.ndarray) -> FoundBoxes:
-        shape = (image.shape[0], image.shape[1])
-        found: list[Found] = []
-        full = False
-        for predictor, (own, _weights) in zip(predictors, models, strict=True):
-            looks = find_boxes(predictor, image, fuse_views=own.fuse_views)
-            full |= any(len(scores) >= own.max_detections for _, scores in looks)
-            found += looks
-        return FoundBoxes(found, shape, config.shrink, config.fusion_iou, config.fused_confidence, full)
-
-    maker = RowMaker(look, prediction_rows, COLUMNS)
-    predict_rows(predictors, images, patients, output, maker, num_workers=num_workers)
+    maker = RowMaker(functools.partial(_look, predictors), prediction_rows, COLUMNS)
+    predict_rows(predictors, images, patients, output, maker, spread=spread)
     problems = check_predictions(output, patients, images.shapes)
     if problems:
         raise InputError(f"{output}: {problems[0]} ({len(problems)} problems)")
+
+
+def _look(predictors: Sequence[Predictor], _: str, image: np.ndarray) -> FoundBoxes:
+    """Return the boxes that all models find; the first one's config says how they are fused."""
+    first = predictors[0].config
+    assert isinstance(first, RSNAConfig)
+    found: list[Found] = []
+    full = False
+    for predictor in predictors:
+        config = predictor.config
+        assert isinstance(config, RSNAConfig)
+        looks = find_boxes(predictor, image, fuse_views=config.fuse_views)
+        full |= any(len(scores) >= config.max_detections for _, scores in looks)
+        found += looks
+    shape = (image.shape[0], image.shape[1])
+    return FoundBoxes(found, shape, first.shrink, first.fusion_iou, first.fused_confidence, full)
 
 
 def find_boxes(predictor: Predictor, image: np.ndarray, *, fuse_views: bool = False) -> list[Found]:

@@ -83,7 +83,7 @@ def predict(arguments: Sequence[str]) -> None:
     wanted = read_image_ids(flags.sample_submission, ["patientId"]) if flags.sample_submission else None
     patients = choose_image_ids(images, wanted, skip_bad=flags.skip_bad)[: flags.limit]
     prepare_outputs(flags, flags.folders(), images.path, images.image_names)
-    predict_set(models, images, patients, flags.output, flags.workers)
+    predict_set(models, images, patients, flags.output, flags.spread)
     print(f"wrote {flags.output}: {len(patients)} patients, checked")
     if flags.overlays:
         overview = draw_boxes(flags.overlays, images, read_predictions(flags.output))

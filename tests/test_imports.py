@@ -32,6 +32,7 @@ ALLOWED = {
     "annotations": {"log"},
     "recipe": {"mask_rcnn_config"},
     "flags": SETTINGS,
+    "spread": {"errors"},
     "masks": {"errors"},
     "images": {"masks", *GROUND},
     "batches": {"images", "masks", *SETTINGS},
@@ -42,9 +43,10 @@ ALLOWED = {
     "scoring": {"output", "images", "masks", "errors"},
     "drawing": {"scoring", "images", "masks", "log"},
     "figures": {"drawing", "scoring", "runs", "images", "masks", "storage", "errors"},
-    "cli": {"flags", "runs", *SETTINGS},
+    "cli": {"flags", "spread", "runs", *SETTINGS},
     "predictor": {"network", *BELOW_NETWORK},
-    "engine": {"predictor", "drawing", "network", "output", *BELOW_NETWORK},
+    "cluster": {"output", "images", "spread", *GROUND},
+    "engine": {"predictor", "drawing", "network", "output", "cluster", "spread", *BELOW_NETWORK},
 }
 BACKENDS = {"keras", "tensorflow", "jax", "torch", "flax"}
 MOST_FILES = 12  # of a room

@@ -1,15 +1,16 @@
 """The class-folder layout: <subset>/image/<Class>/<name>.png, and masks likewise under <subset>/mask."""
 
+import functools
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from common.errors import InputError
-from common.images.decoding import decode_image, decode_stored, is_image, to_rgb
+from common.images.decoding import decode_stored, is_image, read_from_tree, to_rgb
 from common.images.image_set import ImageSet, Source
 from common.images.stored import StoredImage
 from common.images.truth_files import decode_mask
@@ -73,7 +74,11 @@ class CellFiles(Source):
 
     def load_image(self, row: int) -> np.ndarray:
         """Return an image, (H, W, 3) uint8, RGB."""
-        return _load_image(self.tree, self.images[row])
+        return self.loader(row)()
+
+    def loader(self, row: int) -> Callable[[], np.ndarray]:
+        """Return what loads an image in another process."""
+        return functools.partial(read_from_tree, self.tree, self.images[row].image_name)
 
     def load_label_layers(self, row: int) -> list[np.ndarray]:
         """Return the cells of an image as one label image, (H, W) int32."""
@@ -191,10 +196,6 @@ def _class_id(folder: PurePosixPath, class_names: Sequence[str], source: str) ->
     if folder.name not in class_names:
         raise InputError(f"{source}/{folder}: none of {', '.join(class_names)}; rename or remove the folder")
     return list(class_names).index(folder.name) + 1
-
-
-def _load_image(tree: FileTree, image: CellImage) -> np.ndarray:
-    return decode_image(tree.read(image.image_name), f"{tree.path}/{image.image_name}")
 
 
 def _load_mask(

@@ -71,7 +71,7 @@ def predict(arguments: Sequence[str]) -> None:
     images = load_cells(flags.dataset, flags.own["subset"], config.class_names, skip_bad=flags.skip_bad)
     images = images.first(flags.limit)
     prepare_outputs(flags, flags.folders(["splash"]), images.path, images.image_names)
-    found = engine.predict_results(Predictor(config, weights), images, flags.output, num_workers=flags.workers)
+    found = engine.predict_results(Predictor(config, weights), images, flags.output, spread=flags.spread)
     print(f"wrote {flags.output}: {len(images)} images")
     _draw(flags, images, found)
     if flags.score:

@@ -21,6 +21,7 @@ from common.images.stored import (
     turn_upright,
 )
 from common.storage.files import written_aside
+from common.storage.trees import FileTree
 
 UNREAD = {".avif", ".czi", ".dcm", ".dng", ".exr", ".heic", ".jxl", ".lif", ".lsm", ".nd2", ".npy", ".psd", ".svs"}
 
@@ -66,6 +67,11 @@ def decode_image(data: bytes, name: str, choice: Choice | None = None, *, uprigh
         InputError: not an image, a damaged one, or several images or channels without a choice.
     """
     return to_rgb(decode_stored(data, name, choice), name, choice, upright=upright)
+
+
+def read_from_tree(tree: FileTree, name: str, choice: Choice | None = None) -> np.ndarray:
+    """Read an image of a folder or archive, see `decode_image`."""
+    return decode_image(tree.read(name), f"{tree.path}/{name}", choice)
 
 
 def decode_annotated(data: bytes, name: str, image_shape: tuple[int, int], remedy: str) -> np.ndarray:

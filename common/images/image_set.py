@@ -1,9 +1,10 @@
 """Image sets with their objects, for training, folds, prediction, drawing and scoring."""
 
 import dataclasses
+import functools
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,10 @@ class Source(ABC):
     @abstractmethod
     def load_image(self, row: int) -> np.ndarray:
         """Return an image, (H, W, 3) uint8, RGB."""
+
+    def loader(self, row: int) -> Callable[[], np.ndarray]:
+        """Return what loads an image in another process: pickled, it should be no larger than that image needs."""
+        return functools.partial(self.load_image, row)
 
     @abstractmethod
     def load_label_layers(self, row: int) -> Sequence[np.ndarray]:

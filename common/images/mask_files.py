@@ -1,13 +1,14 @@
 """Images with one mask file per object, or a label image, read through the index."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from common.errors import InputError
-from common.images.decoding import decode_image
+from common.images.decoding import read_from_tree
 from common.images.image_set import ImageSet, Source
 from common.images.label_index import ImageFiles, LabelIndex, open_index
 from common.images.stored import Choice, report_turned
@@ -57,8 +58,11 @@ class MaskFiles(Source):
 
     def load_image(self, row: int) -> np.ndarray:
         """Return an image, (H, W, 3) uint8, RGB."""
-        name = self.image_name(row)
-        return decode_image(self.tree.read(name), f"{self.path}/{name}", self.choice)
+        return self.loader(row)()
+
+    def loader(self, row: int) -> Callable[[], np.ndarray]:
+        """Return what loads an image in another process."""
+        return functools.partial(read_from_tree, self.tree, self.image_name(row), self.choice)
 
     def load_label_layers(self, row: int) -> list[np.ndarray]:
         """Return its objects as one label image, labels 1 to their count.

@@ -1,14 +1,15 @@
 """From images to rows of a CSV, resumed after a kill.
 
 `RowMaker.look` runs in this process: `Predictor.look` returns a `Prediction`, what the network says of an image.
-`RowMaker.rows` runs in workers: `Prediction.instances` makes the objects, which become run lengths. `SubmissionWriter`
-writes the rows.
+`RowMaker.rows` runs in workers: `Prediction.instances` makes the objects, which become run lengths. On a cluster
+(`common/cluster/`), both run in its workers. `SubmissionWriter` writes the rows.
 """
 
+import contextlib
 import hashlib
 import json
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,13 +26,16 @@ from common.output.writer import SubmissionWriter
 from common.parallel import PREDICTING, map_in_order, open_executor
 from common.terminal.progress import progress_bar
 
+MakeRows = Callable[[Sequence[int]], Generator[list[str], None, None]]  # the rows of images by their indices
+
 
 @dataclass(frozen=True)
 class RowMaker:
     """How an image becomes rows of a CSV.
 
     Attributes:
-        look: from an id and an image (H, W, 3) uint8 to what `rows` takes; called in this process, in several threads.
+        look: from an id and an image (H, W, 3) uint8 to what `rows` takes; called in several threads of this process,
+            or in the workers of a cluster, to which it is pickled.
         rows: returns the rows of an image's objects without its id; called in workers, so a module-level function.
         columns: of the CSV.
         options: what the rows depend on besides the model and the images.
@@ -44,38 +48,59 @@ class RowMaker:
 
 
 def write_rows(
-    images: ImageSet, image_ids: Sequence[str], maker: RowMaker, output: Path, *, fingerprint: str, num_workers: int
+    images: ImageSet,
+    image_ids: Sequence[str],
+    make: MakeRows,
+    output: Path,
+    columns: Sequence[str] = COLUMNS,
+    *,
+    fingerprint: str,
 ) -> int:
     """Predict image by image, and write rows in the order of `image_ids`; a killed run resumes where it stopped.
 
     Args:
         images: the set; an id missing from it gets an empty row.
         image_ids: of the rows.
-        maker: makes the rows.
+        make: makes the rows of some images, such as `make_rows`.
         output: the CSV.
+        columns: of the CSV.
         fingerprint: all that the rows depend on.
-        num_workers: processes; 0 makes rows in this one.
 
     Returns:
         How many objects the whole file holds.
     """
-
-    def load_and_look(image_id: str, index: int) -> tuple[Any]:
-        return (maker.look(image_id, images.load_image(index)),)
-
     indices = {image_id: index for index, image_id in enumerate(images.image_ids)}
-    with SubmissionWriter(output, image_ids, fingerprint, maker.columns) as writer:
-        left = [image_id for image_id in image_ids[len(writer.done) :] if image_id in indices]
+    with SubmissionWriter(output, image_ids, fingerprint, columns) as writer:
+        left = image_ids[len(writer.done) :]
         progress = progress_bar(image_ids, output.name, initial=len(writer.done), unit="image", smoothing=0.05)
-        with progress, ThreadPoolExecutor(PREDICTING) as threads:
-            jobs = ((image_id, (image_id, indices[image_id])) for image_id in left)
-            looked = map_in_order(load_and_look, jobs, threads, ahead=PREDICTING + 1)
-            results = map_in_order(maker.rows, looked, open_executor(num_workers), ahead=2 * num_workers + 1)
-            for image_id in image_ids[len(writer.done) :]:
-                writer.write(image_id, next(results)[1] if image_id in indices else [])
+        with progress, contextlib.closing(make([indices[one] for one in left if one in indices])) as made:
+            for image_id in left:
+                writer.write(image_id, next(made) if image_id in indices else [])
                 progress.update()
         writer.finish()
         return writer.num_objects
+
+
+def make_rows(
+    images: ImageSet, maker: RowMaker, num_workers: int, indices: Sequence[int]
+) -> Generator[list[str], None, None]:
+    """Yield the rows of images, in order; the network runs in this process.
+
+    Args:
+        images: the set.
+        maker: makes the rows.
+        num_workers: processes that make rows of what the network says; 0 makes them in this one.
+        indices: of the images.
+    """
+
+    def load_and_look(index: int) -> tuple[Any]:
+        return (maker.look(images.image_ids[index], images.load_image(index)),)
+
+    with ThreadPoolExecutor(PREDICTING) as threads:
+        jobs = ((images.image_ids[index], (index,)) for index in indices)
+        looked = map_in_order(load_and_look, jobs, threads, ahead=PREDICTING + 1)
+        for _, rows in map_in_order(maker.rows, looked, open_executor(num_workers), ahead=2 * num_workers + 1):
+            yield rows
 
 
 def choose_image_ids(images: ImageSet, sample_ids: Sequence[str] | None, *, skip_bad: bool) -> list[str]:

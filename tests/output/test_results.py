@@ -1,12 +1,14 @@
 """Objects of several classes to a CSV and back."""
 
+import functools
+
 import numpy as np
 import pytest
 
 from common.errors import InputError
 from common.masks.instances import Instances
 from common.output.results import RESULT_COLUMNS, read_results, result_rows
-from common.output.rows import RowMaker, write_rows
+from common.output.rows import RowMaker, make_rows, write_rows
 from common.prediction.detections import Detections
 from common.prediction.postprocess import Look, Masking, Prediction
 from common.prediction.views import View
@@ -29,7 +31,8 @@ def look(image_id, image):
 @pytest.fixture
 def written(tmp_path):
     maker = RowMaker(look, result_rows, RESULT_COLUMNS)
-    write_rows(IMAGES, IMAGES.image_ids, maker, tmp_path / "r.csv", fingerprint="x", num_workers=0)
+    make = functools.partial(make_rows, IMAGES, maker, 0)
+    write_rows(IMAGES, IMAGES.image_ids, make, tmp_path / "r.csv", RESULT_COLUMNS, fingerprint="x")
     return tmp_path / "r.csv"
 
 

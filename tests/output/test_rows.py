@@ -13,7 +13,7 @@ import pytest
 from common.config import Stage
 from common.errors import InputError
 from common.mask_rcnn_config import MaskRCNNConfig
-from common.output.rows import RowMaker, choose_image_ids, fingerprint, image_rng, write_rows
+from common.output.rows import RowMaker, choose_image_ids, fingerprint, image_rng, make_rows, write_rows
 from common.output.writer import SubmissionWriter
 from common.parallel import PREDICTING, JobError
 from tests.image_sets import array_set
@@ -57,7 +57,8 @@ def encode_and_die(job):
 
 def write(output, num_workers, *, log=None, deadly="", encode=encode, image_ids=IDS, weights="weights 1"):
     look = functools.partial(predict, log or output.with_suffix(".log"), deadly)
-    write_rows(IMAGES, image_ids, RowMaker(look, encode), output, fingerprint=weights, num_workers=num_workers)
+    make = functools.partial(make_rows, IMAGES, RowMaker(look, encode), num_workers)
+    write_rows(IMAGES, image_ids, make, output, fingerprint=weights)
 
 
 def expected_rows(image_ids=IDS):

@@ -1,0 +1,247 @@
+"""A prediction spread over the workers of a cluster: the client's side."""
+
+import collections
+import logging
+import queue
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from common.cluster.job import Failure, Job, Loader, Made
+from common.cluster.worker import NEEDS_WEIGHTS, admit, dismiss, label, make_rows
+from common.errors import InputError
+from common.log import logger
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+BUNDLE = 8  # images that a worker takes at a time, at most
+REDONE = 3  # times that an image is tried again
+AHEAD = 64  # images on the way for each thread of the cluster, at most: a slow one does not hold up the others
+PATROL = 1.0  # seconds between looks at which workers there are
+
+
+class Prediction:
+    """Rows of images, made by a cluster, in order; few images are on the way at a time.
+
+    Args:
+        client: of Dask.
+        job: what is to be done.
+        give_up: takes an image's id and the reason once it is hopeless; raises, or it gets no rows.
+        note_full: takes the id of an image that may hold more objects than were found.
+    """
+
+    def __init__(
+        self,
+        client: "Client",
+        job: Job,
+        *,
+        give_up: Callable[[str, str], None],
+        note_full: Callable[[str], None],
+    ) -> None:
+        self._workers = _Workers(client, job)
+        self._client, self._job = client, job
+        self._give_up, self._note_full = give_up, note_full
+        self._futures: dict[Future, list[str]] = {}
+        self._done: queue.SimpleQueue[Future] = queue.SimpleQueue()
+        self._order: collections.deque[str] = collections.deque()  # ids on the way, as they are to be returned
+        self._loaders: dict[str, Loader] = {}
+        self._rows: dict[str, list[str]] = {}
+        self._tries: collections.Counter[str] = collections.Counter()
+
+    def rows(self, images: Iterator[tuple[str, Loader]], count: int) -> Generator[list[str], None, None]:
+        """Yield the rows of each image, in order.
+
+        Args:
+            images: ids and what loads each; taken as there is room for them.
+            count: how many there are.
+
+        Raises:
+            InputError: the scheduler is gone, no worker can do the job, or an image cannot be predicted.
+        """
+        left = count
+        try:
+            while left or self._order:
+                if self._workers.patrol():
+                    self._submit_again()
+                while left and len(self._order) < AHEAD * self._workers.threads:
+                    size = min(bundle_size(left, self._workers.threads), left)
+                    self._submit([next(images) for _ in range(size)])
+                    left -= size
+                self._collect()
+                while self._order and self._order[0] in self._rows:
+                    yield self._rows.pop(self._order.popleft())
+        finally:
+            self._client.cancel(list(self._futures), force=True)
+            self._workers.dismiss()
+
+    def _submit(self, bundle: Sequence[tuple[str, Loader]]) -> None:
+        self._order += [image_id for image_id, _ in bundle]
+        self._loaders |= dict(bundle)
+        self._send([image_id for image_id, _ in bundle])
+
+    def _send(self, image_ids: list[str]) -> None:
+        bundle = [(image_id, self._loaders[image_id]) for image_id in image_ids]
+        resources = {label(self._job.token): 1}
+        future = self._client.submit(make_rows, self._job.token, bundle, pure=False, resources=resources)
+        self._futures[future] = image_ids
+        future.add_done_callback(self._done.put)
+
+    def _submit_again(self) -> None:
+        """Send what waits for workers that are gone: Dask does not see that others have come."""
+        waiting, self._futures = self._futures, {}
+        self._client.cancel(list(waiting), force=True)
+        for image_ids in waiting.values():
+            self._send(image_ids)
+
+    def _collect(self) -> None:
+        """Take in what is done; wait for it a little."""
+        try:
+            self._take(self._done.get(timeout=PATROL))
+            while True:
+                self._take(self._done.get_nowait())
+        except queue.Empty:
+            pass
+
+    def _take(self, future: "Future") -> None:
+        image_ids = self._futures.pop(future, None)
+        if image_ids is None:
+            return  # sent again meanwhile
+        made = self._result(future)
+        for image_id, one in zip(image_ids, made, strict=False):
+            if isinstance(one, Made):
+                self._keep(image_id, one)
+            else:
+                self._try_again(image_id, one)
+        for image_id in image_ids[len(made) :]:
+            self._send([image_id])
+
+    def _result(self, future: "Future") -> list[Made | Failure]:
+        """Return what a worker made of its images; of none of them if it was lost."""
+        from distributed import KilledWorker
+        from distributed.client import FutureCancelledError
+
+        try:
+            result: list[Made | Failure] = future.result()
+        except KilledWorker:
+            return [Failure("its worker was lost, several times")]
+        except (FutureCancelledError, OSError):
+            self._workers.patrol(at_once=True)
+            return []
+        except KeyError:  # a worker that was started anew at the same address
+            return []
+        return result
+
+    def _keep(self, image_id: str, made: Made) -> None:
+        self._rows[image_id] = made.rows
+        if made.full:
+            self._note_full(image_id)
+        del self._loaders[image_id]
+        self._tries.pop(image_id, None)
+
+    def _try_again(self, image_id: str, failure: Failure) -> None:
+        self._tries[image_id] += 1
+        if failure.final or self._tries[image_id] > REDONE:
+            times = "" if failure.final else f" ({self._tries[image_id]} times)"
+            self._give_up(image_id, f"{failure.reason}{times}")
+            self._keep(image_id, Made([], False))
+        else:
+            self._send([image_id])
+
+
+class _Workers:
+    """The workers of a cluster that take part in a job."""
+
+    def __init__(self, client: "Client", job: Job) -> None:
+        self._client, self._job = client, job
+        self._address = str(client.scheduler.address) if client.scheduler else "the scheduler"
+        self._threads: dict[str, int] = {}  # of those that take part, by address
+        self._refused: dict[str, str] = {}
+        self._due = 0.0
+        self._waiting = False
+
+    @property
+    def threads(self) -> int:
+        """How many images can be worked on at a time."""
+        return sum(self._threads.values())
+
+    def patrol(self, *, at_once: bool = False) -> bool:
+        """Admit workers that are new, and forget those that are gone; does so now and then.
+
+        Returns:
+            Whether there are workers again after there were none.
+
+        Raises:
+            InputError: the scheduler is gone, or there are workers and all are refused.
+        """
+        if time.monotonic() < self._due and not at_once:
+            return False
+        try:
+            there = self._client.nthreads()
+            self._threads = {address: count for address, count in self._threads.items() if address in there}
+            self._refused = {address: why for address, why in self._refused.items() if address in there}
+            none = not self._threads
+            new = [address for address in there if address not in self._threads and address not in self._refused]
+            self._admit({address: there[address] for address in new})
+        except (OSError, RuntimeError, TimeoutError) as error:
+            raise gone(self._address) from error
+        self._due = time.monotonic() + PATROL
+        if there and len(self._refused) == len(there):
+            raise InputError(f"{self._address}: no worker can be used: {next(iter(self._refused.values()))}")
+        if not self._threads and not self._waiting:
+            logger.info(f"{self._address}: waiting for workers")
+        self._waiting = not self._threads
+        return none and bool(self._threads)
+
+    def dismiss(self) -> None:
+        """Free the memory of the workers, if they can still be reached."""
+        try:
+            if self._threads:
+                self._client.run(dismiss, self._job.token, workers=list(self._threads), on_error="ignore")
+        except (OSError, RuntimeError, TimeoutError):
+            pass
+
+    def _admit(self, new: dict[str, int]) -> None:
+        answers = self._ask(list(new), None)
+        lacking = [address for address, answer in answers.items() if answer == NEEDS_WEIGHTS]
+        if lacking:
+            answers |= self._ask(lacking, self._job.read_weights())
+        for address, answer in answers.items():
+            if answer == "":
+                self._threads[address] = new[address]
+            elif isinstance(answer, str | ImportError):
+                self._refuse(address, answer)
+
+    def _ask(self, addresses: list[str], data: dict[str, bytes] | None) -> dict[str, Any]:
+        """Return what each worker answers; an exception if it fails."""
+        if not addresses:
+            return {}
+        return self._client.run(admit, self._job, data, workers=addresses, on_error="return")
+
+    def _refuse(self, address: str, answer: str | ImportError) -> None:
+        if isinstance(answer, ImportError):
+            answer = f"has not this version of the project ({answer}); install it there"
+        self._refused[address] = f"{address} {answer}"
+        logger.warning(f"refused: worker {address} {answer}")
+
+
+def bundle_size(left: int, threads: int) -> int:
+    """Return how many images a worker takes at a time: fewer towards the end, so that all end together.
+
+    Example:
+        >>> bundle_size(1000, 4), bundle_size(40, 4), bundle_size(3, 4)
+        (8, 2, 1)
+    """
+    return max(1, min(BUNDLE, left // (4 * max(threads, 1))))
+
+
+def gone(address: str) -> InputError:
+    """Return what is said of a scheduler that cannot be reached."""
+    return InputError(
+        f"{address}: the scheduler is gone, or cannot be reached; start it, and run the same command again to resume"
+    )
+
+
+def quiet_dask() -> None:
+    """Keep Dask's log to what nobody else says; this package reports workers and schedulers that are lost."""
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)

@@ -1,0 +1,93 @@
+import dataclasses
+import hashlib
+
+import pytest
+
+from common.cluster.client import make_rows_on_cluster
+from common.cluster.job import find_weights, hash_file, prepare_job
+from common.cluster.prediction import REDONE, bundle_size
+from common.errors import InputError
+from tests.cluster.stubs import CRASHES, FAILS, HANGS, IS_BAD, IS_FULL, expected_rows, stub_images, stub_maker
+
+pytest.importorskip("distributed")
+
+
+@pytest.fixture(scope="module")
+def client():
+    """A cluster in this process; the networks' processes are its only ones."""
+    from distributed import Client
+
+    with Client(processes=False, n_workers=2, threads_per_worker=1, dashboard_address=None) as client:
+        yield client
+
+
+def predicted(client, folder, numbers, *, limit=60.0, skip_bad=False, change=None):
+    job = prepare_job(*stub_maker(folder), limit)
+    job = dataclasses.replace(job, **change) if change else job
+    images, full = stub_images(numbers), []
+    rows = make_rows_on_cluster(client, images, job, full.append, range(len(images)), skip_bad=skip_bad)
+    return list(rows), full
+
+
+def test_rows_come_in_order(client, tmp_path, lines):
+    numbers = [*range(60), IS_FULL]
+    rows, full = predicted(client, tmp_path, numbers)
+    assert rows == expected_rows(numbers)
+    assert full == ["p60"]
+    assert lines() == []
+
+
+def test_no_images(client, tmp_path):
+    assert predicted(client, tmp_path, []) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        (CRASHES, f"its process was killed by signal 9 (a lack of memory?) ({REDONE + 1} times)"),
+        (HANGS, f"took longer than --time-limit 0.5 seconds ({REDONE + 1} times)"),
+        (IS_BAD, "p5.png: torn"),
+        (FAILS, f"OSError: the storage is away ({REDONE + 1} times)"),
+    ],
+)
+def test_an_image_that_cannot_be_predicted_is_named(client, tmp_path, lines, number, reason):
+    numbers = [*range(5), number, *range(40)]
+    with pytest.raises(InputError) as caught:
+        predicted(client, tmp_path, numbers, limit=0.5)
+    assert str(caught.value) == f"p5: {reason}; leave out such images with --skip-bad"
+    assert predicted(client, tmp_path, numbers, limit=0.5, skip_bad=True)[0] == [
+        *expected_rows(range(5)),
+        [],
+        *expected_rows(range(40)),
+    ]
+    assert lines() == [f"warning: p5: {reason}; it gets an empty row"]
+
+
+def test_weights_that_workers_do_not_see_are_sent_once(client, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("common.cluster.worker.find_weights", lambda _, digest: find_weights("/nowhere.h5", digest))
+    assert predicted(client, tmp_path, range(9))[0] == expected_rows(range(9))
+    (kept,) = (tmp_path / "cache").rglob("*.h5")
+    assert kept.stem == hashlib.sha256(b"weights").hexdigest() == hash_file(kept)
+    written = kept.stat().st_mtime_ns
+    assert predicted(client, tmp_path, range(9))[0] == expected_rows(range(9))
+    assert kept.stat().st_mtime_ns == written
+
+
+def test_weights_that_change_before_they_are_sent_are_refused(client, tmp_path):
+    job = prepare_job(*stub_maker(tmp_path), 60.0)
+    (tmp_path / "w.h5").write_bytes(b"the next epoch")
+    rows = make_rows_on_cluster(client, stub_images(range(3)), job, print, range(3), skip_bad=False)
+    with pytest.raises(InputError, match=r"w\.h5: changed while it was read; run the same command again"):
+        list(rows)
+
+
+def test_workers_of_other_versions_are_refused(client, tmp_path, lines):
+    change = {"versions": {"keras": "2.0"}}
+    with pytest.raises(InputError, match=r"no worker can be used: inproc://\S+ has keras \S+ instead of 2.0, .*; inst"):
+        predicted(client, tmp_path, range(3), change=change)
+    assert len(lines()) == 2
+
+
+def test_bundles_get_smaller_towards_the_end():
+    assert [bundle_size(left, 4) for left in (1000, 128, 64, 16, 1)] == [8, 8, 4, 1, 1]
