@@ -53,7 +53,7 @@ $(KAGGLE)/.installed: requirements/kaggle.txt
 kaggle: $(KAGGLE)/.installed  ## create .venv-kaggle with the versions of Kaggle's notebooks, for kernels/kernel.py run
 
 lock: install  ## update requirements/*.txt from setup.cfg and *.in; LOCK_FLAGS=--upgrade takes the newest versions
-	$(COMPILE) setup.cfg $(call extras,cpu jax onnx imgaug rsna kaggle test dev) --output-file requirements/lock.txt >/dev/null
+	$(COMPILE) setup.cfg $(call extras,cpu jax onnx imgaug rsna viewer kaggle test dev) --output-file requirements/lock.txt >/dev/null
 	$(COMPILE) setup.cfg requirements/kaggle.in $(call extras,cpu jax imgaug rsna test) \
 		--output-file requirements/kaggle.txt >/dev/null
 	$(COMPILE) --no-deps requirements/imgaug.in --output-file requirements/imgaug.txt >/dev/null

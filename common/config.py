@@ -131,9 +131,8 @@ class RunConfig:
         for spec in dataclasses.fields(self):
             check_value(spec, getattr(self, spec.name))
         if self.batch_size % self.devices:
-            raise InputError(
-                f"--batch-size {self.batch_size}: does not divide evenly over --devices {self.devices}; choose a multiple"
-            )
+            problem = f"does not divide evenly over --devices {self.devices}"
+            raise InputError(f"--batch-size {self.batch_size}: {problem}; choose a multiple")
         last_epochs = [stage.last_epoch for stage in self.schedule]
         if last_epochs != sorted(set(last_epochs)) or not last_epochs:
             raise InputError(f"--schedule: the last epochs {last_epochs} must increase from stage to stage")

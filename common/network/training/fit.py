@@ -201,8 +201,8 @@ class _Run:
     def _diverged(self, what: str, before: str = "") -> InputError:
         return InputError(
             f"{what}; {before}lower the learning rate (--schedule; here {self._learning_rate():.3g}) or "
-            f"--gradient-clip (here {self.config.gradient_clip:g}); this epoch is not saved: the same command with other "
-            "values resumes before it"
+            f"--gradient-clip (here {self.config.gradient_clip:g}); this epoch is not saved: the same command with "
+            "other values resumes before it"
         )
 
     def _learning_rate(self) -> float:

@@ -1,0 +1,52 @@
+"""See images, ground truth and submissions in the browser.
+
+    python -m viewer --dataset stage1_train.zip
+    python -m viewer --dataset stage1_train.zip --submission small.csv --submission small_tta.csv
+    python -m viewer --dataset stage1_test --submission a.csv --solution stage1_solution.csv --weights small
+
+Prints the address of a page on this machine, which no other machine can open. Ctrl-C ends it.
+"""
+
+import os
+from pathlib import Path
+
+from common.errors import InputError, run_main
+from common.flags import OneLineParser
+
+MOST_PIXELS = 2**27  # of an image, unless the environment says otherwise; browsers draw no larger ones
+
+
+def main() -> None:
+    """Open what is to be shown, and serve it."""
+    parser = OneLineParser(__doc__, "%(prog)s --dataset PATH [flags]")
+    add = parser.add_argument
+    add("--dataset", type=Path, required=True, metavar="PATH", help="folder or zip of images, of any competition")
+    help = "predictions to show; given twice, side by side"
+    add("--submission", type=Path, action="append", default=[], metavar="CSV", help=help)
+    add("--solution", type=Path, metavar="PATH", help="ground truth that is not in the set: a CSV, or a set with masks")
+    add("--competition", metavar="NAME", help="in whose layout the set is (default: recognised by its files)")
+    add("--part", metavar="NAME", help="part of the set, such as val (default: the usual one)")
+    add("--port", type=int, default=8050, metavar="N", help="where to listen; 0: any free one (default: 8050)")
+    flags = parser.parse_args()
+    if len(flags.submission) > 2:
+        raise InputError(f"--submission {flags.submission[2]}: a third one; give one, or two to compare")
+
+    from common.images import stored
+    from viewer.app import make_viewer
+    from viewer.scorer import Scorer
+    from viewer.study import open_study
+
+    os.environ.setdefault(stored.MOST_PIXELS, str(MOST_PIXELS))
+    study = open_study(flags.dataset, flags.submission, flags.solution, competition=flags.competition, part=flags.part)
+    scorer = Scorer(study)
+    server = make_viewer(scorer, flags.port)
+    scorer.start()
+    print(f"http://127.0.0.1:{server.port}/ shows {len(study.images)} images; Ctrl-C ends it", flush=True)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        print("ended")
+
+
+if __name__ == "__main__":
+    run_main(main)

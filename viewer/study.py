@@ -1,0 +1,157 @@
+"""What the viewer shows: a set, its ground truth, submissions; opened from paths."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from common.errors import InputError
+from common.images.image_set import ImageSet
+from common.log import logger
+from common.masks.boxes import box_ious
+from common.masks.instances import Instances
+from common.scoring.comparison import Comparison, compare_masks
+from common.scoring.dsb import read_solution
+from competitions.sets import Competition, open_images, recognise
+from dsb.dataset import load_dataset
+from dsb.modality import find_modality
+from rsna.dataset import Radiographs
+from viewer.matches import RULES, USUAL_RULE, Matches, Rule
+from viewer.submissions import Boxes, read_submission
+
+Solution = Mapping[str, Instances]
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """A set with its ground truth and its submissions.
+
+    Attributes:
+        competition: whose set it is.
+        images: the set.
+        solution: true objects by image id where they are not the set's own; None: the set's, if it has them.
+        submissions: predicted objects by image id, by the submission's name.
+    """
+
+    competition: Competition
+    images: ImageSet
+    solution: Solution | None = None
+    submissions: Mapping[str, Mapping[str, Instances]] = field(default_factory=dict)
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """Names of the classes, in the order of their ids, from 1."""
+        return self.competition.config.class_names
+
+    @property
+    def rule(self) -> Rule:
+        """How images are scored."""
+        return RULES.get(self.competition.name, USUAL_RULE)
+
+    @property
+    def has_truth(self) -> bool:
+        """Whether true objects are known."""
+        return self.solution is not None or self.images.has_objects
+
+    def load_truth(self, index: int) -> tuple[Instances, np.ndarray] | None:
+        """Return an image's true objects, and which of them are crowds, (N,) bool; None if they are not known."""
+        if self.solution is None:
+            return self.images.load_truth(index) if self.images.has_objects else None
+        true = self.solution.get(self.images.image_ids[index])
+        return None if true is None else (true, np.zeros(len(true), bool))
+
+    def load_found(self, index: int, name: str) -> Instances:
+        """Return the objects that a submission has for an image; none if the image has no row."""
+        found, image_id = self.submissions[name], self.images.image_ids[index]
+        return found[image_id] if image_id in found else Instances.empty()
+
+    def match(self, index: int, name: str, truth: tuple[Instances, np.ndarray]) -> Matches:
+        """Compare an image's true objects with those of a submission."""
+        found, source, (true, crowd) = self.submissions[name], self.images.source, truth
+        comparison = compare_masks(true, self.load_found(index, name), crowd)
+        if isinstance(found, Boxes) and isinstance(source, Radiographs):
+            comparison = self._compare_boxes(comparison, source, index, found)
+        return Matches.of(comparison, strict=self.rule.strict)
+
+    def kind(self, index: int, image: np.ndarray, truth: tuple[Instances, np.ndarray] | None) -> str:
+        """Return what kind of image one is: its modality, its patient's class, or the class of most of its objects."""
+        if isinstance(self.images.source, Radiographs):
+            return self.images.source.classes[int(self.images.rows[index])]
+        if self.competition.name == "dsb":
+            return find_modality(image)
+        if truth is None or len(self.class_names) == 1 or not len(truth[0]):
+            return ""
+        ((most, _),) = Counter(truth[0].class_ids.tolist()).most_common(1)
+        return self.class_name(most)
+
+    def class_name(self, class_id: int) -> str:
+        """Return a class's name; its id where it has none."""
+        return self.class_names[class_id - 1] if 1 <= class_id <= len(self.class_names) else f"class {class_id}"
+
+    def _compare_boxes(self, comparison: Comparison, source: Radiographs, index: int, found: Boxes) -> Comparison:
+        """Return a comparison with the overlaps of boxes as the competition computes them, in fractions of pixels."""
+        image_id, boxes = self.images.image_ids[index], source.boxes[int(self.images.rows[index])]
+        predicted = found.predictions[image_id].boxes if image_id in found else np.zeros((0, 4))
+        if comparison.ious.shape != (len(boxes), len(predicted)):
+            return comparison
+        fields = {name: getattr(comparison, name) for name in comparison.__dataclass_fields__}
+        return Comparison(**fields | {"ious": box_ious(boxes, predicted)})
+
+
+def open_study(
+    dataset: Path,
+    submissions: Sequence[Path] = (),
+    solution: Path | None = None,
+    *,
+    competition: str | None = None,
+    part: str | None = None,
+) -> Study:
+    """Open what is to be viewed; with submissions, only images that one of them has a row for.
+
+    Args:
+        dataset: folder or zip archive.
+        submissions: CSVs, see `read_submission`.
+        solution: the ground truth where it is not in the set: in Kaggle's columns or a set with masks for the Data
+            Science Bowl, else a file of labels.
+        competition: its name; None: recognised by the files.
+        part: of the set, such as "val"; None: the usual one.
+
+    Raises:
+        InputError: something is missing or malformed.
+    """
+    name = competition or recognise(dataset)
+    labels = None if name == "dsb" else solution
+    known, images = open_images(dataset, name, part=part, labels=labels, skip_bad=True)
+    true = _read_truth(solution) if solution is not None and name == "dsb" else None
+    names = _distinct_names(submissions)
+    found = {name: read_submission(path, images.shapes) for name, path in zip(names, submissions, strict=True)}
+    if found:
+        rows = set().union(*found.values())
+        chosen = [image_id in rows for image_id in images.image_ids]
+        if not all(chosen):
+            logger.info(f"{images.path}: {sum(chosen)} of {len(images)} images have a row in a submission")
+        images = images.select(chosen)
+    if not len(images):
+        raise InputError(f"{dataset}: no image to show; give submissions for this set")
+    return Study(known, images, true, found)
+
+
+def _read_truth(solution: Path) -> Solution:
+    """Return the true objects of the Data Science Bowl's images by id."""
+    if solution.suffix == ".csv":
+        return {image_id: true for image_id, (true, _) in read_solution(solution)[0].items()}
+    images = load_dataset(solution, skip_bad=True)
+    return {image_id: images.load_instances(index) for index, image_id in enumerate(images.image_ids)}
+
+
+def _distinct_names(paths: Sequence[Path]) -> list[str]:
+    """Return the shortest ends of paths, without the suffix, that differ."""
+    for depth in range(1, max([len(path.parts) for path in paths], default=0) + 1):
+        names = ["/".join(path.with_suffix("").parts[-depth:]) for path in paths]
+        if len(set(names)) == len(names):
+            return names
+    if paths:
+        raise InputError(f"{paths[0]}: given twice; give two different submissions")
+    return []
