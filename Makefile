@@ -29,7 +29,7 @@ SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --durations 10
 
 BENCHMARKS := run_lengths merge_views paint_masks score average_precision training_batch large_image long_run kill
 
-.PHONY: help install kaggle lock demo demo-data test test-slow test-jax test-kaggle lint format benchmark clean
+.PHONY: help install kaggle lock notebooks demo demo-data test test-slow test-jax test-kaggle lint format benchmark clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -53,10 +53,13 @@ $(KAGGLE)/.installed: requirements/kaggle.txt
 kaggle: $(KAGGLE)/.installed  ## create .venv-kaggle with the versions of Kaggle's notebooks, for kernels/kernel.py run
 
 lock: install  ## update requirements/*.txt from setup.cfg and *.in; LOCK_FLAGS=--upgrade takes the newest versions
-	$(COMPILE) setup.cfg $(call extras,cpu jax onnx imgaug rsna viewer kaggle test dev) --output-file requirements/lock.txt >/dev/null
+	$(COMPILE) setup.cfg $(call extras,cpu jax onnx imgaug rsna serverless cluster viewer kaggle notebooks test dev) --output-file requirements/lock.txt >/dev/null
 	$(COMPILE) setup.cfg requirements/kaggle.in $(call extras,cpu jax imgaug rsna test) \
 		--output-file requirements/kaggle.txt >/dev/null
 	$(COMPILE) --no-deps requirements/imgaug.in --output-file requirements/imgaug.txt >/dev/null
+
+notebooks: install  ## write notebooks/*.ipynb from the texts beside them
+	$(RUN) notebooks/write.py
 
 demo: install $(if $(DATA),,demo-data)  ## find nuclei; train, predict with many views and score; on DATA=path, or generated images
 	$(RUN) dsb/my_inference.py $(DEMO_FIRST)

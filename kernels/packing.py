@@ -19,7 +19,7 @@ from wheels import download_wheels, lacking, read_versions, required
 
 PACKED = Path("packed")  # by default below the current folder
 METADATA = "dataset-metadata.json"
-LEFT_OUT = ("tests/", "docs/", "benchmarks/", "submissions/", ".ci/")  # nothing that runs on Kaggle
+LEFT_OUT = ("tests/", "docs/", "benchmarks/", "notebooks/", "submissions/", ".ci/")  # nothing that kernels need
 RUN_FILES = ("*.h5", "*.npz", "config.json", "log.csv", "images.txt")  # of a run; events hold the machine's name
 LICENSE = "other"  # Kaggle's list of licences has no MIT
 _EPOCH = (1980, 1, 1, 0, 0, 0)
