@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 from common.config import Stage
 from common.mask_rcnn_config import SEPARATION, MaskRCNNConfig
-from common.options import option
 from common.recipe import NARROW, from_scratch
+from common.settings.options import option
 
 
 @dataclass(frozen=True, kw_only=True)

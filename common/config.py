@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from common.errors import InputError
-from common.options import Use, check_value, option
+from common.settings.options import Use, check_value, option
 
 # In the folder of a run:
 CONFIG_FILE = "config.json"

@@ -10,7 +10,7 @@ from typing import Any, Literal, NoReturn
 
 from common.config import RunConfig, Stage
 from common.errors import InputError
-from common.options import Use, flag_name
+from common.settings.options import Use, flag_name
 
 
 class OneLineParser(argparse.ArgumentParser):

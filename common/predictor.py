@@ -13,7 +13,6 @@ from common.images.stored import check_rgb
 from common.log import logger
 from common.mask_rcnn_config import MaskRCNNConfig, usual_scale
 from common.masks.instances import Instances
-from common.options import flag_name
 from common.parallel import PREDICTING, map_in_order
 from common.prediction.detections import Paintable, shrink_image
 from common.prediction.maps import MAP_VIEWS, MapPrediction, average_views, view_input
@@ -21,6 +20,7 @@ from common.prediction.postprocess import Look, Masking, Prediction
 from common.prediction.tiles import detect_in_tiles, look_again
 from common.prediction.views import VIEW_SETS, View, apply_view, distinct_views
 from common.runs.trained import Trained
+from common.settings.options import flag_name
 from common.terminal.progress import progress_bar
 from common.unet_config import UNetConfig
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from common.config import RunConfig
 from common.errors import InputError
-from common.options import flag_name, option
+from common.settings.options import flag_name, option
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from common.config import Stage
 from common.errors import InputError
 from common.mask_rcnn_config import MaskRCNNConfig
-from common.options import option
 from common.recipe import from_scratch
+from common.settings.options import option
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from typing import Literal
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from common.errors import InputError, run_main
-from common.options import flag_name
+from common.settings.options import flag_name
 from dsb.config import DSBConfig
 from dsb.inference import infer, parse_flags
 

@@ -6,8 +6,8 @@ from typing import Literal
 from common.batches.folds import FOLD_SEED
 from common.config import Stage
 from common.mask_rcnn_config import SEPARATION, MaskRCNNConfig
-from common.options import option
 from common.recipe import from_scratch
+from common.settings.options import option
 
 DATASET = "data/isic.zip"
 LABELS_HELP = "labels.json for train, labels_test.json for test, in the set or beside the archive"

@@ -5,7 +5,7 @@ from typing import Literal
 
 from common.batches.folds import FOLD_SEED
 from common.config import Stage
-from common.options import option
+from common.settings.options import option
 from common.unet_config import UNetConfig
 
 DATASET = "data/lung.zip"

@@ -5,8 +5,8 @@ from typing import ClassVar, Literal
 
 from common.config import Stage
 from common.mask_rcnn_config import SEPARATION, MaskRCNNConfig
-from common.options import option
 from common.recipe import NARROW, from_scratch
+from common.settings.options import option
 
 # The augmentations of `rsna/augmentation.py` have their own ranges; images are never tiled; predictions have no masks.
 NO_EFFECT = frozenset(

@@ -19,8 +19,8 @@ from common.config import Stage
 from common.errors import InputError
 from common.flags import OneLineParser
 from common.mask_rcnn_config import MaskRCNNConfig
-from common.options import option
 from common.runs.start import Start, named_weights
+from common.settings.options import option
 from dsb.config import DSBConfig
 from wbc.config import WBCConfig
 

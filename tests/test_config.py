@@ -9,7 +9,7 @@ from common.config import Stage
 from common.errors import InputError
 from common.flags import OneLineParser, add_config_flags
 from common.mask_rcnn_config import SEPARATION, MaskRCNNConfig
-from common.options import option
+from common.settings.options import option
 from dsb.config import DSBConfig
 from rsna.config import RSNAConfig
 from tests.test_flags import offered

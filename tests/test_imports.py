@@ -20,17 +20,17 @@ FILES = {
     for path in (ROOT / folder).rglob("*.py")
 }
 GROUND = {"errors", "storage", "parallel", "log", "terminal"}
-SETTINGS = {"options", "config", "mask_rcnn_config", "unet_config", "errors"}
+SETTINGS = {"settings", "config", "mask_rcnn_config", "unet_config", "errors"}
 BELOW_NETWORK = {"batches", "runs", "prediction", "images", "masks", *SETTINGS, *GROUND}
 # What each room, or file beside the rooms, may import of `common/`.
 ALLOWED = {
     "log": set(),
     "terminal": set(),
     "errors": {"log", "terminal"},
-    "options": {"errors"},
-    "config": {"options", "errors"},
-    "mask_rcnn_config": {"config", "options", "errors"},
-    "unet_config": {"config", "options", "errors"},
+    "settings": {"errors"},
+    "config": {"settings", "errors"},
+    "mask_rcnn_config": {"config", "settings", "errors"},
+    "unet_config": {"config", "settings", "errors"},
     "storage": {"errors"},
     "parallel": {"errors", "log"},
     "annotations": {"log"},
@@ -88,7 +88,7 @@ def test_imports_follow_the_table(name):
 
 
 def test_the_ground_needs_the_standard_library_alone():
-    for name in ("common.errors", "common.options", "common.config"):
+    for name in ("common.errors", "common.settings.options", "common.config"):
         others = {imported.split(".")[0] for imported in imported_names(FILES[name])} - {"common"}
         assert others <= sys.stdlib_module_names
 
@@ -125,6 +125,7 @@ TESTED_ELSEWHERE = {
     "common.network.tensor": "a type for annotations",
     "common.recipe": "the presets of every competition",
     "common.runs.trained": "test_predictor",
+    "common.settings.options": "test_config",
     "common.runs.weights_file": "network/test_weights and test_library_weights, which write such files",
 }
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from common.config import Stage
 from common.mask_rcnn_config import SEPARATION, MaskRCNNConfig
-from common.options import option
 from common.recipe import from_scratch
+from common.settings.options import option
 
 CLASS_NAMES = ("Basophil", "Eosinophil", "Lymphocyte", "Monocyte", "Neutrophil")
 

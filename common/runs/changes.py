@@ -6,7 +6,7 @@ from typing import Any
 
 from common.config import CONFIG_FILE, RunConfig
 from common.errors import InputError
-from common.options import Fixed, Measure, flag_name
+from common.settings.options import Fixed, Measure, flag_name
 
 
 def flag_text(config: RunConfig, name: str) -> str:
@@ -28,7 +28,7 @@ def differing(config: RunConfig, other: RunConfig, fixed: Sequence[Fixed | None]
     Args:
         config: names are in its order.
         other: of any class.
-        fixed: which options, see `common.options.Facts`.
+        fixed: which options, see `common.settings.options.Facts`.
     """
     theirs = {spec.name for spec in other.options()}
     names = [spec.name for spec in config.options() if spec.metadata["fixed"] in fixed and spec.name in theirs]

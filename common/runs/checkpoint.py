@@ -11,8 +11,8 @@ import numpy as np
 
 from common.config import STATE_FILE, RunConfig
 from common.errors import InputError
-from common.options import Measure
 from common.runs.changes import swaying
+from common.settings.options import Measure
 from common.storage.files import written_aside
 
 BROKEN = (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile)

@@ -8,8 +8,8 @@ import pytest
 from common.config import Stage
 from common.errors import InputError
 from common.mask_rcnn_config import MaskRCNNConfig
-from common.options import option
 from common.runs.changes import check_resumable, describe_mismatch, differing, flag_text, swaying
+from common.settings.options import option
 from dsb.config import PRESETS, DSBConfig
 from rsna.config import RSNAConfig
 from wbc.config import WBCConfig
