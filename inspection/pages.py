@@ -46,18 +46,20 @@ def weights_page(files: Mapping[str, WeightsFile]) -> Page:
     return page
 
 
-def runs_page(runs: Mapping[str, pd.DataFrame]) -> Page:
-    """Return the page on runs.
+def add_runs(page: Page, runs: Mapping[str, pd.DataFrame]) -> None:
+    """Add the sections on runs to a page.
 
     Args:
-        runs: logs by name, see `read_run`.
+        page: gets the sections.
+        runs: logs by name, see `read_run`; at least one.
     """
-    page = Page(f"Runs: {', '.join(runs)}")
     page.add(
         "Learning curves",
         draw_curves(runs),
         "Training is solid, validation dashed. Both fall in a healthy run. Validation that rises while training falls "
-        "is overfitting; a loss that jumps up wants a lower learning rate; one that stays flat learns nothing.",
+        "is overfitting; a loss that jumps up wants a lower learning rate; one that stays flat learns nothing. The "
+        "learning rate should warm up, then fall; the time of a step should stay the same: a step that grows slower "
+        "leaks, one that jumps shared its machine.",
     )
     last = {
         name: {column: log[column].dropna().iloc[-1] for column in log if log[column].notna().any()}
@@ -71,4 +73,3 @@ def runs_page(runs: Mapping[str, pd.DataFrame]) -> Page:
             if "score" in log and log["score"].notna().any()
         }
         page.add("Best score", pd.DataFrame(best).T, "By the competition's score; best.h5 holds that epoch's weights.")
-    return page

@@ -3,6 +3,7 @@
     python inspection/report.py data --dataset stage1_train.zip     # any competition's set; --limit 200 of its images
     python inspection/report.py weights small                       # or logs/small/001/best.h5, or two files
     python inspection/report.py runs logs/small/001 logs/other/001
+    python inspection/report.py runs --dataset stage1_train.zip --submission small.csv --submission small_tta.csv
 
 Writes index.html, which needs no other file, and each figure as a PNG and each table as a CSV to --output.
 """
@@ -19,6 +20,8 @@ from common.errors import InputError, run_main
 from common.flags import OneLineParser
 
 if TYPE_CHECKING:
+    import argparse
+
     from common.figures.page import Page
 
 
@@ -63,22 +66,56 @@ def weights(arguments: Sequence[str]) -> None:
 
 
 def runs(arguments: Sequence[str]) -> None:
-    """Show the learning curves of runs beside each other."""
-    parser = OneLineParser(runs.__doc__, "%(prog)s runs FOLDER [FOLDER ...] [flags]")
-    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="of a run: where its log.csv lies")
-    parser.add_argument("--output", type=Path, default=Path("reports/runs"), metavar="FOLDER")
+    """Show the learning curves of runs beside each other, and how submissions meet the ground truth of a set."""
+    parser = OneLineParser(runs.__doc__, "%(prog)s runs [FOLDER ...] [--dataset PATH --submission CSV] [flags]")
+    add = parser.add_argument
+    add("folders", nargs="*", type=Path, metavar="FOLDER", help="of a run: where its log.csv lies")
+    help = "predictions for the images of --dataset; may be given several times"
+    add("--submission", type=Path, action="append", default=[], metavar="CSV", help=help)
+    help = "lowest score of a prediction in figures at one score (default: 0.5)"
+    add("--confidence", type=float, default=0.5, metavar="SCORE", help=help)
+    add_set_flags(parser, required=False)
+    add("--output", type=Path, default=Path("reports/runs"), metavar="FOLDER")
     flags = parser.parse_args(arguments)
+    if bool(flags.submission) != bool(flags.dataset):
+        raise InputError("--submission needs --dataset with the ground truth, and the other way round")
+    if not (flags.folders or flags.submission):
+        raise InputError("nothing to show; give folders of runs, or --dataset and --submission")
 
     from common.figures.curves import read_run
-    from inspection.pages import runs_page
+    from common.figures.page import Page
+    from inspection.pages import add_runs
 
-    _save(runs_page({str(folder): read_run(folder) for folder in flags.folders}), flags.output)
+    page = Page(f"Runs: {', '.join(map(str, [*flags.folders, *flags.submission]))}")
+    if flags.folders:
+        add_runs(page, {str(folder): read_run(folder) for folder in flags.folders})
+    if flags.submission:
+        _add_submissions(page, flags)
+    _save(page, flags.output)
 
 
-def add_set_flags(parser: OneLineParser) -> None:
+def _add_submissions(page: "Page", flags: "argparse.Namespace") -> None:
+    from competitions.sets import open_images
+    from inspection.score_pages import add_scores, tally_submission
+
+    competition, images = open_images(
+        flags.dataset, flags.competition, part=flags.part, labels=flags.labels, skip_bad=flags.skip_bad
+    )
+    names = competition.config.class_names
+    paths = dict.fromkeys(flags.submission)
+    is_short = len({path.stem for path in paths}) == len(paths)
+    tallies = {
+        path.stem if is_short else str(path): tally_submission(path, images, len(names), flags.confidence)
+        for path in paths
+    }
+    rows = {image_id: row for row, image_id in enumerate(images.image_ids)}
+    add_scores(page, tallies, names, lambda image_id: images.load_image(rows[image_id]))
+
+
+def add_set_flags(parser: OneLineParser, *, required: bool = True) -> None:
     """Add the flags that say which set to open."""
     add = parser.add_argument
-    add("--dataset", type=Path, required=True, metavar="PATH", help="folder or zip archive, of any competition")
+    add("--dataset", type=Path, required=required, metavar="PATH", help="folder or zip archive, of any competition")
     add("--competition", metavar="NAME", help="in whose layout it is (default: recognised by its files)")
     add("--part", metavar="NAME", help="part of the set, such as val (default: the usual one)")
     add("--labels", type=Path, metavar="PATH", help="file of its labels (default: in the set or beside it)")

@@ -1,50 +1,16 @@
-"""The confusion matrix of matched masks."""
+"""Files of the confusion matrix of `common.scoring.confusion`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from common.images.decoding import save_image
-from common.scoring.comparison import Comparison
 from common.storage.files import written_aside
 
 FIRST_COLUMN, LINE, CELL_WIDTH = 130, 34, 96  # pixels, of the drawn table
 WHITE, BLACK, BLUE = (255, 255, 255), (0, 0, 0), (40, 90, 200)
-
-
-def confusion_matrix(
-    comparisons: Iterable[Comparison], num_classes: int, *, threshold: float = 0.5, lowest_score: float = 0.5
-) -> np.ndarray:
-    """Count the pairs of true and predicted classes.
-
-    In descending order of score, each prediction takes the free true object of any class with the highest IoU, if that
-    reaches the threshold.
-
-    Args:
-        comparisons: one per image.
-        num_classes: K, background included.
-        threshold: IoU.
-        lowest_score: predictions below it do not count.
-
-    Returns:
-        (K, K) int64, one row per true class, one column per predicted class. Row 0 counts predictions that took
-        nothing, column 0 true objects that were not taken.
-    """
-    matrix = np.zeros((num_classes, num_classes), np.int64)
-    for comparison in comparisons:
-        left = comparison.true_class_ids.copy()
-        for j in np.argsort(-comparison.scores, kind="stable").tolist():
-            if comparison.scores[j] < lowest_score:
-                break
-            ious = np.where(left > 0, comparison.ious[:, j], 0.0)
-            taken = int(ious.argmax()) if ious.max(initial=0.0) >= threshold else None
-            matrix[0 if taken is None else left[taken], comparison.predicted_class_ids[j]] += 1
-            if taken is not None:
-                left[taken] = 0
-        np.add.at(matrix[:, 0], left[left > 0], 1)
-    return matrix
 
 
 def save_confusion(path: Path, matrix: np.ndarray, class_names: Sequence[str]) -> None:
@@ -52,7 +18,7 @@ def save_confusion(path: Path, matrix: np.ndarray, class_names: Sequence[str]) -
 
     Args:
         path: the CSV.
-        matrix: see `confusion_matrix`.
+        matrix: see `common.scoring.confusion`.
         class_names: of the classes 1, 2, ...
     """
     rows, columns = ("nothing", *class_names), ("missed", *class_names)
@@ -67,7 +33,7 @@ def draw_confusion(matrix: np.ndarray, class_names: Sequence[str]) -> np.ndarray
     """Draw the counts as a table, each field the bluer the larger its share of its row.
 
     Args:
-        matrix: see `confusion_matrix`.
+        matrix: see `common.scoring.confusion`.
         class_names: of the classes 1, 2, ...
 
     Returns:

@@ -7,8 +7,8 @@ import numpy as np
 
 from common.scoring.average_precision import average_precision
 from common.scoring.comparison import compare_masks
+from common.scoring.confusion import confusion_matrix
 from common.scoring.evaluation import Pair, Report
-from wbc.confusion import confusion_matrix
 from wbc.dataset import count_images
 
 FEWEST_IMAGES = 10  # training images of a class that counts in the mean

@@ -1,12 +1,14 @@
 """Learning curves of runs beside each other."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 
 from common.errors import InputError
 from common.figures.page import figure_to_png
@@ -16,12 +18,20 @@ from common.storage.files import written_aside
 # Okabe and Ito's colours, which the colour-blind tell apart.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 VALIDATION = "val_"
+CONFIG_FILE = "config.json"
 CURVES_FILE = "curves.png"
-UNITS = {"learning_rate": "learning rate", "seconds": "seconds per epoch"}
+STEP_SECONDS = "step_seconds"
+UNITS = {
+    "learning_rate": "learning rate",
+    "seconds": "seconds per epoch",
+    STEP_SECONDS: "seconds per step, validation and saving included",
+}
 
 
 def read_run(folder: Path) -> pd.DataFrame:
     """Return the log of a run: a row per epoch, a column per loss, score and so on; NaN where nothing was written.
+
+    The time of an epoch is also that of a step, `STEP_SECONDS`, where `config.json` says how many an epoch has.
 
     Raises:
         InputError: no log, or one without an epoch.
@@ -33,6 +43,9 @@ def read_run(folder: Path) -> pd.DataFrame:
         table = pd.DataFrame(rows).replace("", None).astype(float)
     except ValueError as error:
         raise InputError(f"{folder / LOG_FILE}: not a log of numbers: {error}") from None
+    steps = _steps_per_epoch(folder / CONFIG_FILE)
+    if steps and "seconds" in table:
+        table[STEP_SECONDS] = table["seconds"] / steps
     return table.set_index(table.pop("epoch").astype(int))
 
 
@@ -73,6 +86,7 @@ def draw_curves(runs: Mapping[str, pd.DataFrame], names: Sequence[str] | None = 
         if name == "learning_rate":
             axes.set_yscale("log")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlim(*_epochs(runs))
         axes.grid(alpha=0.3)
         axes.tick_params(labelsize=8)
     handles: dict[str, Artist] = {}
@@ -81,3 +95,24 @@ def draw_curves(runs: Mapping[str, pd.DataFrame], names: Sequence[str] | None = 
             handles.setdefault(label, handle)
     figure.legend(list(handles.values()), list(handles), loc="outside upper left", ncols=4, fontsize=8)
     return figure
+
+
+def use_log_sizes(axes: Axes) -> None:
+    """Make the horizontal axis logarithmic, with whole numbers at its ticks."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("")
+
+
+def _epochs(runs: Mapping[str, pd.DataFrame]) -> tuple[float, float]:
+    """Return the limits of the axis of epochs, with room around the first and the last."""
+    return min(log.index.min() for log in runs.values()) - 0.5, max(log.index.max() for log in runs.values()) + 0.5
+
+
+def _steps_per_epoch(path: Path) -> int:
+    """Return how many steps a run's epochs have; 0 if that is unknown."""
+    try:
+        return int(json.loads(path.read_text(encoding="utf-8"))["steps_per_epoch"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0

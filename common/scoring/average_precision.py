@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from common.scoring.comparison import Comparison
-from common.scoring.matching import ANY_AREA, find_pairs, join_objects, match_objects, take_greedily
+from common.scoring.matching import ANY_AREA, Outcome, find_pairs, join_objects, match_objects, take_greedily
 
 COCO_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0.0, 1.0, 101)
@@ -92,7 +92,17 @@ def average_precision(
     thresholds = np.asarray(thresholds, np.float64)
     lowest = float(thresholds.min(initial=np.inf))
     objects = join_objects([find_pairs(comparison, lowest, area_range) for comparison in comparisons])
-    outcome = match_objects(objects, thresholds, max_detections)
+    return precision_of(match_objects(objects, thresholds, max_detections), class_ids, thresholds)
+
+
+def precision_of(outcome: Outcome, class_ids: Sequence[int], thresholds: np.ndarray) -> AveragePrecision:
+    """Return the average precision of matched predictions.
+
+    Args:
+        outcome: of the predictions at T thresholds.
+        class_ids: K classes.
+        thresholds: (T,) IoU.
+    """
     curves = [_precision_and_recall(*outcome.of_class(class_id), len(thresholds)) for class_id in class_ids]
     precision, recall, num_true = (list(part) for part in zip(*curves, strict=True)) if curves else ([], [], [])
     shape = (len(class_ids), len(thresholds))

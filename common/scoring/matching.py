@@ -47,12 +47,14 @@ class Outcome:
 
     Attributes:
         class_ids: (M,) int, ascending.
+        scores: (M,) float.
         hit: (T, M) bool, whether a prediction takes a true object.
         counts: (T, M) bool, whether it is a hit or a miss.
         num_true: how many true objects of each class count.
     """
 
     class_ids: np.ndarray
+    scores: np.ndarray
     hit: np.ndarray
     counts: np.ndarray
     num_true: Counter[int]
@@ -113,7 +115,7 @@ def match_objects(objects: Objects, thresholds: np.ndarray, max_detections: int)
     best = order[kept[order]]
     best = best[np.lexsort((-objects.scores[best], objects.class_ids[best]))]
     num_true = Counter(objects.true_class_ids[~objects.ignored].tolist())
-    return Outcome(objects.class_ids[best], taken[:, best] >= 0, counts[:, best], num_true)
+    return Outcome(objects.class_ids[best], objects.scores[best], taken[:, best] >= 0, counts[:, best], num_true)
 
 
 def take_greedily(objects: Objects, thresholds: np.ndarray) -> np.ndarray:

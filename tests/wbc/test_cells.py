@@ -12,13 +12,12 @@ from common.errors import InputError
 from common.images.decoding import decode_image
 from common.masks.instances import Instances
 from common.network.backend import non_max_suppression, portable_non_max_suppression
-from common.scoring.comparison import compare_masks
 from common.scoring.evaluation import Pair
 from common.storage.trees import open_tree
 from tests.cells import write_pair, write_set
 from wbc.cells import fit_mask, label_cells
 from wbc.config import CLASS_NAMES, PUBLISHED, SMALL, WBCConfig
-from wbc.confusion import confusion_matrix, draw_confusion, save_confusion
+from wbc.confusion import draw_confusion, save_confusion
 from wbc.dataset import count_images, load_cells
 from wbc.evaluation import score_report, usual_classes
 from wbc.prepare import find_class, plan, write_layout
@@ -154,19 +153,6 @@ def squares(*places, class_ids=None, scores=None):
     """Squares of 10 pixels at (y, x)."""
     boxes = np.array([(y, x, y + 10, x + 10) for y, x in places]).reshape(-1, 4)
     return Instances.from_crops(boxes, [np.ones((10, 10))] * len(places), class_ids, scores)
-
-
-def test_confusion_by_hand():
-    true = squares((0, 0), (0, 20), (0, 40), class_ids=[1, 2, 2])
-    found = squares(
-        (0, 1), (0, 1), (0, 21), (0, 60), (0, 41), class_ids=[2, 1, 2, 1, 2], scores=[0.9, 0.8, 0.7, 0.6, 0.3]
-    )
-    matrix = confusion_matrix([compare_masks(true, found), compare_masks(true, Instances.empty())], 3)
-    # The better of two on one cell takes it, the other one is found where nothing is; the last one is too unsure.
-    assert matrix.tolist() == [[0, 2, 0], [1, 0, 1], [3, 0, 1]]
-    strict = confusion_matrix([compare_masks(true, found)], 3, threshold=0.9)
-    assert strict.tolist() == [[0, 2, 2], [1, 0, 0], [2, 0, 0]]
-    assert confusion_matrix([], 3).tolist() == [[0] * 3] * 3
 
 
 def test_the_score_is_the_mean_over_the_usual_classes():

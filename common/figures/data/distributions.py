@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from common.figures.curves import COLOURS
+from common.figures.curves import COLOURS, use_log_sizes
 from common.figures.data.survey import Survey
 
 BINS = 40
@@ -130,10 +130,7 @@ def _draw_sides(axes: Axes, sides: np.ndarray, class_ids: pd.Series, class_names
         axes.legend(fontsize=7)
     else:
         axes.hist(sides, bins, color=COLOURS[0])
-    axes.set_xscale("log")
-    axes.set_xticks([tick for tick in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000) if bins[0] < tick < bins[-1]])
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter("")
+    use_log_sizes(axes)
     quarter, middle, three = np.quantile(sides, [0.25, 0.5, 0.75])
     axes.set_title(f"half are {quarter:.3g} to {three:.3g}, median {middle:.3g}", fontsize=10)
 

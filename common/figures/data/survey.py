@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -86,18 +87,12 @@ def survey_images(images: ImageSet, *, skip_bad: bool = False) -> Survey:
         return _facts(image, objects)
 
     usable = read_usable(examine, range(len(images)), source=images.path.name, skip_bad=skip_bad)
-    kept, facts = [index for index, _ in usable], [one for _, one in usable]
-    columns = ["height", "width", "red", "green", "blue", "contrast", "colour"]
-    by_image = pd.DataFrame([one.image for one in facts], columns=columns)
-    by_image = by_image.astype({"height": int, "width": int})
-    counts = [len(one.objects) for one in facts]
-    by_object = pd.DataFrame(np.concatenate([one.objects for one in facts]))
-    by_object.insert(0, "image", np.repeat(np.arange(len(facts)), counts))
-    by_object.insert(1, "number", np.concatenate([np.arange(count) for count in counts]))
-    by_image = by_image.assign(objects=counts, digest=[one.digest for one in facts])
-    bad = [image_id for index, image_id in enumerate(images.image_ids) if index not in set(kept)]
-    usable_images = replace(images.select(kept), left_out=(*images.left_out, *bad))
-    return Survey(usable_images, by_image, by_object, levels / len(facts), np.stack([one.look for one in facts]))
+    kept = np.array([index for index, _ in usable])
+    bad = np.setdiff1d(np.arange(len(images)), kept)
+    left_out = (*images.left_out, *(images.image_ids[index] for index in bad.tolist()))
+    facts = [one for _, one in usable]
+    looks = np.stack([one.look for one in facts])
+    return Survey(replace(images.select(kept), left_out=left_out), *_tables(facts), levels / len(facts), looks)
 
 
 def examine_objects(instances: Instances, image_shape: tuple[int, int]) -> np.ndarray:
@@ -147,6 +142,17 @@ def _facts(image: np.ndarray, objects: Instances) -> _Facts:
     digest = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=8, key=key).hexdigest()
     numbers = (height, width, red, green, blue, contrast, colour)
     return _Facts(numbers, digest, look_of(image), examine_objects(objects, (height, width)))
+
+
+def _tables(facts: Sequence[_Facts]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the tables of images and of objects."""
+    columns = {"height": int, "width": int} | dict.fromkeys(("red", "green", "blue", "contrast", "colour"), float)
+    by_image = pd.DataFrame([one.image for one in facts], columns=list(columns)).astype(columns)
+    counts = [len(one.objects) for one in facts]
+    by_object = pd.DataFrame(np.concatenate([one.objects for one in facts]))
+    by_object.insert(0, "image", np.repeat(np.arange(len(facts)), counts))
+    by_object.insert(1, "number", np.concatenate([np.arange(count) for count in counts]))
+    return by_image.assign(objects=counts, digest=[one.digest for one in facts]), by_object
 
 
 def _parts(mask: np.ndarray) -> tuple[int, float]:
