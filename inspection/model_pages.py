@@ -40,19 +40,21 @@ class ModelPage:
 
     Attributes:
         page: what was collected.
+        named: titles end with the image's id; not needed for a single image.
         layers: names of the layers to show; none: the usual ones.
         traces: see `trace_objects`, one per image with its truth.
         sweeps: see `sweep_thresholds`, one per image.
     """
 
     page: Page
+    named: bool
     layers: Sequence[str] = ()
     traces: dict[str, pd.DataFrame] = field(default_factory=dict)
     sweeps: list[pd.DataFrame] = field(default_factory=list)
 
     def add(self, title: str, name: str, content: Figure | pd.DataFrame, caption: str = "") -> None:
         """Add a section on an image, by default with the caption that belongs to its title."""
-        self.page.add(f"{title}: {shorten(name)}", content, caption or CAPTIONS[title])
+        self.page.add(f"{title}: {shorten(name)}" if self.named else title, content, caption or CAPTIONS[title])
 
     def add_mask_rcnn(self, inspector: Inspector, name: str, image: np.ndarray, true: Instances, *, draw: bool) -> None:
         """Add what Mask R-CNN does with an image.
@@ -131,7 +133,8 @@ def model_page(
         num_drawn: draw figures of the first ones only; the rest counts where objects are lost.
         layers: see `activations`.
     """
-    pages = ModelPage(Page("What the network does, step by step"), layers)
+    named = len(images) > 1 and num_drawn != 1
+    pages = ModelPage(Page("What the network does, step by step"), named, layers)
     for index, name in enumerate(images.image_ids):
         image, true = images.load_image(index), Instances.empty()
         if images.has_objects:

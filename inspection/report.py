@@ -76,7 +76,8 @@ def model(arguments: Sequence[str]) -> None:
     inspector = Inspector(predictor) if isinstance(predictor, Predictor) else MapInspector(predictor)
     layers = flags.layers.split(",") if flags.layers else ()
     page = model_page(inspector, images, num_drawn=flags.draw, layers=layers)
-    page.introduction = f"{flags.weights} on {len(images)} images of {flags.dataset}."
+    several = f"{len(images)} images" if len(images) > 1 else f"image {images.image_ids[0]}"
+    page.introduction = f"{flags.weights} on {several} of {flags.dataset}."
     _save(page, flags.output)
 
 

@@ -8,10 +8,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from common.figures.network.canvas import FALSE, HIT
+from common.masks.boxes import box_ious
+from common.masks.crops import mean_inside
 from common.masks.instances import Instances
 from common.prediction.steps import Steps
 from common.scoring.survival import FOUND, best_box_ious, best_mask_ious, find_losses
 
+HIT_IOU = 0.5
 ANCHOR_IOU = 0.3  # an anchor below it is taught to be background, unless it is an object's best
 TICKS = (2, 5, 10, 20, 50, 100, 200, 500, 1000)
 # The steps that may lose an object, in their order; the last three compare masks.
@@ -27,7 +30,7 @@ STEPS = (
     "mask's shape",
     "overlap removal",
 )
-THRESHOLDS = dict.fromkeys(STEPS, 0.5) | {STEPS[0]: ANCHOR_IOU}
+THRESHOLDS = dict.fromkeys(STEPS, HIT_IOU) | {STEPS[0]: ANCHOR_IOU}
 
 
 def trace_objects(steps: Steps, true: Instances, final: Instances, threshold: float, confidence: float) -> pd.DataFrame:
@@ -41,7 +44,9 @@ def trace_objects(steps: Steps, true: Instances, final: Instances, threshold: fl
         confidence: lowest score of a detection.
 
     Returns:
-        One row per object: area in pixels, the highest IoU with what each of `STEPS` returns, and "lost at".
+        One row per object: area in pixels; the highest IoU with what each of `STEPS` returns; of the boxes with an IoU
+        above 0.5, the highest "best score" of their class and, if detected, "mask confidence", see `mean_inside`, NaN
+        without such a box; and "lost at".
     """
     boxes = steps.frame.from_image(true.boxes)
     scored = steps.class_scores >= confidence
@@ -61,7 +66,18 @@ def trace_objects(steps: Steps, true: Instances, final: Instances, threshold: fl
         name: best_mask_ious(true, some)
         for name, some in zip(STEPS[-2:], (found.select(steps.sure), final), strict=True)
     }
-    return pd.DataFrame({"area": true.areas, **ious, "lost at": find_losses(ious, THRESHOLDS)})
+    values = {
+        "best score": _best_value(boxes, steps.class_boxes, steps.class_scores),
+        "mask confidence": _best_value(boxes, steps.boxes, mean_inside(steps.detections.mask_probs.astype(np.float32))),
+    }
+    return pd.DataFrame({"area": true.areas, **ious, **values, "lost at": find_losses(ious, THRESHOLDS)})
+
+
+def _best_value(true_boxes: np.ndarray, boxes: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the highest value of the boxes that overlap each true one, (N,) float64; NaN without any."""
+    overlaps = box_ious(true_boxes, boxes) > HIT_IOU
+    best = np.where(overlaps, values, -np.inf).max(axis=1, initial=-np.inf)
+    return np.where(overlaps.any(axis=1), best, np.nan)
 
 
 def draw_losses(tables: Sequence[pd.DataFrame]) -> Figure:

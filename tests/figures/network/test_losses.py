@@ -20,6 +20,8 @@ def test_an_object_is_lost_where_nothing_overlaps_it_any_more():
     table = trace(make_steps())
     assert table["lost at"].tolist() == ["found", "class score"]
     assert table["area"].tolist() == [256, 160]
+    np.testing.assert_allclose(table["best score"], [0.9, 0.2], rtol=1e-6)
+    np.testing.assert_array_equal(table["mask confidence"], [1, np.nan])
     assert table["class's deltas"].tolist() == [1, 1] and table["class score"].tolist() == [1, 0]
 
 
