@@ -1,6 +1,7 @@
-"""Reports on data, weights and runs: a folder of figures and tables, and one HTML page that shows them.
+"""Reports on data, networks, weights and runs: a folder of figures and tables, and one HTML page that shows them.
 
     python inspection/report.py data --dataset stage1_train.zip     # any competition's set; --limit 200 of its images
+    python inspection/report.py model --dataset stage1_train.zip --weights small     # any competition's set and weights
     python inspection/report.py weights small                       # or logs/small/001/best.h5, or two files
     python inspection/report.py runs logs/small/001 logs/other/001
     python inspection/report.py runs --dataset stage1_train.zip --submission small.csv --submission small_tta.csv
@@ -8,6 +9,8 @@
 Writes index.html, which needs no other file, and each figure as a PNG and each table as a CSV to --output.
 """
 
+import difflib
+import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     import argparse
 
     from common.figures.page import Page
+    from common.images.image_set import ImageSet
 
 
 def data(arguments: Sequence[str]) -> None:
@@ -46,6 +50,38 @@ def data(arguments: Sequence[str]) -> None:
     )
     survey = survey_images(images.first(flags.limit) if flags.limit else images, skip_bad=flags.skip_bad)
     _save(data_page(survey, competition.config, flags.image), flags.output)
+
+
+def model(arguments: Sequence[str]) -> None:
+    """Show what a network does with images, step by step, beside the truth."""
+    parser = OneLineParser(model.__doc__, "%(prog)s model --dataset PATH --weights FILE [flags]")
+    add_set_flags(parser)
+    add = parser.add_argument
+    add("--weights", required=True, metavar="FILE", help="an .h5 file with config.json beside it, small, or lung")
+    add("--images", metavar="ID,...", help="these images, or those of a text file with an id a line")
+    add("--limit", type=int, default=1, metavar="N", help="without --images: the first N with objects (default: 1)")
+    add("--draw", type=int, metavar="N", help="figures of the first N of them only; the others are counted")
+    add("--layers", metavar="NAME,...", help="whose activations to show (default: stages and pyramid levels)")
+    add("--output", type=Path, default=Path("reports/model"), metavar="FOLDER")
+    flags = parser.parse_args(arguments)
+
+    from common.inspector import Inspector, MapInspector
+    from common.predictor import Predictor
+    from competitions.models import load_predictor
+    from competitions.sets import open_images
+    from inspection.model_pages import model_page
+
+    competition, images = open_images(
+        flags.dataset, flags.competition, part=flags.part, labels=flags.labels, skip_bad=flags.skip_bad
+    )
+    predictor = load_predictor(flags.weights, competition)
+    images = _named(images, flags.images) if flags.images else _first_with_objects(images, flags.limit)
+    inspector = Inspector(predictor) if isinstance(predictor, Predictor) else MapInspector(predictor)
+    layers = flags.layers.split(",") if flags.layers else ()
+    page = model_page(inspector, images, num_drawn=flags.draw, layers=layers)
+    several = f"{len(images)} images" if len(images) > 1 else f"image {images.image_ids[0]}"
+    page.introduction = f"{flags.weights} on {several} of {flags.dataset}."
+    _save(page, flags.output)
 
 
 def weights(arguments: Sequence[str]) -> None:
@@ -122,6 +158,28 @@ def add_set_flags(parser: OneLineParser, *, required: bool = True) -> None:
     add("--skip-bad", action="store_true", help="report unusable images and leave them out")
 
 
+def _named(images: "ImageSet", names: str) -> "ImageSet":
+    """Return the images with the given ids, or with those that a file lists."""
+    path = Path(names)
+    wanted = path.read_text(encoding="utf-8").split() if path.is_file() else names.split(",")
+    rows = {image_id: row for row, image_id in enumerate(images.image_ids)}
+    for name in wanted:
+        if name not in rows:
+            close = difflib.get_close_matches(name, rows, n=1, cutoff=0)
+            raise InputError(f"--images {name}: not in {images.path}; give an id such as {close[0]}, or a file of ids")
+    return images.select([rows[name] for name in wanted])
+
+
+def _first_with_objects(images: "ImageSet", limit: int) -> "ImageSet":
+    """Return the first images that have objects; the first ones of a set without any."""
+    if limit < 1:
+        raise InputError(f"--limit {limit}: must be at least 1")
+    if not images.has_objects:
+        return images.first(limit)
+    found = (row for row in range(len(images)) if len(images.load_class_ids(row)))
+    return images.select(list(itertools.islice(found, limit)))
+
+
 def _save(page: "Page", output: Path) -> None:
     if output.exists() and not output.is_dir():
         raise InputError(f"{output}: a file; give a folder for the report")
@@ -129,4 +187,4 @@ def _save(page: "Page", output: Path) -> None:
 
 
 if __name__ == "__main__":
-    run_main(lambda: run_command(__doc__, {"data": data, "weights": weights, "runs": runs}))
+    run_main(lambda: run_command(__doc__, {"data": data, "model": model, "weights": weights, "runs": runs}))

@@ -46,9 +46,10 @@ ALLOWED = {
     "output": {"prediction", "images", "masks", "config", *GROUND},
     "scoring": {"output", "images", "masks", "errors"},
     "drawing": {"scoring", "images", "masks", "log"},
-    "figures": {"drawing", "scoring", "runs", "images", "masks", "storage", "errors"},
+    "figures": {"drawing", "scoring", "prediction", "runs", "images", "masks", "storage", "errors"},
     "cli": {"flags", "spread", "runs", *SETTINGS},
     "predictor": {"network", *BELOW_NETWORK},
+    "inspector": {"predictor", "network", *BELOW_NETWORK},
     "cluster": {"output", "images", "spread", *GROUND},
     "engine": {"predictor", "drawing", "network", "output", "cluster", "spread", *BELOW_NETWORK},
 }
@@ -114,6 +115,7 @@ def test_rooms_are_small_and_say_what_belongs_there(room):
 TESTED_ELSEWHERE = {
     "common.images.synthetic_layout": "synthetic",
     "common.images.synthetic_render": "synthetic",
+    "common.prediction.steps": "network/inspection/test_steps",
     "common.network.export": "the exports of both networks",
     "common.network.loss_model": "mask_rcnn/test_losses, and the models of both networks",
     "common.network.training.leaks": "training/test_fit",

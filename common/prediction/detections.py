@@ -79,6 +79,18 @@ class Detections:
         boxes, crops = paint_probs(self._painted_boxes, probs, self.image_shape, zero_border=self.zero_border)
         return SoftInstances(boxes, list(crops), self.scores)
 
+    def select(self, indices: np.ndarray) -> "Detections":
+        """Return the detections at `indices`, (K,) int or (N,) bool."""
+        mask_boxes = None if self.mask_boxes is None else self.mask_boxes[indices]
+        return replace(
+            self,
+            boxes=self.boxes[indices],
+            scores=self.scores[indices],
+            class_ids=self.class_ids[indices],
+            mask_probs=self.mask_probs[indices],
+            mask_boxes=mask_boxes,
+        )
+
     def resized(self, image_shape: tuple[int, int]) -> "Detections":
         """Return the same objects in an image of another size, (height, width)."""
         factor = np.tile(np.array(image_shape, np.float32) / np.array(self.image_shape, np.float32), 2)
@@ -192,6 +204,12 @@ class Frame:
         scale = np.array(self.image_shape, np.float32) / np.array(self.scaled_shape, np.float32)
         origin = np.array(self.window[:2], np.float32)
         return (boxes - np.tile(origin, 2)) * np.tile(scale, 2)
+
+    def from_image(self, boxes: np.ndarray) -> np.ndarray:
+        """Map boxes (N, 4) from the image's pixels to the padded array, (N, 4) float32: the inverse of `to_image`."""
+        scale = np.array(self.scaled_shape, np.float32) / np.array(self.image_shape, np.float32)
+        origin = np.array(self.window[:2], np.float32)
+        return (boxes * np.tile(scale, 2) + np.tile(origin, 2)).astype(np.float32)
 
     def corners_to_image(self, boxes: np.ndarray) -> np.ndarray:
         """Map boxes (N, 4) float32 that end on their last pixel to integer, half-open image pixels.

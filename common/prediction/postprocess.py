@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import Literal, NamedTuple
 
+import numpy as np
+
 from common.masks.crops import dilate, drop_empty, remove_overlaps
 from common.masks.instances import Instances, SoftInstances
 from common.masks.overlaps import find_uncovered, suppress_covered
@@ -110,10 +112,33 @@ def merge_by_votes(looks: Sequence[Look], image_shape: tuple[int, int], masking:
     """
     by_place: dict[int, Instances] = {}
     for view, places, detections in looks:
-        instances = suppress_covered(detections.paint(masking.threshold), masking.largest_share)
-        instances = invert_view(instances, view, image_shape, published=masking.published)
-        by_place |= dict.fromkeys(places, drop_empty(instances))
+        by_place |= dict.fromkeys(places, find_voters(detections, view, image_shape, masking))
     return merge_views([by_place[place] for place in sorted(by_place)], published=masking.published)
+
+
+def find_voters(detections: Paintable, view: View, image_shape: tuple[int, int], masking: Masking) -> Instances:
+    """Return the objects with which a view votes, none empty.
+
+    Args:
+        detections: in the view's pixels.
+        view: what was changed.
+        image_shape: (height, width) of the image, in whose pixels they are returned.
+        masking: how masks are made.
+    """
+    instances = suppress_covered(detections.paint(masking.threshold), masking.largest_share)
+    return drop_empty(invert_view(instances, view, image_shape, published=masking.published))
+
+
+def count_votes(looks: Sequence[Look], image_shape: tuple[int, int], masking: Masking) -> np.ndarray:
+    """Return how many views see an object at each pixel, (H, W) uint8; arguments as for `merge_by_votes`.
+
+    A map of all votes: merging counts them object by object, and only where the objects of two views match.
+    """
+    votes = np.zeros(image_shape, np.uint8)
+    for view, places, detections in looks:
+        seen = find_voters(detections, view, image_shape, masking).to_label_image(image_shape) > 0
+        votes += seen * np.uint8(len(places))
+    return votes
 
 
 def merge_by_majority(looks: Sequence[Look], image_shape: tuple[int, int], masking: Masking) -> Instances:

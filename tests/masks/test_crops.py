@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from common.masks.crops import dilate, drop_empty, paint_masks, remove_overlaps, tight_instances
+from common.masks.crops import cut_instances, dilate, drop_empty, paint_masks, remove_overlaps, tight_instances
 from common.masks.instances import Instances
 from tests import slow_merge
 from tests.objects import random_objects
@@ -162,3 +162,13 @@ def test_overlaps_as_the_oracle(oracle, published, by_score):
         parted = remove_overlaps(objects, priorities=scores, published=published)
         np.testing.assert_array_equal(parted.to_masks(image_shape), expected)
         same_fields(parted, Instances.from_masks(expected, scores=objects.scores))
+
+
+def test_a_part_of_an_image_holds_the_parts_of_its_objects():
+    boxes = np.array([[0, 0, 4, 4], [2, 2, 6, 6], [6, 6, 8, 8], [3, 0, 4, 3]])
+    masks = [np.ones((4, 4)), np.eye(4), np.ones((2, 2)), np.ones((1, 3))]
+    objects = Instances.from_crops(boxes, masks, [1, 2, 3, 4], [0.9, 0.8, 0.7, 0.6])
+    cut = cut_instances(objects, (3, 3, 7, 6))
+    assert cut.boxes.tolist() == [[0, 0, 1, 1], [0, 0, 3, 3]] and cut.class_ids.tolist() == [1, 2]
+    np.testing.assert_array_equal(cut.masks[1], np.eye(3))
+    assert len(cut_instances(Instances.empty(), (0, 0, 4, 4))) == 0

@@ -74,6 +74,24 @@ def test_boxes_return_to_the_image():
     assert frame.to_image(np.zeros((0, 4), np.float32)).shape == (0, 4)
 
 
+def test_boxes_go_to_the_padded_array_and_back():
+    frame = Frame.for_image((100, 150), 128)
+    boxes = np.array([[0, 0, 100, 150], [10, 20, 30, 50]], np.float32)
+    placed = frame.from_image(boxes)
+    np.testing.assert_array_equal(placed[0], frame.window)
+    np.testing.assert_allclose(frame.to_image(placed), boxes, atol=1e-4)
+
+
+def test_some_detections():
+    probs = np.stack([np.full((2, 2), value, np.float16) for value in (0.25, 0.75)])
+    boxes = np.array([[0, 0, 2, 2], [2, 2, 4, 4]], np.float32)
+    found = Detections(boxes, np.array([0.9, 0.8]), np.array([1, 2]), probs, (4, 4), mask_boxes=boxes)
+    for chosen in (np.array([1]), np.array([False, True])):
+        some = found.select(chosen)
+        assert some.scores.tolist() == [0.8] and some.class_ids.tolist() == [2] and some.image_shape == (4, 4)
+        assert some.boxes.tolist() == some.mask_boxes.tolist() == [[2, 2, 4, 4]] and some.mask_probs.max() == 0.75
+
+
 def test_the_content_of_a_box_returns_to_the_image():
     """A bright rectangle is where its box says, before and after scaling and padding."""
     image = np.zeros((50, 60, 3), np.uint8)

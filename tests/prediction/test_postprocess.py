@@ -9,6 +9,7 @@ from common.prediction.postprocess import (
     Look,
     Masking,
     Prediction,
+    count_votes,
     merge_by_majority,
     merge_by_votes,
     run_length_rows,
@@ -193,3 +194,15 @@ def test_a_view_counts_at_each_of_its_places():
     rows, equal, others = (run_length_rows(merged(one, Masking(0.4), "majority")) for one in (once, apart, fewer))
     assert len(rows) > 1
     assert rows == equal != others
+
+
+def test_votes_are_counted_a_pixel_with_views_as_often_as_they_occur():
+    upright = detections([[0, 0, 10, 10], [5, 5, 12, 12]], [0.9, 0.8])  # objects that overlap count once
+    flipped = detections([[0, 46, 10, 56]], [0.9])
+    looks = [Look(View(), [0, 2], upright), Look(View(flip_lr=True), [1], flipped)]
+    votes = count_votes(looks, SHAPE, Masking(0.5))
+    expected = np.zeros(SHAPE, int)
+    expected[:10, :10] = 3
+    expected[5:12, 5:12] = np.maximum(expected[5:12, 5:12], 2)
+    np.testing.assert_array_equal(votes, expected)
+    assert not count_votes([], SHAPE, Masking(0.5)).any()

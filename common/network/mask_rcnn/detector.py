@@ -70,18 +70,32 @@ class Detector:
         side_by_side = predicts_in_threads() and placed[..., 0].size <= BATCH_PIXELS
         with contextlib.nullcontext() if side_by_side else self._alone:
             found = self._model.predict_on_batch({"images": placed, "windows": windows})
-        as_library = self.config.geometry == "library"
-        for i, (frame, count) in enumerate(zip(frames, found["counts"].tolist(), strict=True)):
-            probs = found["mask_probs"][:, i].reshape(-1, *found["mask_probs"].shape[3:])[:count]
-            sure = mean_inside(probs) >= self.config.mask_confidence
-            scores, class_ids = (found[name][i, :count][sure] for name in ("scores", "class_ids"))
-            to_image = frame.corners_to_image if as_library else frame.to_image
-            boxes, mask_boxes = (to_image(found[name][i, :count][sure]) for name in ("boxes", "mask_boxes"))
-            probs = probs[sure].astype(np.float16)
-            full = bool(found["full"][i])
-            yield Detections(
-                boxes, scores, class_ids, probs, frame.image_shape, as_library, mask_boxes, frame.scale, full
-            )
+        for row, frame in enumerate(frames):
+            yield read_detections(found, row, frame, self.config)
+
+
+def read_detections(
+    found: Mapping[str, np.ndarray], row: int, frame: Frame, config: MaskRCNNConfig, *, unsure: bool = False
+) -> Detections:
+    """Return the detections of one image of a batch, in pixels of the image.
+
+    Args:
+        found: what `MaskRCNN.find` returned for the batch, and `mask_probs`, see `segment_in_rounds`; as arrays.
+        row: of the image in the batch.
+        frame: of the image.
+        config: of the model.
+        unsure: keep detections whose mask is less sure than `mask_confidence`.
+    """
+    count = int(found["counts"][row])
+    probs = found["mask_probs"][:, row].reshape(-1, *found["mask_probs"].shape[3:])[:count]
+    sure = np.ones(count, bool) if unsure else mean_inside(probs) >= config.mask_confidence
+    scores, class_ids = (found[name][row, :count][sure] for name in ("scores", "class_ids"))
+    as_library = config.geometry == "library"
+    to_image = frame.corners_to_image if as_library else frame.to_image
+    boxes, mask_boxes = (to_image(found[name][row, :count][sure]) for name in ("boxes", "mask_boxes"))
+    probs = probs[sure].astype(np.float16)
+    full = bool(found["full"][row])
+    return Detections(boxes, scores, class_ids, probs, frame.image_shape, as_library, mask_boxes, frame.scale, full)
 
 
 def load_detector(config: MaskRCNNConfig, weights: Path) -> Detector:
@@ -101,27 +115,38 @@ class _Detecting(keras.Model):
 
     def call(self, inputs: Mapping) -> dict:
         atlas, found = self.model.find(inputs["images"], inputs["windows"])
-        return found | {"mask_probs": self._mask_probs(atlas, found["mask_boxes"], found["class_ids"], found["counts"])}
+        return found | {"mask_probs": segment_in_rounds(self.model, atlas, found)}
 
-    def _mask_probs(self, atlas: Tensor, boxes: Tensor, class_ids: Tensor, counts: Tensor) -> tuple:
-        """Return mask probabilities, (rounds, B, `MASKS_AT_ONCE`, S, S) float32; unused ones are zeros."""
-        batch, most = ops.shape(boxes)[:2]
-        rounds = -(-most // MASKS_AT_ONCE)
-        spare = rounds * MASKS_AT_ONCE - most
-        boxes = ops.reshape(ops.pad(boxes, ((0, 0), (0, spare), (0, 0))), (batch, rounds, MASKS_AT_ONCE, 4))
-        class_ids = ops.reshape(ops.pad(class_ids, ((0, 0), (0, spare))), (batch, rounds, MASKS_AT_ONCE))
-        side = 2 * self.model.config.mask_pool_size
-        used = ops.max(counts)
 
-        def some_are_left(i: Tensor, probs: Tensor) -> Tensor:
-            return i * MASKS_AT_ONCE < used
+def segment_in_rounds(model: MaskRCNN, atlas: Tensor, found: Mapping[str, Tensor]) -> Tensor:
+    """Return mask probabilities of detections, some at a time; unused ones are zeros.
 
-        def segment_some(i: Tensor, probs: Tensor) -> tuple:
-            some = self.model.segment(atlas, ops.take(boxes, i, axis=1), ops.take(class_ids, i, axis=1))
-            return i + 1, ops.scatter_update(probs, ops.reshape(i, (1, 1)), some[None])
+    Args:
+        model: whose mask head is used.
+        atlas: the pyramid's.
+        found: see `MaskRCNN.find`.
 
-        start = ops.zeros((rounds, batch, MASKS_AT_ONCE, side, side))
-        return ops.while_loop(some_are_left, segment_some, (ops.convert_to_tensor(0, "int32"), start))[1]
+    Returns:
+        (rounds, B, `MASKS_AT_ONCE`, S, S) float32.
+    """
+    boxes, class_ids = found["mask_boxes"], found["class_ids"]
+    batch, most = ops.shape(boxes)[:2]
+    rounds = -(-most // MASKS_AT_ONCE)
+    spare = rounds * MASKS_AT_ONCE - most
+    boxes = ops.reshape(ops.pad(boxes, ((0, 0), (0, spare), (0, 0))), (batch, rounds, MASKS_AT_ONCE, 4))
+    class_ids = ops.reshape(ops.pad(class_ids, ((0, 0), (0, spare))), (batch, rounds, MASKS_AT_ONCE))
+    side = 2 * model.config.mask_pool_size
+    used = ops.max(found["counts"])
+
+    def some_are_left(i: Tensor, probs: Tensor) -> Tensor:
+        return i * MASKS_AT_ONCE < used
+
+    def segment_some(i: Tensor, probs: Tensor) -> tuple:
+        some = model.segment(atlas, ops.take(boxes, i, axis=1), ops.take(class_ids, i, axis=1))
+        return i + 1, ops.scatter_update(probs, ops.reshape(i, (1, 1)), some[None])
+
+    start = ops.zeros((rounds, batch, MASKS_AT_ONCE, side, side))
+    return ops.while_loop(some_are_left, segment_some, (ops.convert_to_tensor(0, "int32"), start))[1]
 
 
 def _batches(shapes: Sequence[tuple[int, int]]) -> Iterator[list[int]]:

@@ -18,7 +18,6 @@ from common.network.loss_model import LossModel
 from common.network.mask_rcnn.anchors import pyramid_anchors
 from common.network.mask_rcnn.box_coding import (
     clip_to_window,
-    decode_deltas,
     end_after_last_pixel,
     end_on_last_pixel,
     take_rows,
@@ -27,9 +26,12 @@ from common.network.mask_rcnn.heads import build_class_head, build_mask_head, bu
 from common.network.mask_rcnn.limits import find_full
 from common.network.mask_rcnn.losses import LOSS_NAMES, box_loss, class_loss, mask_loss
 from common.network.mask_rcnn.pyramid import build_pyramid
+from common.network.mask_rcnn.regions import Classified, RankedAnchors, classify_regions, rank_anchors
 from common.network.mask_rcnn.roi import NUM_LEVELS, build_atlas, corner_aligned_roi, roi_align
 from common.network.mask_rcnn.targets import (
+    AnchorTargets,
     RoiSampling,
+    RoiTargets,
     anchor_targets,
     ignored_anchors,
     leave_out_ignored,
@@ -99,28 +101,26 @@ class MaskRCNN(LossModel):
             Scalars, by the names in `LOSS_NAMES`.
         """
         config = self.config
-        images, true_boxes = inputs["images"], inputs["boxes"]
+        images = inputs["images"]
         features = self.pyramid(images, training=training)
-        logits, deltas = self._rpn_outputs(features, training)
-        anchors = self._anchors(images)
-        choose = partial(anchor_targets, num_sampled=config.rpn_train_anchors, box_std=config.box_std)
-        ignored = ignored_anchors(anchors, inputs["ignored"])
-        sampled = fuse(choose)(anchors, true_boxes, self._noise(logits), ignored)
+        logits, deltas = self.rpn_outputs(features, training)
+        anchors = self.anchors(images)
+        sampled = self.sample_anchors(anchors, inputs)
         num_positive = config.rpn_train_anchors // 2
         positive, positive_weights = sampled.indices[:, :num_positive], sampled.weights[:, :num_positive]
         losses = [
             class_loss(take_rows(logits, sampled.indices), sampled.labels, sampled.weights),
             box_loss(take_rows(deltas, positive), sampled.deltas, positive_weights),
         ]
-        proposals = self._proposals(logits, deltas, anchors, images, config.train_proposals)
+        proposals = self.suppress_anchors(self.rank_anchors(logits, deltas, images), config.train_proposals)
         losses += self._head_losses(features, ops.stop_gradient(proposals), inputs, training)
         return dict(zip(LOSS_NAMES, losses, strict=True))
 
     def propose(self, images: Tensor) -> tuple:
         """Return the pyramid's atlas and the proposals (B, N, 4), float32, pixels, of images (B, H, W, 3) uint8."""
         features = self.pyramid(images, training=False)
-        logits, deltas = self._rpn_outputs(features, False)
-        proposals = self._proposals(logits, deltas, self._anchors(images), images, self.config.detect_proposals)
+        ranked = self.rank_anchors(*self.rpn_outputs(features, False), images)
+        proposals = self.suppress_anchors(ranked, self.config.detect_proposals)
         return build_atlas(features[:NUM_LEVELS]), proposals
 
     def find(self, images: Tensor, windows: Tensor) -> tuple[Any, dict[str, Any]]:
@@ -135,11 +135,15 @@ class MaskRCNN(LossModel):
             `full`, see `find_full`.
         """
         atlas, proposals = self.propose(images)
-        boxes, scores, class_ids, counts = self.detect(atlas, proposals, windows)
-        num_skipped = ops.shape(self._anchors(images))[0] - self.config.pre_nms_limit
+        return atlas, self.complete(self.detect(atlas, proposals, windows), proposals, images)
+
+    def complete(self, detected: tuple, proposals: Tensor, images: Tensor) -> dict[str, Any]:
+        """Return detections by name, with what `find` adds to them; `detected` as from `detect`."""
+        boxes, scores, class_ids, counts = detected
+        num_skipped = ops.shape(self.anchors(images))[0] - self.config.pre_nms_limit
         full = find_full(self.half_open(boxes), counts, self.half_open(proposals), num_skipped)
         found = {"boxes": boxes, "scores": scores, "class_ids": class_ids, "counts": counts, "full": full}
-        return atlas, found | {"mask_boxes": self.mask_regions(boxes, images)}
+        return found | {"mask_boxes": self.mask_regions(boxes, images)}
 
     def detect(self, atlas: Tensor, proposals: Tensor, windows: Tensor) -> tuple:
         """Classify and refine proposals.
@@ -153,24 +157,27 @@ class MaskRCNN(LossModel):
             boxes (B, D, 4) float32, pixels; scores (B, D) float32, descending; class_ids (B, D) int32; counts (B,)
             int32. Rows beyond an image's count are zero.
         """
+        return self.suppress_regions(self.classify(atlas, proposals, windows))
+
+    def classify(self, atlas: Tensor, proposals: Tensor, windows: Tensor) -> Classified:
+        """Return class and refined box of each proposal, before suppression; arguments as for `detect`."""
         config = self.config
-        shape = ops.shape(proposals)
-        regions = self._pool(atlas, proposals, config.pool_size)
-        logits, deltas = self.class_head(regions, training=False)
-        probs = ops.reshape(ops.softmax(logits, axis=-1), (shape[0], shape[1], config.num_classes))
-        deltas = ops.reshape(deltas, (shape[0], shape[1], config.num_classes, 4))
-        best, columns = (part[..., 0] for part in ops.top_k(probs[..., 1:], 1))  # (B, N) each, without background
-        class_ids = columns + 1  # ONNX cannot express Keras' argmax
-        picked = ops.take_along_axis(deltas, class_ids[..., None, None], axis=2)[:, :, 0]
-        boxes = clip_to_window(decode_deltas(proposals, picked, config.box_std), self._corners(windows))
-        of_class = ops.one_hot(columns, config.num_classes - 1)
-        # Skip padding proposals and boxes that clipping leaves empty.
-        exists = ops.all((proposals[..., 2:] > proposals[..., :2]) & (boxes[..., 2:] > boxes[..., :2]), axis=-1)
-        if self._as_library:  # it drops what is more likely background, however low the threshold
-            exists = exists & (best > probs[..., 0])
+        logits, deltas = self.class_head(self._pool(atlas, proposals, config.pool_size), training=False)
+        return classify_regions(
+            logits,
+            deltas,
+            proposals,
+            self._corners(windows),
+            box_std=config.box_std,
+            unlikely=not self._as_library,
+        )
+
+    def suppress_regions(self, classified: Classified) -> tuple:
+        """Return the best of each class, see `detect`."""
+        config = self.config
         boxes, scores, columns, counts = non_max_suppression(
-            boxes,
-            probs[..., 1:] * of_class * ops.cast(exists, "float32")[..., None],
+            classified.boxes,
+            classified.columns,
             max_output=config.max_detections,
             iou_threshold=config.detection_nms_threshold,
             score_threshold=config.confidence,
@@ -195,7 +202,15 @@ class MaskRCNN(LossModel):
         """Turn boxes (B, N, 4) of the model's geometry into half-open ones; zero rows stay."""
         return end_after_last_pixel(boxes) if self._as_library else boxes
 
-    def _head_losses(self, features: Tensor, proposals: Tensor, inputs: Tensor, training: Tensor) -> list:
+    def sample_anchors(self, anchors: Tensor, inputs: Mapping) -> AnchorTargets:
+        """Sample anchors (A, 4) to train on; `inputs` as for `call`."""
+        config = self.config
+        choose = partial(anchor_targets, num_sampled=config.rpn_train_anchors, box_std=config.box_std)
+        ignored = ignored_anchors(anchors, inputs["ignored"])
+        return fuse(choose)(anchors, inputs["boxes"], self._noise(ignored), ignored)
+
+    def sample_regions(self, proposals: Tensor, inputs: Mapping) -> tuple[RoiTargets, Tensor]:
+        """Sample proposals (B, N, 4) for the heads to train on, `inputs` as for `call`; and the masks of positives."""
         config = self.config
         true_boxes = self._corners(inputs["boxes"])
         if config.add_true_boxes:
@@ -204,6 +219,20 @@ class MaskRCNN(LossModel):
         sampling = RoiSampling(config.train_rois, config.positive_ratio, config.fill_negatives)
         noise = self._noise(proposals)
         targets = roi_targets(proposals, true_boxes, inputs["class_ids"], noise, sampling, config.box_std)
+        rois = targets.rois[:, : targets.instances.shape[1]]
+        masks = mask_targets(
+            rois,
+            true_boxes,
+            inputs["mini_masks"],
+            targets.instances,
+            2 * config.mask_pool_size,
+            corner_aligned=self._as_library,
+        )
+        return targets, masks
+
+    def _head_losses(self, features: Tensor, proposals: Tensor, inputs: Tensor, training: Tensor) -> list:
+        config = self.config
+        targets, masks = self.sample_regions(proposals, inputs)
         atlas = build_atlas(features[:NUM_LEVELS])
         num_positive = targets.instances.shape[1]
         logits, deltas = self.class_head(self._pool(atlas, targets.rois, config.pool_size), training=training)
@@ -211,12 +240,9 @@ class MaskRCNN(LossModel):
         deltas = ops.reshape(deltas, (-1, config.train_rois, config.num_classes, 4))[:, :num_positive]
         deltas = ops.take_along_axis(deltas, positive_ids[..., None, None], axis=2)[:, :, 0]
         rois = targets.rois[:, :num_positive]
-        size = 2 * config.mask_pool_size
-        masks = mask_targets(
-            rois, true_boxes, inputs["mini_masks"], targets.instances, size, corner_aligned=self._as_library
-        )
         mask_logits = self.mask_head(self._pool(atlas, rois, config.mask_pool_size), training=training)
         mask_logits = ops.take_along_axis(mask_logits, ops.reshape(positive_ids, (-1, 1, 1, 1)), axis=3)[..., 0]
+        size = 2 * config.mask_pool_size
         return [
             class_loss(
                 ops.reshape(logits, (-1, config.train_rois, config.num_classes)), targets.class_ids, targets.weights
@@ -225,34 +251,33 @@ class MaskRCNN(LossModel):
             mask_loss(mask_logits, ops.reshape(masks, (-1, size, size)), ops.reshape(weights, (-1,))),
         ]
 
-    def _rpn_outputs(self, features: Tensor, training: Tensor) -> tuple:
-        """Return logits (B, A, 2) and deltas (B, A, 4) of all levels."""
+    def rpn_outputs(self, features: Tensor, training: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits (B, A, 2), background first, and deltas (B, A, 4) of all levels."""
         outputs = [self.rpn(level, training=training) for level in features]
-        return tuple(ops.concatenate(part, axis=1) for part in zip(*outputs, strict=True))
+        logits, deltas = (ops.concatenate(part, axis=1) for part in zip(*outputs, strict=True))
+        return logits, deltas
 
-    def _proposals(self, logits: Tensor, deltas: Tensor, anchors: Tensor, images: Tensor, count: int) -> Tensor:
+    def rank_anchors(
+        self, logits: Tensor, deltas: Tensor, images: Tensor, limit: Tensor | None = None
+    ) -> RankedAnchors:
+        """Return the best anchors of images (B, H, W, 3), refined, by default as many as the config keeps."""
+        config, anchors = self.config, self._corners(self.anchors(images))
+        window = self._whole(images)
+        limit = config.pre_nms_limit if limit is None else limit
+        return rank_anchors(logits, deltas, anchors, window, limit=limit, box_std=config.box_std)
+
+    def suppress_anchors(self, ranked: RankedAnchors, count: int) -> Tensor:
         """Return the best `count` refined anchors (B, count, 4) float32, pixels; padded with zero rows."""
-        config = self.config
-        scores = ops.softmax(ops.stop_gradient(logits), axis=-1)[..., 1]
-        num_anchors = ops.shape(anchors)[0]
-        limit = config.pre_nms_limit
-        limit = min(limit, num_anchors) if isinstance(num_anchors, int) else ops.minimum(limit, num_anchors)
-        scores, indices = ops.top_k(scores, limit)
-        boxes = decode_deltas(
-            self._corners(ops.take(anchors, indices, axis=0)),
-            take_rows(ops.stop_gradient(deltas), indices),
-            config.box_std,
-        )
         kept, *_ = non_max_suppression(
-            clip_to_window(boxes, self._whole(images)),
-            scores[..., None],
+            ranked.clipped,
+            ranked.scores[..., None],
             max_output=count,
-            iou_threshold=config.rpn_nms_threshold,
+            iou_threshold=self.config.rpn_nms_threshold,
         )
         return kept
 
-    def _anchors(self, images: Tensor) -> Tensor:
-        """Return all anchors, half-open."""
+    def anchors(self, images: Tensor) -> Tensor:
+        """Return all anchors of images (B, H, W, 3), (A, 4) float32, pixels, half-open."""
         shape, config = ops.shape(images)[1:3], self.config
         offset = 0.0 if self._as_library else 0.5
         return pyramid_anchors(shape, config.anchor_scales, config.anchor_ratios, offset=offset)
@@ -271,5 +296,5 @@ class MaskRCNN(LossModel):
         return (corner_aligned_roi if self._as_library else roi_align)(atlas, boxes, size)
 
     def _noise(self, rows: Tensor) -> Tensor:
-        """Return a random number in [0, 1) for each row of (B, N, C)."""
+        """Return a random number in [0, 1) for each row of (B, N, ...)."""
         return batch_uniform(ops.shape(rows)[:2], self.seed_generator)

@@ -32,6 +32,20 @@ class AnchorTargets(NamedTuple):
     deltas: Any
 
 
+class AnchorMatches(NamedTuple):
+    """Which anchors are positive and negative; all others are neutral, and not learnt from.
+
+    Attributes:
+        positive: (B, A) bool.
+        negative: (B, A) bool.
+        objects: (B, A) int32, the object that each anchor overlaps most.
+    """
+
+    positive: Any
+    negative: Any
+    objects: Any
+
+
 class RoiTargets(NamedTuple):
     """A sample of an image's regions; P + Q of them, the first P positive.
 
@@ -108,6 +122,29 @@ def leave_out_ignored(regions: Tensor, true_boxes: Tensor, ignored: Tensor) -> T
     return ops.where((positive | free)[..., None], regions, 0.0)
 
 
+def match_anchors(anchors: Tensor, true_boxes: Tensor, ignored: Tensor) -> AnchorMatches:
+    """Decide what each anchor is to learn.
+
+    An anchor is positive if its IoU with an object is >= 0.7 or that object's highest, negative if it is < 0.3 with
+    all and the anchor is not ignored.
+
+    Args:
+        anchors: (A, 4) float32, pixels.
+        true_boxes: (B, G, 4) float32, pixels; zero rows are padding.
+        ignored: (B, A) bool, anchors that an object without a box might have made positive or neutral.
+
+    Source: Ren et al.: Faster R-CNN, 2015, section 3.1.2.
+    """
+    ious = pairwise_ious(anchors[None], true_boxes)  # (B, A, G)
+    best = ops.max(ious, axis=2)
+    best_of_object = ops.max(ious, axis=1, keepdims=True)
+    # Not `==`: a compiler may compute the same IoU twice, in two ways that differ in the last bit.
+    is_best = ops.any((ious >= best_of_object * (1 - 1e-6)) & (ious > 0), axis=2)
+    positive = is_best | (best >= POSITIVE_ANCHOR_IOU)
+    negative = ~positive & (best < NEGATIVE_ANCHOR_IOU) & ~ignored
+    return AnchorMatches(positive, negative, ops.argmax(ious, axis=2))
+
+
 def anchor_targets(
     anchors: Tensor,
     true_boxes: Tensor,
@@ -117,10 +154,9 @@ def anchor_targets(
     num_sampled: int,
     box_std: Sequence[float],
 ) -> AnchorTargets:
-    """Sample anchors to train on.
+    """Sample anchors to train on, see `match_anchors`.
 
-    An anchor is positive if its IoU with an object is >= 0.7 or that object's highest, negative if it is < 0.3 with
-    all and the anchor is not ignored. At most half of the sample is positive; negatives fill the rest.
+    At most half of the sample is positive; negatives fill the rest.
 
     Args:
         anchors: (A, 4) float32, pixels.
@@ -132,19 +168,13 @@ def anchor_targets(
 
     Source: Ren et al.: Faster R-CNN, 2015, section 3.1.2.
     """
-    ious = pairwise_ious(anchors[None], true_boxes)  # (B, A, G)
-    best = ops.max(ious, axis=2)
-    best_of_object = ops.max(ious, axis=1, keepdims=True)
-    # Not `==`: a compiler may compute the same IoU twice, in two ways that differ in the last bit.
-    is_best = ops.any((ious >= best_of_object * (1 - 1e-6)) & (ious > 0), axis=2)
-    positive = is_best | (best >= POSITIVE_ANCHOR_IOU)
-    negative = ~positive & (best < NEGATIVE_ANCHOR_IOU) & ~ignored
+    positive, negative, objects = match_anchors(anchors, true_boxes, ignored)
     num_positive = num_sampled // 2
     indices, in_use = _sample(positive, noise, num_positive)
     negative_indices, negative_in_use = _sample(negative, noise, num_sampled)
     wanted = num_sampled - ops.sum(in_use, axis=1, keepdims=True)
     negative_in_use = negative_in_use * ops.cast(_ranks(negative_in_use) < wanted, "float32")
-    matched = ops.take_along_axis(ops.argmax(ious, axis=2), indices, axis=1)
+    matched = ops.take_along_axis(objects, indices, axis=1)
     deltas = encode_deltas(ops.take(anchors, indices, axis=0), take_rows(true_boxes, matched), box_std)
     labels = ops.concatenate([ops.ones_like(indices), ops.zeros_like(negative_indices)], axis=1)
     return AnchorTargets(
