@@ -131,8 +131,9 @@ class RunConfig:
         for spec in dataclasses.fields(self):
             check_value(spec, getattr(self, spec.name))
         if self.batch_size % self.devices:
-            problem = f"does not divide evenly over --devices {self.devices}"
-            raise InputError(f"--batch-size {self.batch_size}: {problem}; choose a multiple")
+            raise InputError(
+                f"--batch-size {self.batch_size}: not a multiple of --devices {self.devices}, which share it evenly"
+            )
         last_epochs = [stage.last_epoch for stage in self.schedule]
         if last_epochs != sorted(set(last_epochs)) or not last_epochs:
             raise InputError(f"--schedule: the last epochs {last_epochs} must increase from stage to stage")

@@ -107,6 +107,6 @@ def test_more_devices_than_there_are_is_one_line():
 
 
 def test_a_batch_that_does_not_divide_is_one_line():
-    with pytest.raises(InputError, match="--batch-size 3: does not divide evenly over --devices 2; choose a multiple"):
+    with pytest.raises(InputError, match="--batch-size 3: not a multiple of --devices 2, which share it evenly"):
         RunConfig(batch_size=3, devices=2)
     assert RunConfig(batch_size=4, devices=2).devices == 2
