@@ -54,17 +54,23 @@ class Place(NamedTuple):
 
 
 def open_s3() -> Any:
-    """Return a client for S3, which finds region, credentials and `AWS_ENDPOINT_URL` as all of boto3 does.
+    """Return a client for S3; see `open_client`."""
+    return open_client("s3")
+
+
+def open_client(service: str) -> Any:
+    """Return a client of AWS, which finds region, credentials and `AWS_ENDPOINT_URL` as all of boto3 does.
 
     Raises:
-        InputError: boto3 is missing.
+        InputError: boto3 is missing, or there is no region.
     """
     try:
         import boto3
         from botocore.config import Config
     except ImportError:
-        raise InputError("S3 needs the package boto3: pip install boto3, or '.[aws]' in the clone") from None
-    return boto3.client("s3", config=Config(retries={"mode": "standard", "max_attempts": 8}))
+        raise InputError("AWS needs the package boto3: pip install boto3, or '.[aws]' in the clone") from None
+    with one_line(f"AWS {service}"):
+        return boto3.client(service, config=Config(retries={"mode": "standard", "max_attempts": 8}))
 
 
 def fetch(client: Any, place: Place, path: Path) -> None:
