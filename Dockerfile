@@ -11,7 +11,8 @@ RUN pip install --no-cache-dir --require-hashes --requirement cpu.txt
 COPY . .
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
     && pip install --no-cache-dir --no-deps dist/*.whl \
-    && pip uninstall --yes pip
+    && pip uninstall --yes pip \
+    && find /opt/segmentation -type d \( -name tests -o -name include \) -prune -exec rm -r {} +
 
 FROM ${BASE}
 RUN useradd --uid 1000 --create-home user && install --directory --owner user --group user /work

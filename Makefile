@@ -11,7 +11,8 @@ KAGGLE := .venv-kaggle
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock" $(LOCK_FLAGS)
 extras = $(foreach extra,$(1),--extra $(extra))
-IMAGE := aws rsna
+# Extras that Dockerfile and Dockerfile.gpu install.
+IMAGE := aws cluster rsna viewer
 
 # DATA names Kaggle's stage1_train, a folder or zip archive: a fold is held out, and part of it scored. Without DATA,
 # the demo uses a generated set. An interrupted demo resumes; `make clean` resets it. The shell expands DATA, quoted;
