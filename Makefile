@@ -23,6 +23,8 @@ DEMO_SET := $(if $(DATA),--dataset "$$DATA" --fold 0 --limit 24 --score "$$DATA"
 	--dataset demo/data/stage1_test --score demo/data/stage1_solution.csv)
 DEMO_FIRST := --weights small $(DEMO_SET) --output demo/first.csv --overlays demo/first --labels demo/labels
 DEMO_TEST := --logs $(DEMO_LOGS) $(DEMO_SET) --output demo/tta.csv --overlays demo/overlays
+DEMO_VIEW := --dataset $(if $(DATA),"$$DATA",demo/data/stage1_test --solution demo/data/stage1_solution.csv) \
+	--submission demo/first.csv --submission demo/tta.csv --weights small
 
 # Two processes, one file of tests each at a time, so that what its tests share is made once.
 SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --durations 10
@@ -67,6 +69,7 @@ demo: install $(if $(DATA),,demo-data)  ## find nuclei; train, predict with many
 	$(RUN) dsb/my_train_2.py $(DEMO_TRAIN)
 	$(RUN) dsb/my_train_3.py $(DEMO_TRAIN)
 	$(RUN) dsb/my_inference_tta.py $(DEMO_TEST)
+	@$(RUN) -c 'import shlex, sys; print("to see it:", shlex.join(sys.argv[1:]))' $(RUN) -m viewer $(DEMO_VIEW)
 
 demo-data: install
 	$(RUN) dsb/generate.py --output demo/data --images 120 --test-images 12 --seed 1 --sizes 256x256,256x320
