@@ -38,6 +38,7 @@ PLOT = "document.querySelector('#graph .js-plotly-plot')"
 SUMMARY = "document.querySelector('#summary').innerText"
 CAPTION = "document.querySelector('#caption h2').innerText"
 ROWS = "document.querySelectorAll('#list .ag-pinned-left-cols-container .ag-row').length"
+OTHER_ROW = "#list .ag-center-cols-container .ag-row:not(.ag-row-selected)"
 SHOWN = f"{PLOT}._fullLayout.images[0].source"
 WIDTH = f"(r => r[1] - r[0])({PLOT}._fullLayout.xaxis.range)"
 VISIBLE = f"{PLOT}.data.filter(t => t.visible).length"
@@ -103,17 +104,11 @@ def measure(watched: Watched) -> dict[str, list[float]]:
     slider, confidence = "#iou [role=slider]", "#confidence [role=slider]"
     steps: dict[str, tuple[list[Callable[[], None]], str]] = {
         "next image": ([press("ArrowRight")], SHOWN),
-        "image chosen in the list": (
-            [
-                lambda: page.locator("#list .ag-row").nth(4).click(),
-                lambda: page.locator("#list .ag-row").nth(7).click(),
-            ],
-            SHOWN,
-        ),
+        "image chosen in the list": ([lambda: page.locator(OTHER_ROW).nth(5).click()], SHOWN),
         "zoom by a key": ([press("+"), press("0")], WIDTH),
         "outlines on or off": ([lambda: page.locator("#layers label").nth(1).click()], VISIBLE),
         "IoU": ([on(slider, "ArrowRight"), on(slider, "ArrowLeft")], SUMMARY),
-        "confidence": ([on(confidence, "PageUp"), on(confidence, "PageDown")], SUMMARY),
+        "confidence": ([on(confidence, "End"), on(confidence, "Home")], SUMMARY),
         "search": ([lambda: page.fill("#search", "9-a"), lambda: page.fill("#search", "")], ROWS),
     }
     return {

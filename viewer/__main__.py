@@ -32,6 +32,8 @@ def main() -> None:
     if len(flags.submission) > 2:
         raise InputError(f"--submission {flags.submission[2]}: a third one; give one, or two to compare")
 
+    _check_packages()
+
     from common.images import stored
     from competitions.models import load_predictor
     from viewer.app import make_viewer
@@ -45,10 +47,16 @@ def main() -> None:
     server = make_viewer(scorer, flags.port, predictor)
     scorer.start()
     print(f"http://127.0.0.1:{server.port}/ shows {len(study.images)} images; Ctrl-C ends it", flush=True)
+    server.serve_forever()  # until Ctrl-C
+    print("ended")
+
+
+def _check_packages() -> None:
     try:
-        server.serve_forever()
-    except KeyboardInterrupt:
-        print("ended")
+        import dash  # noqa: F401
+        import dash_ag_grid  # noqa: F401
+    except ImportError as error:
+        raise InputError(f"the viewer needs dash and dash-ag-grid ({error}): pip install '.[viewer]'") from None
 
 
 if __name__ == "__main__":

@@ -92,13 +92,21 @@ def make_viewer(scorer: Scorer, port: int, predictor: Predictor | MapPredictor |
 def _header(scorer: Scorer, tabs: Sequence[Tab]) -> html.Header:
     images = scorer.study.images
     where = f"{images.path.name} · {scorer.study.competition.name} · {len(images):,} images"
+    left_out = f"{len(scorer.study.left_out)} unreadable" if scorer.study.left_out else ""
     buttons = [
         html.Button(tab.label, id=f"tab-{number}", className="tab", **aria(current="false" if number else "page"))
         for number, tab in enumerate(tabs)
     ]
     return html.Header(
         [
-            html.Div([html.H1("Viewer"), html.Span(where, title=str(images.path))], className="title"),
+            html.Div(
+                [
+                    html.H1("Viewer"),
+                    html.Span(where, title=str(images.path)),
+                    html.Span(left_out, title=", ".join(scorer.study.left_out)),
+                ],
+                className="title",
+            ),
             html.Nav(buttons, **aria("Views of the set")),
             html.Div(id="summary", className="summary", title=f"Score: {scorer.study.rule.text}", role="status"),
         ]

@@ -9,14 +9,12 @@ import numpy as np
 
 from common.drawing.draw import draw_instances
 from common.images.decoding import encode_png, encode_tiff
-from common.masks.crops import drop_empty
 from common.masks.instances import Instances
-from common.masks.overlaps import suppress_covered
 from common.masks.resize import resize_image
 from common.masks.rle import encode_instances
 from common.output.results import RESULT_COLUMNS
-from common.prediction.postprocess import Look, Masking
-from common.prediction.views import VIEW_SETS, View, apply_view, invert_view
+from common.prediction.postprocess import count_votes
+from common.prediction.views import VIEW_SETS, View, apply_view
 from common.predictor import MapPredictor, Predictor
 from rsna.config import RSNAConfig
 from rsna.dataset import filled_boxes
@@ -66,15 +64,14 @@ def find_views(predictor: Predictor | MapPredictor, image: np.ndarray, name: str
         return _find_map_views(predictor, image, name)
     prediction = predictor.look(image, VIEW_SETS[name])
     shape, rng = prediction.image_shape, np.random.default_rng(0)
-    pictures, votes = {}, np.zeros(shape, np.float32)
+    pictures = {}
     for look in prediction.looks:
-        objects = _voters(look, shape, prediction.masking)
-        votes += (objects.to_label_image(shape) > 0) * np.float32(len(look.places))
         seen = look.detections.paint(prediction.masking.threshold)
         drawn = draw_instances(apply_view(image, look.view, rng), seen)
-        pictures[f"{describe_view(look.view)}: {len(objects)} objects"] = drawn
+        pictures[f"{describe_view(look.view)}: {len(seen)} objects"] = drawn
     single = len(predictor.config.class_names) == 1
     merged = replace(prediction, merging=name).instances() if single else None  # type: ignore[arg-type]
+    votes = count_votes(prediction.looks, shape, prediction.masking).astype(np.float32)
     return Views(pictures, votes, float(sum(len(look.places) for look in prediction.looks)), merged)
 
 
@@ -129,12 +126,6 @@ def safe_stem(name: str) -> str:
     """
     stem = Path(name.replace("\\", "/")).name
     return re.sub(r"[^\w-]+", "_", stem.rpartition(".")[0])[:80] or "image"
-
-
-def _voters(look: Look, image_shape: tuple[int, int], masking: Masking) -> Instances:
-    """Return the objects with which a view votes, in pixels of the image."""
-    objects = suppress_covered(look.detections.paint(masking.threshold), masking.largest_share)
-    return drop_empty(invert_view(objects, look.view, image_shape, published=masking.published))
 
 
 def _find_map_views(predictor: MapPredictor, image: np.ndarray, name: str) -> Views:
