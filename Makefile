@@ -31,7 +31,7 @@ SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --durations 10
 
 BENCHMARKS := run_lengths merge_views paint_masks score average_precision training_batch large_image long_run kill
 
-.PHONY: help install kaggle lock notebooks demo demo-data test test-slow test-jax test-kaggle lint format benchmark clean
+.PHONY: help install kaggle lock notebooks gallery demo demo-data test test-slow test-jax test-kaggle lint format benchmark clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -73,6 +73,13 @@ demo: install $(if $(DATA),,demo-data)  ## find nuclei; train, predict with many
 
 demo-data: install
 	$(RUN) dsb/generate.py --output demo/data --images 120 --test-images 12 --seed 1 --sizes 256x256,256x320
+
+gallery: install  ## write the figures of docs/inspection.md, on generated images
+	$(RUN) dsb/generate.py --output demo/gallery/set --images 60 --test-images 1 --seed 1 --sizes 256x256,256x320
+	$(RUN) dsb/my_inference.py --weights small --dataset demo/gallery/set/stage1_train --csv-only --output demo/gallery/small.csv
+	$(RUN) inspection/report.py data --dataset demo/gallery/set/stage1_train --output demo/gallery/data
+	$(RUN) inspection/report.py runs --dataset demo/gallery/set/stage1_train --submission demo/gallery/small.csv --output demo/gallery/runs
+	$(RUN) inspection/gallery.py demo/gallery/data demo/gallery/runs --output docs/inspection
 
 test: install  ## run the fast tests and docstring examples
 	$(RUN) -m pytest $(SIDE_BY_SIDE) -m "not slow"
