@@ -11,6 +11,7 @@ KAGGLE := .venv-kaggle
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock" $(LOCK_FLAGS)
 extras = $(foreach extra,$(1),--extra $(extra))
+IMAGE := aws rsna
 
 # DATA names Kaggle's stage1_train, a folder or zip archive: a fold is held out, and part of it scored. Without DATA,
 # the demo uses a generated set. An interrupted demo resumes; `make clean` resets it. The shell expands DATA, quoted;
@@ -58,6 +59,10 @@ lock: install  ## update requirements/*.txt from setup.cfg and *.in; LOCK_FLAGS=
 	$(COMPILE) setup.cfg $(call extras,cpu jax onnx imgaug rsna serverless cluster viewer kaggle notebooks test dev) --output-file requirements/lock.txt >/dev/null
 	$(COMPILE) setup.cfg requirements/kaggle.in $(call extras,cpu jax imgaug rsna test) \
 		--output-file requirements/kaggle.txt >/dev/null
+	$(COMPILE) setup.cfg $(call extras,cpu $(IMAGE)) --constraint requirements/lock.txt \
+		--output-file requirements/cpu.txt >/dev/null
+	$(COMPILE) setup.cfg $(call extras,gpu $(IMAGE)) --constraint requirements/lock.txt \
+		--output-file requirements/gpu.txt >/dev/null
 	$(COMPILE) --no-deps requirements/imgaug.in --output-file requirements/imgaug.txt >/dev/null
 
 notebooks: install  ## write notebooks/*.ipynb from the texts beside them

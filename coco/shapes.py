@@ -49,7 +49,8 @@ def predict(arguments: Sequence[str]) -> None:
     from common.predictor import Predictor
     from common.scoring.evaluation import pair_results
 
-    images = generate_shapes(config.validation_images, config.min_dim, config.seed, "validation").first(flags.limit)
+    images = generate_shapes(config.validation_images, config.min_dim, config.seed, "validation")
+    images = images.select(flags.choose(range(len(images))))
     found = predict_images(Predictor(config, weights), images, flags)
     if flags.score:
         print(mask_report(pair_results(images, found), config.class_names, threshold=0.5).text)

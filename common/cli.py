@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from common.config import CONFIG_FILE, LAST_WEIGHTS, RunConfig
 from common.errors import InputError
-from common.flags import OneLineParser, add_config_flags, flag_name, output_file, split_values
+from common.flags import Item, OneLineParser, Shard, add_config_flags, flag_name, output_file, split_values
 from common.runs.start import Start, adopt_geometry, named_weights
 from common.spread import FLAGS as SPREAD_FLAGS
 from common.spread import Spread, add_spread_flags, read_spread
@@ -70,6 +70,7 @@ class PredictionFlags(ModelFlags):
         spread: over which processes the prediction is spread.
         overlays: folder for images with their objects drawn in, if any.
         limit: how many images to predict, the first ones; None: all.
+        shard: of these images, the ones to predict.
         skip_bad: report unusable images and continue.
     """
 
@@ -80,7 +81,20 @@ class PredictionFlags(ModelFlags):
     spread: Spread
     overlays: Path | None
     limit: int | None
+    shard: Shard
     skip_bad: bool
+
+    def choose(self, images: Sequence[Item]) -> Sequence[Item]:
+        """Return the images to predict, of all that there are.
+
+        Raises:
+            InputError: there are none in the shard.
+        """
+        chosen = self.shard.select(images[: self.limit])
+        if images and not chosen:
+            number, of = self.shard
+            raise InputError(f"--shard {number}/{of}: holds none of the images, which are fewer; choose fewer shards")
+        return chosen
 
     def folders(self, own: Collection[str] = ()) -> dict[str, Path]:
         """Return the folders to write to, by flag name; `own` names those among the script's own flags."""
@@ -198,7 +212,9 @@ def parse_prediction_flags(
     add("--score", type=Path, nargs="?", const=True, metavar="CSV|PATH", help=help)
     add_spread_flags(parser)
     add("--overlays", type=Path, metavar="DIR", help="write images with the objects' contours drawn in")
-    shared = {"weights", "logs", "preset", "dataset", "limit", "skip_bad"}
+    help = "predict the K-th of N shards of the images; the CSVs of all, in order, are that of one run"
+    add("--shard", type=Shard.parse, default=Shard(), metavar="K/N", help=help)
+    shared = {"weights", "logs", "preset", "dataset", "limit", "shard", "skip_bad"}
     shared |= {"output", "score", "overlays", "sample_submission", *SPREAD_FLAGS}
     values, given, own = split_values(vars(parser.parse_args(arguments)), _class_of(presets), shared)
     _check_limit(values["limit"])

@@ -2,9 +2,12 @@
 
 import errno
 import os
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
+from types import FrameType
 
 from common.log import log_to_stdout
 from common.terminal.streams import guard_streams
@@ -14,14 +17,19 @@ class InputError(Exception):
     """Unusable input; the message names the file, the value and the remedy."""
 
 
-def run_main(main: Callable[[], None]) -> None:
-    """Run a script's `main`; turn bad input, a full or read-only disk, a lack of memory and Ctrl-C into one line.
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came; it ends a program as Ctrl-C does, so that files and locks are left in order."""
 
-    Exit codes: 2 for bad input, an unwritable output or too little memory, 130 for Ctrl-C.
+
+def run_main(main: Callable[[], None]) -> None:
+    """Run a script's `main`; turn bad input, an unusable disk, too little memory, Ctrl-C and SIGTERM into one line.
+
+    Exit codes: 2 for bad input, an unwritable output or too little memory, 130 for Ctrl-C, 143 for SIGTERM.
     """
     guard_streams()
     _quiet_libraries()
     log_to_stdout()
+    _hear_sigterm()
     try:
         main()
     except InputError as error:
@@ -33,8 +41,18 @@ def run_main(main: Callable[[], None]) -> None:
     except MemoryError as error:
         reason = f" ({error})" if str(error) else ""
         _stop(f"out of memory{reason}; close other programs, or use --workers 0 or a smaller --batch-size", 2)
-    except KeyboardInterrupt:
-        _stop("stopped; run the same command again to resume", 130)
+    except KeyboardInterrupt as stop:
+        _stop("stopped; run the same command again to resume", 143 if isinstance(stop, Terminated) else 130)
+
+
+def _hear_sigterm() -> None:
+    """Turn SIGTERM into `Terminated`; a container's first process would not even notice it."""
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, terminate)
 
 
 def _quiet_libraries() -> None:

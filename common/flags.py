@@ -4,13 +4,48 @@ import argparse
 import dataclasses
 import re
 import typing
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NamedTuple, NoReturn, TypeVar
 
 from common.config import RunConfig, Stage
 from common.errors import InputError
 from common.settings.options import Use, flag_name
+
+Item = TypeVar("Item")
+
+
+class Shard(NamedTuple):
+    """One of several shards of the images, in their order and of nearly equal size.
+
+    Attributes:
+        number: which one, from 1.
+        of: how many there are.
+    """
+
+    number: int = 1
+    of: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> "Shard":
+        """Return what a flag says, as its `type`.
+
+        Example:
+            >>> Shard.parse("3/8")
+            Shard(number=3, of=8)
+        """
+        if not (match := re.fullmatch(r"([1-9]\d{0,8})/([1-9]\d{0,8})", text)) or int(match[1]) > int(match[2]):
+            raise argparse.ArgumentTypeError(f"{text}: give a number from 1 and how many there are, such as 3/8")
+        return cls(int(match[1]), int(match[2]))
+
+    def select(self, items: Sequence[Item]) -> Sequence[Item]:
+        """Return the shard's items.
+
+        Example:
+            >>> [Shard(number, 3).select("abcde") for number in (1, 2, 3)]
+            ['a', 'bc', 'de']
+        """
+        return items[(self.number - 1) * len(items) // self.of : self.number * len(items) // self.of]
 
 
 class OneLineParser(argparse.ArgumentParser):

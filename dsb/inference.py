@@ -101,4 +101,4 @@ def choose_images(flags: PredictionFlags) -> "tuple[ImageSet[MaskFiles], list[st
     if not len(images):
         raise InputError(f"--fold {fold}: holds none of the images of {flags.dataset}; omit --fold")
     sample_ids = read_image_ids(flags.sample_submission) if flags.sample_submission else None
-    return images, choose_image_ids(images, sample_ids, skip_bad=flags.skip_bad)[: flags.limit]
+    return images, list(flags.choose(choose_image_ids(images, sample_ids, skip_bad=flags.skip_bad)))

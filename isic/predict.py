@@ -71,7 +71,7 @@ def choose_images(flags: PredictionFlags, config: LesionConfig) -> "ImageSet":
         _, images = split(images, fold, config.fold_seed)
     if not len(images):
         raise InputError(f"--fold {fold}: holds none of the images of {flags.dataset}; omit --fold")
-    return images.first(flags.limit)
+    return images.select(flags.choose(range(len(images))))
 
 
 def _choose_labels(flags: PredictionFlags) -> Path | None:

@@ -57,13 +57,14 @@ def choose_images(flags: PredictionFlags, config: LungConfig) -> "ImageSet":
         raise InputError(f"--score {flags.score}: the masks are those of --dataset; give --score alone")
     fold, skip_bad = flags.given.get("fold", "all"), flags.skip_bad
     if not flags.score and fold == "all":
-        return load_images(flags.dataset, skip_bad=skip_bad).first(flags.limit)
+        images = load_images(flags.dataset, skip_bad=skip_bad)
+        return images.select(flags.choose(range(len(images))))
     images = load_labelled(flags.dataset, config.image_size, metadata=flags.own["metadata"], skip_bad=skip_bad)
     if fold != "all":
         images = split(images, fold, config.fold_seed)[1]
     if not len(images):
         raise InputError(f"--fold {fold}: holds none of the radiographs of {flags.dataset}; omit --fold")
-    return images.first(flags.limit)
+    return images.select(flags.choose(range(len(images))))
 
 
 def _score(output: Path, images: "ImageSet", found: "Results") -> list[str]:

@@ -81,7 +81,7 @@ def predict(arguments: Sequence[str]) -> None:
     from rsna.submission import read_predictions
 
     wanted = read_image_ids(flags.sample_submission, ["patientId"]) if flags.sample_submission else None
-    patients = choose_image_ids(images, wanted, skip_bad=flags.skip_bad)[: flags.limit]
+    patients = flags.choose(choose_image_ids(images, wanted, skip_bad=flags.skip_bad))
     prepare_outputs(flags, flags.folders(), images.path, images.image_names)
     predict_set(models, images, patients, flags.output, flags.spread)
     print(f"wrote {flags.output}: {len(patients)} patients, checked")

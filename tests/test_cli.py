@@ -115,6 +115,10 @@ def test_weights_are_a_word_or_a_file(tmp_path):
         (training, ["--confidence", "1.5"], "--confidence 1.5: must be from 0 to 1"),
         (prediction, ["--workers", "-1"], "--workers -1: must be at least 0"),
         (prediction, ["--limit", "-3"], "--limit -3: must be at least 1"),
+        (prediction, ["--shard", "0/3"], "argument --shard: 0/3: give a number from 1 and how many there are"),
+        (prediction, ["--shard", "4/3"], "argument --shard: 4/3: give a number"),
+        (prediction, ["--shard", "1"], "argument --shard: 1: give a number"),
+        (prediction, ["--shard", "1/-2"], "argument --shard: 1/-2: give a number"),
         (prediction, ["--epochs", "3"], "unrecognized arguments: --epochs 3"),
         (prediction, ["--batch-size", "3"], "unrecognized arguments: --batch-size 3"),
     ],
@@ -274,3 +278,16 @@ def test_named_weights_of_another_competition_are_no_model_for_this_one(tmp_path
     with pytest.raises(InputError) as caught:
         find_weights("last", tmp_path, ["wbc"], "wbc/wbc.py train", WBCConfig)
     assert "small" not in str(caught.value)
+
+
+def test_the_images_to_predict():
+    images = [f"image {number}" for number in range(10)]
+    assert prediction().choose(images) == images
+    assert prediction("--limit", "3").choose(images) == images[:3]
+    assert prediction("--limit", "9", "--shard", "2/3").choose(images) == images[3:6]
+    shards = [prediction("--shard", f"{number}/4").choose(images) for number in (1, 2, 3, 4)]
+    assert [image for shard in shards for image in shard] == images
+    assert {len(shard) for shard in shards} == {2, 3}
+    assert prediction("--shard", "2/4").choose([]) == []
+    with pytest.raises(InputError, match=r"--shard 1/11: holds none of the images, .* choose fewer shards"):
+        prediction("--shard", "1/11").choose(images)

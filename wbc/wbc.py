@@ -69,7 +69,7 @@ def predict(arguments: Sequence[str]) -> None:
     from wbc.dataset import load_cells
 
     images = load_cells(flags.dataset, flags.own["subset"], config.class_names, skip_bad=flags.skip_bad)
-    images = images.first(flags.limit)
+    images = images.select(flags.choose(range(len(images))))
     prepare_outputs(flags, flags.folders(["splash"]), images.path, images.image_names)
     found = engine.predict_results(Predictor(config, weights), images, flags.output, spread=flags.spread)
     print(f"wrote {flags.output}: {len(images)} images")

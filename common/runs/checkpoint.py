@@ -3,8 +3,8 @@
 import hashlib
 import json
 import zipfile
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +19,28 @@ BROKEN = (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
-class Checkpoint:
-    """A run after an epoch.
+class Unfinished:
+    """How far an epoch has come.
 
     Attributes:
-        epoch: number of epochs done.
+        steps: number of steps done.
+        steps_per_epoch: of them all.
+        seconds: that they took.
+        sums: of their losses, by name.
+    """
+
+    steps: int = 0
+    steps_per_epoch: int = 0
+    seconds: float = 0.0
+    sums: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A run after an epoch, or stopped in one.
+
+    Attributes:
+        epoch: number of whole epochs done.
         best: merit of the best epoch, higher is better.
         measure: what the merit is, from `describe_measure`.
         first_loss: training loss of the first epoch that compares with those to come.
@@ -31,6 +48,7 @@ class Checkpoint:
         signature: of the images of the last epoch.
         config: `RunConfig.to_json` of the last epoch.
         arrays: weights, random states and the optimiser's variables.
+        unfinished: the epoch that the run was stopped in.
     """
 
     epoch: int
@@ -41,11 +59,13 @@ class Checkpoint:
     signature: str
     config: str
     arrays: Sequence[np.ndarray]
+    unfinished: Unfinished = Unfinished()
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint atomically."""
-    facts = {name: value for name, value in vars(checkpoint).items() if name != "arrays"}
+    facts = {name: value for name, value in vars(checkpoint).items() if name not in ("arrays", "unfinished")}
+    facts["unfinished"] = json.dumps(asdict(checkpoint.unfinished))
     arrays = {f"variable_{i}": array for i, array in enumerate(checkpoint.arrays)}
     with written_aside(folder / STATE_FILE) as aside:
         np.savez(aside, allow_pickle=False, **facts, **arrays)
@@ -65,6 +85,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
             first_loss = float(state["first_loss"]) if "first_loss" in state else np.nan
             images = np.atleast_1d(state["images"]).tolist()
             epoch, best = int(state["epoch"]), float(state["best"])
+            unfinished = _read_unfinished(state)
     except FileNotFoundError:
         raise InputError(f"{path}: no run to resume; start one without --weights last") from None
     except BROKEN as error:
@@ -77,16 +98,21 @@ def read_checkpoint(folder: Path) -> Checkpoint:
             f"{path}: {len(broken)} of its arrays are not finite, as the training diverged; start another run from "
             "best.h5 with --weights, another --logs and a lower learning rate"
         )
-    return Checkpoint(epoch, best, images=images, first_loss=first_loss, arrays=arrays, **texts)
+    return Checkpoint(epoch, best, images=images, first_loss=first_loss, arrays=arrays, unfinished=unfinished, **texts)
 
 
-def epochs_done(folder: Path) -> int | None:
-    """Return after how many epochs a checkpoint was written; None without a readable one."""
+def progress_saved(folder: Path) -> tuple[int, int] | None:
+    """Return after how many epochs, and steps of the next, a checkpoint was written; None without a readable one."""
     try:
         with np.load(folder / STATE_FILE, allow_pickle=False) as state:
-            return int(state["epoch"])
+            return int(state["epoch"]), _read_unfinished(state).steps
     except BROKEN:
         return None
+
+
+def _read_unfinished(state: Mapping[str, np.ndarray]) -> Unfinished:
+    """Return the epoch that a run was stopped in; version 0.1.0 wrote none."""
+    return Unfinished(**json.loads(str(state["unfinished"]))) if "unfinished" in state else Unfinished()
 
 
 def describe_measure(by: str, config: RunConfig, image_ids: Iterable[str]) -> str:

@@ -11,9 +11,10 @@ from common.errors import InputError
 from common.mask_rcnn_config import MaskRCNNConfig
 from common.runs.checkpoint import (
     Checkpoint,
+    Unfinished,
     compare_measures,
     describe_measure,
-    epochs_done,
+    progress_saved,
     read_checkpoint,
     save_checkpoint,
 )
@@ -30,8 +31,15 @@ def test_round_trip(tmp_path):
     for array, expected in zip(read.arrays, ARRAYS, strict=True):
         np.testing.assert_array_equal(array, expected)
     assert RunConfig.from_json(read.config, tmp_path) == RunConfig()
-    assert epochs_done(tmp_path) == 4
+    assert progress_saved(tmp_path) == (4, 0)
     assert [path.name for path in tmp_path.iterdir()] == ["last.npz"]
+
+
+def test_round_trip_within_an_epoch(tmp_path):
+    unfinished = Unfinished(30, 40, 1.5, {"loss": 1 / 3, "rpn": 0.1 + 0.2})
+    save_checkpoint(tmp_path, replace(SAVED, unfinished=unfinished))
+    assert read_checkpoint(tmp_path).unfinished == unfinished
+    assert progress_saved(tmp_path) == (4, 30)
 
 
 def test_one_of_version_0_1(tmp_path):
@@ -39,6 +47,7 @@ def test_one_of_version_0_1(tmp_path):
     read = read_checkpoint(tmp_path)
     assert (read.epoch, read.best, read.images, read.measure, read.config, read.signature) == (2, -1, ["a"], "", "", "")
     assert math.isnan(read.first_loss)
+    assert read.unfinished == Unfinished()
     assert compare_measures(read.measure, describe_measure("score", CONFIG, ["a"])) == ""
 
 
@@ -49,7 +58,7 @@ def test_whatever_byte_it_is_torn_at(tmp_path, size):
     path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(InputError, match=r"last.npz: a damaged checkpoint .*; delete it to begin anew"):
         read_checkpoint(tmp_path)
-    assert epochs_done(tmp_path) is None
+    assert progress_saved(tmp_path) is None
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

@@ -11,7 +11,7 @@ from common.images.image_set import ImageSet
 from common.log import logger
 from common.network.weights import load_weights
 from common.runs.changes import check_resumable, describe_mismatch
-from common.runs.checkpoint import Checkpoint, epochs_done, read_checkpoint
+from common.runs.checkpoint import Checkpoint, progress_saved, read_checkpoint
 from common.runs.log import LOG_FILE, drop_epochs_after, read_epochs
 from common.runs.seen import Identity, find_seen, parse_images
 from common.runs.weights_file import is_ours
@@ -66,8 +66,8 @@ def _progress(config: RunConfig, folder: Path) -> str:
         total = f"{type(config).load(folder / CONFIG_FILE).epochs}"
     except InputError:
         total = "some"
-    done = epochs_done(folder)
-    return f"{len(read_epochs(folder / LOG_FILE)) if done is None else done} of {total} epochs"
+    epochs, steps = progress_saved(folder) or (len(read_epochs(folder / LOG_FILE)), 0)
+    return f"{epochs} of {total} epochs" + (f" and {steps} steps" if steps else "")
 
 
 def read_resumable(folder: Path, config: RunConfig, images: ImageSet) -> tuple[Checkpoint, RunConfig]:

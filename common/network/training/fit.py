@@ -3,9 +3,9 @@
 import math
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,12 @@ from common.network.training.beginning import ANEW, Beginning, cut_log, describe
 from common.network.training.leaks import refuse_leaks
 from common.network.training.optimizer import build_optimizer, learning_rate_at, set_trainable
 from common.network.training.record import Record
+from common.network.training.signals import signals_wait
+from common.network.training.validation import validation_losses
 from common.network.training.watch import NOTHING, Watch, is_due
 from common.network.weights import save_weights
 from common.parallel import map_in_order
-from common.runs.checkpoint import Checkpoint, compare_measures, describe_measure, save_checkpoint
+from common.runs.checkpoint import Checkpoint, Unfinished, compare_measures, describe_measure, save_checkpoint
 from common.runs.log import LOG_FILE
 from common.runs.seen import Identity, format_images, seen_images
 from common.storage.files import remove_asides, written_aside
@@ -48,7 +50,8 @@ def fit(
     """Train a network, writing config, log, checkpoints and TensorBoard events to `folder`.
 
     Every epoch saves the checkpoint and, if it is the best so far, the best weights: by the highest score if the run is
-    scored, else the lowest validation loss, else the lowest training loss.
+    scored, else the lowest validation loss, else the lowest training loss. Ctrl-C and SIGTERM save the checkpoint after
+    the step that runs.
 
     Args:
         model: a `Network` with the weights to start from; its config is the run's.
@@ -101,6 +104,7 @@ class _Run:
         self.steps = training.steps_per_epoch
         self.total = self.config.epochs * self.steps
         self.epoch = 0
+        self.unfinished = Unfinished()
         self.best: float | None = None  # None: the next epoch is the best so far
         self.first_loss = math.nan
         self.devices = find_devices(self.config.devices)
@@ -110,10 +114,10 @@ class _Run:
         self._enter_stage()
 
     def train(self) -> None:
-        """Run the remaining epochs, if any."""
+        """Run the remaining epochs, if any; if that is interrupted, save what has been done."""
         if self.epoch >= self.config.epochs:
             return
-        first = self.epoch * self.steps
+        first = self.epoch * self.steps + self.unfinished.steps
         with (
             Record(self.folder, self.model, self.watch, self.epoch) as record,
             ThreadPoolExecutor(LOADING) as executor,
@@ -123,22 +127,26 @@ class _Run:
         ):
             jobs = ((self._batch_name(step), (step,)) for step in range(first, self.total))
             batches = map_in_order(self.training.batch_at, jobs, executor, ahead=LOADING + 3)
-            while self.epoch < self.config.epochs:
-                self._enter_stage()
-                begin = time.monotonic()
-                logs = self._train_epoch(batches, bar)
-                logs |= {"learning_rate": self._learning_rate()}
-                self.epoch += 1
-                self._finish_epoch(logs, begin, record)
-                bar.write(self._summary(logs))
-                if note := self.training.note():
-                    bar.write(note)
+            try:
+                while self.epoch < self.config.epochs:
+                    self._enter_stage()
+                    logs = self._train_epoch(batches, bar)
+                    with signals_wait():
+                        self._finish_epoch(logs, record)
+                    bar.write(self._summary(logs))
+                    if note := self.training.note():
+                        bar.write(note)
+            except KeyboardInterrupt:
+                self._save_unfinished()
+                raise
 
     def restore(self) -> None:
         """Restore the checkpoint, and say what has changed since."""
         saved, before = read_resumable(self.folder, self.config, self.training.images)
-        self.epoch = saved.epoch - 1
-        self._enter_stage()  # that of the saved epoch: the next may belong to a stage with other layers
+        if saved.unfinished.steps_per_epoch == self.steps:  # else its epoch begins anew, with the weights so far
+            self.unfinished = saved.unfinished
+        self.epoch = saved.epoch if saved.unfinished.steps else saved.epoch - 1
+        self._enter_stage()  # that of the last step: the next may belong to a stage with other layers
         self.epoch = saved.epoch
         variables = self._variables()
         if [tuple(variable.shape) for variable in variables] != [array.shape for array in saved.arrays]:
@@ -154,37 +162,48 @@ class _Run:
         cut_log(self.folder / LOG_FILE, self.epoch)
 
     def _train_epoch(self, batches: Iterator[tuple[str, dict]], bar: tqdm) -> dict[str, float]:
-        """Train on an epoch's batches and return the means of their losses."""
-        sums: Counter[str] = Counter()
-        for done in range(1, self.steps + 1):
+        """Train on the rest of an epoch's batches, validate and score; return what the log says of the epoch."""
+        begin = time.monotonic() - self.unfinished.seconds
+        while self.unfinished.steps < self.steps:
             name, batch = next(batches)
-            self.model.optimizer.learning_rate = learning_rate_at(
-                self.config, self.epoch * self.steps + done - 1, self.steps
-            )
-            losses = self._losses(self.model.train_on_batch, batch)
-            if not math.isfinite(losses["loss"]):
-                text = ", ".join(f"{key} {value:g}" for key, value in losses.items())
-                raise self._diverged(f"the loss is not finite ({text}) at {name}", "check these images' masks, or ")
-            sums.update(losses)
-            means = {key: value / done for key, value in sums.items()}
+            with signals_wait():
+                means = self._train_step(name, batch, begin)
             bar.set_postfix_str(self._suffix(means), refresh=False)
             bar.update()
-        return means
-
-    def _finish_epoch(self, logs: dict[str, float], begin: float, record: Record) -> None:
-        """Validate, save and record everything; `logs` gets the new entries."""
+        logs = {name: value / self.steps for name, value in self.unfinished.sums.items()}
+        logs["learning_rate"] = self._learning_rate()
         self._check_convergence(logs["loss"])
         if self.validation is not None:
-            logs |= {f"val_{name}": value for name, value in self._validate().items()}
-        if self.watch.score is not None and is_due(self.epoch, self.config.score_every, self.config.epochs):
+            test = partial(self._losses, self.model.test_on_batch)
+            means = validation_losses(self.model, self.validation, test)
+            logs |= {f"val_{name}": value for name, value in means.items()}
+        if self.watch.score is not None and is_due(self.epoch + 1, self.config.score_every, self.config.epochs):
             logs["score"] = self.watch.score()
+        return logs | {"seconds": time.monotonic() - begin}
+
+    def _train_step(self, name: str, batch: Mapping, begin: float) -> dict[str, float]:
+        """Train on a batch and return the means of the epoch's losses so far."""
+        steps = self.unfinished.steps
+        rate = learning_rate_at(self.config, self.epoch * self.steps + steps, self.steps)
+        self.model.optimizer.learning_rate = rate
+        losses = self._losses(self.model.train_on_batch, batch)
+        if not math.isfinite(losses["loss"]):
+            text = ", ".join(f"{key} {value:g}" for key, value in losses.items())
+            raise self._diverged(f"the loss is not finite ({text}) at {name}", "check these images' masks, or ")
+        sums = {key: self.unfinished.sums.get(key, 0) + value for key, value in losses.items()}
+        self.unfinished = Unfinished(steps + 1, self.steps, time.monotonic() - begin, sums)
+        return {key: value / (steps + 1) for key, value in sums.items()}
+
+    def _finish_epoch(self, logs: Mapping[str, float], record: Record) -> None:
+        """Save and record everything."""
+        self.epoch += 1
+        self.unfinished = Unfinished()
         save_weights(self.model, self.folder / LAST_WEIGHTS)
         merit = logs.get("score", -math.inf if self._is_scored() else -logs.get("val_loss", logs["loss"]))
         # A score or a loss is NaN if there was nothing to find.
         if self.best is None or merit > self.best:
             self.best = merit if math.isfinite(merit) else -math.inf
             save_weights(self.model, self.folder / BEST_WEIGHTS)
-        logs["seconds"] = time.monotonic() - begin
         record.add(self.epoch, logs)
         self._save_state()  # last: an epoch without it is repeated
 
@@ -196,7 +215,7 @@ class _Run:
             raise self._diverged(f"the loss has diverged, to {loss:.4g} from {self.first_loss:.4g} in the first epoch")
         for variable in self._variables():
             if not np.isfinite(keras.ops.convert_to_numpy(variable)).all():
-                raise self._diverged(f"{variable.path} is not finite after epoch {self.epoch}")
+                raise self._diverged(f"{variable.path} is not finite after epoch {self.epoch + 1}")
 
     def _diverged(self, what: str, before: str = "") -> InputError:
         return InputError(
@@ -216,25 +235,6 @@ class _Run:
             return describe_measure("training loss", self.config, ())
         by = "score" if self._is_scored() else "validation loss"
         return describe_measure(by, self.config, self.validation.images.image_ids)
-
-    def _validate(self) -> dict[str, float]:
-        """Return the means of the losses over the first validation batches, as many as the config says.
-
-        The model samples the same anchors and regions each time, and training's random state is left untouched.
-        """
-        assert self.validation is not None
-        whole = self.validation.steps_per_epoch
-        steps = min(self.config.validation_steps or whole, whole)
-        states = self.model.random_states
-        before = [keras.ops.convert_to_numpy(state) for state in states]
-        for state in states:
-            state.assign(np.array([self.config.seed, 0], state.dtype))
-        sums: Counter[str] = Counter()
-        for step in range(steps):
-            sums.update(self._losses(self.model.test_on_batch, self.validation.batch_at(step)))
-        for state, values in zip(states, before, strict=True):
-            state.assign(values)
-        return {key: value / steps for key, value in sums.items()}
 
     def _losses(self, step: Callable, batch: Mapping) -> dict[str, float]:
         """Return the losses of a step; Keras 3.13 would return means over all steps since its metrics were reset."""
@@ -272,6 +272,17 @@ class _Run:
     def _variables(self) -> list[Any]:
         return [*self.model.weights, *self.model.random_states, *self.model.optimizer.variables]
 
+    @signals_wait()
+    def _save_unfinished(self) -> None:
+        """Save the epoch so far, unless it has not begun or nobody would want to resume it."""
+        done = self.unfinished
+        if not done.steps:
+            return
+        self._check_convergence(done.sums["loss"] / done.steps)
+        save_weights(self.model, self.folder / LAST_WEIGHTS)
+        self._save_state()
+        logger.info(f"{self.folder}: saved after {self.epoch} epochs and {done.steps} of {self.steps} steps")
+
     def _save_state(self) -> None:
         checkpoint = Checkpoint(
             self.epoch,
@@ -282,5 +293,6 @@ class _Run:
             self.signature,
             self.config.to_json(),
             [keras.ops.convert_to_numpy(variable) for variable in self._variables()],
+            self.unfinished,
         )
         save_checkpoint(self.folder, checkpoint)

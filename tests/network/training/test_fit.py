@@ -1,5 +1,6 @@
 import csv
 import math
+import signal
 from dataclasses import dataclass, replace
 
 import h5py
@@ -7,15 +8,17 @@ import keras
 import numpy as np
 import pytest
 
+from common import errors
 from common.batches.loader import BatchLoader
 from common.config import RunConfig, Stage
-from common.errors import InputError
+from common.errors import InputError, run_main
 from common.network.training import fit as train
 from common.network.training.beginning import Beginning, load_start
 from common.network.training.fit import fit
 from common.network.training.optimizer import learning_rate_at
 from common.network.training.watch import Watch
 from common.network.weights import load_weights, save_weights
+from common.runs.checkpoint import progress_saved
 from common.runs.seen import seen_images
 from common.runs.start import Start, find_start
 from common.runs.weights_file import WRITER
@@ -112,11 +115,27 @@ class Recorded(Toy):
         return results
 
 
+class Signalled(Toy):
+    """Gets a signal in its first step."""
+
+    def at(self, number):
+        self.number = number
+        return self
+
+    def train_on_batch(self, *arguments, **options):
+        signal.raise_signal(self.number)
+        return super().train_on_batch(*arguments, **options)
+
+
 class Scripted(Toy):
     """Says what its losses are instead of training."""
 
     losses = validation_losses = (3.0, 2.0, 1.0)
     epoch = -1
+
+    def saying(self, *losses):
+        self.losses = losses
+        return self
 
     def train_on_batch(self, batch, return_dict):
         self.epoch = int(keras.ops.convert_to_numpy(self.optimizer.iterations)) // 2
@@ -202,15 +221,76 @@ def test_the_last_weights_are_those_after_the_last_step(undisturbed):
 def test_an_interrupted_run_ends_as_an_undisturbed_one(undisturbed, tmp_path):
     """Interrupted between two stages, and in the middle of an epoch."""
     finished, folder = undisturbed
-    for last_step, resumes in ((2, False), (5, True)):
+    for last_step, resumes, progress in ((2, False, (1, 0)), (5, True, (2, 1))):
         with pytest.raises(KeyboardInterrupt):
             fit(build(Toy, RUN), Interrupted(RUN, last_step), None, tmp_path, Beginning(resumes))
+        assert progress_saved(tmp_path) == progress
     model = build(Toy, RUN, seed=2)  # its own weights are of no importance
     fit(model, loaders(RUN)[0], None, tmp_path, RESUMED)
     assert same(weights_of(model), weights_of(finished))
     assert without_times(read_log(tmp_path)) == without_times(read_log(folder))
     with np.load(tmp_path / "last.npz") as state, np.load(folder / "last.npz") as expected:
         assert same(dict(state), dict(expected))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_waits_for_the_step_that_runs(undisturbed, tmp_path, monkeypatch, lines, number):
+    """In the first epoch, before anything else is saved."""
+    monkeypatch.setattr(errors, "_quiet_libraries", lambda: None)
+    finished, folder = undisturbed
+    start = Start(tmp_path, "none")
+    run = tmp_path / RUN.name
+    with pytest.raises(SystemExit) as stop:
+        run_main(lambda: fit(build(Signalled, RUN).at(number), loaders(RUN)[0], None, run))
+    assert stop.value.code == 128 + number
+    assert lines() == [f"{run}: saved after 0 epochs and 1 of 2 steps"]
+    assert not list(run.glob(".*"))
+    model = build(Toy, RUN, seed=2)
+    assert load_start(model, find_start(start, RUN), run)
+    assert lines()[-1] == f"{run}: resuming after 0 of 3 epochs and 1 steps; another --logs starts anew"
+    fit(model, loaders(RUN)[0], None, run, RESUMED)
+    assert same(weights_of(model), weights_of(finished))
+    assert without_times(read_log(run)) == without_times(read_log(folder))
+
+
+def test_an_interrupted_validation_or_score_is_done_again(tmp_path):
+    config = replace(RUN, score_every=1)
+
+    def score():
+        return float(np.sum([weight.sum() for weight in weights_of(model).values()]))
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    training, validation = loaders(config)
+    model = build(Toy, config)
+    fit(model, training, validation, tmp_path / "undisturbed", watch=Watch(score))
+    run, broken = tmp_path / "run", loaders(config)[1]
+    broken.batch_at = lambda step: interrupted()
+    for watched, judge in ((broken, score), (validation, interrupted)):
+        with pytest.raises(KeyboardInterrupt):
+            fit(build(Toy, config), training, watched, run, Beginning(judge is interrupted), watch=Watch(judge))
+        assert progress_saved(run) == (0, 2)
+    expected, model = weights_of(model), build(Toy, config, seed=2)
+    fit(model, training, validation, run, RESUMED, watch=Watch(score))
+    assert same(weights_of(model), expected)
+    logs = [without_times(read_log(tmp_path / name)) for name in ("run", "undisturbed")]
+    assert logs[0] == logs[1]
+
+
+def test_an_interrupted_epoch_of_another_length_begins_anew(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        fit(build(Toy, RUN), Interrupted(RUN, 3), None, tmp_path)
+    assert progress_saved(tmp_path) == (1, 1)
+    config = replace(RUN, steps_per_epoch=1)
+    fit(build(Toy, config), loaders(config)[0], None, tmp_path, RESUMED)
+    assert [row["epoch"] for row in read_log(tmp_path)] == ["1", "2", "3"]
+
+
+def test_an_interrupted_epoch_that_diverges_is_not_saved(tmp_path):
+    with pytest.raises(InputError, match="has diverged, to 100 from 3"):
+        fit(build(Scripted, SHORT).saying(3, 100), Interrupted(SHORT, 3), None, tmp_path)
+    assert progress_saved(tmp_path) == (1, 0)
 
 
 def test_watching_changes_nothing_in_training(undisturbed, tmp_path):
