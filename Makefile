@@ -25,13 +25,15 @@ DEMO_SET := $(if $(DATA),--dataset "$$DATA" --fold 0 --limit 24 --score "$$DATA"
 	--dataset demo/data/stage1_test --score demo/data/stage1_solution.csv)
 DEMO_FIRST := --weights small $(DEMO_SET) --output demo/first.csv --overlays demo/first --labels demo/labels
 DEMO_TEST := --logs $(DEMO_LOGS) $(DEMO_SET) --output demo/tta.csv --overlays demo/overlays
+DEMO_VIEW := --dataset $(if $(DATA),"$$DATA",demo/data/stage1_test --solution demo/data/stage1_solution.csv) \
+	--submission demo/first.csv --submission demo/tta.csv --weights small
 
 # Two processes, one file of tests each at a time, so that what its tests share is made once.
 SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --durations 10
 
 BENCHMARKS := run_lengths merge_views paint_masks score average_precision training_batch large_image long_run kill
 
-.PHONY: help install kaggle lock notebooks demo demo-data test test-slow test-jax test-kaggle lint format benchmark clean
+.PHONY: help install kaggle lock notebooks gallery demo demo-data test test-slow test-jax test-kaggle lint format benchmark clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -55,7 +57,7 @@ $(KAGGLE)/.installed: requirements/kaggle.txt
 kaggle: $(KAGGLE)/.installed  ## create .venv-kaggle with the versions of Kaggle's notebooks, for kernels/kernel.py run
 
 lock: install  ## update requirements/*.txt from setup.cfg and *.in; LOCK_FLAGS=--upgrade takes the newest versions
-	$(COMPILE) setup.cfg $(call extras,cpu jax onnx imgaug rsna serverless cluster viewer kaggle notebooks test dev) --output-file requirements/lock.txt >/dev/null
+	$(COMPILE) setup.cfg $(call extras,cpu jax onnx imgaug rsna cluster s3 gs viewer aws serverless kaggle notebooks test dev) --output-file requirements/lock.txt >/dev/null
 	$(COMPILE) setup.cfg requirements/kaggle.in $(call extras,cpu jax imgaug rsna test) \
 		--output-file requirements/kaggle.txt >/dev/null
 	$(COMPILE) setup.cfg $(call extras,cpu $(IMAGE)) --constraint requirements/lock.txt \
@@ -73,9 +75,17 @@ demo: install $(if $(DATA),,demo-data)  ## find nuclei; train, predict with many
 	$(RUN) dsb/my_train_2.py $(DEMO_TRAIN)
 	$(RUN) dsb/my_train_3.py $(DEMO_TRAIN)
 	$(RUN) dsb/my_inference_tta.py $(DEMO_TEST)
+	@$(RUN) -c 'import shlex, sys; print("to see it:", shlex.join(sys.argv[1:]))' $(RUN) -m viewer $(DEMO_VIEW)
 
 demo-data: install
 	$(RUN) dsb/generate.py --output demo/data --images 120 --test-images 12 --seed 1 --sizes 256x256,256x320
+
+gallery: install  ## write the figures of docs/inspection.md, on generated images
+	$(RUN) dsb/generate.py --output demo/gallery/set --images 60 --test-images 1 --seed 1 --sizes 256x256,256x320
+	$(RUN) dsb/my_inference.py --weights small --dataset demo/gallery/set/stage1_train --csv-only --output demo/gallery/small.csv
+	$(RUN) inspection/report.py data --dataset demo/gallery/set/stage1_train --output demo/gallery/data
+	$(RUN) inspection/report.py runs --dataset demo/gallery/set/stage1_train --submission demo/gallery/small.csv --output demo/gallery/runs
+	$(RUN) inspection/gallery.py demo/gallery/data demo/gallery/runs --output docs/inspection
 
 test: install  ## run the fast tests and docstring examples
 	$(RUN) -m pytest $(SIDE_BY_SIDE) -m "not slow"

@@ -13,6 +13,7 @@ from common.flags import Item, OneLineParser, Shard, add_config_flags, flag_name
 from common.runs.start import Start, adopt_geometry, named_weights
 from common.spread import FLAGS as SPREAD_FLAGS
 from common.spread import Spread, add_spread_flags, read_spread
+from common.storage.trees import data_path
 
 C = TypeVar("C", bound=RunConfig)
 
@@ -352,7 +353,8 @@ def _add_common_flags(parser: OneLineParser, presets: Mapping[str, RunConfig], d
 def _add_set_flags(parser: OneLineParser, dataset: str | None) -> None:
     add = parser.add_argument
     if dataset is not None:
-        add("--dataset", type=Path, default=Path(dataset), metavar="PATH", help=f"folder or zip (default: {dataset})")
+        help = f"folder or zip, or the URL of one, such as s3://bucket/folder (default: {dataset})"
+        add("--dataset", type=data_path, default=Path(dataset), metavar="PATH", help=help)
         add("--skip-bad", action="store_true", help="report unusable images and skip them")
     add("--limit", type=int, metavar="N", help="use the first N images only")
 

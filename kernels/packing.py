@@ -1,18 +1,17 @@
 """The project as a Kaggle data set: its tracked files, named weights, and wheels; the same bytes for the same files."""
 
 import hashlib
-import io
 import json
 import re
 import shutil
 import subprocess
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import InputError
 from common.storage.files import written_aside
+from common.storage.zips import zipped
 from credentials import find_secret, own_secrets
 from kernel_files import OWNER, PROJECT, Kernel
 from wheels import download_wheels, lacking, read_versions, required
@@ -22,7 +21,6 @@ METADATA = "dataset-metadata.json"
 LEFT_OUT = ("tests/", "docs/", "benchmarks/", "notebooks/", "submissions/", ".ci/")  # nothing that kernels need
 RUN_FILES = ("*.h5", "*.npz", "config.json", "log.csv", "images.txt")  # of a run; events hold the machine's name
 LICENSE = "other"  # Kaggle's list of licences has no MIT
-_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -94,23 +92,6 @@ def tracked_files(project: Path = PROJECT) -> dict[str, bytes]:
 def commit() -> str:
     """Return the short name of the checkout's commit."""
     return _git("rev-parse", "--short", "HEAD").strip()
-
-
-def zipped(files: Mapping[str, bytes]) -> bytes:
-    """Return a zip archive of files, the same bytes whenever their names and contents are the same.
-
-    Example:
-        >>> zipped({"b": b"2", "a": b"1"}) == zipped({"a": b"1", "b": b"2"})
-        True
-    """
-    memory = io.BytesIO()
-    with zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
-        for name in sorted(files):
-            info = zipfile.ZipInfo(name, _EPOCH)
-            info.create_system, info.external_attr = 3, 0o644 << 16
-            info.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(info, files[name])
-    return memory.getvalue()
 
 
 def _weights(paths: Sequence[Path]) -> dict[str, bytes]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from common import engine
+from common.drawing.overlays import HEIGHT
 from common.errors import InputError
 from common.images.decoding import decode_image
 from common.network.mask_rcnn.model import MaskRCNN
@@ -119,8 +120,7 @@ def test_both_networks_write_everything_to_tensorboard(tmp_path, config):
     overlays = steps(read, "overlays/")
     assert list(overlays.values()) == [[1], [1]]
     ((_, (width, height, file)),) = read[min(overlays)]
-    assert (width, height) == (2 * DRAWN[0].shape[1], DRAWN[0].shape[0])
-    assert decode_image(file, "overlay").shape == (height, width, 3)
+    assert decode_image(file, "overlay").shape == (height, width, 3) == (HEIGHT, 2 * HEIGHT, 3)
     assert len(steps(read, "weights/")) == len(build_network(config).weights)
     assert {"config", "_hparams_/session_start_info", "loss", "val_loss", "learning_rate"} <= read.keys()
 

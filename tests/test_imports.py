@@ -47,7 +47,7 @@ ALLOWED = {
     "scoring": {"output", "images", "masks", "errors"},
     "drawing": {"scoring", "images", "masks", "log"},
     "figures": {"drawing", "scoring", "prediction", "runs", "images", "masks", "storage", "errors"},
-    "cli": {"flags", "spread", "runs", *SETTINGS},
+    "cli": {"flags", "spread", "storage", "runs", *SETTINGS},
     "predictor": {"network", *BELOW_NETWORK},
     "inspector": {"predictor", "network", *BELOW_NETWORK},
     "cluster": {"output", "images", "spread", *GROUND},

@@ -22,7 +22,9 @@ def demo_commands(folder, *variables):
     options = ["--silent", "--assume-old=.venv/.installed", "RUN=./show", *variables]
     output = subprocess.check_output(["make", *options, "demo"], cwd=folder, text=True)
     commands = [block.splitlines() for block in output.strip().split("\n\n")]
-    return {script.removeprefix("dsb/"): arguments for script, *arguments in commands if script.startswith("dsb/")}
+    return {
+        script.removeprefix("dsb/"): arguments for script, *arguments in commands if script.startswith(("dsb/", "-c"))
+    }
 
 
 def value_of(flag, arguments):
@@ -46,10 +48,11 @@ def test_data_reaches_every_script_in_one_piece(tmp_path, data, logs):
         "my_train_2.py",
         "my_train_3.py",
         "my_inference_tta.py",
+        "-c",  # prints how to see it
     ]
     for script, arguments in commands.items():
         assert value_of("--dataset", arguments) == data
-        if script != "my_inference.py":
+        if script.startswith("my_train") or script.endswith("tta.py"):
             assert value_of("--logs", arguments) == logs
         if "inference" in script:
             assert value_of("--score", arguments) == data

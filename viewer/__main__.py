@@ -24,6 +24,7 @@ def main() -> None:
     help = "predictions to show; given twice, side by side"
     add("--submission", type=Path, action="append", default=[], metavar="CSV", help=help)
     add("--solution", type=Path, metavar="PATH", help="ground truth that is not in the set: a CSV, or a set with masks")
+    add("--weights", metavar="PATH", help="a network, such as small: for its views, and images that are dropped")
     add("--competition", metavar="NAME", help="in whose layout the set is (default: recognised by its files)")
     add("--part", metavar="NAME", help="part of the set, such as val (default: the usual one)")
     add("--port", type=int, default=8050, metavar="N", help="where to listen; 0: any free one (default: 8050)")
@@ -31,21 +32,31 @@ def main() -> None:
     if len(flags.submission) > 2:
         raise InputError(f"--submission {flags.submission[2]}: a third one; give one, or two to compare")
 
+    _check_packages()
+
     from common.images import stored
+    from competitions.models import load_predictor
     from viewer.app import make_viewer
     from viewer.scorer import Scorer
     from viewer.study import open_study
 
     os.environ.setdefault(stored.MOST_PIXELS, str(MOST_PIXELS))
     study = open_study(flags.dataset, flags.submission, flags.solution, competition=flags.competition, part=flags.part)
+    predictor = load_predictor(flags.weights, study.competition) if flags.weights else None
     scorer = Scorer(study)
-    server = make_viewer(scorer, flags.port)
+    server = make_viewer(scorer, flags.port, predictor)
     scorer.start()
     print(f"http://127.0.0.1:{server.port}/ shows {len(study.images)} images; Ctrl-C ends it", flush=True)
+    server.serve_forever()  # until Ctrl-C
+    print("ended")
+
+
+def _check_packages() -> None:
     try:
-        server.serve_forever()
-    except KeyboardInterrupt:
-        print("ended")
+        import dash  # noqa: F401
+        import dash_ag_grid  # noqa: F401
+    except ImportError as error:
+        raise InputError(f"the viewer needs dash and dash-ag-grid ({error}): pip install '.[viewer]'") from None
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ COLOURS = {
 DASHED = {"true-hit", "missed"}
 HALO = "rgba(0,0,0,0.55)"  # below each line, so that it shows on bright pixels
 TEXT = "#e6e9ee"
+MOST_VOTES = 1024  # cells of a map of votes along either side
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,9 +58,40 @@ def image_figure(scene: Scene, drawn: Sequence[Drawn], source: str, shown: Colle
     return figure.update_layout(uirevision=revision)
 
 
+def votes_figure(votes: np.ndarray, most: float, source: str, title: str) -> go.Figure:
+    """Return an image beneath its votes.
+
+    Args:
+        votes: (H, W) float, how many views see an object at each pixel; 0 is left clear.
+        most: the highest possible.
+        source: address of the image.
+        title: of the colour bar.
+    """
+    height, width = votes.shape
+    step = max(1, -(-max(votes.shape) // MOST_VOTES))
+    shown = np.where(votes > 0, votes, np.nan)[step // 2 :: step, step // 2 :: step].astype(np.float32)
+    bar = {"title": {"text": title, "side": "right"}, "thickness": 14, "outlinewidth": 0, "y": 0.45, "len": 0.9}
+    heat = go.Heatmap(
+        z=shown,
+        x0=step / 2,
+        dx=step,
+        y0=step / 2,
+        dy=step,
+        zmin=0,
+        zmax=most,
+        colorscale="Cividis",
+        opacity=0.55,
+        colorbar=bar,
+        hovertemplate="%{z:.2~f}<extra></extra>",
+    )
+    figure = go.Figure(heat)
+    _lay_out(figure, (height, width), 1, source)
+    return figure
+
+
 def empty_figure() -> go.Figure:
     """Return a figure without anything, not even axes."""
-    return go.Figure().update_layout(_usual_layout()).update_xaxes(visible=False).update_yaxes(visible=False)
+    return go.Figure().update_layout(plain_layout()).update_xaxes(visible=False).update_yaxes(visible=False)
 
 
 def _region_trace(regions: np.ndarray, image_shape: tuple[int, int], axes: dict[str, str]) -> go.Heatmap:
@@ -107,7 +139,8 @@ def _outline_traces(scene: Scene, panel: Panel, layer: str, visible: bool, axes:
     ]
 
 
-def _usual_layout() -> dict[str, Any]:
+def plain_layout() -> dict[str, Any]:
+    """Return the layout that all figures share."""
     return {
         "template": "none",
         "paper_bgcolor": "rgba(0,0,0,0)",
@@ -131,13 +164,15 @@ def _lay_out(figure: go.Figure, image_shape: tuple[int, int], count: int, source
         "ticks": "",
         "showline": False,
     }
-    layout = _usual_layout() | {"images": []}
+    layout = plain_layout() | {"images": []}
     for number in range(count):
         suffix = "" if number == 0 else str(number + 1)
         low, high = number / count + gap * (number > 0), (number + 1) / count - gap * (number < count - 1)
         layout[f"xaxis{suffix}"] = hidden | {"domain": [low, high], "range": [0, width], "anchor": f"y{suffix}"}
-        layout[f"yaxis{suffix}"] = hidden | {"range": [height, 0], "scaleanchor": f"x{suffix}", "anchor": f"x{suffix}"}
-        if number:
+        layout[f"yaxis{suffix}"] = hidden | {"range": [height, 0], "anchor": f"x{suffix}"}
+        if not number:
+            layout["yaxis"] |= {"scaleanchor": "x"}
+        else:
             layout[f"xaxis{suffix}"] |= {"matches": "x"}
             layout[f"yaxis{suffix}"] |= {"matches": "y"}
         layout["images"].append(

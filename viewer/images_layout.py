@@ -7,7 +7,7 @@ from dash import dcc, html
 from viewer.figures import empty_figure
 from viewer.listing import list_columns
 from viewer.objects import LAYERS
-from viewer.parts import GRAPH_CONFIG, aria, make_grid, slider, switch
+from viewer.parts import GRAPH_CONFIG, aria, make_grid, named, slider, switch
 from viewer.study import Study
 
 REFRESH = 1000  # milliseconds between updates of the list while images are compared
@@ -61,11 +61,14 @@ def _side(study: Study) -> html.Section:
             slider("iou", "IoU", (0.05, 0.95, 0.05), 0.5, shown=truth and submissions),
             slider("confidence", "Confidence", (0, 1, 0.01), 0, shown=submissions),
             html.H2("Shown"),
-            dcc.Checklist(
-                id="layers",
-                options=[{"label": _swatch(key, text), "value": key} for key, text in LAYERS.items()],
-                value=list(LAYERS),
-                className="checks" if truth and submissions else "hidden",
+            named(
+                "Outlines",
+                dcc.Checklist(
+                    id="layers",
+                    options=[{"label": _swatch(key, text), "value": key} for key, text in LAYERS.items()],
+                    value=list(LAYERS),
+                ),
+                kind="checks" if truth and submissions else "hidden",
             ),
             switch("stretch", "Stretch the contrast", on=True),
             switch("different", "Only what differs", shown=two),

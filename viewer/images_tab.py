@@ -31,6 +31,8 @@ class ImagesTab:
         scenes: of the images.
     """
 
+    label = "Images"
+
     def __init__(self, scorer: Scorer, scenes: Scenes) -> None:
         self.study, self.scorer, self.scenes = scorer.study, scorer, scenes
         self.names = list(self.study.submissions)
@@ -105,7 +107,10 @@ class ImagesTab:
 
     def _drawn(self, index: int, limits: Limits, layers: Sequence[str], stretched: bool) -> tuple[Any, ...]:
         scene = self.scenes.scene(index)
-        panels = self.panels(index, scene, limits)
+        panels = self._panels(index, scene, limits)
+        titles = self._titles(panels)
+        if limits.only_different and len(panels) == 2:
+            panels = keep_different(scene, panels, limits)
         regions = [make_regions(scene, panel) for panel in panels]
         drawn = [Drawn(panel, places) for panel, (places, _) in zip(panels, regions, strict=True)]
         figure = image_figure(scene, drawn, f"/image/{index}?stretched={stretched:d}", layers, str(index))
@@ -118,13 +123,12 @@ class ImagesTab:
             for number, panel in enumerate(panels)
             for row in object_rows(self.study, scene, panel)
         ]
-        return figure, told, rows, self._caption(index), self._titles(panels), "", {}
+        return figure, told, rows, self._caption(index), titles, "", {}
 
-    def panels(self, index: int, scene: Scene, limits: Limits) -> list[Panel]:
+    def _panels(self, index: int, scene: Scene, limits: Limits) -> list[Panel]:
         """Return a panel for each submission; one of the ground truth alone if there is no submission."""
         matches = self.scorer.entry(index).matches
-        panels = [make_panel(scene, name, matches.get(name), limits) for name in self.names or [""]]
-        return keep_different(scene, panels, limits) if limits.only_different and len(panels) == 2 else panels
+        return [make_panel(scene, name, matches.get(name), limits) for name in self.names or [""]]
 
     def _titles(self, panels: Sequence[Panel]) -> list[html.Div]:
         titles = []

@@ -15,10 +15,10 @@ def list_columns(study: Study) -> list[dict[str, Any]]:
     """Return the columns: scores first, the worst on top."""
     names = list(study.submissions) if study.has_truth else []
     two = len(names) == 2
-    columns: list[dict[str, Any]] = [_text("image", "Image", 118) | {"pinned": "left"}]
+    columns: list[dict[str, Any]] = [_text("image", "Image", 112) | {"pinned": "left"}]
     for position in range(len(names)):
         letter = f" {'AB'[position]}" if two else ""
-        columns.append(_number(f"score{position}", f"Score{letter}", 72, decimals=3) | {"sort": _first(position == 0)})
+        columns.append(_number(f"score{position}", f"Score{letter}", 84, decimals=3) | {"sort": _first(position == 0)})
     if two:
         columns.append(_number("change", "B − A", 80, decimals=3))
     if study.has_truth:

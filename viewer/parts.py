@@ -38,6 +38,8 @@ def make_grid(
         "theme": {"function": THEME},
         "rowSelection": {"mode": "singleRow", "checkboxes": False, "enableClickSelection": True},
         "suppressDragLeaveHidesColumns": True,
+        "tabToNextCell": {"function": "leave(params)"},
+        "suppressNoRowsOverlay": True,
         "tooltipShowDelay": 600,
         "animateRows": False,
     }
@@ -46,19 +48,21 @@ def make_grid(
         columnDefs=list(columns),
         rowData=[],
         getRowId="params.data.id",
-        defaultColDef={"floatingFilter": floating, "suppressFloatingFilterButton": True},
+        defaultColDef={
+            "floatingFilter": floating,
+            "suppressFloatingFilterButton": True,
+            "suppressHeaderFilterButton": True,
+        },
         dashGridOptions=options,
         className="grid",
         style={"height": None, "width": None},
     )
 
 
-def switch(name: str, text: str, *, on: bool = False, shown: bool = True) -> dcc.Checklist:
+def switch(name: str, text: str, *, on: bool = False, shown: bool = True) -> html.Div:
     """Return a single box to check; its value is [] or ["on"]."""
-    options = [{"label": text, "value": "on"}]
-    return dcc.Checklist(
-        id=name, options=options, value=["on"] if on else [], className="checks" if shown else "hidden"
-    )
+    box = dcc.Checklist(id=name, options=[{"label": text, "value": "on"}], value=["on"] if on else [])
+    return named(text, box, kind="checks" if shown else "hidden")
 
 
 def slider(name: str, text: str, steps: tuple[float, float, float], value: float, *, shown: bool) -> html.Div:
@@ -73,9 +77,16 @@ def slider(name: str, text: str, steps: tuple[float, float, float], value: float
     """
     low, high, step = steps
     part = dcc.Slider(id=name, min=low, max=high, step=step, value=value, marks=None, updatemode="drag")
-    return html.Div([html.Label(text, htmlFor=name), part], className="slider" if shown else "hidden")
+    return named(text, html.Div(text, className="label"), part, kind="slider" if shown else "hidden")
 
 
-def aria(label: str) -> dict[str, Any]:
-    """Return the attribute that names a part for screen readers."""
-    return {"aria-label": label}
+def named(label: str, *parts: Any, kind: str = "") -> html.Div:
+    """Return parts whose controls get a name for screen readers, see `nameParts` in viewer.js."""
+    attributes: dict[str, Any] = {"data-name": label}
+    return html.Div(list(parts), className=kind, **attributes)
+
+
+def aria(label: str = "", **others: str) -> dict[str, Any]:
+    """Return the attribute that names a part for screen readers, and others of the kind."""
+    given = ({"label": label} if label else {}) | others
+    return {f"aria-{name}": value for name, value in given.items()}

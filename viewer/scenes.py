@@ -21,7 +21,7 @@ Value = TypeVar("Value")
 
 
 class Latest(Generic[Value]):
-    """Remembers the values of the latest few keys. Thread-safe.
+    """Remembers the values of the latest few keys, nowhere but in memory. Thread-safe.
 
     Args:
         most: how many.

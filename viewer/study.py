@@ -33,12 +33,14 @@ class Study:
         images: the set.
         solution: true objects by image id where they are not the set's own; None: the set's, if it has them.
         submissions: predicted objects by image id, by the submission's name.
+        left_out: ids of images that were found but cannot be read.
     """
 
     competition: Competition
     images: ImageSet
     solution: Solution | None = None
     submissions: Mapping[str, Mapping[str, Instances]] = field(default_factory=dict)
+    left_out: Sequence[str] = ()
 
     @property
     def class_names(self) -> Sequence[str]:
@@ -124,6 +126,7 @@ def open_study(
     name = competition or recognise(dataset)
     labels = None if name == "dsb" else solution
     known, images = open_images(dataset, name, part=part, labels=labels, skip_bad=True)
+    left_out = images.left_out
     true = _read_truth(solution) if solution is not None and name == "dsb" else None
     names = _distinct_names(submissions)
     found = {name: read_submission(path, images.shapes) for name, path in zip(names, submissions, strict=True)}
@@ -135,7 +138,7 @@ def open_study(
         images = images.select(chosen)
     if not len(images):
         raise InputError(f"{dataset}: no image to show; give submissions for this set")
-    return Study(known, images, true, found)
+    return Study(known, images, true, found, left_out)
 
 
 def _read_truth(solution: Path) -> Solution:

@@ -209,8 +209,10 @@ class _Workers:
         for address, answer in answers.items():
             if answer == "":
                 self._threads[address] = new[address]
-            elif isinstance(answer, str | ImportError):
+            elif isinstance(answer, str):
                 self._refuse(address, answer)
+            elif not isinstance(answer, OSError):  # which a worker that has just ended causes
+                self._refuse(address, f"cannot take part ({answer}); install this version of the project there")
 
     def _ask(self, addresses: list[str], data: dict[str, bytes] | None) -> dict[str, Any]:
         """Return what each worker answers; an exception if it fails."""
@@ -218,9 +220,7 @@ class _Workers:
             return {}
         return self._client.run(admit, self._job, data, workers=addresses, on_error="return")
 
-    def _refuse(self, address: str, answer: str | ImportError) -> None:
-        if isinstance(answer, ImportError):
-            answer = f"has not this version of the project ({answer}); install it there"
+    def _refuse(self, address: str, answer: str) -> None:
         self._refused[address] = f"{address} {answer}"
         logger.warning(f"refused: worker {address} {answer}")
 

@@ -1,9 +1,10 @@
-"""Folders and zip archives, read alike."""
+"""Folders and zip archives, on disks or at URLs, read alike."""
 
 import functools
 import hashlib
 import lzma
 import os
+import re
 import struct
 import unicodedata
 import zipfile
@@ -11,18 +12,20 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PosixPath
+from typing import Any
 
 from common.errors import InputError
 
 _Stat = tuple[str, os.stat_result]
 
 IS_UTF8 = 0x800  # flag of a file in a zip archive: its name is UTF-8
+_URL = re.compile(r"([a-z][a-z0-9]+):/+(?=.)")  # a path has lost one of the slashes
 UNICODE_PATH = 0x7075  # extra field of Info-ZIP: version, checksum of the name as stored, name in UTF-8
 
 
 @dataclass(frozen=True)
-class _Entry:
+class Entry:
     """A file of a tree: its stored name, its size, and a number that changes with its content."""
 
     stored_name: str
@@ -50,7 +53,7 @@ class FileTree(ABC):
         """Return 16 hexadecimal digits that change with these files; a missing one counts, too."""
         digest = hashlib.sha256()
         for name in names:
-            entry = self._entries.get(name, _Entry(name, 0, 0))
+            entry = self._entries.get(name, Entry(name, 0, 0))
             digest.update(f"{name}\0{entry.size}\0{entry.check}\n".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()[:16]
 
@@ -68,17 +71,35 @@ class FileTree(ABC):
         return f"{len(data)}-{zlib.crc32(data):08x}"
 
     @abstractmethod
-    def _find_entries(self) -> Iterator[tuple[str, _Entry]]:
+    def _find_entries(self) -> Iterator[tuple[str, Entry]]:
         """Yield all files with their names, in any order."""
 
     @functools.cached_property
-    def _entries(self) -> dict[str, _Entry]:
-        entries: dict[str, _Entry] = {}
+    def _entries(self) -> dict[str, Entry]:
+        entries: dict[str, Entry] = {}
         for stored, entry in self._find_entries():
             name = normal_name(stored)
             if not _is_hidden(name) and entries.setdefault(name, entry) != entry:
                 raise InputError(f"{self.path}: holds two files of the name {name}; rename or remove one")
         return dict(sorted(entries.items()))
+
+
+class UrlPath(PosixPath):
+    """A URL where a path is expected: `/` joins, and its text has both slashes.
+
+    Example:
+        >>> str(UrlPath("s3://bucket/set") / "a.png")
+        's3://bucket/set/a.png'
+    """
+
+    def __str__(self) -> str:
+        """Return the URL."""
+        return _URL.sub(r"\1://", super().__str__(), count=1)
+
+
+def data_path(text: str) -> Path:
+    """Return the path of a folder or archive, or a `UrlPath`; as a flag's `type`."""
+    return UrlPath(text) if _URL.match(text) else Path(text)
 
 
 def normal_name(name: str) -> str:
@@ -97,16 +118,15 @@ def open_tree(path: str | os.PathLike[str]) -> FileTree:
     """Open a folder or a zip archive for reading.
 
     Args:
-        path: the folder or the archive.
+        path: the folder or the archive; or a URL of one, such as s3://bucket/folder or gs://bucket/set.zip.
 
     Raises:
         InputError: no such path, an invalid or truncated zip archive, names that lead out of it or are not UTF-8, two
             files of one name, or no files.
     """
-    path = Path(path).expanduser().absolute()
-    if not path.exists():
-        raise InputError(f"{path}: no such folder or zip archive")
-    tree = FolderTree(path) if path.is_dir() else ZipTree(path)
+    path = data_path(str(path)).expanduser()
+    tree = _open_url(path) if isinstance(path, UrlPath) else _open_path(path.absolute())
+    path = tree.path
     if not tree.names():
         raise InputError(f"{path}: holds no files; give the folder that holds the images")
     for name in tree.names():
@@ -116,6 +136,18 @@ def open_tree(path: str | os.PathLike[str]) -> FileTree:
             remedy = "rename it" if path.is_dir() else "unpack the archive, and give the folder"
             raise InputError(f"{path}: {name!r} is not a UTF-8 name; {remedy}") from None
     return tree
+
+
+def _open_path(path: Path) -> FileTree:
+    if not path.exists():
+        raise InputError(f"{path}: no such folder or zip archive")
+    return FolderTree(path) if path.is_dir() else ZipTree(path)
+
+
+def _open_url(path: UrlPath) -> FileTree:
+    from common.storage.remote import open_remote  # fsspec is an extra
+
+    return open_remote(path)
 
 
 class FolderTree(FileTree):
@@ -139,9 +171,9 @@ class FolderTree(FileTree):
         except OSError as error:
             raise InputError(f"{path}: cannot be read: {error.strerror}") from None
 
-    def _find_entries(self) -> Iterator[tuple[str, _Entry]]:
+    def _find_entries(self) -> Iterator[tuple[str, Entry]]:
         for name, stat in _walk(self.path, ""):
-            yield name, _Entry(name, stat.st_size, stat.st_mtime_ns)
+            yield name, Entry(name, stat.st_size, stat.st_mtime_ns)
 
 
 class ZipTree(FileTree):
@@ -151,8 +183,9 @@ class ZipTree(FileTree):
         self.path = path
         self._opened: dict[int, zipfile.ZipFile] = {}  # by process: a fork shares the file's position
 
-    def __getstate__(self) -> dict[str, object]:
-        return {"path": self.path, "_opened": {}}
+    def __reduce__(self) -> tuple[Any, ...]:
+        stat = self.path.stat()
+        return _reopen, (self.path, (stat.st_size, stat.st_mtime_ns))
 
     def read(self, name: str) -> bytes:
         """Return a file's content, checked against its checksum."""
@@ -170,22 +203,31 @@ class ZipTree(FileTree):
         entry = self._entries.get(name)
         return f"{entry.size}-{entry.check:08x}" if entry else super().fingerprint(name)
 
-    def _find_entries(self) -> Iterator[tuple[str, _Entry]]:
+    def _find_entries(self) -> Iterator[tuple[str, Entry]]:
         for info in self._archive().infolist():
             name = normal_name(_name_in_zip(info))
             if name.startswith("/") or ".." in name.split("/"):
                 raise InputError(f"{self.path}: holds the name {name}, which leads out of it; repack it")
             if not name.endswith("/"):
-                yield name, _Entry(info.filename, info.file_size, info.CRC)
+                yield name, Entry(info.filename, info.file_size, info.CRC)
 
     def _archive(self) -> zipfile.ZipFile:
         archive = self._opened.get(os.getpid())
         if archive is None:
             try:
-                archive = self._opened[os.getpid()] = zipfile.ZipFile(self.path)
+                archive = self._opened[os.getpid()] = self._open()
             except (zipfile.BadZipFile, UnicodeDecodeError):  # a name that is said to be UTF-8
                 raise InputError(f"{self.path}: not a zip archive, or truncated; download it again") from None
         return archive
+
+    def _open(self) -> zipfile.ZipFile:
+        return zipfile.ZipFile(self.path)
+
+
+@functools.lru_cache(maxsize=8)
+def _reopen(path: Path, _: object) -> ZipTree:
+    """Return an archive that was pickled, once for each process and version: reading its directory takes a while."""
+    return ZipTree(path)
 
 
 def _name_in_zip(info: zipfile.ZipInfo) -> str:

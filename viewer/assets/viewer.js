@@ -21,12 +21,36 @@
     api.addEventListener("cellFocused", ({rowIndex, rowPinned}) => {
       if (rowIndex !== null && rowPinned == null) choose(api.getDisplayedRowAtIndex(rowIndex));
     });
-    const chooseFirst = () => {
-      if (!api.getSelectedNodes().length) choose(api.getDisplayedRowAtIndex(0));
-    };
-    const later = () => setTimeout(chooseFirst, 100);  // once Dash's wrapper of the grid listens, too
-    api.addEventListener("rowDataUpdated", later);
-    later();
+    api.addEventListener("selectionChanged", () => {
+      const [node] = api.getSelectedNodes();
+      if (node) window.dash_clientside.set_props("chosen", {data: node.data.index});
+    });
+    chooseFirst(api);
+  }
+
+  // Rows come later than the table.
+  function chooseFirst(api) {
+    if (api.getSelectedNodes().length) return;
+    choose(api.getDisplayedRowAtIndex(0));
+    setTimeout(chooseFirst, 100, api);
+  }
+
+  // Tables come later than the page.
+  function whenThere(id, action) {
+    try {
+      action(window.dash_ag_grid.getApi(id));
+    } catch {
+      setTimeout(whenThere, 100, id, action);
+    }
+  }
+
+  // Dash's sliders and lists have no names for screen readers, and appear when their script is loaded.
+  function nameParts(triesLeft = 50) {
+    for (const part of document.querySelectorAll("[data-name]")) {
+      const unnamed = "[role=slider]:not([aria-label]), [role=listbox]:not([aria-label]), input:not([aria-label])";
+      part.querySelectorAll(unnamed).forEach((one) => one.setAttribute("aria-label", part.dataset.name));
+    }
+    if (triesLeft) setTimeout(nameParts, 200, triesLeft - 1);
   }
 
   // Move the view of the image: to new ranges of its first axes, which the other panel follows.
@@ -66,16 +90,19 @@
     return {"xaxis.range": [0, image.sizex], "yaxis.range": [image.sizey, 0]};
   }
 
+  // Keys keep their meaning where they have one: in fields and sliders, arrows also in tables.
   document.addEventListener("keydown", (event) => {
-    const own = "input, textarea, select, [role=slider], [role=tab], [role=grid], [role=treegrid], [contenteditable=true]";
+    const taken = "input, textarea, [role=slider], [role=combobox]" + (event.key.startsWith("Arrow") ? ", .ag-root" : "");
     const plain = !(event.ctrlKey || event.metaKey || event.altKey);
-    if (plain && KEYS[event.key] && plot() && !event.target.closest(own)) {
+    if (plain && KEYS[event.key] && plot() && plot().offsetParent && !event.target.closest(taken)) {
       event.preventDefault();
       KEYS[event.key]();
     }
   });
 
   window.dashAgGridFunctions = Object.assign(window.dashAgGridFunctions || {}, {
+    // Tab goes on to what follows a table, not through all of its cells; arrow keys move within it.
+    leave: () => false,
     emptyLast: (a, b, nodeA, nodeB, isDescending) => {
       const [noA, noB] = [a == null, b == null];
       if (noA || noB) return (noA - noB) * (isDescending ? -1 : 1);
@@ -85,13 +112,19 @@
 
   window.dash_clientside = Object.assign(window.dash_clientside || {}, {
     viewer: {
-      chosen: (rows) => (rows && rows.length ? rows[0].index : unchanged()),
       step: () => {
         step(window.dash_clientside.callback_context.triggered_id === "next" ? 1 : -1);
         return unchanged();
       },
+      tab: (...clicks) => {
+        setTimeout(() => window.dispatchEvent(new Event("resize")), 0);  // figures fill what they were hidden in
+        const chosen = window.dash_clientside.callback_context.triggered_id;
+        const pick = (yes, no) => clicks.map((_, number) => (`tab-${number}` === chosen ? yes : no));
+        return [...pick("body", "body hidden"), ...pick("page", "false")];
+      },
       begin: (name) => {
-        window.dash_ag_grid.getApiAsync(name).then(listen);
+        whenThere(name, listen);
+        nameParts();
         return unchanged();
       },
       search: (text) => {

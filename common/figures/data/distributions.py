@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from common.figures.curves import COLOURS, use_log_sizes
 from common.figures.data.survey import Survey
@@ -13,6 +14,7 @@ from common.figures.data.survey import Survey
 BINS = 40
 LEAST_BARS = 6  # for which there is room
 MOST_BARS = 15  # sizes of images listed; more are drawn as dots
+MOST_LISTED = 30  # classes
 MOST_CLASSES = 6  # told apart in a histogram; more are drawn as one
 CHANNELS = {"red": "#d55e00", "green": "#009e73", "blue": "#0072b2"}
 
@@ -34,6 +36,7 @@ def draw_sizes(survey: Survey) -> Figure:
         left.set(xlabel="width, pixels", ylabel="height, pixels", title=f"{len(sizes)} sizes")
     counts = survey.by_image["objects"]
     right.hist(counts, _whole_bins(counts.max()), color=COLOURS[0])
+    right.xaxis.set_major_locator(MaxNLocator(integer=True))
     right.axvline(counts.median(), color="black", linestyle=":")
     right.set(xlabel="objects of an image", ylabel="images", title=f"median {counts.median():g}, most {counts.max()}")
     _finish(left, right)
@@ -90,8 +93,9 @@ def draw_intensities(survey: Survey) -> Figure:
 
 
 def draw_classes(survey: Survey, class_names: Sequence[str]) -> Figure:
-    """Draw how many objects each class has, and in how many images, the most frequent class on top."""
-    table = count_classes(survey, class_names).sort_values("objects")
+    """Draw how many objects each class has, and in how many images, the most frequent classes on top."""
+    counts = count_classes(survey, class_names).sort_values("objects", kind="stable")
+    table = counts.tail(MOST_LISTED)
     figure = Figure(figsize=(9, 0.9 + 0.28 * len(table)), layout="constrained")
     axes = figure.add_subplot()
     rows = np.arange(len(table))
@@ -100,6 +104,9 @@ def draw_classes(survey: Survey, class_names: Sequence[str]) -> Figure:
         axes.bar_label(bars, fontsize=7, padding=2)
     axes.set_yticks(rows, table.index.tolist(), fontsize=8)
     axes.set_xscale("symlog", linthresh=10)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.margins(x=0.1, y=0.02)
+    axes.set_title(f"{np.count_nonzero(counts['objects'])} of {len(counts)} classes have objects")
     axes.legend(fontsize=8, loc="lower right")
     _finish(axes)
     return figure

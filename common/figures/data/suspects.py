@@ -24,7 +24,7 @@ FEW = 5  # objects of a class in an image, whose median says what is usual there
 FAR = 3.5  # robust standard deviations
 ALONG = 2.5  # pixels on the border over the square root of the area; a disc cut in half has 1.6
 LEAST_SHARED = 0.3  # IoU with another object
-TAIL = 0.1  # of the pixels, in thin arms
+LEAST_TAIL, LEAST_RATIO = 0.004, 0.05  # least standard deviations: share of pixels, logarithm of sizes
 LEAST_HOLE = 0.005  # of the pixels within the outline
 
 
@@ -37,15 +37,17 @@ def find_suspects(survey: Survey) -> pd.DataFrame:
     """
     objects = survey.by_object
     found = [pd.DataFrame(columns=["rule", *objects.columns, "what"])]
+    usual_tail = objects.groupby("class_id")["tail"].transform("median")
+    arms = _deviation(objects["tail"] - usual_tail, objects["class_id"], LEAST_TAIL)
     ratios = _log_ratio(survey)
-    deviation = _deviation(ratios, objects["class_id"])
+    deviation = _deviation(ratios, objects["class_id"], LEAST_RATIO)
     by_class = objects.groupby("class_id")["parts"]
     usual = by_class.transform("median").where(by_class.transform("size") >= FEW, 1)
     extra = (objects["parts"] - usual).abs()
     along = objects["contact"] / np.sqrt(objects["area"].clip(lower=1))
     rules = {
         "parts": (extra >= 1, extra + objects["apart"], lambda row: f"{row.parts} parts, {row.apart:.0%} apart"),
-        "tails": (objects["tail"] > TAIL, objects["tail"], lambda row: f"{row.tail:.0%} in thin arms"),
+        "tails": (arms > FAR, arms, lambda row: f"{row.tail:.0%} in thin arms"),
         "holes": (objects["hole"] > LEAST_HOLE, objects["hole"], lambda row: f"holes {row.hole:.1%}"),
         "large": (deviation > FAR, deviation, lambda row: f"{row.times:.2g} times the usual size"),
         "small": (deviation < -FAR, -deviation, lambda row: f"{row.times:.2g} times the usual size"),
@@ -91,7 +93,7 @@ def _log_ratio(survey: Survey) -> pd.Series:
     return shares - in_image.transform("median").where(in_image.transform("size") >= FEW, in_class)
 
 
-def _deviation(ratios: pd.Series, class_ids: pd.Series) -> pd.Series:
-    """Return how many robust standard deviations of its class each object is from what is usual."""
-    spread = 1.4826 * ratios.abs().groupby(class_ids).transform("median")
-    return ratios / spread.clip(lower=0.05)
+def _deviation(values: pd.Series, class_ids: pd.Series, least: float) -> pd.Series:
+    """Return values in robust standard deviations of their class about 0, of at least `least`."""
+    spread = 1.4826 * values.abs().groupby(class_ids).transform("median")
+    return values / spread.clip(lower=least)

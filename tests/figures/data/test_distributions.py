@@ -28,6 +28,9 @@ def test_classes_are_counted_those_without_objects_too(survey):
     assert table["median area"].iloc[0] == 64 and np.isnan(table["median area"].iloc[2])
     figure = draw_classes(survey, NAMES)
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["debris", "nucleus", "cell"]
+    assert figure.axes[0].get_title() == "2 of 3 classes have objects"
+    names = [*NAMES, *(f"c{number}" for number in range(60))]
+    assert len(draw_classes(survey, names).axes[0].get_yticklabels()) == 30
 
 
 def test_sizes_and_counts_are_bars(survey):
