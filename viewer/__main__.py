@@ -4,7 +4,7 @@
     python -m viewer --dataset stage1_train.zip --submission small.csv --submission small_tta.csv
     python -m viewer --dataset stage1_test --submission a.csv --solution stage1_solution.csv --weights small
 
-Prints the address of a page on this machine, which no other machine can open. Ctrl-C ends it.
+Prints the address of a page on this machine, which no other machine or user can open. Ctrl-C ends it.
 """
 
 import os
@@ -44,9 +44,9 @@ def main() -> None:
     study = open_study(flags.dataset, flags.submission, flags.solution, competition=flags.competition, part=flags.part)
     predictor = load_predictor(flags.weights, study.competition) if flags.weights else None
     scorer = Scorer(study)
-    server = make_viewer(scorer, flags.port, predictor)
+    server, address = make_viewer(scorer, flags.port, predictor)
     scorer.start()
-    print(f"http://127.0.0.1:{server.port}/ shows {len(study.images)} images; Ctrl-C ends it", flush=True)
+    print(f"{address} shows {len(study.images)} images; Ctrl-C ends it", flush=True)
     server.serve_forever()  # until Ctrl-C
     print("ended")
 

@@ -1,5 +1,6 @@
 """The viewer's server: the page, its tabs, and the images that they show."""
 
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -45,12 +46,14 @@ class _Quiet(WSGIRequestHandler):
         """Log nothing."""
 
 
-def make_viewer(scorer: Scorer, port: int, predictor: Predictor | MapPredictor | None = None) -> BaseWSGIServer:
-    """Return a server for a study; `serve_forever` starts it.
+def make_viewer(
+    scorer: Scorer, port: int, predictor: Predictor | MapPredictor | None = None
+) -> tuple[BaseWSGIServer, str]:
+    """Return a server for a study, whose `serve_forever` starts it, and the address that opens its page.
 
     Args:
         scorer: knows the study; it should be started.
-        port: on 127.0.0.1; 0: any free one, see the server's `port`.
+        port: on 127.0.0.1; 0: any free one.
         predictor: a network for views and for dropped images.
 
     Raises:
@@ -85,8 +88,9 @@ def make_viewer(scorer: Scorer, port: int, predictor: Predictor | MapPredictor |
         server = make_server(HOST, port, app.server, threaded=True, request_handler=_Quiet)
     except (OSError, SystemExit):
         raise InputError(f"--port {port}: taken, or not allowed; give another one, or 0 for any free one") from None
-    guard(app.server, server.port, app.csp_hashes())
-    return server
+    token = secrets.token_urlsafe()
+    guard(app.server, server.port, token, app.csp_hashes())
+    return server, f"http://{HOST}:{server.port}/?token={token}"
 
 
 def _header(scorer: Scorer, tabs: Sequence[Tab]) -> html.Header:

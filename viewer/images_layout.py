@@ -55,11 +55,12 @@ def _stage() -> html.Section:
 
 def _side(study: Study) -> html.Section:
     truth, submissions, two = study.has_truth, bool(study.submissions), len(study.submissions) == 2
+    scored = any(map(study.has_scores, study.submissions))
     return html.Section(
         [
-            html.H2("Counts as a hit", className="" if submissions else "hidden"),
+            html.H2("Counts as a hit", className="" if (truth and submissions) or scored else "hidden"),
             slider("iou", "IoU", (0.05, 0.95, 0.05), 0.5, shown=truth and submissions),
-            slider("confidence", "Confidence", (0, 1, 0.01), 0, shown=submissions),
+            slider("confidence", "Confidence", (0, 1, 0.01), 0, shown=scored),
             html.H2("Shown"),
             named(
                 "Outlines",
@@ -82,10 +83,12 @@ def _side(study: Study) -> html.Section:
 
 
 def _object_columns(study: Study) -> list[dict[str, Any]]:
-    fields = [("panel", "In", 48)] if len(study.submissions) == 2 else []
-    fields += [("state", "State", 78), ("number", "No.", 56)]
+    fields = [("panel", "In", 44)] if len(study.submissions) == 2 else []
+    fields += [("state", "State", 74), ("number", "No.", 52)]
     fields += [("class", "Class", 84)] if len(study.class_names) > 1 else []
-    fields += [("score", "Score", 66), ("iou", "IoU", 60), ("area", "Area", 66)]
+    fields += [("score", "Score", 66)] if any(map(study.has_scores, study.submissions)) else []
+    fields += [("iou", "IoU", 60)] if study.has_truth and study.submissions else []
+    fields += [("area", "Area", 66)]
     two_digits = {"valueFormatter": {"function": "params.value == null ? '' : d3.format('.2f')(params.value)"}}
     return [
         {"field": field, "headerName": title, "width": width} | (two_digits if field in ("score", "iou") else {})

@@ -22,6 +22,8 @@ from viewer.objects import (
 from viewer.scenes import Scene, Scenes
 from viewer.scorer import Scorer
 
+UPDATES = 10  # of the list while images are compared: each sorts it anew, perhaps below the pointer
+
 
 class ImagesTab:
     """The tab's layout and callbacks.
@@ -72,14 +74,14 @@ class ImagesTab:
     def update_list(self, _: int, iou: float, confidence: float, done: int) -> tuple[Any, ...]:
         """Return the rows and sums for the chosen limits, as far as images are compared."""
         now, total = self.scorer.done, len(self.scorer.entries)
-        if ctx.triggered_id == "tick" and now == done:
-            return no_update, no_update, now == total, no_update, no_update
+        text = "" if now == total else f"comparing: {now:,} of {total:,} images"
+        if ctx.triggered_id == "tick" and now < total and now - (done or 0) < total / UPDATES:
+            return no_update, no_update, False, text, no_update
         limits = Limits(nearest_threshold(iou), confidence)
         sums = [
             html.Div([html.Span(title, className="name"), html.Span(text)])
             for title, text in summarise(self.scorer, limits)
         ]
-        text = "" if now == total else f"comparing: {now:,} of {total:,} images"
         return list_rows(self.scorer, limits), sums, now == total, text, now
 
     def update_image(

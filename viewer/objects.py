@@ -166,6 +166,8 @@ def _found_row(study: Study, scene: Scene, panel: Panel, i: int) -> dict[str, ob
     layer, matches = str(panel.found_layers[i]), panel.matches
     state = {"found-hit": "Hit", "false": "False"}.get(layer, "Prediction")
     row = _row(study, scene.found[panel.name], i, state, layer)
+    if panel.name in study.submissions and not study.has_scores(panel.name):
+        row["score"] = None
     if matches and matches.best[i] >= 0:
         row |= {"iou": float(matches.ious[i]), "match": f"truth {matches.best[i] + 1}"}
     return row | {"id": f"p{i}"}

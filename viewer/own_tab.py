@@ -73,28 +73,17 @@ class OwnTab:
         graph = dcc.Graph(
             id="own-graph", figure=empty_figure(), config=GRAPH_CONFIG, responsive=True, style={"height": "100%"}
         )
-        columns = [("number", "No.", 60), ("class", "Class", 110), ("score", "Score", 80), ("area", "Area", 90)]
-        elements = [("keyword", "DICOM element", 170), ("value", "Value", 200)]
+        buttons = [html.Button(text, id=f"get-{key}", disabled=True) for key, text in DOWNLOADS.items()]
         return html.Div(
             [
                 named("File to segment", drop),
                 html.P(f"It stays in this program's memory, and nothing is written.{hint}", className="hint"),
                 html.Div(id="own-told", role="status"),
-                html.Div(
-                    [html.Button(text, id=f"get-{key}", disabled=True) for key, text in DOWNLOADS.items()],
-                    className="bar",
-                ),
+                html.Div(buttons, className="bar"),
                 html.Div(
                     [
                         dcc.Loading(html.Div(graph, className="graph"), type="dot", parent_className="loading"),
-                        html.Section(
-                            [
-                                make_grid("own-objects", [_column(*one) for one in columns]),
-                                make_grid("own-elements", [_column(*one) for one in elements]),
-                            ],
-                            className="tables",
-                            **aria("Objects, and what a DICOM file says"),
-                        ),
+                        self._tables(),
                     ],
                     className="halves",
                 ),
@@ -102,6 +91,18 @@ class OwnTab:
                 dcc.Download(id="file"),
             ],
             className="page",
+        )
+
+    def _tables(self) -> html.Section:
+        columns = [("number", "No.", 60), ("class", "Class", 110), ("score", "Score", 80), ("area", "Area", 90)]
+        elements = [("keyword", "DICOM element", 170), ("value", "Value", 200)]
+        return html.Section(
+            [
+                make_grid("own-objects", [_column(*one) for one in columns]),
+                make_grid("own-elements", [_column(*one) for one in elements]),
+            ],
+            className="tables",
+            **aria("Objects, and what a DICOM file says"),
         )
 
     def register(self, app: Dash) -> None:

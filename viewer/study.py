@@ -19,7 +19,7 @@ from dsb.dataset import load_dataset
 from dsb.modality import find_modality
 from rsna.dataset import Radiographs
 from viewer.matches import RULES, USUAL_RULE, Matches, Rule
-from viewer.submissions import Boxes, read_submission
+from viewer.submissions import Boxes, RunLengths, read_submission
 
 Solution = Mapping[str, Instances]
 
@@ -56,6 +56,10 @@ class Study:
     def has_truth(self) -> bool:
         """Whether true objects are known."""
         return self.solution is not None or self.images.has_objects
+
+    def has_scores(self, name: str) -> bool:
+        """Whether a submission gives its objects scores."""
+        return not isinstance(self.submissions[name], RunLengths)
 
     def load_truth(self, index: int) -> tuple[Instances, np.ndarray] | None:
         """Return an image's true objects, and which of them are crowds, (N,) bool; None if they are not known."""

@@ -28,11 +28,11 @@ def open_browser():
 @contextlib.contextmanager
 def serving(scorer, predictor=None):
     """Yield the address of a viewer that runs in a thread of this process."""
-    server = make_viewer(scorer, 0, predictor)
+    server, address = make_viewer(scorer, 0, predictor)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.port}"
+        yield address
     finally:
         server.shutdown()
         thread.join()
@@ -43,11 +43,11 @@ class Watched:
     """A page that notes what goes wrong: errors, refused content, requests to other hosts."""
 
     def __init__(self, browser, address):
-        self.page = browser.new_page(viewport=WINDOW, accept_downloads=True)
+        self.page = browser.new_page(viewport=WINDOW)
         self.problems: list[str] = []
         self.page.on("pageerror", lambda error: self.problems.append(f"error: {error}"))
         self.page.on("console", self._note)
-        self.page.on("request", lambda request: self._check(request.url, address))
+        self.page.on("request", lambda request: self._check(request.url, address.partition("?")[0]))
         self.page.on("dialog", self._dismiss)
         self.page.goto(address)
         self.page.locator("#caption h2").wait_for()
@@ -61,9 +61,12 @@ class Watched:
         dialog.dismiss()
 
     def _check(self, url, address):
-        if not url.startswith((f"{address}/", "data:", "blob:")):
+        if not url.startswith((address, "data:", "blob:")):
             self.problems.append(f"request: {url}")
 
     def wait(self, script, argument=None):
         """Wait until JavaScript is true."""
-        self.page.wait_for_function(script, arg=argument, timeout=20_000)
+        try:
+            self.page.wait_for_function(script, arg=argument, timeout=20_000)
+        except Exception as error:
+            raise AssertionError(f"never true: {script} with {argument!r}; {self.problems}") from error

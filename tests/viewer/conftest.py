@@ -7,13 +7,15 @@ import pytest
 
 from common.images.image_set import ImageSet
 from competitions.sets import COMPETITIONS
-from tests.image_sets import array_set
+from tests.image_sets import Limited, array_set, predictor_of
 from tests.tiny import disc_labels
+from tests.viewer.browser import Watched, open_browser, serving
 from tests.viewer.made import break_objects
 from viewer.scorer import Scorer
 from viewer.study import Study
 
 SIDE = 96
+EVIL = "<img src=x onerror=alert(1)>"
 
 
 def make_images(count=4) -> ImageSet:
@@ -57,3 +59,25 @@ def finished(study) -> Scorer:
     one.start()
     one.finish()
     return one
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with open_browser() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def address():
+    images = make_images(6)
+    named = dataclasses.replace(images, image_ids=[*images.image_ids[:4], EVIL, "p5"])
+    with serving(finished(make_study(named, ("first", "second"))), predictor_of(Limited(100))) as address:
+        yield address
+
+
+@pytest.fixture
+def watched(browser, address):
+    watched = Watched(browser, address)
+    yield watched
+    watched.page.close()
+    assert not watched.problems

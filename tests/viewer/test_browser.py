@@ -1,9 +1,6 @@
 """The viewer in a real browser: what a reader does with mouse and keys."""
 
-import dataclasses
 import io
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -15,42 +12,19 @@ from common.images.decoding import encode_png
 from common.images.image_set import ImageSet
 from tests import radiographs
 from tests.dicoms import encode_dicom
-from tests.image_sets import Arrays, Limited, grid_image, predictor_of
-from tests.viewer.browser import Watched, open_browser, serving
-from tests.viewer.conftest import finished, make_images, make_study
+from tests.image_sets import Arrays, grid_image
+from tests.viewer.browser import Watched, serving
+from tests.viewer.conftest import EVIL, finished, make_images, make_study
 from viewer.scorer import Scorer
 from viewer.study import open_study
 
 pytestmark = pytest.mark.slow
-EVIL = "<img src=x onerror=alert(1)>"
 PLOT = "document.querySelector('#graph .js-plotly-plot')"
 WIDTH = f"(r => r[1] - r[0])({PLOT}._fullLayout.xaxis.range)"
 ROWS = "document.querySelectorAll('#list .ag-pinned-left-cols-container .ag-row').length"
 FOCUSED = (
     "() => { const ids = []; for (let e = document.activeElement; e; e = e.parentElement) ids.push(e.id); return ids }"
 )
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with open_browser() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def address():
-    images = make_images(6)
-    named = dataclasses.replace(images, image_ids=[*images.image_ids[:4], EVIL, "p5"])
-    with serving(finished(make_study(named, ("first", "second"))), predictor_of(Limited(100))) as address:
-        yield address
-
-
-@pytest.fixture
-def watched(browser, address):
-    watched = Watched(browser, address)
-    yield watched
-    watched.page.close()
-    assert not watched.problems
 
 
 def caption(page):
@@ -286,47 +260,3 @@ def test_many_images_are_listed_while_they_are_compared(browser):
         scorer.finish()
         watched.wait("() => !document.querySelector('#progress').innerText")
         assert not watched.problems
-
-
-@pytest.fixture(scope="module")
-def axe(tmp_path_factory):
-    """The accessibility checks of axe-core, from npm."""
-    if not shutil.which("npm"):
-        pytest.skip("npm is not installed, which fetches axe-core")
-    folder = tmp_path_factory.mktemp("axe")
-    done = subprocess.run(
-        ["npm", "pack", "axe-core@4", "--silent"], cwd=folder, capture_output=True, text=True, timeout=120
-    )
-    if done.returncode:
-        pytest.skip(f"axe-core cannot be fetched from npm: {done.stderr.strip()[-200:]}")
-    shutil.unpack_archive(next(folder.glob("*.tgz")), folder, "gztar")
-    return (folder / "package" / "axe.min.js").read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize("tab", ["Images", "Views", "Your image"])
-def test_readable_by_everybody(watched, axe, tab):
-    page = watched.page
-    page.get_by_role("button", name=tab, exact=True).click()
-    page.evaluate(axe)
-    found = page.evaluate("() => axe.run(document, {runOnly: ['wcag2a', 'wcag2aa']})")
-    problems = [
-        f"{one['id']}: {node['html'][:200]}"
-        for one in found["violations"]
-        for node in one["nodes"]
-        if not known(one, node)
-    ]
-    assert not problems
-
-
-def known(violation, node):
-    """Return whether a problem is the libraries' own: Dash's lists of boxes hold inputs within options."""
-    return violation["id"] == "nested-interactive" and "dash-options-list-option" in node["html"]
-
-
-def test_everything_is_reached_by_keys_alone(watched):
-    page = watched.page
-    reached = set()
-    for _ in range(60):
-        page.keyboard.press("Tab")
-        reached |= set(page.evaluate(FOCUSED))
-    assert {"search", "previous", "next", "tab-0", "tab-1", "iou", "confidence", "layers", "stretch"} <= reached

@@ -9,14 +9,21 @@ from viewer.app import make_viewer
 def client_and_host():
     from tests.viewer.conftest import finished, make_images, make_study
 
-    server = make_viewer(finished(make_study(make_images())), 0)
-    yield server.app.test_client(), f"127.0.0.1:{server.port}"
+    server, address = make_viewer(finished(make_study(make_images())), 0)
+    client, host = server.app.test_client(), f"127.0.0.1:{server.port}"
+    assert client.get("/", headers={"Host": host}).status_code == 401  # as for another user of this machine
+    assert client.get("/?token=guessed", headers={"Host": host}).status_code == 401
+    opened = client.get(address.removeprefix(f"http://{host}"), base_url=f"http://{host}")
+    assert opened.status_code == 302 and opened.headers["Location"] == "/"
+    assert "HttpOnly" in opened.headers["Set-Cookie"] and "SameSite=Strict" in opened.headers["Set-Cookie"]
+    yield client, host
     server.server_close()
 
 
 def get(client_and_host, path="/", host=None, **headers):
     client, own = client_and_host
-    return client.get(path, headers={"Host": host or own, **{name.replace("_", "-"): v for name, v in headers.items()}})
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return client.get(path, base_url=f"http://{own}", headers={"Host": host or own, **named})
 
 
 def test_the_page_loads_only_from_itself(client_and_host):
@@ -41,7 +48,9 @@ def test_cross_site_requests_are_refused(client_and_host):
     assert get(client_and_host, "/image/0", Sec_Fetch_Site="cross-site").status_code == 403
     assert get(client_and_host, "/image/0", Sec_Fetch_Site="same-site").status_code == 403
     client, host = client_and_host
-    answer = client.post("/_dash-update-component", json={}, headers={"Host": host, "Origin": "http://evil.example"})
+    answer = client.post(
+        "/_dash-update-component", json={}, base_url=f"http://{host}", headers={"Origin": "http://evil.example"}
+    )
     assert answer.status_code == 403
 
 
@@ -66,7 +75,7 @@ def test_large_requests_are_refused(client_and_host):
     answer = client.post(
         "/_dash-update-component",
         data=b"{" + b" " * 97 * 2**20,
-        headers={"Host": host},
+        base_url=f"http://{host}",
         content_type="application/json",
     )
     assert answer.status_code == 413

@@ -64,8 +64,9 @@ def test_it_serves_until_it_is_interrupted(generated_set, tmp_path):
     )
     try:
         line = next(line for line in process.stdout if "shows" in line)
-        address = re.match(r"http://127\.0\.0\.1:\d+/", line)[0]
-        assert b"viewer" in urllib.request.urlopen(address).read()
+        address = re.match(r"http://127\.0\.0\.1:\d+/\?token=\S+", line)[0]
+        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        assert b"viewer" in opener.open(address).read()
         with pytest.raises(urllib.error.HTTPError, match="403"):
             urllib.request.urlopen(urllib.request.Request(address, headers={"Host": "evil.example"}))
     finally:

@@ -11,6 +11,8 @@ import tifffile
 from common.errors import InputError
 from common.images.decoding import decode_image, encode_png
 from common.masks.rle import decode_instances
+from common.predictor import MapPredictor
+from common.unet_config import UNetConfig
 from rsna.config import RSNAConfig
 from tests.dicoms import encode_dicom
 from tests.image_sets import Limited, grid_image, predictor_of
@@ -95,6 +97,18 @@ def test_an_image_without_objects_has_a_row():
     objects = make_study(make_images()).load_found(0, "first").select([])
     text = files_to_download("a.png", empty, objects, boxes=False)["csv"][1].decode()
     assert text.splitlines() == ["ImageId,ClassId,Score,EncodedPixels", "a,,,"]
+
+
+def test_maps_show_their_mean_probability():
+    config = UNetConfig(image_size=32, channels=(16,))
+    predictor = MapPredictor.of_function(config, lambda images: [one[..., 0] / np.float32(255) for one in images])
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[16:48, 16:48] = 255
+    views = find_views(predictor, image, "scales")
+    assert views.votes.shape == (64, 64) and views.most == 1
+    assert views.votes[32, 32] == 1 and views.votes[2, 2] == 0
+    assert len(views.pictures) == 3 and len(views.merged) == 1
+    assert len(find_objects(predictor, image)) == 1
 
 
 @pytest.mark.parametrize(("name", "most"), [("majority", 14), ("votes", 15)])

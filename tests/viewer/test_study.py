@@ -31,6 +31,7 @@ def test_a_set_with_its_own_truth(generated_set, images, tmp_path):
     assert list(study.images.image_ids) == list(images.image_ids[:2])  # those with a row
     true, crowd = study.load_truth(0)
     assert len(true) == len(study.load_found(0, "a")) == len(crowd)
+    assert not study.has_scores("a")
     assert study.match(0, "a", (true, crowd)).ious.min() == 1
     assert study.kind(0, images.load_image(0), None) in ("fluorescence", "brightfield", "stained")
 
