@@ -76,7 +76,8 @@ files = {FIRST: WeightsFile(first), SECOND or "initial": WeightsFile(second)}
 from common.figures.weights import compare_weights, weights_histograms, weights_table
 
 table = weights_table(files[FIRST])
-table[table["problem"] != ""]
+problems = table[table["problem"] != ""]
+problems if len(problems) else "no array looks sick"
 
 # %% [markdown]
 # ## Every array

@@ -73,12 +73,10 @@ Image.fromarray(make_overview([drawn], [f"image {row}" for row in range(4)], til
 import pandas as pd
 
 from coco.config import ShapesConfig
-from common.runs.changes import differing
+from common.network.training.record import hyperparameters
 
-names = differing(config, ShapesConfig(), (None, "weights", "run"))
-pd.DataFrame(
-    {name: {"here": str(getattr(config, name)), "default": str(getattr(ShapesConfig(), name))} for name in names}
-).T
+table = pd.DataFrame({"here": hyperparameters(config), "default": hyperparameters(ShapesConfig())})
+table[table["here"] != table["default"]]
 
 # %% [markdown]
 # ## Training
@@ -112,8 +110,7 @@ draw_curves({"shapes": read_run(logs / config.name)})
 # %% [markdown]
 # ## Truth and prediction
 #
-# Held-out images. Green: a shape that was missed, or its true contour. Yellow: a prediction that meets a shape. Red:
-# one that does not.
+# Held-out images. Green: a true shape. Yellow: a prediction that meets one. Orange: one that does not.
 
 # %%
 from common.drawing.overlays import draw_overlays

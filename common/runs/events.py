@@ -55,7 +55,7 @@ class EventLog:
 
         Of a run that is resumed with other values, TensorBoard shows the first.
         """
-        from tensorboard.plugins.hparams.api import hparams_pb
+        from tensorboard.plugins.hparams.summary_v2 import hparams_pb  # that of `api` imports TensorFlow
 
         self._add(epoch, hparams_pb(dict(values)))
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from inspection.model_captions import CAPTIONS
+
 ROOT = Path(__file__).resolve().parents[2]
 jupytext = pytest.importorskip("jupytext")
 nbformat = pytest.importorskip("nbformat")
@@ -16,7 +18,8 @@ specification = importlib.util.spec_from_file_location("write_notebooks", ROOT /
 write = importlib.util.module_from_spec(specification)
 specification.loader.exec_module(write)
 TEXTS = {path.stem: path for path in write.texts()}
-# What must come to be in the folder of a notebook, by its name.
+# How many figures each shows at least, and what must come to be in its folder.
+FIGURES = {"demo": 1, "inspect_data": 6, "inspect_model": 20, "inspect_weights": 2, "train_shapes": 3}
 WRITTEN = {
     "demo": ["nuclei.csv", "labels/*.tif"],
     "inspect_weights": ["initial.h5"],
@@ -37,10 +40,10 @@ def first_cell():
 
 
 def test_all_notebooks_are_there():
-    assert TEXTS.keys() == WRITTEN.keys() == {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
+    assert TEXTS.keys() == FIGURES.keys() == {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", FIGURES)
 def test_a_notebook_agrees_with_its_text_and_holds_no_outputs(name):
     stored = TEXTS[name].with_suffix(".ipynb").read_text(encoding="utf-8")
     assert stored == write.notebook_of(TEXTS[name].read_text(encoding="utf-8")), "run `make notebooks`"
@@ -50,7 +53,7 @@ def test_a_notebook_agrees_with_its_text_and_holds_no_outputs(name):
     assert code and all(cell.outputs == [] and cell.execution_count is None for cell in code)
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", FIGURES)
 def test_all_notebooks_find_the_project_in_the_same_way_and_explain_every_cell(name):
     assert code_of(name)[0] == first_cell()
     kinds = [cell.cell_type for cell in cells_of(name)]
@@ -59,6 +62,12 @@ def test_all_notebooks_find_the_project_in_the_same_way_and_explain_every_cell(n
 
 def test_the_demo_has_five_cells():
     assert len(code_of("demo")) == 5
+
+
+def test_what_is_said_of_a_model_is_what_the_report_says():
+    said = " ".join(" ".join(cell.source.split()) for cell in cells_of("inspect_model"))
+    others = {"Probability", "Threshold", "Errors", "Where objects are lost"}  # of a U-Net, and of several images
+    assert {title for title, caption in CAPTIONS.items() if caption not in said} == others
 
 
 def run_first_cell(folder, code="", **variables):
@@ -119,7 +128,7 @@ def test_elsewhere_the_project_is_cloned_and_installed_once(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", FIGURES)
 def test_a_notebook_runs(name, tmp_path, monkeypatch):
     client = pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
@@ -130,8 +139,8 @@ def test_a_notebook_runs(name, tmp_path, monkeypatch):
     resources = {"metadata": {"path": str(tmp_path)}}
     client.NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources).execute()
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-    assert any("image/png" in output.get("data", {}) for output in outputs), "no figure is shown"
+    assert sum("image/png" in output.get("data", {}) for output in outputs) >= FIGURES[name]
     warned = [output.text for output in outputs if output.get("name") == "stderr" and "Traceback" in output.text]
     assert not warned
-    for pattern in WRITTEN[name]:
+    for pattern in WRITTEN.get(name, []):
         assert list((tmp_path / "outputs").glob(pattern)), pattern

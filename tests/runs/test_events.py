@@ -1,3 +1,7 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -59,6 +63,28 @@ def test_what_is_flushed_survives_a_kill(tmp_path):
     events.add_scalars(1, {"loss": 0.5})
     events.flush()
     assert read_events(tmp_path)["loss"] == [(1, 0.5)]
+
+
+WITHOUT_TENSORFLOW = """
+import sys
+sys.modules["tensorflow"] = None
+import numpy as np
+from pathlib import Path
+from common.runs.events import EventLog
+with EventLog(Path(sys.argv[1]), 1) as events:
+    events.add_scalars(1, {"loss": 0.5})
+    events.add_text(1, "config", "text")
+    events.add_hyperparameters(1, {"seed": 3})
+    events.add_png(1, "image", b"file", (3, 4))
+    events.add_histogram(1, "weights", np.arange(9))
+"""
+
+
+def test_no_tensorflow_is_needed(tmp_path):
+    root = Path(__file__).resolve().parents[2]
+    subprocess.run([sys.executable, "-c", WITHOUT_TENSORFLOW, str(tmp_path)], cwd=root, check=True)
+    names = ["loss", "config", "_hparams_/session_start_info", "image", "weights"]
+    assert steps(read_events(tmp_path)) == {name: [1] for name in names}
 
 
 def test_events_that_cannot_be_written_are_one_line(tmp_path):

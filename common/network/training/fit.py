@@ -131,6 +131,7 @@ class _Run:
                 while self.epoch < self.config.epochs:
                     self._enter_stage()
                     logs = self._train_epoch(batches, bar)
+                    record.draw(self.epoch + 1)
                     with signals_wait():
                         self._finish_epoch(logs, record)
                     bar.write(self._summary(logs))

@@ -34,8 +34,18 @@ class Record:
             self.events.add_text(done + 1, "config", f"```json\n{self.config.to_json()}```")
             self.events.add_hyperparameters(done + 1, hyperparameters(self.config))
 
+    def draw(self, epoch: int) -> None:
+        """Write the overlays of an epoch that is scored; see `Watch.draw`.
+
+        Args:
+            epoch: number of epochs done.
+        """
+        if self.watch.draw is not None and is_due(epoch, self.config.score_every, self.config.epochs):
+            for name, image in self.watch.draw():
+                self.events.add_png(epoch, f"overlays/{name}", encode_png(image, noisy=True), image.shape[:2])
+
     def add(self, epoch: int, values: Mapping[str, float]) -> None:
-        """Write an epoch.
+        """Write the numbers of an epoch: into the log as well as for TensorBoard.
 
         Args:
             epoch: number of epochs done.
@@ -43,9 +53,6 @@ class Record:
         """
         append_epoch(self.folder / LOG_FILE, epoch, values)
         self.events.add_scalars(epoch, values)
-        if self.watch.draw is not None and is_due(epoch, self.config.score_every, self.config.epochs):
-            for name, image in self.watch.draw():
-                self.events.add_png(epoch, f"overlays/{name}", encode_png(image, noisy=True), image.shape[:2])
         if is_due(epoch, self.config.histogram_every, self.config.epochs):
             for weight in self.model.weights:
                 self.events.add_histogram(epoch, f"weights/{weight.path}", keras.ops.convert_to_numpy(weight))

@@ -71,6 +71,21 @@ def test_an_epoch_that_was_killed_before_its_checkpoint_is_written_anew(tmp_path
     }
 
 
+@pytest.mark.usefixtures("a_second_each")
+def test_a_run_that_is_stopped_while_it_draws_goes_on(tmp_path):
+    def stopped():
+        yield "first", np.zeros((4, 6, 3), np.uint8)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(build(Toy, EVERYTHING), loaders(EVERYTHING)[0], None, tmp_path, watch=Watch(draw=stopped))
+    assert steps(read_events(tmp_path), "loss") == {"loss": [1]}
+    train(tmp_path, beginning=RESUMED)
+    read = read_events(tmp_path)
+    assert steps(read, "loss") == {"loss": [1, 2, 3]}
+    assert steps(read, "overlays/") == {"overlays/first": [2, 3]}
+
+
 def test_a_finished_run_writes_nothing_more(tmp_path):
     train(tmp_path)
     before = sorted(path.name for path in tmp_path.iterdir())
