@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from common.drawing.contours import ORANGE, SKY, draw_contours
 from common.figures.curves import COLOURS, use_log_sizes
@@ -89,7 +90,7 @@ def draw_by_size(tallies: Mapping[str, Tally]) -> Figure:
 
 
 def draw_confusion(confusion: np.ndarray, class_names: Sequence[str]) -> Figure:
-    """Draw a confusion matrix, each field the darker the larger its share of its row.
+    """Draw a confusion matrix, each field the darker the larger its share of its row, or in the first row its column.
 
     Args:
         confusion: (K, K) int, see `confusion_matrix`.
@@ -103,7 +104,8 @@ def draw_confusion(confusion: np.ndarray, class_names: Sequence[str]) -> Figure:
     side = 2.2 + 0.42 * len(order)
     figure = Figure(figsize=(side + 1, side), layout="constrained")
     axes = figure.add_subplot()
-    shares = part / np.maximum(part.sum(axis=1, keepdims=True), 1)
+    totals = np.vstack([part.sum(axis=0), *np.broadcast_to(part.sum(axis=1, keepdims=True), part.shape)[1:]])
+    shares = part / np.maximum(totals, 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(part):
         if count:
@@ -189,9 +191,11 @@ def _draw_matrix(axes: Axes, ious: np.ndarray) -> None:
     drawn = axes.imshow(shown, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     if max(ious.shape) <= MOST_NUMBERS:
         for (row, column), value in np.ndenumerate(shown):
-            if value:
+            if value >= 0.005:
                 colour = "white" if value > 0.5 else "black"
                 axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="predicted", ylabel="true")
     axes.set_title("IoU of each with each", fontsize=10)
     axes.figure.colorbar(drawn, ax=axes)

@@ -24,6 +24,7 @@ FEW = 5  # objects of a class in an image, whose median says what is usual there
 FAR = 3.5  # robust standard deviations
 ALONG = 2.5  # pixels on the border over the square root of the area; a disc cut in half has 1.6
 LEAST_SHARED = 0.3  # IoU with another object
+LEAST_ARM = 10  # pixels in thin arms; fewer are the steps of a contour
 LEAST_TAIL, LEAST_RATIO = 0.004, 0.05  # least standard deviations: share of pixels, logarithm of sizes
 LEAST_HOLE = 0.005  # of the pixels within the outline
 
@@ -47,7 +48,11 @@ def find_suspects(survey: Survey) -> pd.DataFrame:
     along = objects["contact"] / np.sqrt(objects["area"].clip(lower=1))
     rules = {
         "parts": (extra >= 1, extra + objects["apart"], lambda row: f"{row.parts} parts, {row.apart:.0%} apart"),
-        "tails": (arms > FAR, arms, lambda row: f"{row.tail:.0%} in thin arms"),
+        "tails": (
+            (arms > FAR) & (objects["tail"] * objects["area"] > LEAST_ARM),
+            arms,
+            lambda row: f"{row.tail:.0%} in thin arms",
+        ),
         "holes": (objects["hole"] > LEAST_HOLE, objects["hole"], lambda row: f"holes {row.hole:.1%}"),
         "large": (deviation > FAR, deviation, lambda row: f"{row.times:.2g} times the usual size"),
         "small": (deviation < -FAR, -deviation, lambda row: f"{row.times:.2g} times the usual size"),
