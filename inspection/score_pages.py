@@ -60,8 +60,8 @@ def add_scores(
     page.add(
         "Score by object size",
         draw_by_size(tallies),
-        "Each dot stands for an eighth of the objects. Small ones are found less; the curve should flatten from about "
-        "10 pixels on. Sick: a dip at large sizes (no anchors, too few crops that hold a whole object).",
+        "Each dot stands for an equal share of the objects. Small ones are found less; the curve should flatten from "
+        "about 10 pixels on. Sick: a dip at large sizes (no anchors, too few crops that hold a whole object).",
     )
     for name, tally in tallies.items():
         _add_submission(page, name, tally, class_names, load_image)
