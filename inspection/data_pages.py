@@ -19,6 +19,7 @@ from common.figures.data.distributions import (
     draw_sizes,
 )
 from common.figures.data.duplicates import draw_duplicates, find_duplicates
+from common.figures.data.joined import join_surveys
 from common.figures.data.samples import (
     Drawn,
     Step,
@@ -41,26 +42,30 @@ from inspection.data_captions import CAPTIONS
 MOST_ROWS = 50  # of a table
 
 
-def data_page(survey: Survey, config: RunConfig, image_id: str | None = None) -> Page:
+def data_page(
+    survey: Survey, config: RunConfig, image_id: str | None = None, others: Mapping[str, Survey] | None = None
+) -> Page:
     """Return the page on an image set.
 
     Args:
         survey: of the set.
         config: of the competition, which names the classes and says how training fits and augments images.
         image_id: the sample that training's steps are shown on; None: one with a usual number of objects.
+        others: surveys of parts of the set by name, this one among them, whose duplicates are shown; None: its own.
 
     Raises:
         InputError: no such image.
     """
     images = survey.images
+    compared = join_surveys(others) if others else survey
     page = Page(f"Data: {images.path.name}", _introduction(survey))
     row = _choose(survey, image_id)
     _add_contents(page, survey, config)
     if images.has_objects:
         _add_training(page, (images.load_image(row), images.load_label_layers(row)), config, images.image_ids[row])
-    pairs = find_duplicates(survey)
+    pairs = find_duplicates(compared)
     if len(pairs):
-        _add(page, "Duplicates", draw_duplicates(survey, pairs))
+        _add(page, "Duplicates", draw_duplicates(compared, pairs))
     table = pairs.drop(columns=["first", "second"]).head(MOST_ROWS)
     _add(page, "All duplicates", table, most=MOST_ROWS, count=len(pairs))
     if images.has_objects:
