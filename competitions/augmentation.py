@@ -52,7 +52,11 @@ def changes_of(config: RunConfig) -> Mapping[str, Change]:
     turned = partial(flip_rotate_shift, rotation_range=0.0, channel_shift_range=0.0, upright=config.upright)
     rotated = partial(turned, rotation_range=config.rotation_range)
     ours = partial(rotated, channel_shift_range=config.channel_shift_range)
-    changes: dict[str, Change] = {"flips, turns": turned, "and rotated": rotated, "and channels shifted": ours}
+    changes: dict[str, Change] = {"flips" if config.upright else "flips, turns": turned}
+    if config.rotation_range:
+        changes["and rotated"] = rotated
+    if config.channel_shift_range:
+        changes["and channels shifted"] = ours
     changes["the same by imgaug"] = partial(augment_imgaug, **ours.keywords)
     if config.recolour:
         changes["colours"] = _recolour

@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from common.batches.changes import Change
 from common.batches.instance_samples import mini_masks
@@ -18,6 +19,7 @@ from common.figures.data.distributions import (
     draw_sizes,
 )
 from common.figures.data.duplicates import draw_duplicates, find_duplicates
+from common.figures.data.joined import join_surveys
 from common.figures.data.samples import (
     Drawn,
     Step,
@@ -35,164 +37,95 @@ from common.mask_rcnn_config import MaskRCNNConfig, usual_scale
 from common.masks.layers import layer_boxes, unpack_layers
 from common.unet_config import UNetConfig
 from competitions.augmentation import changes_of, fit_for
+from inspection.data_captions import CAPTIONS
 
 MOST_ROWS = 50  # of a table
 
 
-def data_page(survey: Survey, config: RunConfig, image_id: str | None = None) -> Page:
+def data_page(
+    survey: Survey, config: RunConfig, image_id: str | None = None, others: Mapping[str, Survey] | None = None
+) -> Page:
     """Return the page on an image set.
 
     Args:
         survey: of the set.
         config: of the competition, which names the classes and says how training fits and augments images.
         image_id: the sample that training's steps are shown on; None: one with a usual number of objects.
+        others: surveys of parts of the set by name, this one among them, whose duplicates are shown; None: its own.
 
     Raises:
         InputError: no such image.
     """
     images = survey.images
-    empty = int((survey.by_image["objects"] == 0).sum())
-    page = Page(
-        f"Data: {images.path.name}",
-        f"{len(images):,} images, {len(survey.by_object):,} objects"
-        + (f", {empty:,} images without any." if images.has_objects else "; objects are not known."),
-    )
-    if images.left_out:
-        page.introduction += f" Left out as unusable: {', '.join(images.left_out)}."
-    _add_contents(page, survey, config)
+    compared = join_surveys(others) if others else survey
+    page = Page(f"Data: {images.path.name}", _introduction(survey))
     row = _choose(survey, image_id)
+    _add_contents(page, survey, config)
     if images.has_objects:
         _add_training(page, (images.load_image(row), images.load_label_layers(row)), config, images.image_ids[row])
-    _add_duplicates(page, survey)
+    pairs = find_duplicates(compared)
+    if len(pairs):
+        _add(page, "Duplicates", draw_duplicates(compared, pairs))
+    table = pairs.drop(columns=["first", "second"]).head(MOST_ROWS)
+    _add(page, "All duplicates", table, most=MOST_ROWS, count=len(pairs))
     if images.has_objects:
         _add_suspects(page, survey)
     return page
 
 
+def _introduction(survey: Survey) -> str:
+    images, empty = survey.images, int((survey.by_image["objects"] == 0).sum())
+    text = f"{len(images):,} images, {len(survey.by_object):,} objects"
+    text += f", {empty:,} images without any." if images.has_objects else "; objects are not known."
+    return text + (f" Left out as unusable: {', '.join(images.left_out)}." if images.left_out else "")
+
+
+def _add(page: Page, title: str, content: Figure | pd.DataFrame, **values: object) -> None:
+    page.add(title, content, CAPTIONS[title].format(**values))
+
+
 def _add_contents(page: Page, survey: Survey, config: RunConfig) -> None:
     names = config.class_names
-    page.add(
-        "Samples",
-        draw_samples(survey, spread_samples(survey), names),
-        "From the darkest image to the brightest, at even steps, so that every kind is seen. Each contour should "
-        "follow the edge of one object, and every object should have one. Sick: contours beside their objects (x and "
-        "y swapped, masks of another image), several objects in one contour, objects without any.",
-    )
-    page.add(
-        "Sizes and objects",
-        draw_sizes(survey),
-        "How large the images are, and how many objects they have; dotted: the median. Rare sizes are learnt worst: "
-        "--balanced repeats them. Sick: images without objects in a set where each should have some, and counts beyond "
-        "--max-instances, of which training sees a random choice.",
-    )
+    _add(page, "Samples", draw_samples(survey, spread_samples(survey), names))
+    _add(page, "Sizes and objects", draw_sizes(survey))
     if len(survey.by_object):
-        page.add(
-            "Object sizes",
-            draw_object_sizes(survey, names, scales=_scales(survey, config), anchor_sides=_anchors(config)),
-            "Sizes as the side of a square of the same area. In the network's input, at the usual scale, they should "
-            "lie between the smallest and the largest anchor. Sick: much of them below 4 pixels, which no pyramid "
-            "level resolves; or a peak far from all anchors.",
-        )
-    page.add(
-        "Intensities",
-        draw_intensities(survey),
-        "Values of the pixels, and a dot for each image. Clusters are kinds of images: a random fold should hold "
-        "some of each. Sick: peaks at 0 or 255 (clipped), three channels that differ in a grey set, a dot with no "
-        "contrast (an empty or damaged image).",
-    )
+        sizes = draw_object_sizes(survey, names, scales=_scales(survey, config), anchor_sides=_anchors(config))
+        _add(page, "Object sizes", sizes)
+    _add(page, "Intensities", draw_intensities(survey))
     if len(names) > 1:
-        page.add(
-            "Classes",
-            draw_classes(survey, names),
-            "Objects and images of each class. Sick: a class without objects (its folder or category has another "
-            "name), and a class in fewer than ten images, whose score says little.",
-        )
-        page.add("Class counts", count_classes(survey, names), "The same in numbers; areas are in pixels.")
+        _add(page, "Classes", draw_classes(survey, names))
+        _add(page, "Class counts", count_classes(survey, names))
 
 
 def _add_training(page: Page, sample: Drawn, config: RunConfig, image_id: str) -> None:
     fit = fit_for(config)
-    page.add(
-        "Rescaled and cropped",
-        draw_steps(sample, {"fitted": _step(fit, sample)}),
-        f"What training cuts from {image_id} with six fixed seeds; objects may be cut by the border. Sick: crops that "
-        "are mostly padding or empty, objects too small to be recognised, contours that have come off their objects.",
-    )
+    _add(page, "Rescaled and cropped", draw_steps(sample, {"fitted": _step(fit, sample)}), image_id=image_id)
     crop = fit(*sample, np.random.default_rng(0))
-    page.add(
-        "Augmented",
-        draw_steps(crop, _usable_steps(config, crop)),
-        "Each change alone, from the crop of seed 0, with the same six seeds in each row; then all together. The "
-        "contours must move with the image, and an expert should still name every object. Sick: contours left "
-        "behind, objects that no real image would show, a row without any difference.",
-    )
-    if isinstance(config, MaskRCNNConfig):
-        _add_mini_masks(page, crop, config.mini_mask_size)
-
-
-def _add_mini_masks(page: Page, crop: Drawn, size: int) -> None:
+    _add(page, "Augmented", draw_steps(crop, _usable_steps(config, crop)))
     image, layers = crop
     objects = unpack_layers(layers)
-    if not len(objects):
+    if not (isinstance(config, MaskRCNNConfig) and len(objects)):
         return
-    sizes = sorted({14, 28, 56, size})
-    of_size = {side: _mini_masks(layers, side) for side in sizes}
-    page.add(
-        "Mini masks",
-        draw_mini_masks(image, objects, of_size[size]),
-        f"What the mask head learns: each object in a square of {size} pixels, and what becomes of it when it is "
-        "painted back, the worst objects first. Sick: thin parts that vanish, an IoU below 0.9 for most objects: the "
-        "mini masks are too small, whatever the network learns.",
-    )
+    size = config.mini_mask_size
+    of_size = {side: _mini_masks(layers, side) for side in sorted({14, 28, 56, size})}
+    _add(page, "Mini masks", draw_mini_masks(image, objects, of_size[size]), size=size)
     ious = {side: mini_mask_ious(objects, masks) for side, masks in of_size.items()}
     table = pd.DataFrame({side: {"mean IoU": one.mean(), "worst IoU": one.min()} for side, one in ious.items()}).T
-    page.add(
-        "Mini masks by size",
-        table.rename_axis("side"),
-        "How well the objects of this crop survive mini masks of several sizes: an upper limit of what masks reach.",
-    )
-
-
-def _add_duplicates(page: Page, survey: Survey) -> None:
-    pairs = find_duplicates(survey)
-    if len(pairs):
-        page.add(
-            "Duplicates",
-            draw_duplicates(survey, pairs),
-            "Pairs of images with the same pixels, then pairs that look alike, with their objects. Two that are in "
-            "different folds leak: a score on one says what was memorised of the other. Objects that differ show how "
-            "far annotators agree.",
-        )
-    page.add(
-        "All duplicates",
-        pairs.drop(columns=["first", "second"]).head(MOST_ROWS),
-        f"The first {MOST_ROWS} of {len(pairs)} pairs. None is best.",
-    )
+    _add(page, "Mini masks by size", table.rename_axis("side"))
 
 
 def _add_suspects(page: Page, survey: Survey) -> None:
-    suspects = find_suspects(survey)
+    suspects, count = find_suspects(survey), len(survey.by_object)
     for rule, meaning in RULES.items():
         found = suspects[suspects["rule"] == rule]
         if len(found):
-            page.add(
-                f"Suspicious: {rule}",
-                draw_suspects(survey, found),
-                f"{len(found):,} of {len(survey.by_object):,} objects, worst first: each {meaning}. In orange the "
-                "object, in blue its neighbours, contrast stretched. Some are right; look for a fault that repeats.",
-            )
+            caption = CAPTIONS["Suspicious"].format(found=len(found), count=count, meaning=meaning)
+            page.add(f"Suspicious: {rule}", draw_suspects(survey, found), caption)
     counts = suspects["rule"].value_counts().reindex(list(RULES), fill_value=0)
-    page.add(
-        "Suspicious objects by rule",
-        pd.DataFrame({"objects": counts, "share": counts / max(len(survey.by_object), 1), "an object that": RULES}),
-        "How many objects each rule finds. A few in a thousand are usual; a tenth is a fault of the export.",
-    )
+    table = pd.DataFrame({"objects": counts, "share": counts / max(count, 1), "an object that": RULES})
+    _add(page, "Suspicious objects by rule", table)
     worst = suspects.groupby("rule", sort=False).head(MOST_ROWS // len(RULES) + 1)
-    page.add(
-        "Suspicious objects",
-        worst.drop(columns="image").set_index("rule"),
-        "The worst of each rule; the number is the object's place in its image, from 0.",
-    )
+    _add(page, "Suspicious objects", worst.drop(columns="image").set_index("rule"))
 
 
 def _choose(survey: Survey, image_id: str | None) -> int:

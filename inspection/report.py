@@ -35,6 +35,7 @@ def data(arguments: Sequence[str]) -> None:
     add_set_flags(parser)
     add = parser.add_argument
     add("--limit", type=int, metavar="N", help="take only the first N images")
+    add("--against", metavar="PART", help="another part of the set, such as val: images that are in both are shown")
     add("--image", metavar="ID", help="the sample that training's steps are shown on (default: a usual one)")
     add("--output", type=Path, default=Path("reports/data"), metavar="FOLDER")
     flags = parser.parse_args(arguments)
@@ -49,7 +50,12 @@ def data(arguments: Sequence[str]) -> None:
         flags.dataset, flags.competition, part=flags.part, labels=flags.labels, skip_bad=flags.skip_bad
     )
     survey = survey_images(images.first(flags.limit) if flags.limit else images, skip_bad=flags.skip_bad)
-    _save(data_page(survey, competition.config, flags.image), flags.output)
+    others = None
+    if flags.against:
+        _, images = open_images(flags.dataset, competition.name, part=flags.against, skip_bad=flags.skip_bad)
+        others = {flags.part or competition.parts[0]: survey}
+        others[flags.against] = survey_images(images, skip_bad=flags.skip_bad)
+    _save(data_page(survey, competition.config, flags.image, others), flags.output)
 
 
 def model(arguments: Sequence[str]) -> None:

@@ -60,30 +60,36 @@ def add_scores(
     page.add(
         "Score by object size",
         draw_by_size(tallies),
-        "Each dot stands for an eighth of the objects. Small ones are found less; the curve should flatten from about "
-        "10 pixels on. Sick: a dip at large sizes (no anchors, too few crops that hold a whole object).",
+        "Each dot stands for an equal share of the objects. Small ones are found less; the curve should flatten from "
+        "about 10 pixels on. Sick: a dip at large sizes (no anchors, too few crops that hold a whole object).",
     )
     for name, tally in tallies.items():
+        _add_submission(page, name, tally, class_names, load_image)
+
+
+def _add_submission(
+    page: Page, name: str, tally: Tally, class_names: Sequence[str], load_image: Callable[[str], np.ndarray]
+) -> None:
+    page.add(
+        f"Confusion of {name}",
+        draw_confusion(tally.confusion, class_names),
+        f"Rows are true classes, columns predicted ones, at IoU 0.5 and scores from {tally.confidence:g}. The "
+        "diagonal should be dark. Row 'nothing': false detections; column 'missed': objects that were not found.",
+    )
+    if tally.worst is not None:
         page.add(
-            f"Confusion of {name}",
-            draw_confusion(tally.confusion, class_names),
-            f"Rows are true classes, columns predicted ones, at IoU 0.5 and scores from {tally.confidence:g}. The "
-            "diagonal should be dark. Row 'nothing': false detections; column 'missed': objects that were not found.",
+            f"Worst image of {name}",
+            draw_worst(load_image(tally.worst.image_id), tally.worst),
+            f"{tally.worst.image_id} has the lowest score of the images with objects and predictions. Blue has a "
+            "partner at IoU 0.5, orange none. In the matrix each row should have one dark field; two in a row are "
+            "a split object, two in a column are merged ones.",
         )
-        if tally.worst is not None:
-            page.add(
-                f"Worst image of {name}",
-                draw_worst(load_image(tally.worst.image_id), tally.worst),
-                f"{tally.worst.image_id} has the lowest score of the images with objects and predictions. Blue has a "
-                "partner at IoU 0.5, orange none. In the matrix each row should have one dark field; two in a row are "
-                "a split object, two in a column are merged ones.",
-            )
-        page.add(
-            f"Worst images of {name}",
-            tally.images.nsmallest(MOST_ROWS, "score").set_index("image_id"),
-            f"Mean {tally.images['score'].mean():.4f} over {len(tally.images)} images, by the rule of the 2018 Data "
-            "Science Bowl whatever the classes; of one submission the worst images first.",
-        )
+    page.add(
+        f"Worst images of {name}",
+        tally.images.nsmallest(MOST_ROWS, "score").set_index("image_id"),
+        f"Mean {tally.images['score'].mean():.4f} over {len(tally.images)} images, by the rule of the 2018 Data "
+        "Science Bowl whatever the classes; of one submission the worst images first.",
+    )
 
 
 def tally_submission(path: Path, images: ImageSet, num_objects: int, confidence: float) -> Tally:

@@ -15,11 +15,11 @@ from common.masks.instances import Instances
 from common.scoring.comparison import Comparison, compare_masks
 from common.scoring.dsb import read_solution
 from competitions.sets import Competition, open_images, recognise
+from competitions.submissions import Boxes, RunLengths, read_submission
 from dsb.dataset import load_dataset
 from dsb.modality import find_modality
 from rsna.dataset import Radiographs
 from viewer.matches import RULES, USUAL_RULE, Matches, Rule
-from viewer.submissions import Boxes, RunLengths, read_submission
 
 Solution = Mapping[str, Instances]
 

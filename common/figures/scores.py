@@ -15,7 +15,7 @@ from common.scoring.evaluation import Pair
 from common.scoring.tally import Tally
 
 SHOWN_IOUS = {0.5: "-", 0.75: "--"}
-SIZE_BINS = 8
+MOST_BINS, LEAST_IN_BIN = 8, 10  # groups by size, and objects of each
 MOST_CLASSES = 20  # in a confusion matrix
 MOST_NUMBERS = 14  # rows and columns of a matrix that are numbered
 WORST_HEIGHT = 480  # pixels
@@ -89,7 +89,7 @@ def draw_by_size(tallies: Mapping[str, Tally]) -> Figure:
 
 
 def draw_confusion(confusion: np.ndarray, class_names: Sequence[str]) -> Figure:
-    """Draw a confusion matrix, each field the darker the larger its share of its row.
+    """Draw a confusion matrix, each field the darker the larger its share of its row, or in the first row its column.
 
     Args:
         confusion: (K, K) int, see `confusion_matrix`.
@@ -103,7 +103,8 @@ def draw_confusion(confusion: np.ndarray, class_names: Sequence[str]) -> Figure:
     side = 2.2 + 0.42 * len(order)
     figure = Figure(figsize=(side + 1, side), layout="constrained")
     axes = figure.add_subplot()
-    shares = part / np.maximum(part.sum(axis=1, keepdims=True), 1)
+    totals = np.vstack([part.sum(axis=0), *np.broadcast_to(part.sum(axis=1, keepdims=True), part.shape)[1:]])
+    shares = part / np.maximum(totals, 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(part):
         if count:
@@ -157,7 +158,7 @@ def precision_recall(tally: Tally, iou: float) -> tuple[np.ndarray, np.ndarray, 
 
 
 def shares_by_size(areas: np.ndarray, ious: np.ndarray) -> tuple[np.ndarray, dict[float, np.ndarray]]:
-    """Return the geometric mean size of up to `SIZE_BINS` groups of equal counts, and each one's share of matches.
+    """Return the geometric mean size of up to `MOST_BINS` groups of equal counts, and each one's share of matches.
 
     Args:
         areas: (N,) float, pixels.
@@ -167,12 +168,14 @@ def shares_by_size(areas: np.ndarray, ious: np.ndarray) -> tuple[np.ndarray, dic
         Sizes, (B,) float, pixels; for each IoU of `SHOWN_IOUS` the share of its group above it, (B,) float.
 
     Example:
-        >>> sizes, shares = shares_by_size(np.array([4.0, 16.0]), np.array([0.9, 0.6]))
+        >>> sizes, shares = shares_by_size(np.repeat([4.0, 16.0], 10), np.repeat([0.9, 0.6], 10))
         >>> sizes.tolist(), shares[0.75].tolist()
         ([2.0, 4.0], [1.0, 0.0])
     """
     order = np.argsort(areas, kind="stable")
-    groups = [group for group in np.array_split(order, SIZE_BINS) if len(group)]
+    groups = [
+        group for group in np.array_split(order, int(np.clip(len(order) // LEAST_IN_BIN, 1, MOST_BINS))) if len(group)
+    ]
     sizes = [float(np.exp(np.log(np.sqrt(areas[group].clip(1))).mean())) for group in groups]
     return np.array(sizes).round(9), {
         iou: np.array([float((ious[group] > iou).mean()) for group in groups]) for iou in SHOWN_IOUS
@@ -189,9 +192,11 @@ def _draw_matrix(axes: Axes, ious: np.ndarray) -> None:
     drawn = axes.imshow(shown, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     if max(ious.shape) <= MOST_NUMBERS:
         for (row, column), value in np.ndenumerate(shown):
-            if value:
+            if value >= 0.005:
                 colour = "white" if value > 0.5 else "black"
                 axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour)
+    for axis, count in ((axes.yaxis, len(shown)), (axes.xaxis, shown.shape[1])):
+        axis.set_ticks(range(0, count, -(-count // MOST_NUMBERS)))
     axes.set(xlabel="predicted", ylabel="true")
     axes.set_title("IoU of each with each", fontsize=10)
     axes.figure.colorbar(drawn, ax=axes)

@@ -75,6 +75,8 @@ def test_a_confusion_is_written_out_and_of_many_classes_the_frequent_ones():
     (axes,) = draw_confusion(matrix, ["cell"]).axes
     assert sorted(text.get_text() for text in axes.texts) == ["1", "2", "3"]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["nothing", "cell"]
+    # Two of five predictions are false; of four cells, one is missed.
+    np.testing.assert_allclose(axes.images[0].get_array(), [[0, 0.4], [0.25, 0.75]])
     many = np.diag(np.arange(41))
     (axes,) = draw_confusion(many, [f"c{k}" for k in range(1, 41)]).axes
     labels = [label.get_text() for label in axes.get_yticklabels()]

@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from common.figures.data.survey import survey_images
+from common.images.decoding import save_image
 from common.images.synthetic import write_dataset
 from inspection.data_pages import data_page
 from tests.figures.data.sets import faulty_set
@@ -87,12 +89,31 @@ def test_images_without_objects_have_a_shorter_page(tmp_path, monkeypatch, capsy
     assert titles == ["samples", "sizes_and_objects", "intensities", "all_duplicates"]
 
 
+def test_images_that_are_in_two_parts_are_shown(tmp_path, monkeypatch, capsys):
+    for subset, seeds in (("train", (1, 2)), ("val", (2, 3))):
+        for seed in seeds:
+            cells = np.random.default_rng(seed).integers(30, 220, (8, 8)).astype(np.uint8)
+            mask = np.zeros((64, 64, 3), np.uint8)
+            mask[20:40, 20:40] = 255
+            image = np.kron(cells, np.ones((8, 8), np.uint8))[..., None].repeat(3, 2)
+            save_image(tmp_path / "set" / subset / "image" / "Monocyte" / f"{subset}{seed}.png", image)
+            save_image(tmp_path / "set" / subset / "mask" / "Monocyte" / f"{subset}{seed}.png", mask)
+    arguments = ["data", "--dataset", tmp_path / "set", "--against", "val", "--output", tmp_path / "report"]
+    code, _, errors = run_here(monkeypatch, capsys, REPORT, *arguments)
+    assert code == 0, errors
+    (path,) = (tmp_path / "report").glob("*_all_duplicates.csv")
+    table = pd.read_csv(path)
+    assert table[["first_id", "second_id", "kind"]].values.tolist() == [["train: train2", "val: val2", "same pixels"]]
+    assert "2 images" in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+
+
 def test_bad_input_is_one_line(nuclei, tmp_path, monkeypatch, capsys):
     for arguments, message in (
         (["data"], "--dataset"),
         (["data", "--dataset", tmp_path / "nowhere"], "nowhere"),
         (["data", "--dataset", nuclei, "--competition", "chess"], "--competition chess"),
         (["data", "--dataset", nuclei, "--limit", "0"], "--limit 0"),
+        (["data", "--dataset", nuclei, "--against", "val"], "--part val"),
     ):
         code, _, errors = run_here(monkeypatch, capsys, REPORT, *arguments)
         assert code == 2 and message in errors.splitlines()[-1], arguments

@@ -35,7 +35,7 @@ OBJECT = np.dtype(
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """The facts about N images with K objects: about 120 bytes an image and 40 an object.
+    """The facts about N images with K objects: a few hundred bytes an image, some 60 an object.
 
     Attributes:
         images: those that could be read; the others are in its `left_out`.

@@ -20,10 +20,20 @@ RULES = {
     "border": "lies along the border of the image: a sliver, or background painted as an object",
     "twice": "overlaps another object of its image",
 }
+WORDS = {
+    "parts": "{row.parts} parts, {row.apart:.0%} apart",
+    "tails": "{row.tail:.0%} in thin arms",
+    "holes": "holes {row.hole:.1%}",
+    "large": "{row.times:.2g} times the usual size",
+    "small": "{row.times:.2g} times the usual size",
+    "border": "{row.contact} pixels on the border",
+    "twice": "IoU {row.shared:.2f} with another",
+}
 FEW = 5  # objects of a class in an image, whose median says what is usual there
 FAR = 3.5  # robust standard deviations
 ALONG = 2.5  # pixels on the border over the square root of the area; a disc cut in half has 1.6
 LEAST_SHARED = 0.3  # IoU with another object
+LEAST_ARM = 10  # pixels in thin arms; fewer are the steps of a contour
 LEAST_TAIL, LEAST_RATIO = 0.004, 0.05  # least standard deviations: share of pixels, logarithm of sizes
 LEAST_HOLE = 0.005  # of the pixels within the outline
 
@@ -35,36 +45,16 @@ def find_suspects(survey: Survey) -> pd.DataFrame:
         Columns rule (a key of `RULES`), image_id, image (row in the set), number (place among the image's objects),
         class_id, area, and what: why, in words.
     """
-    objects = survey.by_object
-    found = [pd.DataFrame(columns=["rule", *objects.columns, "what"])]
-    usual_tail = objects.groupby("class_id")["tail"].transform("median")
-    arms = _deviation(objects["tail"] - usual_tail, objects["class_id"], LEAST_TAIL)
-    ratios = _log_ratio(survey)
-    deviation = _deviation(ratios, objects["class_id"], LEAST_RATIO)
-    by_class = objects.groupby("class_id")["parts"]
-    usual = by_class.transform("median").where(by_class.transform("size") >= FEW, 1)
-    extra = (objects["parts"] - usual).abs()
-    along = objects["contact"] / np.sqrt(objects["area"].clip(lower=1))
-    rules = {
-        "parts": (extra >= 1, extra + objects["apart"], lambda row: f"{row.parts} parts, {row.apart:.0%} apart"),
-        "tails": (arms > FAR, arms, lambda row: f"{row.tail:.0%} in thin arms"),
-        "holes": (objects["hole"] > LEAST_HOLE, objects["hole"], lambda row: f"holes {row.hole:.1%}"),
-        "large": (deviation > FAR, deviation, lambda row: f"{row.times:.2g} times the usual size"),
-        "small": (deviation < -FAR, -deviation, lambda row: f"{row.times:.2g} times the usual size"),
-        "border": (along > ALONG, along, lambda row: f"{row.contact} pixels on the border"),
-        "twice": (
-            objects["shared"] > LEAST_SHARED,
-            objects["shared"],
-            lambda row: f"IoU {row.shared:.2f} with another",
-        ),
-    }
-    objects = objects.assign(times=np.exp(ratios))
-    for rule, (chosen, value, words) in rules.items():
-        rows = objects[chosen].assign(rule=rule, value=value[chosen]).sort_values("value", ascending=False)
-        found.append(rows.assign(what=[words(row) for row in rows.itertuples()]))
-    table = pd.concat([one for one in found if len(one)] or found[:1], ignore_index=True)
-    table["image_id"] = [survey.images.image_ids[row] for row in table["image"]]
-    return table[["rule", "image_id", "image", "number", "class_id", "area", "what"]]
+    objects, badness = survey.by_object.assign(times=np.exp(_log_ratio(survey))), _badness(survey)
+    columns = ["rule", "image_id", "image", "number", "class_id", "area", "what"]
+    found = [pd.DataFrame(columns=columns)]
+    for rule, words in WORDS.items():
+        order = badness[rule].dropna().sort_values(ascending=False, kind="stable").index
+        rows = objects.loc[order]
+        what = [words.format(row=row) for row in rows.itertuples()]
+        image_ids = [survey.images.image_ids[image] for image in rows["image"]]
+        found.append(rows.assign(rule=rule, what=what, image_id=image_ids)[columns])
+    return pd.concat([one for one in found if len(one)] or found[:1], ignore_index=True)
 
 
 def draw_suspects(survey: Survey, suspects: pd.DataFrame, most: int = 18) -> Figure:
@@ -82,6 +72,28 @@ def draw_suspects(survey: Survey, suspects: pd.DataFrame, most: int = 18) -> Fig
         tiles.append(crop_around(image, objects, row.number))
         titles.append(f"{shorten(row.image_id)} #{row.number}\n{row.what}, area {row.area}")
     return tile_figure(tiles, titles, columns=6)
+
+
+def _badness(survey: Survey) -> pd.DataFrame:
+    """Return how bad each object is by each rule, a column per rule; NaN where it is not suspicious."""
+    objects = survey.by_object
+    class_ids, areas = objects["class_id"], objects["area"]
+    by_class = objects.groupby("class_id")
+    usual_parts = by_class["parts"].transform("median").where(by_class["parts"].transform("size") >= FEW, 1)
+    extra = (objects["parts"] - usual_parts).abs()
+    arms = _deviation(objects["tail"] - by_class["tail"].transform("median"), class_ids, LEAST_TAIL)
+    size = _deviation(_log_ratio(survey), class_ids, LEAST_RATIO)
+    along = objects["contact"] / np.sqrt(areas.clip(lower=1))
+    rules = {
+        "parts": (extra + objects["apart"]).where(extra >= 1),
+        "tails": arms.where((arms > FAR) & (objects["tail"] * areas > LEAST_ARM)),
+        "holes": objects["hole"].where(objects["hole"] > LEAST_HOLE),
+        "large": size.where(size > FAR),
+        "small": -size.where(size < -FAR),
+        "border": along.where(along > ALONG),
+        "twice": objects["shared"].where(objects["shared"] > LEAST_SHARED),
+    }
+    return pd.DataFrame(rules)
 
 
 def _log_ratio(survey: Survey) -> pd.Series:
