@@ -26,7 +26,7 @@ class Processes:
         self.folder, self.port = Path(folder), port or free_port()
         self.address = f"tcp://127.0.0.1:{self.port}"
         self.settings = settings
-        self.scheduler = None
+        self.scheduler: subprocess.Popen = None
         self.workers = {}
         self.folder.mkdir(parents=True, exist_ok=True)
 
