@@ -1,6 +1,7 @@
 """What the benchmarks of clusters predict; workers import it, so it is no script."""
 
 import functools
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from common.output.rows import RowMaker
 from common.prediction.postprocess import run_length_rows
 from common.predictor import Predictor
 
+SLOWER = "BENCHMARK_SLOWER"  # in a worker's environment: the factor of its stub work
+
 
 @dataclass
 class Sleeper:
@@ -28,7 +31,7 @@ class Sleeper:
 
     def look(self, image_id: str, _: np.ndarray) -> str:
         """Return the image's id."""
-        time.sleep(self.seconds)
+        time.sleep(self.seconds * float(os.environ.get(SLOWER, "1")))
         return image_id
 
 
@@ -75,6 +78,7 @@ def stub_rows(image_id: str) -> list[str]:
 
 def stub_work(folder: Path, count: int, seconds: float) -> tuple[ImageSet, Job]:
     """Return images and a job whose work takes a fixed time."""
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "w.h5").write_bytes(b"weights")
     sleeper = Sleeper(folder / "w.h5", seconds)
     images = ImageSet.of_all(Numbered(), [f"n{row}" for row in range(count)], np.full((count, 2), 2))

@@ -131,7 +131,7 @@ def main() -> None:
                 assert done >= before, f"a kill undid progress: {done} of {before} images"
                 before = run.done()
                 print(f"kill {number + 1}: {target}, {before} done", file=sys.stderr)
-            assert run.client.wait(timeout=20 * PATIENCE) == 0, "the last client failed"
+            assert run.client.wait(timeout=20 * PATIENCE) == 0, run.last_words()
             assert run.output.read_bytes() == undisturbed.read_bytes(), "another CSV"
         finally:
             run.end()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 BUNDLE = 8  # images that a worker takes at a time, at most
 REDONE = 3  # times that an image is tried again
 AHEAD = 64  # images on the way for each thread of the cluster, at most: a slow one does not hold up the others
+PATIENCE = 3  # failed answers of a worker before it is refused
 PATROL = 1.0  # seconds between looks at which workers there are
 
 
@@ -166,6 +167,7 @@ class _Workers:
         self._address = str(client.scheduler.address) if client.scheduler else "the scheduler"
         self._threads: dict[str, int] = {}  # of those that take part, by address
         self._refused: dict[str, str] = {}
+        self._silent: collections.Counter[str] = collections.Counter()  # failed answers by address
         self._due = 0.0
         self._waiting = False
 
@@ -220,7 +222,9 @@ class _Workers:
                 self._threads[address] = new[address]
             elif isinstance(answer, str):
                 self._refuse(address, answer)
-            elif not isinstance(answer, OSError):  # which a worker that has just ended causes
+            elif self._silent[address] < PATIENCE:  # it may be about to end
+                self._silent[address] += 1
+            else:
                 self._refuse(address, f"cannot take part ({answer}); install this version of the project there")
 
     def _ask(self, addresses: list[str], data: dict[str, bytes] | None) -> dict[str, Any]:

@@ -55,6 +55,13 @@ class Processes:
             name, "dask_worker", self.address, "--no-dashboard", *flags, *options, **settings
         )
 
+    def wait_for_workers(self, count):
+        """Wait until so many workers are at the scheduler."""
+        from distributed import Client
+
+        with Client(self.address, set_as_default=False) as client:
+            client.wait_for_workers(count, timeout=STARTING)
+
     def kill_worker(self, name, number=signal.SIGKILL):
         """Kill a worker, with its nanny if it has one."""
         stop(self.workers.pop(name), number)
