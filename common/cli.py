@@ -219,6 +219,8 @@ def parse_prediction_flags(
     values, given, own = split_values(vars(parser.parse_args(arguments)), _class_of(presets), shared)
     _check_limit(values["limit"])
     values = {"dataset": Path(), "skip_bad": False, "sample_submission": None, **values}
+    if values["shards"] and (values["score"] or values["overlays"]):
+        raise InputError("--shards: no scores and overlays; merge the shards first, with submissions/submission.py")
     spread = read_spread({name: values.pop(name) for name in SPREAD_FLAGS}, skip_bad=values["skip_bad"])
     return PredictionFlags(**values, spread=spread, given=given, own=own)
 

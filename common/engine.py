@@ -181,9 +181,39 @@ def predict_rows(
         image_ids: images to write rows for, in order.
         output: the CSV.
         maker: makes the rows.
-        spread: over which processes.
+        spread: over which processes and files; in shards, the program ends here, as what follows needs one CSV.
     """
     from common.output.rows import fingerprint, write_rows
+
+    _tell_of_training(predictors, images, image_ids)
+
+    def describe() -> str:
+        rows = maker.rows.__name__
+        return " ".join(fingerprint(one.config, one.weights, images, rows, *maker.options) for one in predictors)
+
+    before = describe()
+    for predictor in predictors:
+        predictor.prepare()  # before a file is begun: mismatched weights leave nothing behind
+    if describe() != before:  # a training saved its next epoch
+        raise InputError(f"{predictors[0].weights}: changed while it was read; run the same command again")
+    full: list[str] = []
+    try:
+        with _making(predictors, images, maker, spread, full) as make:
+            if spread.shards:
+                found = _write_shards(images, image_ids, make, output, (maker.columns, before, spread))
+            else:
+                found = write_rows(images, image_ids, make, output, maker.columns, fingerprint=before)
+    finally:
+        if full:
+            logger.warning(f"warning: {len(full)} images, such as {min(full)}: each {predictors[0].limits}")
+    if not found:
+        logger.warning(f"warning: {output}: no objects in any image; {predictors[0].hint}")
+    if spread.shards:
+        raise SystemExit(0)  # what scripts do next needs one CSV
+
+
+def _tell_of_training(predictors: "Sequence[Trained]", images: "ImageSet", image_ids: Sequence[str]) -> None:
+    """Say what the weights have to do with a prediction: images that they were trained on, other options."""
     from common.runs.changes import describe_mismatch
     from common.runs.seen import find_seen, seen_images
 
@@ -200,24 +230,27 @@ def predict_rows(
         if not (predictor.weights.parent / CONFIG_FILE).exists():
             logger.info(f"no {CONFIG_FILE} beside {predictor.weights}, so the preset says how it was trained")
 
-    def describe() -> str:
-        rows = maker.rows.__name__
-        return " ".join(fingerprint(one.config, one.weights, images, rows, *maker.options) for one in predictors)
 
-    before = describe()
-    for predictor in predictors:
-        predictor.prepare()  # before a file is begun: mismatched weights leave nothing behind
-    if describe() != before:  # a training saved its next epoch
-        raise InputError(f"{predictors[0].weights}: changed while it was read; run the same command again")
-    full: list[str] = []
-    try:
-        with _making(predictors, images, maker, spread, full) as make:
-            found = write_rows(images, image_ids, make, output, maker.columns, fingerprint=before)
-    finally:
-        if full:
-            logger.warning(f"warning: {len(full)} images, such as {min(full)}: each {predictors[0].limits}")
-    if not found:
-        logger.warning(f"warning: {output}: no objects in any image; {predictors[0].hint}")
+def _write_shards(
+    images: "ImageSet",
+    image_ids: Sequence[str],
+    make: "MakeRows",
+    output: Path,
+    run: tuple[Sequence[str], str, Spread],
+) -> int:
+    """Write shards beside where one CSV would be, and say so; return the number of objects."""
+    from common.output.shards import Manifest, shards_folder, write_shards
+
+    columns, fingerprint, spread = run
+    assert spread.shards
+    folder = shards_folder(output)
+    begun = Manifest(fingerprint, list(columns), len(image_ids), spread.shards, spread.parquet)
+    written = write_shards(images, image_ids, make, folder, begun)
+    logger.info(
+        f"wrote {folder}: {len(image_ids)} images in {spread.shards} shards; to make one CSV of them: "
+        f"python submissions/submission.py merge {folder} --output {output}"
+    )
+    return sum(shard.num_objects for shard in written.shards)
 
 
 def look_at(predictor: "Trained", _: str, image: "np.ndarray") -> Any:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 BUNDLE = 8  # images that a worker takes at a time, at most
 REDONE = 3  # times that an image is tried again
 AHEAD = 64  # images on the way for each thread of the cluster, at most: a slow one does not hold up the others
+PATIENCE = 3  # failed answers of a worker before it is refused
 PATROL = 1.0  # seconds between looks at which workers there are
 
 
@@ -45,7 +46,8 @@ class Prediction:
         self._futures: dict[Future, list[str]] = {}
         self._done: queue.SimpleQueue[Future] = queue.SimpleQueue()
         self._order: collections.deque[str] = collections.deque()  # ids on the way, as they are to be returned
-        self._loaders: dict[str, Loader] = {}
+        self._sent: dict[str, tuple[int, Loader]] = {}  # the place and the loader of each image on the way
+        self._count = 0  # images sent so far
         self._rows: dict[str, list[str]] = {}
         self._tries: collections.Counter[str] = collections.Counter()
 
@@ -76,14 +78,22 @@ class Prediction:
             self._workers.dismiss()
 
     def _submit(self, bundle: Sequence[tuple[str, Loader]]) -> None:
-        self._order += [image_id for image_id, _ in bundle]
-        self._loaders |= dict(bundle)
+        for image_id, loader in bundle:
+            self._order.append(image_id)
+            self._sent[image_id] = self._count, loader
+            self._count += 1
         self._send([image_id for image_id, _ in bundle])
 
     def _send(self, image_ids: list[str]) -> None:
-        bundle = [(image_id, self._loaders[image_id]) for image_id in image_ids]
-        resources = {label(self._job.token): 1}
-        future = self._client.submit(make_rows, self._job.token, bundle, pure=False, resources=resources)
+        bundle = [(image_id, self._sent[image_id][1]) for image_id in image_ids]
+        future = self._client.submit(
+            make_rows,
+            self._job.token,
+            bundle,
+            pure=False,
+            resources={label(self._job.token): 1},
+            priority=-self._sent[image_ids[0]][0],  # of equal ones, Dask takes the last
+        )
         self._futures[future] = image_ids
         future.add_done_callback(self._done.put)
 
@@ -136,7 +146,7 @@ class Prediction:
         self._rows[image_id] = made.rows
         if made.full:
             self._note_full(image_id)
-        del self._loaders[image_id]
+        del self._sent[image_id]
         self._tries.pop(image_id, None)
 
     def _try_again(self, image_id: str, failure: Failure) -> None:
@@ -157,6 +167,7 @@ class _Workers:
         self._address = str(client.scheduler.address) if client.scheduler else "the scheduler"
         self._threads: dict[str, int] = {}  # of those that take part, by address
         self._refused: dict[str, str] = {}
+        self._silent: collections.Counter[str] = collections.Counter()  # failed answers by address
         self._due = 0.0
         self._waiting = False
 
@@ -211,7 +222,9 @@ class _Workers:
                 self._threads[address] = new[address]
             elif isinstance(answer, str):
                 self._refuse(address, answer)
-            elif not isinstance(answer, OSError):  # which a worker that has just ended causes
+            elif self._silent[address] < PATIENCE:  # it may be about to end
+                self._silent[address] += 1
+            else:
                 self._refuse(address, f"cannot take part ({answer}); install this version of the project there")
 
     def _ask(self, addresses: list[str], data: dict[str, bytes] | None) -> dict[str, Any]:

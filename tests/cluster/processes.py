@@ -26,7 +26,7 @@ class Processes:
         self.folder, self.port = Path(folder), port or free_port()
         self.address = f"tcp://127.0.0.1:{self.port}"
         self.settings = settings
-        self.scheduler = None
+        self.scheduler: subprocess.Popen = None
         self.workers = {}
         self.folder.mkdir(parents=True, exist_ok=True)
 
@@ -54,6 +54,13 @@ class Processes:
         self.workers[name] = self._start(
             name, "dask_worker", self.address, "--no-dashboard", *flags, *options, **settings
         )
+
+    def wait_for_workers(self, count):
+        """Wait until so many workers are at the scheduler."""
+        from distributed import Client
+
+        with Client(self.address, set_as_default=False) as client:
+            client.wait_for_workers(count, timeout=STARTING)
 
     def kill_worker(self, name, number=signal.SIGKILL):
         """Kill a worker, with its nanny if it has one."""

@@ -242,3 +242,13 @@ def test_the_other_backend_trains_and_predicts(trained, tmp_path):
         )
         assert done.returncode == 0, done.stderr
     assert "over 6 radiographs" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_cluster_writes_the_same_file(trained, lenient, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("distributed")
+    for output, flags in (("here.csv", ["--workers", 0]), ("there.csv", ["--scheduler", "local:1"])):
+        command = [*lenient, "--dataset", trained / "kaggle", "--output", output, *flags]
+        code, _, _ = run_here(monkeypatch, capsys, FOLDER / "predict.py", *command)
+        assert code == 0
+    assert (tmp_path / "there.csv").read_bytes() == (tmp_path / "here.csv").read_bytes()

@@ -190,3 +190,14 @@ def test_without_the_package_boxes_are_not_fused(there, monkeypatch, capsys):
     code, _, errors = run_here(monkeypatch, capsys, SCRIPT, "predict", "--fuse-views", "--output", "fused.csv")
     assert code == 2 and "box fusion needs" in errors and len(messages(errors)) == 1
     assert not Path("fused.csv").exists()
+
+
+@pytest.mark.slow
+def test_a_cluster_writes_the_same_file(there, monkeypatch, capsys):
+    """With two models, whose boxes are fused in the workers."""
+    pytest.importorskip("distributed")
+    models = ["--weights", "logs/pneumonia/last.h5,logs/pneumonia/best.h5", "--fuse-views", "--fused-confidence", "0"]
+    for output, flags in (("here.csv", ["--workers", 0]), ("there.csv", ["--scheduler", "local:1"])):
+        code, _, _ = run_here(monkeypatch, capsys, SCRIPT, "predict", *models, "--output", output, *flags)
+        assert code == 0
+    assert Path("there.csv").read_bytes() == Path("here.csv").read_bytes()

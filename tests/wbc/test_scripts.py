@@ -110,3 +110,13 @@ def test_images_without_masks_are_predicted(trained, monkeypatch, capsys):
     assert [path.name for path in (trained / "s").iterdir()] == ["a.png"]
     assert {path.name for path in (trained / "p").iterdir()} == {"a.png", "overview.png"}
     assert not (trained / "one_confusion.csv").exists()
+
+
+@pytest.mark.slow
+def test_a_cluster_writes_the_same_file(trained, monkeypatch, capsys):
+    pytest.importorskip("distributed")
+    monkeypatch.chdir(trained)
+    for output, flags in (("here.csv", ["--workers", 0]), ("there.csv", ["--scheduler", "local:1"])):
+        code, _, _ = run_here(monkeypatch, capsys, SCRIPT, "predict", "--dataset", "WBC", "--output", output, *flags)
+        assert code == 0
+    assert (trained / "there.csv").read_bytes() == (trained / "here.csv").read_bytes()
