@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTING = 60.0  # seconds
@@ -26,7 +27,7 @@ class Processes:
         self.folder, self.port = Path(folder), port or free_port()
         self.address = f"tcp://127.0.0.1:{self.port}"
         self.settings = settings
-        self.scheduler: subprocess.Popen = None
+        self.scheduler: Any = None  # a process, once started
         self.workers = {}
         self.folder.mkdir(parents=True, exist_ok=True)
 
