@@ -1,6 +1,8 @@
 """Images that occur twice in a set, exactly or nearly, and whether their objects agree."""
 
+import functools
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import cv2
@@ -14,7 +16,7 @@ from common.figures.tiles import tile_figure
 from common.images.image_set import ImageSet
 from common.masks.instances import Instances
 
-NEAR_BITS = 20  # of 256 in which the looks of near duplicates differ at most
+NEAR_BITS = 48  # of 512 in which the looks of near duplicates differ at most; half size and JPEG change fewer
 ALIKE = 0.97  # least correlation of near duplicates at `THUMBNAIL` pixels
 THUMBNAIL = 64
 MOST_PAIRS = 1000  # of similar looks, compared by their pixels
@@ -29,11 +31,11 @@ def find_duplicates(survey: Survey) -> pd.DataFrame:
         Columns first and second (rows in the set), first_id, second_id, kind ("same pixels" or "near"), correlation (of
         the grey values, shrunk), first_objects and second_objects (how many).
     """
-    digests = survey.by_image["digest"].to_numpy()
+    digests, thumbnail = survey.by_image["digest"].to_numpy(), functools.cache(partial(_thumbnail, survey.images))
     rows = []
     for first, second in _candidates(digests, survey.looks):
         same = digests[first] == digests[second]
-        alike = 1.0 if same else _correlation(survey.images, first, second)
+        alike = 1.0 if same else _correlation(thumbnail(first), thumbnail(second))
         if alike >= ALIKE:
             rows.append((first, second, "same pixels" if same else "near", alike))
     table = pd.DataFrame(rows, columns=["first", "second", "kind", "correlation"])
@@ -79,10 +81,12 @@ def _near(look: np.ndarray, others: np.ndarray) -> Iterator[tuple[int, int]]:
     return zip(near.tolist(), distances[near].tolist(), strict=True)
 
 
-def _correlation(images: ImageSet, first: int, second: int) -> float:
-    """Return the correlation of the grey values of two images, shrunk to the same square; 0 for a flat one."""
-    values = []
-    for row in (first, second):
-        grey = cv2.cvtColor(images.load_image(row), cv2.COLOR_RGB2GRAY)
-        values.append(cv2.resize(grey, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).astype(float).ravel())
-    return float(np.corrcoef(values)[0, 1]) if min(map(np.ptp, values)) > 0 else 0.0
+def _thumbnail(images: ImageSet, row: int) -> np.ndarray:
+    """Return the grey values of an image, shrunk to a square, (`THUMBNAIL` squared,) uint8."""
+    grey = cv2.cvtColor(images.load_image(row), cv2.COLOR_RGB2GRAY)
+    return cv2.resize(grey, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).ravel()
+
+
+def _correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the correlation of two thumbnails; 0 if one is flat."""
+    return float(np.corrcoef(first, second)[0, 1]) if np.ptp(first) and np.ptp(second) else 0.0

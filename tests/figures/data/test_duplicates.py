@@ -1,5 +1,6 @@
 """Images that occur twice."""
 
+import cv2
 import numpy as np
 
 from common.figures.data.duplicates import draw_duplicates, find_duplicates
@@ -23,6 +24,15 @@ def test_equal_and_near_images_are_found_and_others_are_not():
         ["p0", "p4", "near"],
     ]
     assert pairs["correlation"].iloc[1] > 0.99
+
+
+def test_half_the_size_and_compression_do_not_hide_a_duplicate():
+    smooth = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 255, (96, 96, 3)).astype(np.uint8), (0, 0), 8)
+    image = cv2.normalize(smooth, None, 20, 230, cv2.NORM_MINMAX)
+    half = cv2.resize(image, (48, 48), interpolation=cv2.INTER_AREA)
+    stored = cv2.imdecode(cv2.imencode(".jpg", half, [cv2.IMWRITE_JPEG_QUALITY, 50])[1], cv2.IMREAD_COLOR)
+    pairs = find_duplicates(survey_images(array_set([image, blobs(1), stored])))
+    assert pairs[["first", "second", "kind"]].values.tolist() == [[0, 2, "near"]]
 
 
 def test_flat_images_of_one_look_are_no_near_duplicates():
