@@ -44,9 +44,9 @@ CAPTIONS = {
         "How well the objects of this crop survive mini masks of several sizes: an upper limit of what masks reach."
     ),
     "Duplicates": (
-        "Pairs of images with the same pixels, then pairs that look alike, with their objects. Two that are in "
-        "different folds leak: a score on one says what was memorised of the other. Objects that differ show how far "
-        "annotators agree."
+        "Pairs of images with the same pixels, then pairs that look alike, with their objects; look whether they show "
+        "the same. Two of those in different folds leak: a score on one says what was memorised of the other. Objects "
+        "that differ show how far annotators agree."
     ),
     "All duplicates": "The first {most} of {count} pairs. None is best.",
     "Suspicious objects by rule": (

@@ -29,7 +29,7 @@ def find_duplicates(survey: Survey) -> pd.DataFrame:
 
     Returns:
         Columns first and second (rows in the set), first_id, second_id, kind ("same pixels" or "near"), correlation (of
-        the grey values, shrunk), first_objects and second_objects (how many).
+        their values, shrunk), first_objects and second_objects (how many).
     """
     digests, thumbnail = survey.by_image["digest"].to_numpy(), functools.cache(partial(_thumbnail, survey.images))
     rows = []
@@ -82,9 +82,8 @@ def _near(look: np.ndarray, others: np.ndarray) -> Iterator[tuple[int, int]]:
 
 
 def _thumbnail(images: ImageSet, row: int) -> np.ndarray:
-    """Return the grey values of an image, shrunk to a square, (`THUMBNAIL` squared,) uint8."""
-    grey = cv2.cvtColor(images.load_image(row), cv2.COLOR_RGB2GRAY)
-    return cv2.resize(grey, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).ravel()
+    """Return the values of an image, shrunk to a square, as one row of uint8."""
+    return cv2.resize(images.load_image(row), (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).ravel()
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float:
