@@ -53,6 +53,17 @@ def test_every_package_has_one_version_and_hashes(name):
         assert any(line.startswith(backend) for line in packages) == (name == of)
 
 
+def test_images_have_the_versions_that_are_tested():
+    tested, cpu, gpu = (pins_of(name) for name in ("lock.txt", "cpu.txt", "gpu.txt"))
+    assert sorted(cpu - tested) == []
+    assert [pin for pin in sorted(gpu - tested) if not pin.startswith(("jax-cuda12-", "nvidia-"))] == []
+
+
+def pins_of(name):
+    lines = (ROOT / "requirements" / name).read_text().splitlines()
+    return {line.split(" ")[0] for line in lines if "==" in line and line[0] not in " #"}
+
+
 def test_ports_are_open_to_this_machine_only():
     ports = [port for one in SERVICES.values() for port in one.get("ports", ())]
     assert len(ports) == 3
