@@ -57,7 +57,7 @@ class ImagesTab:
             State("done", "data"),
         )(self.update_list)
         app.callback(
-            Output("graph", "figure"),
+            Output("drawn", "data"),
             Output("told", "data"),
             Output("objects", "rowData"),
             Output("caption", "children"),
