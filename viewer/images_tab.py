@@ -13,6 +13,7 @@ from viewer.matches import nearest_threshold
 from viewer.objects import (
     Limits,
     Panel,
+    count_objects,
     describe,
     keep_different,
     make_panel,
@@ -136,9 +137,9 @@ class ImagesTab:
         titles = []
         for number, panel in enumerate(panels):
             name = f"{'AB'[number]}: {panel.name}" if len(panels) == 2 else panel.name or "Ground truth"
-            layers = [*panel.true_layers.tolist(), *panel.found_layers.tolist()]
+            layers = [layer for layer in (*panel.true_layers.tolist(), *panel.found_layers.tolist()) if layer]
             counts = (layers.count("found-hit"), layers.count("false"), layers.count("missed"))
-            text = "{} hit · {} false · {} missed".format(*counts) if panel.matches else f"{len(layers)} objects"
+            text = "{} hit · {} false · {} missed".format(*counts) if panel.matches else count_objects(len(layers))
             titles.append(html.Div([html.Span(name, className="name"), html.Span(text)]))
         return titles
 
