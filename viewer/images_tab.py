@@ -21,9 +21,7 @@ from viewer.objects import (
     object_rows,
 )
 from viewer.scenes import Scene, Scenes
-from viewer.scorer import Scorer
-
-UPDATES = 10  # of the list while images are compared: each sorts it anew, perhaps below the pointer
+from viewer.scorer import UPDATES, Scorer
 
 
 class ImagesTab:
@@ -76,7 +74,7 @@ class ImagesTab:
         """Return the rows and sums for the chosen limits, as far as images are compared."""
         now, total = self.scorer.done, len(self.scorer.entries)
         text = "" if now == total else f"comparing: {now:,} of {total:,} images"
-        if ctx.triggered_id == "tick" and now < total and now - (done or 0) < total / UPDATES:
+        if ctx.triggered_id == "tick" and now < total and done and now - done < total / UPDATES:
             return no_update, no_update, False, text, no_update
         limits = Limits(nearest_threshold(iou), confidence)
         sums = [
