@@ -156,6 +156,7 @@ def _register_in_browser(app: Dash, tabs: Sequence[Tab]) -> None:
         Input("graph", "hoverData"),
         State("told", "data"),
     )
+    app.clientside_callback(here("draw"), Output("graph", "figure"), Input("drawn", "data"), prevent_initial_call=True)
     app.clientside_callback(here("zoom"), Output("zoomed", "data"), Input("objects", "selectedRows"))
 
 

@@ -13,6 +13,7 @@ from viewer.matches import nearest_threshold
 from viewer.objects import (
     Limits,
     Panel,
+    count_objects,
     describe,
     keep_different,
     make_panel,
@@ -20,9 +21,7 @@ from viewer.objects import (
     object_rows,
 )
 from viewer.scenes import Scene, Scenes
-from viewer.scorer import Scorer
-
-UPDATES = 10  # of the list while images are compared: each sorts it anew, perhaps below the pointer
+from viewer.scorer import UPDATES, Scorer
 
 
 class ImagesTab:
@@ -57,7 +56,7 @@ class ImagesTab:
             State("done", "data"),
         )(self.update_list)
         app.callback(
-            Output("graph", "figure"),
+            Output("drawn", "data"),
             Output("told", "data"),
             Output("objects", "rowData"),
             Output("caption", "children"),
@@ -75,7 +74,7 @@ class ImagesTab:
         """Return the rows and sums for the chosen limits, as far as images are compared."""
         now, total = self.scorer.done, len(self.scorer.entries)
         text = "" if now == total else f"comparing: {now:,} of {total:,} images"
-        if ctx.triggered_id == "tick" and now < total and now - (done or 0) < total / UPDATES:
+        if ctx.triggered_id == "tick" and now < total and done and now - done < total / UPDATES:
             return no_update, no_update, False, text, no_update
         limits = Limits(nearest_threshold(iou), confidence)
         sums = [
@@ -136,9 +135,9 @@ class ImagesTab:
         titles = []
         for number, panel in enumerate(panels):
             name = f"{'AB'[number]}: {panel.name}" if len(panels) == 2 else panel.name or "Ground truth"
-            layers = [*panel.true_layers.tolist(), *panel.found_layers.tolist()]
+            layers = [layer for layer in (*panel.true_layers.tolist(), *panel.found_layers.tolist()) if layer]
             counts = (layers.count("found-hit"), layers.count("false"), layers.count("missed"))
-            text = "{} hit · {} false · {} missed".format(*counts) if panel.matches else f"{len(layers)} objects"
+            text = "{} hit · {} false · {} missed".format(*counts) if panel.matches else count_objects(len(layers))
             titles.append(html.Div([html.Span(name, className="name"), html.Span(text)]))
         return titles
 

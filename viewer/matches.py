@@ -1,5 +1,6 @@
 """Which predictions hit which true objects, kept as small tables, so that other thresholds need no image again."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -91,7 +92,7 @@ class Matches:
         scores = comparison.scores.astype(np.float32)
         return cls(scores, taken, best, ious, best_of_true, ious_of_true, comparison.crowd)
 
-    @property
+    @functools.cached_property
     def outcomes(self) -> np.ndarray:
         """(K, M) int8, `HIT`, `FALSE` or `IGNORED`."""
         crowd = np.append(self.crowd, False)[self.taken]

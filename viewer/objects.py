@@ -59,6 +59,16 @@ class Panel:
     matches: Matches | None = None
 
 
+def count_objects(count: int) -> str:
+    """Return a number of objects in words.
+
+    Example:
+        >>> count_objects(1), count_objects(1200)
+        ('1 object', '1,200 objects')
+    """
+    return f"{count:,} object{'' if count == 1 else 's'}"
+
+
 def make_panel(scene: Scene, name: str, matches: Matches | None, limits: Limits) -> Panel:
     """Sort an image's objects into layers.
 

@@ -17,7 +17,7 @@ from common.predictor import MapPredictor, Predictor
 from rsna.config import RSNAConfig
 from viewer.dicoms import read_elements
 from viewer.figures import Drawn, empty_figure, image_figure
-from viewer.objects import Limits, make_panel, make_regions, object_rows
+from viewer.objects import Limits, count_objects, make_panel, make_regions, object_rows
 from viewer.parts import GRAPH_CONFIG, aria, make_grid, named
 from viewer.scenes import Latest, Scene, encode_fast
 from viewer.segmenting import files_to_download, find_objects
@@ -143,7 +143,7 @@ class OwnTab:
         scene = Scene.of((image.shape[0], image.shape[1]), None, {NAME: objects})
         panel = make_panel(scene, NAME, None, Limits(9, 0))
         figure = image_figure(scene, [Drawn(panel, make_regions(scene, panel)[0])], f"/memory/{key}", (), key)
-        count = f"{len(objects)} objects" if self.predictor else "not segmented"
+        count = count_objects(len(objects)) if self.predictor else "not segmented"
         text = f"{name}: {image.shape[0]} × {image.shape[1]} px, {count}"
         off = self.predictor is None
         return figure, object_rows(self.study, scene, panel), elements, text, key, off, off, off

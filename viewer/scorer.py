@@ -11,6 +11,8 @@ from common.log import logger
 from viewer.matches import Matches, Tally
 from viewer.study import Study
 
+UPDATES = 10  # of counts and list while images are compared: each takes a moment, and sorts the list anew
+
 
 @dataclass(frozen=True, eq=False)
 class Entry:
@@ -96,9 +98,9 @@ class Scorer:
         return Counts(images, *tally.count(row, confidence), tally.image_scores(self.study.rule, confidence))
 
     def _tally(self, name: str) -> tuple[np.ndarray, Tally]:
-        done = self.done
+        done, total = self.done, len(self.entries)
         kept = self._tallies.get(name)
-        if kept is None or kept[0] != done:
+        if kept is None or not kept[0] or (kept[0] != done and (done == total or done - kept[0] >= total / UPDATES)):
             known = [(index, entry.matches[name]) for index, entry in self._known() if name in entry.matches]
             images = np.array([index for index, _ in known], int)
             kept = self._tallies[name] = (done, images, Tally.of([matches for _, matches in known]))

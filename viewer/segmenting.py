@@ -21,6 +21,7 @@ from rsna.dataset import filled_boxes
 from rsna.inference import FoundBoxes, find_boxes
 from rsna.submission import COLUMNS as BOX_COLUMNS
 from rsna.submission import format_predictions
+from viewer.objects import count_objects
 
 VIEW_NAMES = {"majority": "8 to 14 views, merged by majority", "votes": "15 views, merged by votes"}
 MAP_NAMES = {"none": "one view", "flip": "two views, one mirrored", "scales": "six views at three scales"}
@@ -68,7 +69,7 @@ def find_views(predictor: Predictor | MapPredictor, image: np.ndarray, name: str
     for look in prediction.looks:
         seen = look.detections.paint(prediction.masking.threshold)
         drawn = draw_instances(apply_view(image, look.view, rng), seen)
-        pictures[f"{describe_view(look.view)}: {len(seen)} objects"] = drawn
+        pictures[f"{describe_view(look.view)}: {count_objects(len(seen))}"] = drawn
     single = len(predictor.config.class_names) == 1
     merged = replace(prediction, merging=name).instances() if single else None  # type: ignore[arg-type]
     votes = count_votes(prediction.looks, shape, prediction.masking).astype(np.float32)

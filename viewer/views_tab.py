@@ -8,6 +8,7 @@ from dash import Dash, Input, Output, State, dcc, html, no_update
 from common.errors import InputError
 from common.predictor import MapPredictor, Predictor
 from viewer.figures import empty_figure, votes_figure
+from viewer.objects import count_objects
 from viewer.parts import GRAPH_CONFIG, aria, named
 from viewer.scenes import Latest, encode_fast
 from viewer.segmenting import MAP_NAMES, VIEW_NAMES, find_views
@@ -96,5 +97,5 @@ class ViewsTab:
             self.memory.put(f"{key}-{number}", encode_fast(picture, stretched=False))
             source = html.Img(src=f"/memory/{key}-{number}", alt=text)
             pictures.append(html.Figure([source, html.Figcaption(text)]))
-        count = "" if views.merged is None else f"{len(views.merged)} objects after merging"
+        count = "" if views.merged is None else f"{count_objects(len(views.merged))} after merging"
         return figure, pictures, count

@@ -135,6 +135,11 @@ def test_zoom_by_wheel_keys_and_objects(watched):
         f"(w) => {WIDTH} < 0.8 * w",
         whole[1] - whole[0],
     )
+    zoomed = ranges(page)
+    drawn = page.evaluate(f"() => {PLOT}.data.filter(t => t.visible).length")
+    page.get_by_text("Prediction, false").click()
+    watched.wait(f"(before) => {PLOT}.data.filter(t => t.visible).length < before", drawn)
+    assert ranges(page) == pytest.approx(zoomed)  # also in a new figure
     page.locator("#objects .ag-row").first.click()
     watched.wait(f"() => {PLOT}._fullLayout.shapes.length == 2")
     second = page.evaluate(f"() => {PLOT}._fullLayout.xaxis2.range.map(Number)")

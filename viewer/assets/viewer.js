@@ -21,9 +21,12 @@
     api.addEventListener("cellFocused", ({rowIndex, rowPinned}) => {
       if (rowIndex !== null && rowPinned == null) choose(api.getDisplayedRowAtIndex(rowIndex));
     });
+    let chosen = null;  // the event also comes with new rows
     api.addEventListener("selectionChanged", () => {
       const [node] = api.getSelectedNodes();
-      if (node) window.dash_clientside.set_props("chosen", {data: node.data.index});
+      if (!node || node.data.index === chosen) return;
+      chosen = node.data.index;
+      window.dash_clientside.set_props("chosen", {data: chosen});
     });
     chooseFirst(api);
   }
@@ -126,6 +129,14 @@
         whenThere(name, listen);
         nameParts();
         return unchanged();
+      },
+      // A new figure of the same image keeps the view, however it was reached.
+      draw: (figure) => {
+        const now = plot();
+        if (now && now.layout && figure.layout.uirevision && now.layout.uirevision === figure.layout.uirevision) {
+          for (const axis of ["xaxis", "yaxis"]) figure.layout[axis].range = now._fullLayout[axis].range.map(Number);
+        }
+        return figure;
       },
       search: (text) => {
         listOfImages().setGridOption("quickFilterText", text || "");
