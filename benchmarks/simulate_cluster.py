@@ -69,7 +69,7 @@ class Case:
     failures: float = 0.0
     kills: tuple[float, ...] = ()
     away: float = 60.0
-    megabytes: float = 0.1
+    megabytes: float = 0.17
     bandwidth: float = 1000.0
 
 
@@ -219,8 +219,8 @@ def compare(folder: Path) -> Iterator[Sequence[str]]:
 
 WORKER_START = 3.0  # seconds until a worker's process is at the scheduler; its child's start comes on top
 
-# What docs/scale.md says of sizes: one core a worker, an image of 0.1 MB. A bundle takes the scheduler what benchmarks/
-# cluster.py found as an upper bound: there, two busy cores had the workers, too.
+# What docs/scale.md says of sizes: one core a worker, 0.17 MB an image. A bundle takes the scheduler 10 ms, an upper bound
+# by benchmarks/cluster.py, where two busy cores had the workers, too.
 USUAL = Case(300_000, 256, work=0.5, spread=0.5, start=40.0, scheduling=0.01)
 LARGE = {
     "3,000 on one machine": replace(USUAL, images=3000, workers=4),

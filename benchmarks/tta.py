@@ -21,6 +21,7 @@ import numpy as np
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.measure import print_table, race, readable
+from common.cluster.spread import Spread
 from common.config import CONFIG_FILE
 from common.engine import predict_submission
 from common.images.image_set import ImageSet
@@ -33,7 +34,6 @@ from common.prediction.postprocess import Look, Masking, Prediction, run_length_
 from common.prediction.views import VIEWS, apply_view, distinct_views
 from common.predictor import Predictor
 from common.scoring.dsb import score_submission
-from common.spread import Spread
 from dsb.config import DSBConfig
 from dsb.dataset import load_dataset
 

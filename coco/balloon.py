@@ -24,9 +24,10 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 from coco.config import BALLOON_PUBLISHED, BALLOON_SMALL
 from coco.inference import parse_flags, predict_images
 from common import engine
-from common.cli import choose_model, parse_model_flags, parse_training_flags, prepare_outputs, run_command
+from common.cli import choose_model, parse_model_flags, parse_training_flags, run_command
 from common.errors import InputError, run_main
 from common.flags import OneLineParser
+from common.outputs import prepare_outputs
 
 if TYPE_CHECKING:
     from common.predictor import Predictor

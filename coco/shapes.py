@@ -18,9 +18,10 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 from coco.config import SHAPES_PUBLISHED, SHAPES_SMALL
 from coco.inference import parse_flags, predict_images
 from common import engine
-from common.cli import check_outputs, choose_model, parse_training_flags, run_command
+from common.cli import choose_model, parse_training_flags, run_command
 from common.errors import run_main
 from common.flags import OneLineParser
+from common.outputs import check_outputs
 
 PRESETS = {"small": SHAPES_SMALL, "published": SHAPES_PUBLISHED}
 

@@ -2,17 +2,17 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from common.cluster.spread import FLAGS as SPREAD_FLAGS
+from common.cluster.spread import Spread, add_spread_flags, read_spread
 from common.config import CONFIG_FILE, LAST_WEIGHTS, RunConfig
 from common.errors import InputError
-from common.flags import Item, OneLineParser, Shard, add_config_flags, flag_name, output_file, split_values
+from common.flags import Item, OneLineParser, Shard, add_config_flags, output_file, split_values
 from common.runs.start import Start, adopt_geometry, named_weights
-from common.spread import FLAGS as SPREAD_FLAGS
-from common.spread import Spread, add_spread_flags, read_spread
 from common.storage.trees import data_path
 
 C = TypeVar("C", bound=RunConfig)
@@ -289,58 +289,6 @@ def find_weights(
     if not found:
         raise InputError(f"{logs}: no trained step; train with {script}, or give --weights a file{choices}")
     return found[0]
-
-
-def check_outputs(flags: PredictionFlags, folders: Mapping[str, Path]) -> None:
-    """Refuse outputs that would overwrite each other or an input.
-
-    Args:
-        flags: from the command line.
-        folders: to write to, by flag name.
-
-    Raises:
-        InputError: two of them are the same path.
-    """
-    read = {"dataset": flags.dataset, "sample_submission": flags.sample_submission, "score": flags.score}
-    written = {"output": flags.output, **folders}
-    places: dict[Path, str] = {}
-    for name, path in {**read, **written}.items():
-        if not isinstance(path, Path):
-            continue
-        other = places.setdefault(path.resolve(), name)
-        if other != name and name in written:
-            raise InputError(f"--{name} {path}: already used by --{flag_name(other)}; choose another path")
-
-
-def prepare_outputs(
-    flags: PredictionFlags,
-    folders: Mapping[str, Path],
-    source: Path,
-    image_names: Iterable[str],
-    *,
-    anywhere: bool = False,
-) -> None:
-    """Refuse outputs among the images of the set, and create the folders, before hours of work.
-
-    Args:
-        flags: from the command line.
-        folders: to write to, by flag name.
-        source: the set's folder or archive.
-        image_names: of the set's images, relative to it.
-        anywhere: images are read from any folder of the set, so refuse folders of images anywhere in it.
-
-    Raises:
-        InputError: there is such an output.
-    """
-    check_outputs(flags, folders)
-    root = source.resolve()
-    holding = {(root / name).parent for name in image_names} if root.is_dir() else set()
-    for name, path in {"output": flags.output, **folders}.items():
-        taken = {root, *holding} if anywhere and root.is_dir() and name != "output" else holding
-        if not taken.isdisjoint([path.resolve(), *path.resolve().parents]):
-            raise InputError(f"--{name} {path}: lies among the images of {source}; choose another path")
-    for folder in folders.values():
-        folder.mkdir(parents=True, exist_ok=True)
 
 
 def _class_of(presets: Mapping[str, C]) -> type[C]:

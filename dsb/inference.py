@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from common.batches.folds import in_fold
-from common.cli import PredictionFlags, add_sample_flag, choose_model, parse_prediction_flags, prepare_outputs
+from common.cli import PredictionFlags, add_sample_flag, choose_model, parse_prediction_flags
 from common.engine import predict_submission
 from common.errors import InputError
 from common.flags import OneLineParser, add_choice_flags
+from common.outputs import prepare_outputs
 from dsb.config import PRESETS, DSBConfig
 
 if TYPE_CHECKING:

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from common import engine
-from common.cli import PredictionFlags, choose_model, parse_prediction_flags, prepare_outputs
+from common.cli import PredictionFlags, choose_model, parse_prediction_flags
 from common.errors import InputError, run_main
 from common.flags import OneLineParser
+from common.outputs import prepare_outputs
 from isic.config import DATASET, LABELS_HELP, PRESETS, LesionConfig
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from common.cluster.spread import Spread
 from common.drawing.gallery import save_gallery
 from common.engine import predict_rows
 from common.errors import InputError
@@ -18,7 +19,6 @@ from common.prediction.box_fusion import fuse_boxes, import_fusion, shrink_boxes
 from common.prediction.detections import Detections
 from common.prediction.views import View, invert_boxes
 from common.predictor import Predictor
-from common.spread import Spread
 from rsna.config import RSNAConfig
 from rsna.dataset import Radiographs, filled_boxes, have_boxes, scale_boxes, with_side
 from rsna.submission import COLUMNS, Predictions, check_predictions, format_predictions

@@ -26,11 +26,11 @@ from common.cli import (
     choose_model,
     parse_prediction_flags,
     parse_training_flags,
-    prepare_outputs,
     run_command,
 )
 from common.errors import InputError, run_main
 from common.flags import OneLineParser
+from common.outputs import prepare_outputs
 from rsna.config import PRESETS, RSNAConfig
 
 if TYPE_CHECKING:

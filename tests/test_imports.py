@@ -36,7 +36,6 @@ ALLOWED = {
     "annotations": {"log"},
     "recipe": {"mask_rcnn_config"},
     "flags": SETTINGS,
-    "spread": {"errors"},
     "masks": {"errors"},
     "images": {"masks", *GROUND},
     "batches": {"images", "masks", *SETTINGS},
@@ -47,11 +46,12 @@ ALLOWED = {
     "scoring": {"output", "images", "masks", "errors"},
     "drawing": {"scoring", "images", "masks", "log"},
     "figures": {"drawing", "scoring", "prediction", "runs", "images", "masks", "storage", "errors"},
-    "cli": {"flags", "spread", "storage", "runs", *SETTINGS},
+    "cli": {"flags", "cluster", "storage", "runs", *SETTINGS},
+    "outputs": {"cli", "flags", "errors"},
     "predictor": {"network", *BELOW_NETWORK},
     "inspector": {"predictor", "network", *BELOW_NETWORK},
-    "cluster": {"output", "images", "spread", *GROUND},
-    "engine": {"predictor", "drawing", "network", "output", "cluster", "spread", *BELOW_NETWORK},
+    "cluster": {"output", "images", *GROUND},
+    "engine": {"predictor", "drawing", "network", "output", "cluster", *BELOW_NETWORK},
 }
 BACKENDS = {"keras", "tensorflow", "jax", "torch", "flax"}
 MOST_FILES = 13  # of a room

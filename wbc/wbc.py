@@ -23,11 +23,11 @@ from common.cli import (
     choose_model,
     parse_prediction_flags,
     parse_training_flags,
-    prepare_outputs,
     run_command,
 )
 from common.errors import InputError, run_main
 from common.flags import OneLineParser
+from common.outputs import prepare_outputs
 from wbc.config import CLASS_NAMES, PUBLISHED, SMALL
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Rows made by the workers of a Dask cluster; the only folder that imports Dask, and only once it is asked for.
 
-Imports `output`, `images`, `spread`, `storage`, `parallel`, `log`, `errors`. `client.py` and `prediction.py` run in the
-client, `worker.py` in Dask's workers, `child.py` in the process of each that holds the network; `job.py` is what
-travels between them.
+Imports `output`, `images`, `storage`, `parallel`, `log`, `errors`. `spread.py` has the flags; `client.py` and
+`prediction.py` run in the client, `worker.py` in Dask's workers, `child.py` in the process of each that holds the
+network; `job.py` is what travels between them.
 """

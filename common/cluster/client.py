@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from common.cluster.job import Job
-from common.cluster.prediction import Prediction, gone, quiet_dask
+from common.cluster.prediction import ClusterRun, gone, quiet_dask
+from common.cluster.spread import LOCAL
 from common.errors import InputError
 from common.images.image_set import ImageSet
 from common.log import logger
-from common.spread import LOCAL
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -91,4 +91,4 @@ def make_rows_on_cluster(
 
     rows = np.asarray(images.rows)
     loaders = ((images.image_ids[index], images.source.loader(int(rows[index]))) for index in indices)
-    return Prediction(client, job, give_up=give_up, note_full=note_full).rows(loaders, len(indices))
+    return ClusterRun(client, job, give_up=give_up, note_full=note_full).rows(loaders, len(indices))

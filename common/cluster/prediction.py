@@ -22,7 +22,7 @@ PATIENCE = 3  # failed answers of a worker before it is refused
 PATROL = 1.0  # seconds between looks at which workers there are
 
 
-class Prediction:
+class ClusterRun:
     """Rows of images, made by a cluster, in order; few images are on the way at a time.
 
     Args:

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from common.cli import PredictionFlags, check_outputs
+from common.cli import PredictionFlags
 from common.errors import InputError
 from common.images.decoding import save_image
 from common.images.image_set import ImageSet
@@ -15,6 +15,7 @@ from common.images.synthetic import generate_sample
 from common.masks.instances import Instances
 from common.masks.rle import decode_instances
 from common.output.submission import read_rows
+from common.outputs import check_outputs
 from common.predictor import Predictor
 from common.scoring.dsb import dsb_score
 from dsb.config import DSBConfig

@@ -3,9 +3,9 @@ import sys
 
 import pytest
 
+from common.cluster.spread import FLAGS, Spread, add_spread_flags, read_spread
 from common.errors import InputError
 from common.flags import OneLineParser
-from common.spread import FLAGS, Spread, add_spread_flags, read_spread
 
 
 def spread(*arguments, skip_bad=False):
