@@ -32,6 +32,8 @@ def load_predictor(path: Path) -> MapPredictor:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors
     options.intra_op_num_threads = len(os.sched_getaffinity(0))
+    # Lambda gives shares of processors: a thread that spins while it waits uses up what the others need.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def segment(images: Sequence[np.ndarray]) -> list[np.ndarray]:
