@@ -32,7 +32,7 @@ SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --durations 10
 
 BENCHMARKS := run_lengths merge_views paint_masks score average_precision training_batch large_image long_run kill
 
-.PHONY: help install kaggle lock notebooks gallery demo demo-data test test-slow test-jax test-kaggle lint format benchmark clean
+.PHONY: help install kaggle lock lambda notebooks gallery demo demo-data test test-slow test-jax test-kaggle lint format benchmark clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -64,6 +64,10 @@ lock: install  ## update requirements/*.txt from setup.cfg and *.in; LOCK_FLAGS=
 	$(COMPILE) setup.cfg $(call extras,gpu $(IMAGE)) --constraint requirements/lock.txt \
 		--output-file requirements/gpu.txt >/dev/null
 	$(COMPILE) --no-deps requirements/imgaug.in --output-file requirements/imgaug.txt >/dev/null
+	$(COMPILE) --no-deps requirements/serverless.in --output-file requirements/serverless.txt >/dev/null
+
+lambda: install  ## build the package of the lung function for AWS Lambda, build/lung
+	$(RUN) deploy/lung-lambda/build.py --python $(KAGGLE_PYTHON)
 
 notebooks: install  ## write notebooks/*.ipynb from the texts beside them
 	$(RUN) notebooks/write.py

@@ -76,6 +76,7 @@ def main() -> None:
         events = Path(folder) / "events.json"
         sides = {
             "ONNX Runtime": (isolated, [package], {}),
+            "ONNX Runtime, without bytecode": ([*isolated, "-X", "pycache_prefix=/nowhere"], [package], {}),
             "ONNX Runtime, from S3": (isolated, [package, site_packages()], environment),
             "TensorFlow": ([sys.executable], [ROOT], {"TF_CPP_MIN_LOG_LEVEL": "3"}),
         }
@@ -125,19 +126,16 @@ def decode(answer: dict) -> np.ndarray:
 def bucket_of(radiograph: bytes) -> Iterator[dict[str, str]]:
     """Yield the environment of a function that reads from a bucket with one radiograph, a.png."""
     import boto3
-    from moto.server import ThreadedMotoServer
 
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
-    environment = {"AWS_ENDPOINT_URL_S3": f"http://{host}:{port}", "LUNG_BUCKET": "hospital", **keys}
-    os.environ |= environment
-    s3 = boto3.client("s3")
-    s3.create_bucket(Bucket="hospital")
-    s3.put_object(Bucket="hospital", Key="a.png", Body=radiograph)
-    yield environment
-    server.stop()
+    from tests.aws import aws_here
+
+    with aws_here() as environment:
+        names = {"endpoint_url": "AWS_ENDPOINT_URL", "aws_access_key_id": "AWS_ACCESS_KEY_ID"}
+        names |= {"aws_secret_access_key": "AWS_SECRET_ACCESS_KEY", "region_name": "AWS_DEFAULT_REGION"}
+        s3 = boto3.client("s3", **{name: environment[variable] for name, variable in names.items()})
+        s3.create_bucket(Bucket="hospital", CreateBucketConfiguration={"LocationConstraint": s3.meta.region_name})
+        s3.put_object(Bucket="hospital", Key="a.png", Body=radiograph)
+        yield environment | {"LUNG_BUCKET": "hospital"}
 
 
 def site_packages() -> Path:

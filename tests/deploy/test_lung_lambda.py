@@ -189,33 +189,31 @@ def test_every_kind_of_file_is_read_or_refused_by_what_is_left_of_the_wheels(pac
 
 
 @pytest.mark.slow
-def test_aws_runtime_client_runs_it_against_s3(package, tmp_path):
+def test_aws_runtime_client_runs_it_against_s3(package, monkeypatch):
     pytest.importorskip("awslambdaric", reason="the extra test is not installed")
     pytest.importorskip("moto.server", reason="the extra test is not installed")
     import boto3
-    from moto.server import ThreadedMotoServer
 
+    from tests.aws import REGION, aws_here
     from tests.deploy.lambda_runtime import Runtime
 
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    url = "http://{}:{}".format(*server.get_host_and_port())
-    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
-    login = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
-    s3 = boto3.client("s3", endpoint_url=url, **login)
-    s3.create_bucket(Bucket="hospital")
-    s3.put_object(Bucket="hospital", Key="radiographs/1.png", Body=as_jpeg(radiograph(1, height=200, width=200), "PNG"))
-    environment = {"AWS_ENDPOINT_URL_S3": url, "LUNG_BUCKET": "hospital", "LUNG_PREFIX": "radiographs/", **keys}
-    runtime = Runtime(package, "lung.serverless.lambda_handler", environment)
-    try:
-        event = {"version": "2.0", "requestContext": {"requestId": "gateway"}, "headers": {}}
-        body = json.dumps({"image_key": "radiographs/1.png"})
-        first, second = (runtime.call({**event, "body": body}) for _ in range(2))
-        missing = runtime.call({"image_key": "radiographs/2.png"})
-        nonsense = runtime.call([1])
-    finally:
-        log = runtime.stop()
-        server.stop()
+    with aws_here() as aws:
+        for name, value in aws.items():
+            monkeypatch.setenv(name, value)
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket="hospital", CreateBucketConfiguration={"LocationConstraint": REGION})
+        image = as_jpeg(radiograph(1, height=200, width=200), "PNG")
+        s3.put_object(Bucket="hospital", Key="radiographs/1.png", Body=image)
+        environment = {**aws, "LUNG_BUCKET": "hospital", "LUNG_PREFIX": "radiographs/"}
+        runtime = Runtime(package, "lung.serverless.lambda_handler", environment)
+        try:
+            event = {"version": "2.0", "requestContext": {"requestId": "gateway"}, "headers": {}}
+            body = json.dumps({"image_key": "radiographs/1.png"})
+            first, second = (runtime.call({**event, "body": body}) for _ in range(2))
+            missing = runtime.call({"image_key": "radiographs/2.png"})
+            nonsense = runtime.call([1])
+        finally:
+            log = runtime.stop()
     assert first["statusCode"] == second["statusCode"] == 200, log
     content = json.loads(first["body"])
     assert content.pop("request_id") == "request-1" and content["area"] > 0

@@ -1,6 +1,7 @@
 """lung/serverless.py: events of all kinds, S3 on a server of this machine, refusals that tell nothing."""
 
 import base64
+import contextlib
 import io
 import json
 import zlib
@@ -16,7 +17,6 @@ pytest.importorskip("moto.server", reason="the extra test is not installed")
 
 import boto3
 import pydicom
-from moto.server import ThreadedMotoServer
 
 from common.images.decoding import decode_image, encode_png
 from common.images.stored import MOST_PIXELS
@@ -24,6 +24,7 @@ from common.masks.rle import decode_rle
 from common.predictor import MapPredictor
 from lung import serverless
 from lung.serving import images, model
+from tests.aws import REGION, aws_here
 from tests.chests import HEIGHT, WIDTH, lungs, radiograph
 from tests.dicoms import encode_dicom
 from tests.lung.onnx_file import write_onnx
@@ -55,11 +56,10 @@ def onnx_path(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def server():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    yield "http://{}:{}".format(*server.get_host_and_port())
-    server.stop()
+def aws():
+    """The environment that leads boto3 to an AWS of this module's own."""
+    with aws_here() as variables:
+        yield variables
 
 
 @pytest.fixture(autouse=True)
@@ -78,16 +78,15 @@ def container(onnx_path, monkeypatch):
 
 
 @pytest.fixture
-def bucket(server, monkeypatch, container):
-    """A bucket on a server of this machine, with radiographs under the prefix and a secret beside it."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", server)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+def bucket(aws, monkeypatch, container):
+    """A bucket with radiographs under the prefix and a secret beside it."""
+    for name, value in aws.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("LUNG_BUCKET", BUCKET)
     monkeypatch.setenv("LUNG_PREFIX", PREFIX)
     s3 = boto3.client("s3")
-    s3.create_bucket(Bucket=BUCKET)
+    with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     for name, data in FILES.items():
         s3.put_object(Bucket=BUCKET, Key=PREFIX + name, Body=data)
     s3.put_object(Bucket=BUCKET, Key="secret.png", Body=FILES["a.png"])
