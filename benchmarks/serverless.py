@@ -135,7 +135,7 @@ def bucket_of(radiograph: bytes) -> Iterator[dict[str, str]]:
         s3 = boto3.client("s3", **{name: environment[variable] for name, variable in names.items()})
         s3.create_bucket(Bucket="hospital", CreateBucketConfiguration={"LocationConstraint": s3.meta.region_name})
         s3.put_object(Bucket="hospital", Key="a.png", Body=radiograph)
-        yield environment | {"LUNG_BUCKET": "hospital"}
+        yield environment | {"LUNG_BUCKET": "hospital", "LUNG_PREFIX": ""}
 
 
 def site_packages() -> Path:

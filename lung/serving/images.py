@@ -15,6 +15,7 @@ from common.images.formats.dicom import is_dicom
 from common.images.stored import MOST_PIXELS, PixelLimitError
 from lung.serving.events import RequestError
 
+USUAL_PREFIX = "radiographs/"
 USUAL_MOST_BYTES = 20_000_000
 USUAL_MOST_PIXELS = 2**25  # the largest of Kaggle's have 24 million
 MOST_SCANS = 100  # of a progressive JPEG, which has about ten; each costs a pass over all pixels
@@ -59,7 +60,7 @@ class Settings:
         os.environ.setdefault(MOST_PIXELS, str(USUAL_MOST_PIXELS))
         return cls(
             bucket=os.environ.get("LUNG_BUCKET", ""),
-            prefix=os.environ.get("LUNG_PREFIX", ""),
+            prefix=os.environ.get("LUNG_PREFIX", USUAL_PREFIX),
             model_key=os.environ.get("LUNG_MODEL_KEY", ""),
             most_bytes=_read_limit("LUNG_MAX_BYTES", USUAL_MOST_BYTES),
             most_pixels=_read_limit(MOST_PIXELS, USUAL_MOST_PIXELS),

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 
-from benchmarks import gpu
+from benchmarks import gpu, serverless
 from benchmarks.flops import image_flops, training_flops
 from benchmarks.mask_rcnn_sides import Work, make_batch, make_regions
 from benchmarks.stardist_rival import Augmenter, Progress, normalised
@@ -204,3 +204,17 @@ def test_both_sides_of_the_unet_do_equal_work():
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert [line.split(" | ")[0] for line in done.stdout.splitlines()[2:]] == ["| train", "| predict"]
+
+
+def test_a_row_of_the_lung_function_has_the_best_of_each_time():
+    first = [None, [[9, 9], [0.3, 0.2], [0.5, 0.4], [3, 1]], [2.5, 0.7], 400.4]
+    second = [None, [[8, 8], [0.4, 0.3], [0.2, 0.1], [2, 2]], [3.5, 0.6], 410.2]
+    cells = serverless.row("ours", [first, second], {"ours": 248_400_000})
+    assert cells == ["ours", "2.50 s (600 ms)", "200 ms (100 ms)", "2.00 s (1.00 s)", "410 MiB", "248 MB"]
+    assert serverless.row("another", [first, second], {})[-1] == ""
+
+
+def test_an_installed_package_counts_with_all_that_it_requires():
+    alone, whole = serverless.installed_size(("numpy",)), serverless.installed_size(("scipy", "numpy"))
+    assert 20e6 < alone < whole and serverless.installed_size(("no-such-package",)) == 0
+    assert serverless.installed_size(("scipy",)) == whole

@@ -273,6 +273,13 @@ def test_no_other_key_is_read_and_all_look_alike(bucket, key):
     assert call({"image_key": key}) == (404, {"error": images.NOT_THERE, "request_id": "request-1"})
 
 
+def test_the_prefix_is_never_all_of_the_bucket_by_oversight(bucket, monkeypatch):
+    monkeypatch.delenv("LUNG_PREFIX")
+    assert call({"image_key": "secret.png"})[0] == 404 and call({"image_key": PREFIX + "a.png"})[0] == 200
+    monkeypatch.setenv("LUNG_PREFIX", "")
+    assert call({"image_key": "secret.png"})[0] == 200
+
+
 def test_a_large_object_is_not_read(bucket, monkeypatch):
     monkeypatch.setenv("LUNG_MAX_BYTES", "1000")
     status, answer = call({"image_key": PREFIX + "a.png"})
