@@ -3,6 +3,7 @@
     pip install '.[gpu]' torchvision
     python benchmarks/gpu.py
     python benchmarks/gpu.py --backbones resnet50 --precisions bfloat16 --batches 8 16
+    python benchmarks/gpu.py --devices 1 2 4
     python benchmarks/gpu.py --tiny
 
 Both sides have equal work, see `benchmarks/mask_rcnn_sides.py`; each runs in its own process. A cell says so if a case
@@ -13,7 +14,8 @@ does, from threads that read, rescale and augment generated images. Detection go
 batches of 1 as in `dsb/my_inference.py`, in larger ones as for the views of an image, and beyond our own limit.
 
 TFLOP/s are `benchmarks/flops.py`'s count over the time; their share is of the card's dense peak, for float32 that of
-TF32, half of bfloat16's. `--tiny` runs a small network on small images, to check on any machine that everything works.
+TF32, half of bfloat16's. `--devices` measures only how a training step of preset `published` gains from more of them.
+`--tiny` runs a small network on small images, to check on any machine that everything works.
 """
 
 import itertools
@@ -32,6 +34,7 @@ from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from benchmarks import gpu_devices
 from benchmarks.mask_rcnn_sides import Ours, Torchvision, Work
 from benchmarks.measure import in_own_process, print_table
 from common.errors import InputError, run_main
@@ -66,6 +69,7 @@ def main() -> None:
     parser.add_argument("--precisions", nargs="+", choices=["float32", "bfloat16"], default=["float32", "bfloat16"])
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 2, 8, 16], help="images per step")
     parser.add_argument("--side", type=int, default=512, help="side of the images, pixels, a multiple of 64")
+    parser.add_argument("--devices", nargs="+", type=int, default=[], help="GPUs that share a training step")
     parser.add_argument("--repeats", type=int, default=20, help="timed calls")
     parser.add_argument("--tiny", action="store_true", help="a small network on a small image")
     flags = parser.parse_args()
@@ -73,6 +77,7 @@ def main() -> None:
         ("batches", flags.batches, 1),
         ("side", [flags.side], 64),
         ("repeats", [flags.repeats], 1),
+        ("devices", flags.devices, 1),
     ):
         if any(value < 1 or value % unit for value in values):
             raise InputError(f"--{name} {values[0]}: choose {f'a multiple of {unit}' if unit > 1 else 'at least 1'}")
@@ -80,6 +85,12 @@ def main() -> None:
         raise InputError("jax is not installed; pip install '.[gpu]', or '.[jax]' for --tiny on a CPU")
     os.environ["KERAS_BACKEND"] = "jax"  # of the processes to be started
     device = in_own_process(name_device)
+    if flags.devices:
+        print(f"{device}, in JAX\n")
+        print_table(
+            gpu_devices.COLUMNS, gpu_devices.measure_rows(flags.devices, flags.tiny, flags.repeats, seconds_or_reason)
+        )
+        return
     combinations = itertools.product(flags.backbones, flags.precisions, flags.batches)
     works = [
         Work(backbone=backbone, precision=precision, batch=batch, side=flags.side)

@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 COMPETITIONS = (DSBConfig, RSNAConfig, LesionConfig, WBCConfig, CocoConfig, BalloonConfig, ShapesConfig, LungConfig)
 NETWORKS = (MaskRCNNConfig, UNetConfig)
 # Of training itself, not of what this file runs: the loop in `common/network/training/fit.py`, which its own tests run.
-OF_THE_LOOP = {"name", "steps_per_epoch", "validation_steps", "score_every", "score_limit"}
+OF_THE_LOOP = {"name", "devices", "steps_per_epoch", "validation_steps", "score_every", "score_limit"}
 OF_THE_LOOP |= {"log_hyperparameters", "overlay_limit", "histogram_every"}
 
 

@@ -7,7 +7,7 @@ what it was given.
 
 import contextlib
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -78,6 +78,30 @@ def find_devices(count: int) -> Devices:
             "choose at most as many"
         )
     return Devices(names[:count])
+
+
+def by_image(function: Callable) -> Callable:
+    """Let each device apply a function to its own images.
+
+    JAX's compiler sends whole features to every device where it meets a sort, a gather or a loop over a batch that they
+    share, as it does not see that images have nothing to do with each other.
+
+    Args:
+        function: of tensors whose rows belong to the images of a batch in order, to such tensors; each image's rows
+            depend on that image alone. What it closes over is the same for all.
+    """
+    distribution = keras.distribution.distribution()
+    if distribution is None:
+        return function
+    import jax
+
+    rows = jax.sharding.PartitionSpec(distribution.batch_dim_name)
+    options: dict[str, Any] = {"mesh": distribution.device_mesh.backend_mesh, "in_specs": rows, "out_specs": rows}
+    if hasattr(jax, "shard_map"):
+        return jax.shard_map(function, check_vma=False, **options)
+    from jax.experimental.shard_map import shard_map  # JAX 0.5
+
+    return shard_map(function, check_rep=False, **options)
 
 
 def count_shares() -> int:

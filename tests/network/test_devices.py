@@ -1,6 +1,7 @@
 """Two devices with half of each batch do what one does with all of it."""
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -19,9 +20,10 @@ from common.network.training.optimizer import build_optimizer
 from common.unet_config import UNetConfig
 
 ROOT = Path(__file__).resolve().parents[2]
-# In float32, rounding alone: but a unit near 0 may be rectified on one side only, and its share of a gradient is lost.
+# In float32 rounding alone, but a unit near 0 may be rectified on one side only, and its part of a gradient is lost. In
+# bfloat16, rounding moves proposals, so that other regions are trained on.
 LARGEST_ERROR = {"float32": {"loss": 2e-5, "gradient": 2e-3, "weight": 1e-4, "prediction": 1e-3}}
-LARGEST_ERROR["bfloat16"] = {"loss": 2e-3, "gradient": 2e-2, "weight": 1e-3, "prediction": 1e-2}
+LARGEST_ERROR["bfloat16"] = {"loss": 2e-2, "gradient": 2e-2, "weight": 1e-3, "prediction": 2e-2}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,8 @@ def trained(tmp_path_factory):
         if (kind, precision) not in folders:
             folders[kind, precision] = folder = tmp_path_factory.mktemp(f"{kind}_{precision}")
             command = [sys.executable, "-m", "tests.network.two_devices", kind, precision, str(folder)]
-            environment = os.environ | {"KERAS_BACKEND": keras.backend.backend()}
+            programs = f"--xla_dump_to={folder / 'programs'} --xla_dump_hlo_module_re=.*train_step.*"
+            environment = os.environ | {"KERAS_BACKEND": keras.backend.backend(), "XLA_FLAGS": programs}
             done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stderr
         return folders[kind, precision]
@@ -80,6 +83,16 @@ def test_a_run_resumes_on_another_number_of_devices(trained):
     """Five images in batches of two; three held out, so that the last batch holds one of them twice."""
     folder = trained("unet", "float32")
     assert_equal_to_rounding(read(folder / "run_changing.npz"), read(folder / "run_one.npz"), "float32")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="TensorFlow sends what it is told to")
+def test_only_gradients_and_sums_of_losses_go_from_device_to_device(trained):
+    """XLA writes down the programs it compiles; those for two devices name what they send."""
+    folder = trained("mask_rcnn", "float32") / "programs"
+    programs = [path.read_text() for path in folder.rglob("*after_optimizations.txt")]
+    (shared,) = (program for program in programs if "num_partitions=2" in program)
+    assert set(re.findall(r" (all-[a-z-]+|collective-[a-z-]+|reduce-scatter)\(", shared)) == {"all-reduce"}
 
 
 def test_one_device_costs_nothing():

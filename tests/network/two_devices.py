@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=2"
 
 import keras
 import numpy as np
@@ -21,6 +21,7 @@ from common.network.network import build_network, prepare_backend
 from common.network.training.beginning import Beginning
 from common.network.training.fit import fit
 from common.network.training.optimizer import build_optimizer
+from common.network.training.watch import Watch
 from common.network.unet.segmenter import Segmenter
 from common.runs.log import read_epochs
 from common.unet_config import UNetConfig
@@ -97,7 +98,7 @@ def train(config, images, folder, stops):
         training, held_out = images.first(5), images.select(np.arange(len(images)) >= 4)
         loaders = model.batches(training, training=True), model.batches(held_out, training=False)
         score = lambda model=model: float(predict(model, images.load_image(6)).mean())  # noqa: E731
-        fit(model, *loaders, folder, Beginning(resumes=folder.exists()), score=score)
+        fit(model, *loaders, folder, Beginning(resumes=folder.exists()), watch=Watch(score=score))
     rows = read_epochs(folder / "log.csv")
     log = {name: np.array([float(row[name]) for row in rows]) for name in rows[0] if name != "seconds"}
     weights = {f"weight {each.path}": keras.ops.convert_to_numpy(each) for each in model.weights}

@@ -13,7 +13,7 @@ from common.batches.loader import BatchLoader
 from common.images.image_set import ImageSet
 from common.mask_rcnn_config import MaskRCNNConfig
 from common.network.backend import fuse, non_max_suppression
-from common.network.devices import batch_uniform
+from common.network.devices import batch_uniform, by_image
 from common.network.loss_model import LossModel
 from common.network.mask_rcnn.anchors import pyramid_anchors
 from common.network.mask_rcnn.box_coding import (
@@ -207,7 +207,7 @@ class MaskRCNN(LossModel):
         config = self.config
         choose = partial(anchor_targets, num_sampled=config.rpn_train_anchors, box_std=config.box_std)
         ignored = ignored_anchors(anchors, inputs["ignored"])
-        return fuse(choose)(anchors, inputs["boxes"], self._noise(ignored), ignored)
+        return by_image(partial(fuse(choose), anchors))(inputs["boxes"], self._noise(ignored), ignored)
 
     def sample_regions(self, proposals: Tensor, inputs: Mapping) -> tuple[RoiTargets, Tensor]:
         """Sample proposals (B, N, 4) for the heads to train on, `inputs` as for `call`; and the masks of positives."""
@@ -218,17 +218,11 @@ class MaskRCNN(LossModel):
         proposals = leave_out_ignored(proposals, true_boxes, inputs["ignored"])
         sampling = RoiSampling(config.train_rois, config.positive_ratio, config.fill_negatives)
         noise = self._noise(proposals)
-        targets = roi_targets(proposals, true_boxes, inputs["class_ids"], noise, sampling, config.box_std)
+        choose = partial(roi_targets, sampling=sampling, box_std=config.box_std)
+        targets = by_image(choose)(proposals, true_boxes, inputs["class_ids"], noise)
         rois = targets.rois[:, : targets.instances.shape[1]]
-        masks = mask_targets(
-            rois,
-            true_boxes,
-            inputs["mini_masks"],
-            targets.instances,
-            2 * config.mask_pool_size,
-            corner_aligned=self._as_library,
-        )
-        return targets, masks
+        crop = partial(mask_targets, size=2 * config.mask_pool_size, corner_aligned=self._as_library)
+        return targets, by_image(crop)(rois, true_boxes, inputs["mini_masks"], targets.instances)
 
     def _head_losses(self, features: Tensor, proposals: Tensor, inputs: Tensor, training: Tensor) -> list:
         config = self.config
@@ -264,17 +258,13 @@ class MaskRCNN(LossModel):
         config, anchors = self.config, self._corners(self.anchors(images))
         window = self._whole(images)
         limit = config.pre_nms_limit if limit is None else limit
-        return rank_anchors(logits, deltas, anchors, window, limit=limit, box_std=config.box_std)
+        rank = partial(rank_anchors, anchors=anchors, window=window, limit=limit, box_std=config.box_std)
+        return by_image(rank)(logits, deltas)
 
     def suppress_anchors(self, ranked: RankedAnchors, count: int) -> Tensor:
         """Return the best `count` refined anchors (B, count, 4) float32, pixels; padded with zero rows."""
-        kept, *_ = non_max_suppression(
-            ranked.clipped,
-            ranked.scores[..., None],
-            max_output=count,
-            iou_threshold=self.config.rpn_nms_threshold,
-        )
-        return kept
+        keep = partial(non_max_suppression, max_output=count, iou_threshold=self.config.rpn_nms_threshold)
+        return by_image(keep)(ranked.clipped, ranked.scores[..., None])[0]
 
     def anchors(self, images: Tensor) -> Tensor:
         """Return all anchors of images (B, H, W, 3), (A, 4) float32, pixels, half-open."""
@@ -293,7 +283,8 @@ class MaskRCNN(LossModel):
 
     def _pool(self, atlas: Tensor, boxes: Tensor, size: int) -> Tensor:
         """Return the features of regions (B, N, 4), (B N, size, size, C) float32."""
-        return (corner_aligned_roi if self._as_library else roi_align)(atlas, boxes, size)
+        pool = corner_aligned_roi if self._as_library else roi_align
+        return by_image(partial(pool, size=size))(atlas, boxes)
 
     def _noise(self, rows: Tensor) -> Tensor:
         """Return a random number in [0, 1) for each row of (B, N, ...)."""
