@@ -1,7 +1,7 @@
 """Operations of Mask R-CNN, counted from its shapes: those of its convolutions and matrix products."""
 
-from common.mask_rcnn_config import MaskRCNNConfig
 from common.network.resnet import BLOCKS, SMALL_CHANNELS
+from common.settings.mask_rcnn import MaskRCNNConfig
 
 BACKWARD = 2  # a layer's gradients by its input and by its weights cost as much as the layer, each
 

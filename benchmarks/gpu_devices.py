@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from benchmarks.mask_rcnn_sides import Work, make_batch
 from benchmarks.measure import in_own_process
-from common.mask_rcnn_config import MaskRCNNConfig
+from common.settings.mask_rcnn import MaskRCNNConfig
 from dsb.config import DEMO, PUBLISHED
 
 COLUMNS = ("preset", "devices", "batch", "images/s", "a device", "of the first row's")

@@ -24,7 +24,6 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.measure import in_own_process, peak_mib, print_table, readable
 from common.images.synthetic import generate_sample
-from common.mask_rcnn_config import usual_scale
 from common.masks.instances import Instances, Sample
 from common.masks.rle import decode_instances
 from common.parallel import open_executor
@@ -34,6 +33,7 @@ from common.prediction.tiles import tile_boxes
 from common.prediction.views import TURNED_VIEWS, View, apply_view, distinct_views, scaled_shape
 from common.predictor import Predictor
 from common.scoring.dsb import dsb_score
+from common.settings.mask_rcnn import usual_scale
 from dsb.config import SMALL
 
 LIMIT_MIB = 3 * 1024

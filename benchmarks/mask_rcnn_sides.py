@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from common.mask_rcnn_config import MaskRCNNConfig
+from common.settings.mask_rcnn import MaskRCNNConfig
 
 PIXEL_STD = 58.0
 BACKBONES = {"resnet50": "resnet50", "resnet101": "resnet101", "small": "resnet18"}  # ours: torchvision's

@@ -39,11 +39,11 @@ def measure(preset: str) -> tuple[int, float, float]:
     """Return the size of a state, bytes, and the seconds that it takes to save and to upload it."""
     from keras import ops
 
-    from common.config import LAST_WEIGHTS
     from common.network.network import build_network
     from common.network.training.optimizer import build_optimizer
     from common.network.weights import save_weights
     from common.runs.checkpoint import Checkpoint, save_checkpoint
+    from common.settings.config import LAST_WEIGHTS
     from common.storage.s3 import Mirror, Place, open_s3
     from tests.aws import aws_here
 

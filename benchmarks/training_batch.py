@@ -36,8 +36,8 @@ from common.batches.instance_samples import InstanceSamples, instance_batches, m
 from common.batches.loader import BatchLoader
 from common.images.image_set import ImageSet
 from common.images.synthetic import write_dataset
-from common.mask_rcnn_config import MaskRCNNConfig
 from common.masks.boxes import label_boxes
+from common.settings.mask_rcnn import MaskRCNNConfig
 from common.storage.trees import open_tree
 from dsb.config import PUBLISHED, SMALL
 from dsb.dataset import find_images, load_dataset

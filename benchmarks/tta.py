@@ -22,10 +22,8 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.measure import print_table, race, readable
 from common.cluster.spread import Spread
-from common.config import CONFIG_FILE
 from common.engine import predict_submission
 from common.images.image_set import ImageSet
-from common.mask_rcnn_config import usual_scale
 from common.masks.instances import Instances
 from common.masks.rle import decode_instances
 from common.output.submission import COLUMNS, read_rows
@@ -34,6 +32,8 @@ from common.prediction.postprocess import Look, Masking, Prediction, run_length_
 from common.prediction.views import VIEWS, apply_view, distinct_views
 from common.predictor import Predictor
 from common.scoring.dsb import score_submission
+from common.settings.config import CONFIG_FILE
+from common.settings.mask_rcnn import usual_scale
 from dsb.config import DSBConfig
 from dsb.dataset import load_dataset
 

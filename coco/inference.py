@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from common.cli import PredictionFlags, parse_prediction_flags
-from common.config import RunConfig
 from common.engine import predict_results
 from common.errors import InputError
 from common.flags import OneLineParser
+from common.settings.config import RunConfig
 
 if TYPE_CHECKING:
     from common.images.image_set import ImageSet

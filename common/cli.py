@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 from common.cluster.spread import FLAGS as SPREAD_FLAGS
 from common.cluster.spread import Spread, add_spread_flags, read_spread
-from common.config import CONFIG_FILE, LAST_WEIGHTS, RunConfig
 from common.errors import InputError
 from common.flags import Item, OneLineParser, Shard, add_config_flags, output_file, split_values
 from common.runs.start import Start, adopt_geometry, named_weights
+from common.settings.config import CONFIG_FILE, LAST_WEIGHTS, RunConfig
 from common.storage.trees import data_path
 
 C = TypeVar("C", bound=RunConfig)

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from common.cluster.spread import ALONE, Spread
-from common.config import CONFIG_FILE, STATE_FILE, RunConfig
 from common.errors import InputError
 from common.log import logger
+from common.settings.config import CONFIG_FILE, STATE_FILE, RunConfig
 from common.storage.locks import locked
 
 if TYPE_CHECKING:

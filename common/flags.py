@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn, TypeVar
 
-from common.config import RunConfig, Stage
 from common.errors import InputError
+from common.settings.config import RunConfig, Stage
 from common.settings.options import Use, flag_name
 
 Item = TypeVar("Item")

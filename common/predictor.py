@@ -11,7 +11,6 @@ from common.errors import InputError
 from common.images.colours import stretch_contrast
 from common.images.stored import check_rgb
 from common.log import logger
-from common.mask_rcnn_config import MaskRCNNConfig, usual_scale
 from common.masks.instances import Instances
 from common.parallel import PREDICTING, map_in_order
 from common.prediction.detections import Paintable, shrink_image
@@ -20,9 +19,10 @@ from common.prediction.postprocess import Look, Masking, Prediction
 from common.prediction.tiles import detect_in_tiles, look_again
 from common.prediction.views import VIEW_SETS, View, apply_view, distinct_views
 from common.runs.trained import Trained
+from common.settings.mask_rcnn import MaskRCNNConfig, usual_scale
 from common.settings.options import flag_name
+from common.settings.unet import UNetConfig
 from common.terminal.progress import progress_bar
-from common.unet_config import UNetConfig
 
 if TYPE_CHECKING:
     from common.network.mask_rcnn.detector import Detector

@@ -13,12 +13,12 @@ from common.batches.changes import AllOf, Change, Changed, Flip, SomeOf
 from common.batches.instance_samples import rescaling_of
 from common.batches.mask_samples import usual_change
 from common.batches.recolour import recolour
-from common.config import RunConfig
 from common.images.colours import stretch_contrast
-from common.mask_rcnn_config import MaskRCNNConfig
 from common.masks.resize import resize_image
 from common.prediction.detections import shrink_image
-from common.unet_config import UNetConfig
+from common.settings.config import RunConfig
+from common.settings.mask_rcnn import MaskRCNNConfig
+from common.settings.unet import UNetConfig
 from rsna.augmentation import OURS, choose_augmentation
 from rsna.config import RSNAConfig
 

@@ -5,7 +5,7 @@ from typing import Any
 from common.errors import InputError
 from common.predictor import MapPredictor, Predictor
 from common.runs.start import named_weights
-from common.unet_config import UNetConfig
+from common.settings.unet import UNetConfig
 from competitions.sets import Competition
 
 

@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from coco.config import BALLOON_SMALL, COCO_SMALL
-from common.config import RunConfig
 from common.errors import InputError
+from common.settings.config import RunConfig
 from common.storage.trees import FileTree, open_tree
 from dsb.config import SMALL as DSB_SMALL
 from isic.config import SMALL as ISIC_SMALL

@@ -3,11 +3,11 @@
 import re
 from dataclasses import dataclass, replace
 
-from common.config import Stage
 from common.errors import InputError
-from common.mask_rcnn_config import MaskRCNNConfig
-from common.recipe import from_scratch
+from common.settings.config import Stage
+from common.settings.mask_rcnn import MaskRCNNConfig
 from common.settings.options import option
+from common.settings.recipe import from_scratch
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,9 +20,9 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from common.cli import choose_model, parse_model_flags
-from common.config import CONFIG_FILE
 from common.errors import InputError, run_main
 from common.flags import OneLineParser
+from common.settings.config import CONFIG_FILE
 from common.storage.files import written_aside
 from dsb.config import PRESETS, DSBConfig
 from dsb.inference import STEPS, TRAINING

@@ -12,8 +12,8 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from common.config import Stage
 from common.errors import run_main
+from common.settings.config import Stage
 from dsb.config import DEMO, PUBLISHED, SMALL, DSBConfig
 from dsb.training import train_step
 

@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 
 from common.batches.changes import Change
 from common.batches.instance_samples import mini_masks
-from common.config import RunConfig
 from common.errors import InputError
 from common.figures.data.distributions import (
     count_classes,
@@ -33,9 +32,10 @@ from common.figures.data.survey import Survey
 from common.figures.data.suspects import RULES, draw_suspects, find_suspects
 from common.figures.page import Page
 from common.log import logger
-from common.mask_rcnn_config import MaskRCNNConfig, usual_scale
 from common.masks.layers import layer_boxes, unpack_layers
-from common.unet_config import UNetConfig
+from common.settings.config import RunConfig
+from common.settings.mask_rcnn import MaskRCNNConfig, usual_scale
+from common.settings.unet import UNetConfig
 from competitions.augmentation import changes_of, fit_for
 from inspection.data_captions import CAPTIONS
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from common.batches.folds import FOLD_SEED
-from common.config import Stage
-from common.mask_rcnn_config import SEPARATION, MaskRCNNConfig
-from common.recipe import from_scratch
+from common.settings.config import Stage
+from common.settings.mask_rcnn import SEPARATION, MaskRCNNConfig
 from common.settings.options import option
+from common.settings.recipe import from_scratch
 
 DATASET = "data/isic.zip"
 LABELS_HELP = "labels.json for train, labels_test.json for test, in the set or beside the archive"

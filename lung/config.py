@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from common.batches.folds import FOLD_SEED
-from common.config import Stage
+from common.settings.config import Stage
 from common.settings.options import option
-from common.unet_config import UNetConfig
+from common.settings.unet import UNetConfig
 
 DATASET = "data/lung.zip"
 METADATA_HELP = "columns id and patient (default: metadata.csv in the set or beside the archive)"

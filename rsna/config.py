@@ -3,10 +3,10 @@
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-from common.config import Stage
-from common.mask_rcnn_config import SEPARATION, MaskRCNNConfig
-from common.recipe import NARROW, from_scratch
+from common.settings.config import Stage
+from common.settings.mask_rcnn import SEPARATION, MaskRCNNConfig
 from common.settings.options import option
+from common.settings.recipe import NARROW, from_scratch
 
 # The augmentations of `rsna/augmentation.py` have their own ranges; images are never tiled; predictions have no masks.
 NO_EFFECT = frozenset(

@@ -6,10 +6,10 @@ import numpy as np
 from scipy import ndimage
 
 from common.images.image_set import ImageSet, Source
-from common.mask_rcnn_config import MaskRCNNConfig
 from common.masks.instances import Instances
 from common.prediction.detections import Detections
 from common.predictor import Predictor
+from common.settings.mask_rcnn import MaskRCNNConfig
 
 
 class Arrays(Source):

@@ -13,11 +13,11 @@ from common.cli import (
     parse_training_flags,
     run_command,
 )
-from common.config import Stage
 from common.errors import InputError
 from common.flags import OneLineParser
-from common.mask_rcnn_config import MaskRCNNConfig
 from common.runs.start import Start, named_weights
+from common.settings.config import Stage
+from common.settings.mask_rcnn import MaskRCNNConfig
 from common.settings.options import option
 from dsb.config import DSBConfig
 from wbc.config import WBCConfig

@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
-from common.config import Stage
 from common.errors import InputError
 from common.flags import OneLineParser, add_choice_flags, add_config_flags
-from common.mask_rcnn_config import MaskRCNNConfig
+from common.settings.config import Stage
+from common.settings.mask_rcnn import MaskRCNNConfig
 
 
 def parse(config_class, *arguments):

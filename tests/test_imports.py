@@ -20,7 +20,7 @@ FILES = {
     for path in (ROOT / folder).rglob("*.py")
 }
 GROUND = {"errors", "storage", "parallel", "log", "terminal"}
-SETTINGS = {"settings", "config", "mask_rcnn_config", "unet_config", "errors"}
+SETTINGS = {"settings", "errors"}
 BELOW_NETWORK = {"batches", "runs", "prediction", "images", "masks", *SETTINGS, *GROUND}
 # What each room, or file beside the rooms, may import of `common/`.
 ALLOWED = {
@@ -28,13 +28,9 @@ ALLOWED = {
     "terminal": set(),
     "errors": {"log", "terminal"},
     "settings": {"errors"},
-    "config": {"settings", "errors"},
-    "mask_rcnn_config": {"config", "settings", "errors"},
-    "unet_config": {"config", "settings", "errors"},
     "storage": {"errors"},
     "parallel": {"errors", "log"},
     "annotations": {"log"},
-    "recipe": {"mask_rcnn_config"},
     "flags": SETTINGS,
     "masks": {"errors"},
     "images": {"masks", *GROUND},
@@ -42,7 +38,7 @@ ALLOWED = {
     "runs": {"storage", "terminal", *SETTINGS},
     "prediction": {"images", "masks", *SETTINGS},
     "network": BELOW_NETWORK,
-    "output": {"prediction", "images", "masks", "config", *GROUND},
+    "output": {"prediction", "images", "masks", "settings", *GROUND},
     "scoring": {"output", "images", "masks", "errors"},
     "drawing": {"scoring", "images", "masks", "log"},
     "figures": {"drawing", "scoring", "prediction", "runs", "images", "masks", "storage", "errors"},
@@ -54,7 +50,7 @@ ALLOWED = {
     "engine": {"predictor", "drawing", "network", "output", "cluster", *BELOW_NETWORK},
 }
 BACKENDS = {"keras", "tensorflow", "jax", "torch", "flax"}
-MOST_FILES = 13  # of a room
+MOST_FILES = 12  # of a room
 
 
 def imported_names(path: Path) -> set[str]:
@@ -89,7 +85,7 @@ def test_imports_follow_the_table(name):
 
 
 def test_the_ground_needs_the_standard_library_alone():
-    for name in ("common.errors", "common.settings.options", "common.config"):
+    for name in ("common.errors", "common.settings.options", "common.settings.config"):
         others = {imported.split(".")[0] for imported in imported_names(FILES[name])} - {"common"}
         assert others <= sys.stdlib_module_names
 
@@ -125,7 +121,7 @@ TESTED_ELSEWHERE = {
     "common.network.network": "test_engine",
     "common.network.resnet": "the layers' names and shapes in test_weights",
     "common.network.tensor": "a type for annotations",
-    "common.recipe": "the presets of every competition",
+    "common.settings.recipe": "the presets of every competition",
     "common.runs.trained": "test_predictor",
     "common.settings.options": "test_config",
     "common.runs.weights_file": "network/test_weights and test_library_weights, which write such files",

@@ -12,7 +12,7 @@ from common.network.mask_rcnn.model import MaskRCNN
 from common.network.unet.model import UNet
 from common.network.weights import save_weights
 from common.predictor import MapPredictor, Predictor
-from common.unet_config import UNetConfig
+from common.settings.unet import UNetConfig
 from tests.tiny import TINY
 
 SHAPE = (80, 100)

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from coco.config import BalloonConfig, CocoConfig, ShapesConfig
-from common.config import RunConfig
-from common.mask_rcnn_config import MaskRCNNConfig
 from common.network.mask_rcnn.model import MaskRCNN
 from common.network.training.optimizer import build_optimizer, learning_rate_at
 from common.network.unet.model import UNet
 from common.predictor import MapPredictor, Predictor
-from common.unet_config import UNetConfig
+from common.settings.config import RunConfig
+from common.settings.mask_rcnn import MaskRCNNConfig
+from common.settings.unet import UNetConfig
 from dsb.config import DSBConfig
 from isic.config import LesionConfig
 from lung.config import LungConfig
@@ -33,9 +33,15 @@ OF_THE_LOOP = {"name", "devices", "steps_per_epoch", "validation_steps", "score_
 OF_THE_LOOP |= {"log_hyperparameters", "overlay_limit", "histogram_every"}
 
 
+def is_of_configs(path):
+    return path.parent.name == "settings" or "config" in path.stem
+
+
 def attributes_read(folder):
     """Return the names of all attributes that a folder's code reads, but for those of configs themselves."""
-    paths = [path for path in (ROOT / folder).rglob("*.py") if "config" not in path.stem]
+    paths = [
+        path for path in (ROOT / folder).rglob("*.py") if "config" not in path.stem and path.parent.name != "settings"
+    ]
     nodes = [node for path in paths for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
     names = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     return names | {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
@@ -64,8 +70,13 @@ def read(monkeypatch):
     plain = RunConfig.__getattribute__
 
     def recorded(self, name):
-        file = Path(sys._getframe(1).f_code.co_filename).stem
-        if name in names and "config" not in file and file != "dataclasses":
+        file = Path(sys._getframe(1).f_code.co_filename)
+        if (
+            name in names
+            and file.parent.name != "settings"
+            and "config" not in file.stem
+            and file.stem != "dataclasses"
+        ):
             seen.add(name)
         return plain(self, name)
 

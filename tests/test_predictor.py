@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from common.errors import InputError
-from common.mask_rcnn_config import MaskRCNNConfig
 from common.prediction.detections import Detections
 from common.prediction.tiles import TiledDetections
 from common.prediction.views import TURNED_VIEWS, VIEWS, View, scaled_shape
 from common.predictor import MapPredictor, Predictor
-from common.unet_config import UNetConfig
+from common.settings.mask_rcnn import MaskRCNNConfig
+from common.settings.unet import UNetConfig
 from dsb.config import DSBConfig
 from tests.image_sets import Limited, grid_image, predictor_of
 

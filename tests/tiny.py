@@ -3,9 +3,9 @@
 import numpy as np
 
 from common.batches.instance_samples import mini_masks
-from common.config import Stage
-from common.mask_rcnn_config import MaskRCNNConfig
 from common.masks.boxes import label_boxes
+from common.settings.config import Stage
+from common.settings.mask_rcnn import MaskRCNNConfig
 
 TINY = MaskRCNNConfig(
     name="tiny",

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from common.config import Stage
-from common.mask_rcnn_config import SEPARATION, MaskRCNNConfig
-from common.recipe import from_scratch
+from common.settings.config import Stage
+from common.settings.mask_rcnn import SEPARATION, MaskRCNNConfig
 from common.settings.options import option
+from common.settings.recipe import from_scratch
 
 CLASS_NAMES = ("Basophil", "Eosinophil", "Lymphocyte", "Monocyte", "Neutrophil")
 

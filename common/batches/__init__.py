@@ -1,4 +1,4 @@
 """Training batches: crops, augmentations, sampling, folds, the loader.
 
-Imports `common.images` and `common.masks`, and `config` and `errors`.
+Imports `common.images` and `common.masks`, and the settings.
 """

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from common.images.colours import shift_channels
-from common.mask_rcnn_config import usual_scale
+from common.settings.mask_rcnn import usual_scale
 
 # Flips and turns are OpenCV's: NumPy's are views, and copying those takes ten times as long.
 _TURNS = (None, cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)

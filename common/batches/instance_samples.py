@@ -16,8 +16,8 @@ from common.batches.recolour import recolour
 from common.errors import InputError
 from common.images.colours import stretch_contrast
 from common.images.image_set import ImageSet
-from common.mask_rcnn_config import MaskRCNNConfig
 from common.masks.layers import layer_boxes
+from common.settings.mask_rcnn import MaskRCNNConfig
 
 
 class InstanceSamples:

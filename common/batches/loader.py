@@ -5,8 +5,8 @@ from typing import Protocol
 import numpy as np
 
 from common.batches.sampler import Sampler, class_balanced_indices, size_balanced_indices
-from common.config import RunConfig
 from common.images.image_set import ImageSet
+from common.settings.config import RunConfig
 
 
 class SampleMaker(Protocol):

@@ -8,7 +8,7 @@ from common.batches.changes import Affine, AllOf, Brighten, Change, Contrast, Fl
 from common.batches.loader import BatchLoader
 from common.images.image_set import ImageSet
 from common.masks.resize import resize_image, resize_mask
-from common.unet_config import UNetConfig
+from common.settings.unet import UNetConfig
 
 
 class MaskSamples:

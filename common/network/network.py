@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from common.batches.changes import Change
 from common.batches.loader import BatchLoader
-from common.config import RunConfig
 from common.images.image_set import ImageSet
-from common.mask_rcnn_config import MaskRCNNConfig
-from common.unet_config import UNetConfig
+from common.settings.config import RunConfig
+from common.settings.mask_rcnn import MaskRCNNConfig
+from common.settings.unet import UNetConfig
 
 if TYPE_CHECKING:
     import keras

@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from common.config import RunConfig
 from common.errors import InputError
 from common.images.image_set import ImageSet
 from common.log import logger
 from common.output.submission import COLUMNS
 from common.output.writer import SubmissionWriter
 from common.parallel import PREDICTING, map_in_order, open_executor
+from common.settings.config import RunConfig
 from common.terminal.progress import progress_bar
 
 MakeRows = Callable[[Sequence[int]], Generator[list[str], None, None]]  # the rows of images by their indices

@@ -7,9 +7,9 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from common.mask_rcnn_config import usual_scale
 from common.masks.crops import paint_masks, paint_probs
 from common.masks.instances import Instances, SoftInstances
+from common.settings.mask_rcnn import usual_scale
 
 MULTIPLE = 64  # the coarsest level of the pyramid has stride 64
 MOST_PIXELS = 1 << 23  # of an enlarged image, however large `min_dim` is

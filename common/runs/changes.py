@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from common.config import CONFIG_FILE, RunConfig
 from common.errors import InputError
+from common.settings.config import CONFIG_FILE, RunConfig
 from common.settings.options import Fixed, Measure, flag_name
 
 

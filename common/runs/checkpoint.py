@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from common.config import STATE_FILE, RunConfig
 from common.errors import InputError
 from common.runs.changes import swaying
+from common.settings.config import STATE_FILE, RunConfig
 from common.settings.options import Measure
 from common.storage.files import written_aside
 

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from common.config import STATE_FILE
+from common.settings.config import STATE_FILE
 
 IMAGES_FILE = "images.txt"
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from common.config import CONFIG_FILE, LAST_WEIGHTS, STATE_FILE, RunConfig
 from common.errors import InputError
-from common.mask_rcnn_config import MaskRCNNConfig
 from common.runs.published_weights import find_published_weights
 from common.runs.seen import IMAGES_FILE
+from common.settings.config import CONFIG_FILE, LAST_WEIGHTS, STATE_FILE, RunConfig
+from common.settings.mask_rcnn import MaskRCNNConfig
 from common.storage.files import cache_folder
 
 NAMED_WEIGHTS = "weights.h5"

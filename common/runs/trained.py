@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 
-from common.config import CONFIG_FILE, RunConfig
 from common.errors import InputError
 from common.runs.start import adopt_geometry, named_weights
+from common.settings.config import CONFIG_FILE, RunConfig
 
 C = TypeVar("C", bound=RunConfig)
 Applied = TypeVar("Applied")  # a network ready to be called with images

@@ -1,4 +1,4 @@
-"""What the configs of all networks are made of.
+"""Configs: what an option is, the options of every run and of each network, and a recipe to train from scratch.
 
-Belongs here: what an option is, and which values it takes. May import: see `CONTRIBUTING.md`.
+Belongs here: options that more than one competition has. May import: see `CONTRIBUTING.md`.
 """

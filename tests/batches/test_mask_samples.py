@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from common.batches.mask_samples import MaskSamples, mask_batches
-from common.unet_config import UNetConfig
+from common.settings.unet import UNetConfig
 from tests.image_sets import array_set
 
 CONFIG = UNetConfig(image_size=32, channels=(16,), batch_size=2, brightness=0.2, contrast=0.2, scale_range=0.1)

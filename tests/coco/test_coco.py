@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from common.mask_rcnn_config import SEPARATION
 from common.output.submission import read_rows
+from common.settings.mask_rcnn import SEPARATION
 from tests.coco.running import FOLDER, run_in
 from tests.coco_files import write_subset
 from tests.scripts import NARROW_FLAGS, run_here

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from common.batches.instance_samples import instance_batches
-from common.config import Stage
 from common.images.image_set import ImageSet
+from common.settings.config import Stage
 from dsb.config import DSBConfig
 from tests.image_sets import Arrays
 from tests.scripts import TRAINING, load_presets

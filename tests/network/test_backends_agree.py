@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from common.images.synthetic import generate_sample
-from common.mask_rcnn_config import MaskRCNNConfig
 from common.masks.boxes import box_ious
 from common.network.mask_rcnn.detector import Detector
 from common.network.mask_rcnn.model import MaskRCNN
 from common.network.weights import load_weights, save_weights
 from common.prediction.detections import Detections
+from common.settings.mask_rcnn import MaskRCNNConfig
 from dsb.config import DSBConfig
 from tests.scripts import DSB
 from tests.tiny import TINY

@@ -11,13 +11,13 @@ import keras
 import numpy as np
 import pytest
 
-from common.config import RunConfig
 from common.errors import InputError
 from common.network.devices import batch_uniform, count_shares, find_devices, share, sum_over_devices
 from common.network.network import prepare_backend
 from common.network.norm import BatchNorm, build_norm
 from common.network.training.optimizer import build_optimizer
-from common.unet_config import UNetConfig
+from common.settings.config import RunConfig
+from common.settings.unet import UNetConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 # In float32 rounding alone, but a unit near 0 may be rectified on one side only, and its part of a gradient is lost. In

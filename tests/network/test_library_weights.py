@@ -12,12 +12,12 @@ import pytest
 from common.cli import choose_model, parse_model_flags
 from common.errors import InputError
 from common.flags import OneLineParser
-from common.mask_rcnn_config import MaskRCNNConfig
 from common.network.mask_rcnn.model import MaskRCNN
 from common.network.training.beginning import load_start
 from common.network.weights import load_weights, save_weights, weighted_layers
 from common.runs.start import Start, adopt_geometry, find_start
 from common.runs.weights_file import WeightsFile, is_ours, read_geometry
+from common.settings.mask_rcnn import MaskRCNNConfig
 from tests.network.test_weights import published_table
 from tests.scripts import TINY as FLAGS
 from tests.scripts import finish, start

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from common.config import Stage
-from common.mask_rcnn_config import MaskRCNNConfig
+from common.settings.config import Stage
+from common.settings.mask_rcnn import MaskRCNNConfig
 from tests.tiny import TINY
 
 RUN = replace(

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from common.errors import InputError
-from common.mask_rcnn_config import MaskRCNNConfig
 from common.network.mask_rcnn.model import MaskRCNN
 from common.network.weights import load_weights, save_weights, weighted_layers
+from common.settings.mask_rcnn import MaskRCNNConfig
 from tests.tiny import TINY
 
 NORMS = ("gamma", "beta", "moving_mean", "moving_variance")

@@ -13,7 +13,6 @@ os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_p
 import keras
 import numpy as np
 
-from common.config import Stage
 from common.images.synthetic import generate_sample
 from common.network.devices import find_devices
 from common.network.mask_rcnn.detector import Detector
@@ -24,7 +23,8 @@ from common.network.training.optimizer import build_optimizer
 from common.network.training.watch import Watch
 from common.network.unet.segmenter import Segmenter
 from common.runs.log import read_epochs
-from common.unet_config import UNetConfig
+from common.settings.config import Stage
+from common.settings.unet import UNetConfig
 from tests.image_sets import array_set
 from tests.tiny import TINY
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.config import Stage
 from common.errors import InputError
-from common.mask_rcnn_config import MaskRCNNConfig
 from common.output.rows import RowMaker, choose_image_ids, fingerprint, image_rng, make_rows, write_rows
 from common.output.writer import SubmissionWriter
 from common.parallel import PREDICTING, JobError
+from common.settings.config import Stage
+from common.settings.mask_rcnn import MaskRCNNConfig
 from tests.image_sets import array_set
 
 IDS = [f"p{number}" for number in range(12)]

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from common.mask_rcnn_config import usual_scale
 from common.masks.boxes import label_boxes
 from common.masks.instances import Instances
 from common.prediction.detections import Frame
@@ -20,6 +19,7 @@ from common.prediction.views import (
     invert_view,
     scaled_shape,
 )
+from common.settings.mask_rcnn import usual_scale
 from tests.objects import random_objects
 
 TURNS_AND_FLIPS = [

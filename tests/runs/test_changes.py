@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from common.config import Stage
 from common.errors import InputError
-from common.mask_rcnn_config import MaskRCNNConfig
 from common.runs.changes import check_resumable, describe_mismatch, differing, flag_text, swaying
+from common.settings.config import Stage
+from common.settings.mask_rcnn import MaskRCNNConfig
 from common.settings.options import option
 from dsb.config import PRESETS, DSBConfig
 from rsna.config import RSNAConfig

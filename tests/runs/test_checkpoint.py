@@ -6,9 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from common.config import RunConfig
 from common.errors import InputError
-from common.mask_rcnn_config import MaskRCNNConfig
 from common.runs.checkpoint import (
     Checkpoint,
     Unfinished,
@@ -18,6 +16,8 @@ from common.runs.checkpoint import (
     read_checkpoint,
     save_checkpoint,
 )
+from common.settings.config import RunConfig
+from common.settings.mask_rcnn import MaskRCNNConfig
 
 ARRAYS = [np.arange(6, dtype=np.float32).reshape(2, 3), np.array([7, 8], np.uint32), np.float32(3)]
 SAVED = Checkpoint(4, -0.5, "by", 2.5, ["a", "b"], "signature", RunConfig().to_json(), ARRAYS)

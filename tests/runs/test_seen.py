@@ -5,9 +5,9 @@ import shutil
 import numpy as np
 import pytest
 
-from common.config import STATE_FILE
 from common.runs.seen import IMAGES_FILE, find_seen, format_images, seen_images
 from common.runs.start import named_weights
+from common.settings.config import STATE_FILE
 from common.storage.trees import open_tree
 
 SEEN = [("1", "5-aa"), ("2", "5-bb"), ("old", "")]

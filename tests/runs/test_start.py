@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from common.config import RunConfig
 from common.errors import InputError
-from common.mask_rcnn_config import MaskRCNNConfig
 from common.runs import start
 from common.runs.seen import IMAGES_FILE
 from common.runs.start import Start, adopt_geometry, find_start, named_weights
-from common.unet_config import UNetConfig
+from common.settings.config import RunConfig
+from common.settings.mask_rcnn import MaskRCNNConfig
+from common.settings.unet import UNetConfig
 
 RUN = RunConfig(name="2")
 

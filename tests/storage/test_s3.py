@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from common.config import STATE_FILE
 from common.errors import InputError
+from common.settings.config import STATE_FILE
 from common.storage.s3 import LAST, Mirror, Place, fetch, open_s3
 from tests.aws import aws_here
 

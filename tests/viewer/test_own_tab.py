@@ -12,7 +12,7 @@ from common.errors import InputError
 from common.images.decoding import decode_image, encode_png
 from common.masks.rle import decode_instances
 from common.predictor import MapPredictor
-from common.unet_config import UNetConfig
+from common.settings.unet import UNetConfig
 from rsna.config import RSNAConfig
 from tests.dicoms import encode_dicom
 from tests.image_sets import Limited, grid_image, predictor_of

@@ -9,13 +9,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from common.mask_rcnn_config import MaskRCNNConfig
 from common.masks.crops import mean_inside
 from common.network.backend import compile_for_prediction, predicts_in_threads
 from common.network.mask_rcnn.model import MaskRCNN
 from common.network.tensor import Tensor
 from common.network.weights import load_weights
 from common.prediction.detections import Detections, Frame
+from common.settings.mask_rcnn import MaskRCNNConfig
 
 BATCH_PIXELS = 1 << 20  # per batch, to bound its memory: four images of 512x512
 MASKS_AT_ONCE = 20  # detections per image that the mask head processes at a time

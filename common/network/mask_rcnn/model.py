@@ -11,7 +11,6 @@ from common.batches.changes import Change
 from common.batches.instance_samples import instance_batches
 from common.batches.loader import BatchLoader
 from common.images.image_set import ImageSet
-from common.mask_rcnn_config import MaskRCNNConfig
 from common.network.backend import fuse, non_max_suppression
 from common.network.devices import batch_uniform, by_image
 from common.network.loss_model import LossModel
@@ -40,6 +39,7 @@ from common.network.mask_rcnn.targets import (
 )
 from common.network.precision import convolve_in
 from common.network.tensor import Tensor
+from common.settings.mask_rcnn import MaskRCNNConfig
 
 HEADS = "mrcnn_.*|rpn_.*|fpn_.*"
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from common.config import CONFIG_FILE, LAST_WEIGHTS, STATE_FILE, RunConfig
 from common.errors import InputError
 from common.images.image_set import ImageSet
 from common.log import logger
@@ -15,6 +14,7 @@ from common.runs.checkpoint import Checkpoint, progress_saved, read_checkpoint
 from common.runs.log import LOG_FILE, drop_epochs_after, read_epochs
 from common.runs.seen import Identity, find_seen, parse_images
 from common.runs.weights_file import is_ours
+from common.settings.config import CONFIG_FILE, LAST_WEIGHTS, STATE_FILE, RunConfig
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ import numpy as np
 from tqdm import tqdm
 
 from common.batches.loader import BatchLoader
-from common.config import CONFIG_FILE, LAST_WEIGHTS, RunConfig, Stage
 from common.errors import InputError
 from common.log import logger
 from common.network.devices import find_devices
@@ -30,6 +29,7 @@ from common.parallel import map_in_order
 from common.runs.checkpoint import Checkpoint, Unfinished, compare_measures, describe_measure, save_checkpoint
 from common.runs.log import LOG_FILE
 from common.runs.seen import Identity, format_images, seen_images
+from common.settings.config import CONFIG_FILE, LAST_WEIGHTS, RunConfig, Stage
 from common.storage.files import remove_asides, written_aside
 from common.terminal.progress import progress_bar
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import keras
 
-from common.config import RunConfig
 from common.errors import InputError
 from common.network.devices import count_shares, sum_over_devices
 from common.network.tensor import Tensor
 from common.network.weights import weighted_layers
+from common.settings.config import RunConfig
 
 FINAL_RATE = 0.01  # a cosine ends at this share of its stage's learning rate
 

@@ -6,11 +6,11 @@ from typing import Any, Self
 
 import keras
 
-from common.config import RunConfig
 from common.images.decoding import encode_png
 from common.network.training.watch import Watch, is_due
 from common.runs.events import EventLog
 from common.runs.log import LOG_FILE, append_epoch
+from common.settings.config import RunConfig
 
 
 class Record:

@@ -13,7 +13,7 @@ from common.network.loss_model import LossModel
 from common.network.precision import convolve_in
 from common.network.unet.layers import build_unet
 from common.network.unet.losses import LOSS_NAMES, bce_loss, dice_loss
-from common.unet_config import UNetConfig
+from common.settings.unet import UNetConfig
 
 
 class UNet(LossModel):

@@ -13,7 +13,7 @@ from common.network.backend import compile_for_prediction, predicts_in_threads
 from common.network.tensor import Tensor
 from common.network.unet.model import UNet
 from common.network.weights import load_weights
-from common.unet_config import UNetConfig
+from common.settings.unet import UNetConfig
 
 BATCH_PIXELS = 1 << 20  # per batch, to bound its memory: four images of 512x512
 

@@ -10,7 +10,7 @@ from common.errors import InputError
 from common.network.inspection.activations import activations
 from common.network.mask_rcnn.model import MaskRCNN
 from common.network.unet.model import UNet
-from common.unet_config import UNetConfig
+from common.settings.unet import UNetConfig
 from tests.tiny import TINY
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (64, 128, 3), dtype=np.uint8)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from common.batches.instance_samples import instance_batches
-from common.config import Stage
 from common.network.mask_rcnn.model import MaskRCNN
 from common.network.training.beginning import Beginning
 from common.network.training.fit import fit
+from common.settings.config import Stage
 from tests.image_sets import array_set
 from tests.tiny import TINY, disc_labels
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from common.batches.loader import BatchLoader
-from common.config import Stage
 from common.errors import InputError
 from common.network.training.fit import fit
 from common.network.training.watch import Watch
 from common.network.weights import save_weights
+from common.settings.config import Stage
 from tests.image_sets import array_set
 from tests.network.training.test_fit import (
     IMAGES,

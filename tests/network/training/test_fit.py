@@ -10,7 +10,6 @@ import pytest
 
 from common import errors
 from common.batches.loader import BatchLoader
-from common.config import RunConfig, Stage
 from common.errors import InputError, run_main
 from common.network.training import fit as train
 from common.network.training.beginning import Beginning, load_start
@@ -22,6 +21,7 @@ from common.runs.checkpoint import progress_saved
 from common.runs.seen import seen_images
 from common.runs.start import Start, find_start
 from common.runs.weights_file import WRITER
+from common.settings.config import RunConfig, Stage
 from tests.image_sets import array_set
 
 RUN = RunConfig(

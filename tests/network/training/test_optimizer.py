@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from common.config import Stage
 from common.errors import InputError
 from common.network.mask_rcnn.model import MaskRCNN
 from common.network.training.optimizer import learning_rate_at, set_trainable
 from common.network.weights import weighted_layers
+from common.settings.config import Stage
 from tests.tiny import TINY
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from tensorboard import program
 
-from common.config import Stage
 from common.network.training.beginning import ANEW
 from common.network.training.fit import fit
 from common.network.training.record import Record
 from common.network.training.watch import NOTHING, Watch
+from common.settings.config import Stage
 from tests.events import read_events, steps
 from tests.network.training.test_fit import RESUMED, SHORT, Interrupted, Scripted, Toy, build, loaders
 

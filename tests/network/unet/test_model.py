@@ -4,13 +4,13 @@ import keras
 import numpy as np
 import pytest
 
-from common.config import Stage
 from common.network.network import build_network
 from common.network.training.optimizer import build_optimizer, set_trainable
 from common.network.unet.losses import LOSS_NAMES
 from common.network.unet.model import UNet
 from common.network.weights import load_weights, save_weights, weighted_layers
-from common.unet_config import UNetConfig
+from common.settings.config import Stage
+from common.settings.unet import UNetConfig
 from tests.batches.test_mask_samples import chest
 from tests.image_sets import array_set
 

@@ -1,7 +1,7 @@
 import pytest
 
 from common.errors import InputError
-from common.unet_config import UNetConfig
+from common.settings.unet import UNetConfig
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from common.errors import InputError
-from common.mask_rcnn_config import MaskRCNNConfig
+from common.settings.mask_rcnn import MaskRCNNConfig
 
 
 @pytest.mark.parametrize(

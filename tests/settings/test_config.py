@@ -5,10 +5,10 @@ from typing import ClassVar
 
 import pytest
 
-from common.config import Stage
 from common.errors import InputError
 from common.flags import OneLineParser, add_config_flags
-from common.mask_rcnn_config import SEPARATION, MaskRCNNConfig
+from common.settings.config import Stage
+from common.settings.mask_rcnn import SEPARATION, MaskRCNNConfig
 from common.settings.options import option
 from dsb.config import DSBConfig
 from rsna.config import RSNAConfig

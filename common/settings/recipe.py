@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from common.mask_rcnn_config import MaskRCNNConfig
+from common.settings.mask_rcnn import MaskRCNNConfig
 
 C = TypeVar("C", bound=MaskRCNNConfig)
 

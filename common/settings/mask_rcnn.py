@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from common.config import RunConfig
 from common.errors import InputError
+from common.settings.config import RunConfig
 from common.settings.options import flag_name, option
 
 # Options that only matter where objects must not overlap, as in the Data Science Bowl.
