@@ -219,8 +219,8 @@ def compare(folder: Path) -> Iterator[Sequence[str]]:
 
 WORKER_START = 3.0  # seconds until a worker's process is at the scheduler; its child's start comes on top
 
-# What docs/scale.md says of sizes: one core a worker, 0.17 MB an image. A bundle takes the scheduler 10 ms, an upper
-# bound by benchmarks/cluster.py, where two busy cores had the workers, too.
+# What docs/scale.md says of sizes: one core a worker, 0.17 MB an image. A bundle takes the scheduler 10 ms, a bound
+# by benchmarks/cluster.py, where two busy cores had the workers, too.
 USUAL = Case(300_000, 256, work=0.5, spread=0.5, start=40.0, scheduling=0.01)
 LARGE = {
     "3,000 on one machine": replace(USUAL, images=3000, workers=4),
