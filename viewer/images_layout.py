@@ -26,7 +26,7 @@ def _list(study: Study) -> html.Section:
             make_grid("list", list_columns(study), floating=True),
             html.Div(id="progress", role="status"),
             dcc.Interval(id="tick", interval=REFRESH),
-            *(dcc.Store(id=name) for name in ("chosen", "drawn", "told", "done", "zoomed")),
+            *(dcc.Store(id=name) for name in ("chosen", "drawn", "told", "listed", "zoomed")),
         ],
         className="list",
         **aria("Images"),

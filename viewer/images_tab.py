@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from dash import Dash, Input, Output, State, ctx, html, no_update
+from dash import Dash, Input, Output, State, html, no_update
 
 from common.errors import InputError
 from viewer.figures import Drawn, empty_figure, image_figure
@@ -50,10 +50,10 @@ class ImagesTab:
             Output("summary", "children"),
             Output("tick", "disabled"),
             Output("progress", "children"),
-            Output("done", "data"),
+            Output("listed", "data"),
             Input("tick", "n_intervals"),
             *limits,
-            State("done", "data"),
+            State("listed", "data"),
         )(self.update_list)
         app.callback(
             Output("drawn", "data"),
@@ -70,18 +70,22 @@ class ImagesTab:
             Input("different", "value"),
         )(self.update_image)
 
-    def update_list(self, _: int, iou: float, confidence: float, done: int) -> tuple[Any, ...]:
-        """Return the rows and sums for the chosen limits, as far as images are compared."""
+    def update_list(self, _: int, iou: float, confidence: float, listed: list[Any] | None) -> tuple[Any, ...]:
+        """Return the rows and sums for the chosen limits, as far as images are compared.
+
+        A tick may overtake a change of a limit, whose answer the browser then drops; so what is listed says what to do.
+        """
         now, total = self.scorer.done, len(self.scorer.entries)
         text = "" if now == total else f"comparing: {now:,} of {total:,} images"
-        if ctx.triggered_id == "tick" and now < total and done and now - done < total / UPDATES:
+        done = listed[0] if listed and listed[1:] == [iou, confidence] else 0
+        if done and now < total and now - done < total / UPDATES:
             return no_update, no_update, False, text, no_update
         limits = Limits(nearest_threshold(iou), confidence)
         sums = [
             html.Div([html.Span(title, className="name"), html.Span(text)])
             for title, text in summarise(self.scorer, limits)
         ]
-        return list_rows(self.scorer, limits), sums, now == total, text, now
+        return list_rows(self.scorer, limits), sums, now == total, text, [now, iou, confidence]
 
     def update_image(
         self,

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
+from dash import Dash, Input, Output, State, dcc, html, no_update
 
 from common.errors import InputError
 from viewer.figures import COLOURS, empty_figure, plain_layout
@@ -42,7 +42,7 @@ class PatientsTab:
                 html.Section([self._radiograph()], className="stage", **aria("Radiograph")),
                 html.Section(self._maps(), className="side", **aria("Where boxes lie")),
                 dcc.Interval(id="patients-tick", interval=REFRESH),
-                dcc.Store(id="patients-done", data=-1),
+                dcc.Store(id="patients-listed"),
             ],
             className="columns",
         )
@@ -56,13 +56,13 @@ class PatientsTab:
             Output("box-map", "figure"),
             Output("groups", "figure"),
             Output("patients-tick", "disabled"),
-            Output("patients-done", "data"),
+            Output("patients-listed", "data"),
             Input("patients-tick", "n_intervals"),
             *(Input(f"choose-{name}", "value") for name in FIELDS),
             Input("choose-age", "value"),
             Input("whose", "value"),
             Input("group-by", "value"),
-            State("patients-done", "data"),
+            State("patients-listed", "data"),
         )(self.update)
         app.callback(
             Output("radiograph", "figure"),
@@ -73,10 +73,11 @@ class PatientsTab:
 
     def update(self, _: int, *given: Any) -> tuple[Any, ...]:
         """Return the table, the counts and the maps of the chosen patients."""
-        *values, ages, whose, by, done = given
+        *values, ages, whose, by, listed = given
         table = self.patients.table()
         complete = len(table) == len(self.study.images)
-        if ctx.triggered_id == "patients-tick" and len(table) == done:
+        state = [len(table), *given[:-1]]
+        if listed == state:
             return (*(no_update,) * 7, complete, no_update)
         choice = Choice(dict(zip(FIELDS, (value or [] for value in values), strict=True)), tuple(ages))
         chosen = choice.of(table)
@@ -85,7 +86,7 @@ class PatientsTab:
         rows = chosen.astype(object).where(chosen.notna(), None).to_dict("records")
         figures = self._map_figure(chosen["index"].tolist(), whose), groups_figure(chosen, by)
         options = [distinct(table, name) for name in FIELDS]
-        return rows, text, *options, *figures, complete, len(table)
+        return rows, text, *options, *figures, complete, state
 
     def show(self, rows: Sequence[dict[str, Any]] | None) -> tuple[Any, ...]:
         """Return the radiograph of the chosen patient with its boxes, and what its file says."""

@@ -4,12 +4,15 @@ import dataclasses
 
 import numpy as np
 import pytest
+from dash import no_update
 
 from common.errors import InputError
 from common.scoring.dsb import dsb_score
 from tests.viewer.conftest import finished, make_images, make_study
+from viewer.images_tab import ImagesTab
 from viewer.listing import UNREADABLE, list_columns, list_rows, summarise
 from viewer.objects import Limits
+from viewer.scenes import Scenes
 from viewer.scorer import Scorer
 
 LIMITS = Limits(9, 0)
@@ -57,6 +60,15 @@ def test_before_anything_is_compared():
     assert "score –" in next(iter(summarise(scorer, LIMITS)))[1]
     assert scorer.entry(2).num_true == 5  # at once, for an image that is shown
     assert scorer.done == 0
+
+
+def test_a_tick_that_overtakes_a_slider_brings_its_answer(scorer):
+    tab = ImagesTab(scorer, Scenes(scorer.study))
+    scorer.done = 3  # of 4
+    rows, *_, listed = tab.update_list(1, 0.5, 0.0, None)
+    assert [len(rows), listed] == [4, [3, 0.5, 0.0]]
+    assert tab.update_list(2, 0.5, 0.0, listed)[0] is no_update
+    assert tab.update_list(2, 0.9, 0.0, listed)[-1] == [3, 0.9, 0.0]
 
 
 def test_an_unreadable_image_is_told_and_the_others_go_on():
