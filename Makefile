@@ -89,7 +89,10 @@ gallery: install  ## write the figures of docs/inspection.md, on generated image
 	$(RUN) dsb/my_inference.py --weights small --dataset demo/gallery/set/stage1_train --csv-only --output demo/gallery/small.csv
 	$(RUN) inspection/report.py data --dataset demo/gallery/set/stage1_train --output demo/gallery/data
 	$(RUN) inspection/report.py runs --dataset demo/gallery/set/stage1_train --submission demo/gallery/small.csv --output demo/gallery/runs
-	$(RUN) inspection/gallery.py demo/gallery/data demo/gallery/runs --output docs/inspection
+	$(RUN) inspection/report.py model --dataset demo/gallery/set/stage1_train --weights small --layers fpn_p3 --output demo/gallery/model
+	$(RUN) -c "from pathlib import Path; from tests.chests import write_plain; write_plain(Path('demo/gallery/lungs'))"
+	$(RUN) inspection/report.py model --dataset demo/gallery/lungs --weights lung --layers up1_relu2 --output demo/gallery/unet
+	$(RUN) inspection/gallery.py $(addprefix demo/gallery/,data runs model unet) --output docs/inspection
 
 test: install  ## run the fast tests and docstring examples
 	$(RUN) -m pytest $(SIDE_BY_SIDE) -m "not slow"

@@ -48,7 +48,7 @@ CAPTIONS = {
     ),
     "Masks in their boxes": (
         "The surest detections first, the least sure last: truth and painted outline, below them the "
-        "probabilities that the mask head returns. Healthy ones are yellow inside, blue outside, with a narrow "
+        "probabilities that the mask head returns. Healthy ones are yellow inside, dark outside, with a narrow "
         "edge. Green throughout: untrained. Good masks cut off by their frame want --mask-margin."
     ),
     "What regions learn": (
@@ -80,7 +80,7 @@ CAPTIONS = {
         "the options named above."
     ),
     "Probability": (
-        "Blue outlines the prediction, white the truth. The map should be yellow inside, blue outside; the "
+        "Blue outlines the prediction, white the truth. The map should be yellow inside, dark outside; the "
         "histograms should have nothing but their ends. Much between 0.1 and 0.9: unsure, or trained too briefly. "
         "A bright spot outside is a false part, which --largest may remove."
     ),

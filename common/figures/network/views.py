@@ -30,7 +30,7 @@ def draw_views(image: np.ndarray, looks: Sequence[Look], threshold: float) -> Fi
         found = look.detections.paint(threshold)
         numbers = ", ".join(str(number) for number in look.places)
         height, width = seen.shape[:2]
-        title = f"view {numbers}: {len(found)} objects\n{describe_view(look.view)}, {height} x {width} px"
+        title = f"view {numbers}: {len(found)} objects in {height} x {width} px\n{describe_view(look.view)}"
         show_image(axes, seen, title)
         axes.title.set_fontsize(7.5)
         draw_contours(axes, found, width=0.8)
@@ -68,8 +68,10 @@ def describe_view(view: View) -> str:
     Example:
         >>> describe_view(View(flip_lr=True, turns=3)), describe_view(View())
         ('flipped left-right, turned by 270', 'upright')
+        >>> describe_view(View(flip_ud=True, flip_lr=True))
+        'flipped up-down and left-right'
     """
-    flips = (("flipped up-down", view.flip_ud), ("flipped left-right", view.flip_lr))
-    parts = [name for name, flipped in flips if flipped]
+    flips = [name for name, flipped in (("up-down", view.flip_ud), ("left-right", view.flip_lr)) if flipped]
+    parts = [f"flipped {' and '.join(flips)}"] if flips else []
     parts += [f"turned by {90 * view.turns}"] if view.turns else []
     return ", ".join(parts) or "upright"

@@ -15,7 +15,7 @@ def test_each_view_is_shown_as_the_network_sees_it():
     looks = [Look(View(), [0, 2], make_steps().detections), Look(View(turns=1), [1], make_steps().detections)]
     figure = draw_views(IMAGE, looks, 0.5)
     titles = [axes.get_title() for axes in figure.axes]
-    assert titles == ["view 0, 2: 1 objects\nupright, 64 x 64 px", "view 1: 1 objects\nturned by 90, 64 x 64 px"]
+    assert titles == ["view 0, 2: 1 objects in 64 x 64 px\nupright", "view 1: 1 objects in 64 x 64 px\nturned by 90"]
 
 
 def test_votes_are_a_map_beside_what_was_elected():
