@@ -63,7 +63,7 @@ class EventLog:
         """Write how numbers of any shape are distributed, in `BINS` bins of equal width."""
         from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary
 
-        counts, edges = np.histogram(values, BINS)
+        counts, edges = np.histogram(values.astype(np.float64), BINS)  # float32 may not part such close values
         histogram = HistogramProto(
             min=edges[0], max=edges[-1], num=values.size, bucket=counts.tolist(), bucket_limit=edges[1:].tolist()
         )

@@ -39,7 +39,12 @@ def test_every_kind_comes_back(tmp_path):
     assert steps(read, "_hparams_") == {"_hparams_/session_start_info": [1]}
 
 
-@pytest.mark.parametrize("values", [np.zeros(0), np.full((2, 3), 7.0), np.ones(())], ids=["none", "constant", "one"])
+CLOSE = np.array([1, np.nextafter(np.float32(1), np.float32(2))], np.float32)
+
+
+@pytest.mark.parametrize(
+    "values", [np.zeros(0), np.full((2, 3), 7.0), np.ones(()), CLOSE], ids=["none", "constant", "one", "close"]
+)
 def test_histograms_of_little(tmp_path, values):
     with EventLog(tmp_path, 1) as events:
         events.add_histogram(1, "weights", values)
