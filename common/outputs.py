@@ -50,11 +50,31 @@ def prepare_outputs(
         InputError: there is such an output.
     """
     check_outputs(flags, folders)
-    root = source.resolve()
-    holding = {(root / name).parent for name in image_names} if root.is_dir() else set()
+    image_names = list(image_names)
     for name, path in {"output": flags.output, **folders}.items():
-        taken = {root, *holding} if anywhere and root.is_dir() and name != "output" else holding
-        if not taken.isdisjoint([path.resolve(), *path.resolve().parents]):
-            raise InputError(f"--{name} {path}: lies among the images of {source}; choose another path")
+        refuse_among_images(name, path, source, image_names, anywhere=anywhere and name != "output")
     for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True)
+
+
+def refuse_among_images(
+    name: str, path: Path, source: Path, image_names: Iterable[str], *, anywhere: bool = False
+) -> None:
+    """Refuse an output among the images of a set, where the next program would take it for an image.
+
+    Args:
+        name: of its flag.
+        path: to write.
+        source: the set's folder or archive.
+        image_names: of the set's images, relative to it.
+        anywhere: refuse any place in the set.
+
+    Raises:
+        InputError: it lies there.
+    """
+    root = source.resolve()
+    if not root.is_dir():
+        return
+    taken = {(root / image_name).parent for image_name in image_names} | ({root} if anywhere else set())
+    if not taken.isdisjoint([path.resolve(), *path.resolve().parents]):
+        raise InputError(f"--{name} {path}: lies among the images of {source}; choose another path")

@@ -21,6 +21,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 from common.cli import run_command
 from common.errors import InputError, run_main
 from common.flags import OneLineParser
+from common.outputs import refuse_among_images
 
 if TYPE_CHECKING:
     import argparse
@@ -49,6 +50,7 @@ def data(arguments: Sequence[str]) -> None:
     competition, images = open_images(
         flags.dataset, flags.competition, part=flags.part, labels=flags.labels, skip_bad=flags.skip_bad
     )
+    _check_output(flags.output, images)
     survey = survey_images(images.first(flags.limit) if flags.limit else images, skip_bad=flags.skip_bad)
     others = None
     if flags.against:
@@ -80,6 +82,7 @@ def model(arguments: Sequence[str]) -> None:
     competition, images = open_images(
         flags.dataset, flags.competition, part=flags.part, labels=flags.labels, skip_bad=flags.skip_bad
     )
+    _check_output(flags.output, images)
     predictor = load_predictor(flags.weights, competition)
     images = _named(images, flags.images) if flags.images else _first_with_objects(images, flags.limit)
     inspector = Inspector(predictor) if isinstance(predictor, Predictor) else MapInspector(predictor)
@@ -103,6 +106,7 @@ def weights(arguments: Sequence[str]) -> None:
     from common.runs.weights_file import WeightsFile
     from inspection.pages import weights_page
 
+    _check_output(flags.output)
     files = {name: WeightsFile(named_weights().get(name, Path(name))) for name in flags.files}
     _save(weights_page(files), flags.output)
 
@@ -128,6 +132,7 @@ def runs(arguments: Sequence[str]) -> None:
     from common.figures.page import Page
     from inspection.pages import add_runs
 
+    _check_output(flags.output)
     page = Page(f"Runs: {', '.join(map(str, [*flags.folders, *flags.submission]))}")
     if flags.folders:
         add_runs(page, {str(folder): read_run(folder) for folder in flags.folders})
@@ -143,6 +148,7 @@ def _add_submissions(page: "Page", flags: "argparse.Namespace") -> None:
     competition, images = open_images(
         flags.dataset, flags.competition, part=flags.part, labels=flags.labels, skip_bad=flags.skip_bad
     )
+    _check_output(flags.output, images)
     names = competition.config.class_names
     paths = dict.fromkeys(flags.submission)
     is_short = len({path.stem for path in paths}) == len(paths)
@@ -186,9 +192,22 @@ def _first_with_objects(images: "ImageSet", limit: int) -> "ImageSet":
     return images.select(list(itertools.islice(found, limit)))
 
 
-def _save(page: "Page", output: Path) -> None:
+def _check_output(output: Path, images: "ImageSet | None" = None) -> None:
+    """Refuse a folder that a report must not be written to, before hours of work.
+
+    Raises:
+        InputError: a file, a folder of a page that is no report, or of the set's images.
+    """
+    from common.figures.page import earlier_files
+
     if output.exists() and not output.is_dir():
         raise InputError(f"{output}: a file; give a folder for the report")
+    earlier_files(output)
+    if images is not None:
+        refuse_among_images("output", output, images.path, images.image_names)
+
+
+def _save(page: "Page", output: Path) -> None:
     print(f"wrote {page.save(output)}: {len(page.sections)} sections")
 
 

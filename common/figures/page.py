@@ -11,8 +11,11 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from common.errors import InputError
 from common.storage.files import written_aside
 
+INDEX = "index.html"
+FILES = "report-files"  # names the files that lie beside the page, within it
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
 h1, h2 { line-height: 1.2; }
@@ -74,24 +77,42 @@ class Page:
 
         Returns:
             The path of `index.html`.
+
+        Raises:
+            InputError: the folder has an `index.html` that is no report.
         """
-        for earlier in folder.glob("[0-9][0-9]_*.*"):
-            if earlier.suffix in (".png", ".csv"):
-                earlier.unlink()
-        parts = []
+        for name in earlier_files(folder):
+            (folder / name).unlink(missing_ok=True)
+        parts, names = [], []
         for number, section in enumerate(self.sections, start=1):
             content = section.content
             if isinstance(content, Figure):
                 suffix, data = ".png", figure_to_png(content)
             else:
                 suffix, data = ".csv", content.to_csv().encode()
-            with written_aside(folder / f"{number:02}_{section.name}{suffix}") as aside:
+            names.append(f"{number:02}_{section.name}{suffix}")
+            with written_aside(folder / names[-1]) as aside:
                 aside.write_bytes(data)
             parts.append(_section(number, section, data))
-        path = folder / "index.html"
+        path = folder / INDEX
         with written_aside(path) as aside:
-            aside.write_text(_document(self.title, self.introduction, self.sections, parts), encoding="utf-8")
+            aside.write_text(_document(self, parts, names), encoding="utf-8")
         return path
+
+
+def earlier_files(folder: Path) -> list[str]:
+    """Return the names of the figures and tables that an earlier report wrote to a folder.
+
+    Raises:
+        InputError: the folder has an `index.html` that is no report.
+    """
+    path = folder / INDEX
+    if not path.is_file():
+        return []
+    found = re.search(f'<meta name="{FILES}" content="([^"]*)">', path.read_text(encoding="utf-8", errors="replace"))
+    if found is None:
+        raise InputError(f"{path}: was not written by a report; give another folder")
+    return [name for name in found[1].split() if re.fullmatch(r"\d+_\w*\.(png|csv)", name)]
 
 
 def figure_to_png(figure: Figure, dots_per_inch: int = 110) -> bytes:
@@ -115,18 +136,20 @@ def _table(table: pd.DataFrame) -> str:
     return table.to_html(border=0, escape=True, float_format=lambda value: f"{value:.4g}")
 
 
-def _document(title: str, introduction: str, sections: Sequence[Section], parts: Sequence[str]) -> str:
+def _document(page: Page, parts: Sequence[str], files: Sequence[str]) -> str:
     contents = "\n".join(
         f'<li><a href="#s{number}">{html.escape(section.title)}</a></li>'
-        for number, section in enumerate(sections, start=1)
+        for number, section in enumerate(page.sections, start=1)
     )
+    title = html.escape(page.title)
     return "\n".join(
         (
             "<!doctype html>",
             '<html lang="en"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width">',
-            f"<title>{html.escape(title)}</title><style>{STYLE}</style></head><body>",
-            f"<h1>{html.escape(title)}</h1><p>{html.escape(introduction)}</p><ol>{contents}</ol>",
+            f'<meta name="{FILES}" content="{" ".join(files)}">',
+            f"<title>{title}</title><style>{STYLE}</style></head><body>",
+            f"<h1>{title}</h1><p>{html.escape(page.introduction)}</p><ol>{contents}</ol>",
             *parts,
             "</body></html>\n",
         )

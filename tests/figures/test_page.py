@@ -5,9 +5,11 @@ import re
 
 import numpy as np
 import pandas as pd
+import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
+from common.errors import InputError
 from common.figures.page import Page
 
 
@@ -44,9 +46,21 @@ def test_a_table_lies_beside_the_page_in_full_precision(tmp_path):
     assert "0.1235" in (tmp_path / "index.html").read_text(encoding="utf-8")
 
 
-def test_figures_of_an_earlier_report_are_removed(tmp_path):
-    for name in ("07_old.png", "08_old.csv", "notes.csv", "07_mine.txt"):
+def test_figures_of_an_earlier_report_are_removed_and_no_other_files(tmp_path):
+    longer = make_page()
+    longer.add("Third", pd.DataFrame({"x": [1]}), "One more.")
+    longer.save(tmp_path)
+    assert (tmp_path / "03_third.csv").exists()
+    mine = {"01_scan.png", "02_table.csv", "notes.csv"}
+    for name in mine:
         (tmp_path / name).touch()
     make_page().save(tmp_path)
-    names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["01_learning_curves.png", "02_last_epoch.csv", "07_mine.txt", "index.html", "notes.csv"]
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"01_learning_curves.png", "02_last_epoch.csv", "index.html"} | mine
+
+
+def test_a_page_that_is_no_report_is_kept(tmp_path):
+    (tmp_path / "index.html").write_text("<h1>Mine</h1>")
+    with pytest.raises(InputError, match="not written by a report"):
+        make_page().save(tmp_path)
+    assert (tmp_path / "index.html").read_text() == "<h1>Mine</h1>"

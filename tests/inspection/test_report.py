@@ -1,7 +1,9 @@
 """Reports are written by one command, and bad input is one line."""
 
+import numpy as np
 import pandas as pd
 
+from common.images.decoding import save_image
 from common.runs.log import LOG_FILE, append_epoch
 from tests.scripts import run_here
 
@@ -38,3 +40,14 @@ def test_bad_input_is_one_line(tmp_path, monkeypatch, capsys):
     ):
         code, _, errors = run_here(monkeypatch, capsys, REPORT, *arguments)
         assert code == 2 and message in errors.splitlines()[-1], arguments
+
+
+def test_a_report_never_touches_the_images_of_its_set(tmp_path, monkeypatch, capsys):
+    images = tmp_path / "images"
+    images.mkdir()
+    for name in ("01_scan.png", "02_scan.png"):
+        save_image(images / name, np.zeros((8, 8, 3), np.uint8))
+    for output in (images, images / "report"):
+        code, _, errors = run_here(monkeypatch, capsys, REPORT, "data", "--dataset", images, "--output", output)
+        assert code == 2 and "lies among the images" in errors.splitlines()[-1]
+    assert sorted(path.name for path in images.iterdir()) == ["01_scan.png", "02_scan.png"]
