@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from common.errors import InputError
+from competitions.submissions import Boxes
 from rsna.dataset import Radiographs
 from viewer.dicoms import read_elements, read_header
 from viewer.study import Study
-from viewer.submissions import Boxes
 
 CELLS = 64  # of a map of boxes along either side
 AGE_BINS = (0, 20, 40, 60, 125)  # years, as the project's own page had them
