@@ -166,7 +166,7 @@ boxes.draw_detections(steps, lessons, config.class_names)
 # ## Masks in their boxes
 #
 # The surest detections first, the least sure last: truth and painted outline, below them the probabilities that the
-# mask head returns. Healthy ones are yellow inside, blue outside, with a narrow edge. Green throughout: untrained.
+# mask head returns. Healthy ones are yellow inside, dark outside, with a narrow edge. Green throughout: untrained.
 # Good masks cut off by their frame want --mask-margin.
 
 # %%

@@ -3,6 +3,8 @@ from pathlib import Path
 
 from common.batches.folds import split
 from common.cli import PredictionFlags
+from common.cluster.spread import ALONE
+from common.flags import Shard
 from dsb.dataset import load_dataset
 from dsb.inference import choose_images
 
@@ -16,7 +18,14 @@ def flags_of(folder, **given):
         "output": Path("s.csv"),
         "score": None,
     }
-    usual |= {"sample_submission": None, "workers": 0, "overlays": None, "limit": None, "skip_bad": True}
+    usual |= {
+        "sample_submission": None,
+        "spread": ALONE,
+        "shard": Shard(),
+        "overlays": None,
+        "limit": None,
+        "skip_bad": True,
+    }
     return PredictionFlags(dataset=folder, given=given, **usual)
 
 

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from common.cli import PredictionFlags
+from common.cluster.spread import ALONE
 from common.errors import InputError
+from common.flags import Shard
 from common.images.decoding import save_image
 from common.images.image_set import ImageSet
 from common.images.synthetic import generate_sample
@@ -105,7 +107,15 @@ def named(tmp_path, monkeypatch, lines):
     """Return a function from flags that differ to what becomes of the folders, and the lines for the user."""
     monkeypatch.chdir(tmp_path)
     usual = {"output": Path("out/n.csv"), "overlays": None, "score": None, "sample_submission": None, "limit": None}
-    usual |= {"weights": "small", "logs": Path("logs"), "preset": "small", "workers": 0, "skip_bad": False, "given": {}}
+    usual |= {
+        "weights": "small",
+        "logs": Path("logs"),
+        "preset": "small",
+        "spread": ALONE,
+        "shard": Shard(),
+        "skip_bad": False,
+        "given": {},
+    }
 
     def name(image_name="a.png", labels=None, csv_only=False, **given):
         own = {"labels": labels, "csv_only": csv_only}

@@ -234,11 +234,13 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(undisturbed, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_waits_for_the_step_that_runs(undisturbed, tmp_path, monkeypatch, lines, number):
+def test_a_signal_waits_for_the_step_that_runs(undisturbed, tmp_path, monkeypatch, request, lines, number):
     """In the first epoch, before anything else is saved."""
     monkeypatch.setattr(errors, "_quiet_libraries", lambda: None)
     finished, folder = undisturbed
     start = Start(tmp_path, "none")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # programs in the background ignore it
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     run = tmp_path / RUN.name
     with pytest.raises(SystemExit) as stop:
         run_main(lambda: fit(build(Signalled, RUN).at(number), loaders(RUN)[0], None, run))
