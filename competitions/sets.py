@@ -50,12 +50,14 @@ class Competition:
         config: its preset for a CPU.
         parts: of a set, with objects or without; the first is the usual one.
         open: opens a set.
+        reads_labels: whether its labels may lie in a file elsewhere.
     """
 
     name: str
     config: RunConfig
     parts: Sequence[str]
     open: Callable[[Request], "ImageSet"]
+    reads_labels: bool = False
 
 
 def open_images(
@@ -87,6 +89,8 @@ def open_images(
     if part is not None and part not in chosen.parts:
         known = f"one of {', '.join(chosen.parts)}" if chosen.parts else "none: its sets have no parts"
         raise InputError(f"--part {part}: not a part of {chosen.name}; give {known}")
+    if labels is not None and not chosen.reads_labels:
+        raise InputError(f"{labels}: sets of {chosen.name} hold their labels themselves; leave out the file")
     if chosen.name == "coco":
         chosen = replace(chosen, config=_with_categories(dataset, part or chosen.parts[0]))
     usual = chosen.parts[0] if chosen.parts else ""
@@ -152,10 +156,12 @@ def _open_dsb(request: Request) -> "ImageSet":
 
 def _open_rsna(request: Request) -> "ImageSet":
     from rsna.dataset import load_labelled, load_unlabelled
+    from rsna.files import TEST, TRAIN
 
     if request.part == "test" and not request.labels:
         return load_unlabelled(request.dataset, skip_bad=request.skip_bad)
-    return load_labelled(request.dataset, labels=request.labels, skip_bad=request.skip_bad)
+    part = TEST if request.part == "test" else TRAIN
+    return load_labelled(request.dataset, part=part, labels=request.labels, skip_bad=request.skip_bad)
 
 
 def _open_isic(request: Request) -> "ImageSet":
@@ -211,11 +217,11 @@ def _year(tree: FileTree, part: str) -> str:
 
 _KNOWN = (
     Competition("dsb", DSB_SMALL, (), _open_dsb),
-    Competition("rsna", RSNA_SMALL, ("train", "test"), _open_rsna),
-    Competition("isic", ISIC_SMALL, ("train", "test"), _open_isic),
+    Competition("rsna", RSNA_SMALL, ("train", "test"), _open_rsna, reads_labels=True),
+    Competition("isic", ISIC_SMALL, ("train", "test"), _open_isic, reads_labels=True),
     Competition("wbc", WBC_SMALL, ("train", "val", "detect"), _open_wbc),
     Competition("coco", COCO_SMALL, ("train", "val", "minival", "valminusminival"), _open_coco),
     Competition("balloon", BALLOON_SMALL, ("train", "val"), _open_balloon),
-    Competition("lung", LUNG_SMALL, (), _open_lung),
+    Competition("lung", LUNG_SMALL, (), _open_lung, reads_labels=True),
 )
 COMPETITIONS: Mapping[str, Competition] = {one.name: one for one in _KNOWN}

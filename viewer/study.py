@@ -13,10 +13,9 @@ from common.log import logger
 from common.masks.boxes import box_ious
 from common.masks.instances import Instances
 from common.scoring.comparison import Comparison, compare_masks
-from common.scoring.dsb import read_solution
 from competitions.sets import Competition, open_images, recognise
 from competitions.submissions import Boxes, RunLengths, read_submission
-from dsb.dataset import load_dataset
+from dsb.evaluation import load_truth
 from dsb.modality import find_modality
 from rsna.dataset import Radiographs
 from viewer.matches import RULES, USUAL_RULE, Matches, Rule
@@ -128,10 +127,12 @@ def open_study(
         InputError: something is missing or malformed.
     """
     name = competition or recognise(dataset)
+    if solution is not None and name == "lung":
+        raise InputError(f"--solution {solution}: radiographs of lungs have their masks in the set; leave it out")
     labels = None if name == "dsb" else solution
     known, images = open_images(dataset, name, part=part, labels=labels, skip_bad=True)
     left_out = images.left_out
-    true = _read_truth(solution) if solution is not None and name == "dsb" else None
+    true = _read_truth(solution, images.shapes) if solution is not None and name == "dsb" else None
     names = _distinct_names(submissions)
     found = {name: read_submission(path, images.shapes) for name, path in zip(names, submissions, strict=True)}
     if found:
@@ -145,12 +146,23 @@ def open_study(
     return Study(known, images, true, found, left_out)
 
 
-def _read_truth(solution: Path) -> Solution:
-    """Return the true objects of the Data Science Bowl's images by id."""
-    if solution.suffix == ".csv":
-        return {image_id: true for image_id, (true, _) in read_solution(solution)[0].items()}
-    images = load_dataset(solution, skip_bad=True)
-    return {image_id: images.load_instances(index) for index, image_id in enumerate(images.image_ids)}
+def _read_truth(solution: Path, image_shapes: Mapping[str, tuple[int, int]]) -> Solution:
+    """Return the true objects of the Data Science Bowl's images by id.
+
+    Raises:
+        InputError: none of the images is there, or one has another size.
+    """
+    truth, ignored = load_truth(solution, None, skip_bad=True)
+    if not (truth.keys() | ignored) & image_shapes.keys():
+        raise InputError(f"--solution {solution}: has none of the images; give the solution of this set")
+    for image_id, (_, (height, width)) in truth.items():
+        shape = image_shapes.get(image_id, (height, width))
+        if shape != (height, width):
+            raise InputError(
+                f"--solution {solution}: {image_id} has {height} x {width} pixels, but its image has {shape[0]} x "
+                f"{shape[1]}; give the solution of this set"
+            )
+    return {image_id: true for image_id, (true, _) in truth.items()}
 
 
 def _distinct_names(paths: Sequence[Path]) -> list[str]:

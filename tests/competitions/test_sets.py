@@ -91,6 +91,15 @@ def test_a_test_set_has_no_objects(tmp_path):
     assert not open_images(dataset, part="test")[1].has_objects
 
 
+def test_labels_elsewhere_are_those_of_the_chosen_part(tmp_path):
+    dataset = radiographs.write_set(tmp_path)
+    image_ids = list(open_images(dataset, part="test")[1].image_ids)
+    labels = tmp_path / "labels.csv"
+    labels.write_text("\n".join(["patientId,x,y,width,height,Target", *(f"{one},,,,,0" for one in image_ids), ""]))
+    images = open_images(dataset, part="test", labels=labels)[1]
+    assert list(images.image_ids) == image_ids and images.has_objects
+
+
 def test_unlabelled_radiographs_of_lungs_are_opened(tmp_path):
     dataset = chests.write_plain(tmp_path)
     for path in (dataset / "masks").iterdir():
@@ -108,6 +117,7 @@ def test_coco_names_its_categories(tmp_path):
     [
         ({"competition": "cats"}, "--competition cats: unknown; give one of dsb, rsna"),
         ({"part": "val"}, "--part val: not a part of dsb; give none: its sets have no parts"),
+        ({"labels": Path("other.json")}, "other.json: sets of dsb hold their labels themselves"),
         ({"competition": "wbc", "part": "dev"}, "--part dev: not a part of wbc; give one of train, val, detect"),
     ],
 )

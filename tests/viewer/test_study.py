@@ -46,6 +46,16 @@ def test_solutions_as_csv_and_as_another_set(generated_set, images, tmp_path):
     assert len(study.load_truth(1)[0]) == len(images.load_instances(1))
 
 
+def test_a_solution_of_another_set_is_refused(generated_set, images, tmp_path):
+    columns = "ImageId,EncodedPixels,Height,Width,Usage"
+    longer = write_csv(tmp_path / "longer.csv", images, 3, columns, ",9999,{1},Public")
+    other = tmp_path / "other.csv"
+    other.write_text(f"{columns}\nother,1 1,9,9,Public\n")
+    for path, message in ((longer, "but its image has"), (other, "has none of the images")):
+        with pytest.raises(InputError, match=message):
+            open_study(generated_set / "stage1_train", solution=path)
+
+
 def test_names_of_submissions_differ(generated_set, images, tmp_path):
     paths = []
     for name in "xy":
