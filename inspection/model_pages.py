@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from common.figures.data.samples import shorten
 from common.figures.network.activations import draw_activations
 from common.figures.network.anchors import draw_anchor_lessons, draw_anchor_scores, draw_anchors, draw_deltas
 from common.figures.network.boxes import (
@@ -30,8 +31,6 @@ from common.prediction.steps import Lessons, Steps
 from common.prediction.views import VIEWS
 from common.scoring.survival import count_losses
 from inspection.model_captions import CAPTIONS
-
-LONGEST_NAME = 12  # characters of an image id in titles
 
 
 @dataclass
@@ -112,9 +111,7 @@ class ModelPage:
             caption = CAPTIONS["Where objects are lost"]
             self.page.add("Where objects are lost", draw_losses(list(self.traces.values())), caption)
             self.page.add("Objects lost at each step", count_losses(losses, STEPS), f"Over {len(self.traces)} images.")
-            objects = pd.concat(
-                {shorten(name): table for name, table in self.traces.items()}, names=["image", "object"]
-            )
+            objects = pd.concat(self.traces, names=["image", "object"])
             lost = objects[objects["lost at"] != "found"].reset_index()
             self.page.add("Lost objects", lost, "Each lost object with the best IoU that every step had with it.")
         if len(self.sweeps) > 1:
@@ -147,16 +144,6 @@ def model_page(
             mask = true.to_label_image((image.shape[0], image.shape[1])) > 0
             pages.add_unet(inspector, name, image, mask, draw=draw)
     return pages.close(inspector.config.mask_threshold)
-
-
-def shorten(name: str) -> str:
-    """Return an image's id for titles, its end left out if it is long.
-
-    Example:
-        >>> shorten("0a7d30b252359a10fd298b638b90cb9ada3acced4e0c0e5a3692013f432ee4e9")
-        '0a7d30b25235...'
-    """
-    return name if len(name) <= LONGEST_NAME + 3 else f"{name[:LONGEST_NAME]}..."
 
 
 def _box_figures(inspector: Inspector, steps: Steps, lessons: Lessons) -> dict[str, Callable[[], Figure]]:

@@ -125,6 +125,8 @@ def runs(arguments: Sequence[str]) -> None:
     flags = parser.parse_args(arguments)
     if bool(flags.submission) != bool(flags.dataset):
         raise InputError("--submission needs --dataset with the ground truth, and the other way round")
+    if not 0 <= flags.confidence <= 1:
+        raise InputError(f"--confidence {flags.confidence:g}: must be between 0 and 1")
     if not (flags.folders or flags.submission):
         raise InputError("nothing to show; give folders of runs, or --dataset and --submission")
 
@@ -173,7 +175,10 @@ def add_set_flags(parser: OneLineParser, *, required: bool = True) -> None:
 def _named(images: "ImageSet", names: str) -> "ImageSet":
     """Return the images with the given ids, or with those that a file lists."""
     path = Path(names)
-    wanted = path.read_text(encoding="utf-8").split() if path.is_file() else names.split(",")
+    if path.is_file():
+        wanted = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    else:
+        wanted = names.split(",")
     rows = {image_id: row for row, image_id in enumerate(images.image_ids)}
     for name in wanted:
         if name not in rows:
@@ -188,8 +193,8 @@ def _first_with_objects(images: "ImageSet", limit: int) -> "ImageSet":
         raise InputError(f"--limit {limit}: must be at least 1")
     if not images.has_objects:
         return images.first(limit)
-    found = (row for row in range(len(images)) if len(images.load_class_ids(row)))
-    return images.select(list(itertools.islice(found, limit)))
+    found = list(itertools.islice((row for row in range(len(images)) if len(images.load_class_ids(row))), limit))
+    return images.select(found) if found else images.first(limit)
 
 
 def _check_output(output: Path, images: "ImageSet | None" = None) -> None:

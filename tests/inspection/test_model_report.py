@@ -1,6 +1,7 @@
 """A report on a network shows its steps, and counts where it loses objects."""
 
 import re
+import shutil
 
 import keras
 import numpy as np
@@ -63,6 +64,29 @@ def test_images_are_listed_in_a_file(nuclei, tmp_path, monkeypatch, capsys):
     )
     assert code == 0 and ": 3 sections" in out
     assert "on 2 images" in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+
+
+def test_images_of_like_names_are_all_told(nuclei, tmp_path, monkeypatch, capsys):
+    names = ["plate 01, the upper left corner, well 1, day 3 x", "plate 01, the upper left corner, well 2, day 3 x"]
+    folder = tmp_path / "in"
+    for name in names:
+        shutil.copytree(nuclei / "set" / "a", folder / "set" / name)
+        (folder / "set" / name / "images" / "a.png").rename(folder / "set" / name / "images" / f"{name}.png")
+    for name in ("weights.h5", "config.json"):
+        shutil.copy(nuclei / name, folder / name)
+    (tmp_path / "ids.txt").write_bytes("\r\n".join([*names, ""]).encode("utf-8-sig"))
+    flags = ("--images", tmp_path / "ids.txt", "--draw", 0, "--output", tmp_path / "report")
+    code, _, _ = report(monkeypatch, capsys, folder, *flags)
+    lost = pd.read_csv(tmp_path / "report" / "03_lost_objects.csv")
+    assert code == 0 and set(lost["image"]) == set(names)
+
+
+def test_a_set_without_any_object_is_shown(nuclei, tmp_path, monkeypatch, capsys):
+    shutil.copytree(nuclei, tmp_path / "in")
+    for mask in (tmp_path / "in" / "set").glob("*/masks/*"):
+        mask.unlink()
+    code, out, _ = report(monkeypatch, capsys, tmp_path / "in", "--draw", 0, "--output", tmp_path / "report")
+    assert code == 0 and "wrote" in out
 
 
 def test_every_step_of_a_unet(tmp_path, monkeypatch, capsys):
