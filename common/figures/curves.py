@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from common.errors import InputError
-from common.figures.page import figure_to_png
+from common.figures.page import figure_to_png, literal
 from common.runs.log import LOG_FILE, read_epochs
 from common.storage.files import written_aside
 
@@ -80,7 +80,7 @@ def draw_curves(runs: Mapping[str, pd.DataFrame], names: Sequence[str] | None = 
             for column, style in ((name, "-"), (VALIDATION + name, "--")):
                 if column in log:
                     values = log[column].dropna()
-                    label = run if style == "-" else f"{run}, validation"
+                    label = literal(run if style == "-" else f"{run}, validation")
                     colour = COLOURS[number % len(COLOURS)]
                     axes.plot(values.index, values, style, color=colour, marker=".", label=label)
         if name == "learning_rate":

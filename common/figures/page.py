@@ -115,6 +115,16 @@ def earlier_files(folder: Path) -> list[str]:
     return [name for name in found[1].split() if re.fullmatch(r"\d+_\w*\.(png|csv)", name)]
 
 
+def literal(text: str) -> str:
+    r"""Return a text that Matplotlib draws as it is: names are no formulas, and none is missing from a legend.
+
+    Example:
+        >>> print(literal("_$5 and $6"))
+         _\$5 and \$6
+    """
+    return (f" {text}" if text.startswith("_") else text).replace("$", r"\$")
+
+
 def figure_to_png(figure: Figure, dots_per_inch: int = 110) -> bytes:
     """Render a figure as a PNG file."""
     file = io.BytesIO()

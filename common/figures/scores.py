@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from common.drawing.contours import ORANGE, SKY, draw_contours
 from common.figures.curves import COLOURS, use_log_sizes
+from common.figures.page import literal
 from common.masks.instances import Instances
 from common.scoring.average_precision import COCO_THRESHOLDS
 from common.scoring.comparison import compare_masks
@@ -34,15 +35,16 @@ def draw_precision_recall(tallies: Mapping[str, Tally]) -> Figure:
     for (name, tally), colour in zip(tallies.items(), _cycle(tallies), strict=True):
         for iou, style in SHOWN_IOUS.items():
             scores, precision, recall = precision_recall(tally, iou)
-            chosen = max(int(np.count_nonzero(scores >= tally.confidence)) - 1, 0)
+            chosen = int(np.count_nonzero(scores >= tally.confidence)) - 1
             if tally.is_scored:
                 axes.plot(recall, precision, style, color=colour, linewidth=1.2)
-            if len(scores):
-                label = f"{name}, IoU {iou:g}"
+            if chosen >= 0:
+                label = literal(f"{name}, IoU {iou:g}")
                 marker = "o" if style == "-" else "s"
                 axes.plot(recall[chosen], precision[chosen], marker + style, color=colour, label=label)
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02))
-    axes.legend(fontsize=8, loc="lower left")
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(fontsize=8, loc="lower left")
     axes.grid(alpha=0.3)
     return figure
 
@@ -59,7 +61,7 @@ def draw_thresholds(tallies: Mapping[str, Tally]) -> Figure:
         best = int(f1.argmax())
         told = f"{name}: {f1[best]:.3f} from {scores[best]:.2f}"
         for axes, values, label in zip(panels, (precision, recall, f1), (name, name, told), strict=True):
-            axes.plot(scores, values, color=colour, label=label)
+            axes.plot(scores, values, color=colour, label=literal(label))
             axes.axvline(tally.confidence, color="black", linestyle=":", linewidth=1)
         panels[2].plot(scores[best], f1[best], "o", color=colour)
     for axes, title in zip(panels, ("precision", "recall", "F1"), strict=True):
@@ -78,7 +80,7 @@ def draw_by_size(tallies: Mapping[str, Tally]) -> Figure:
         for axes, table in zip(panels, (tally.true, tally.predicted), strict=True):
             sides, shares = shares_by_size(table["area"].to_numpy(), table["iou"].to_numpy())
             for iou, style in SHOWN_IOUS.items():
-                axes.plot(sides, shares[iou], f".{style}", color=colour, label=f"{name}, IoU {iou:g}")
+                axes.plot(sides, shares[iou], f".{style}", color=colour, label=literal(f"{name}, IoU {iou:g}"))
     titles = ("true objects that are found (recall)", "predictions that are right (precision)")
     for axes, title in zip(panels, titles, strict=True):
         axes.set(title=title, xlabel="square root of the area, pixels", ylim=(0, 1.02))
@@ -99,7 +101,7 @@ def draw_confusion(confusion: np.ndarray, class_names: Sequence[str]) -> Figure:
     chosen = 1 + np.argsort(-counts[1:], kind="stable")[: MOST_CLASSES if len(counts) > MOST_CLASSES else len(counts)]
     order = np.append(0, np.sort(chosen))
     part = confusion[np.ix_(order, order)]
-    names = [class_names[class_id - 1] for class_id in order[1:].tolist()]
+    names = [literal(class_names[class_id - 1]) for class_id in order[1:].tolist()]
     side = 2.2 + 0.42 * len(order)
     figure = Figure(figsize=(side + 1, side), layout="constrained")
     axes = figure.add_subplot()

@@ -6,6 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from common.figures.page import literal
+
 TILE_HEIGHT = 320  # pixels that a tile is drawn in; more are lost in the figure
 TALLEST, FLATTEST = 1.1, 0.3  # limits of a row's height over its tiles' width
 
@@ -41,7 +43,7 @@ def tile_figure(
     grid = figure.add_gridspec(max(len(rows), 1), columns, height_ratios=ratios)
     for place, (tile, title) in enumerate(zip(tiles, titles, strict=True)):
         axes = figure.add_subplot(grid[divmod(place, columns)])
-        axes.set_title(title, fontsize=7, pad=2)
+        axes.set_title(literal(title), fontsize=7, pad=2)
         axes.set_xticks([])
         axes.set_yticks([])
         if not tile.size:
@@ -49,7 +51,7 @@ def tile_figure(
             continue
         axes.imshow(tile, cmap="gray")
         if row_names and place % columns == 0:
-            axes.set_ylabel(row_names[place // columns], fontsize=8)
+            axes.set_ylabel(literal(row_names[place // columns]), fontsize=8)
     return figure
 
 

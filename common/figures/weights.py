@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from common.figures.page import literal
 from common.runs.weights_file import Key, WeightsFile
 
 LARGE = 1000.0  # absolute value; the Mask R-CNN library's notebook reports weights beyond it
@@ -109,7 +110,9 @@ def _histograms(files: Mapping[str, WeightsFile], keys: Sequence[Key]) -> Figure
         for (name, file), colour in zip(files.items(), (BLUE, ORANGE), strict=False):
             if key in file.shapes:
                 values = file.read([key])[key].ravel()
-                axes.hist(values, BINS, color=colour, histtype="step" if len(files) > 1 else "stepfilled", label=name)
+                axes.hist(
+                    values, BINS, color=colour, histtype="step" if len(files) > 1 else "stepfilled", label=literal(name)
+                )
         axes.set_title("\n".join(key), fontsize=7)
         axes.set_yticks([])
         axes.locator_params(axis="x", nbins=4)

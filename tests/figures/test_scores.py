@@ -1,5 +1,7 @@
 """Figures of scores show numbers that can be counted by hand."""
 
+import io
+
 import numpy as np
 import pytest
 
@@ -53,6 +55,20 @@ def test_curves_are_drawn_for_each_submission_with_a_mark_at_the_confidence():
     assert len(curves) == len(marks) == 4
     assert marks[0].get_ydata()[0] == pytest.approx(2 / 3)  # at 0.5 the one with the score 0.2 does not count
     assert [text.get_text() for text in axes.get_legend().get_texts()][:2] == ["a, IoU 0.5", "a, IoU 0.75"]
+
+
+def test_a_confidence_above_all_scores_has_no_mark():
+    pairs = [Pair("a", (20, 20), squares([0, 1]), squares([0, 2], (0.4, 0.2)), np.zeros(2, bool))]
+    (axes,) = draw_precision_recall({"a": tally_pairs(pairs, 2, 0.5)}).axes
+    assert len(axes.lines) == 2 and all(len(line.get_xdata()) > 1 for line in axes.lines)
+
+
+def test_names_are_drawn_as_they_are():
+    figure = draw_precision_recall({"_a": tally_of(), "$^$": tally_of()})
+    figure.savefig(io.BytesIO())
+    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert labels[::2] == [" _a, IoU 0.5", r"\$^\$, IoU 0.5"]
+    draw_confusion(np.eye(2, dtype=int), ["$^$"]).savefig(io.BytesIO())
 
 
 def test_the_best_confidence_is_told():

@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from common.figures.curves import COLOURS, use_log_sizes
 from common.figures.data.survey import Survey
+from common.figures.page import literal
 
 BINS = 40
 LEAST_BARS = 6  # for which there is room
@@ -102,7 +103,7 @@ def draw_classes(survey: Survey, class_names: Sequence[str]) -> Figure:
     for offset, column, colour in ((0.2, "objects", COLOURS[0]), (-0.2, "images", COLOURS[4])):
         bars = axes.barh(rows + offset, table[column], 0.4, color=colour, label=column)
         axes.bar_label(bars, fontsize=7, padding=2)
-    axes.set_yticks(rows, table.index.tolist(), fontsize=8)
+    axes.set_yticks(rows, [literal(name) for name in table.index], fontsize=8)
     axes.set_xscale("symlog", linthresh=10)
     axes.xaxis.set_major_formatter("{x:g}")
     axes.margins(x=0.1, y=0.02)
@@ -132,7 +133,7 @@ def _draw_sides(axes: Axes, sides: np.ndarray, class_ids: pd.Series, class_names
     present = sorted(set(class_ids.tolist()))
     if 1 < len(present) <= MOST_CLASSES:
         parts = [sides[class_ids == class_id] for class_id in present]
-        names = [class_names[class_id - 1] for class_id in present]
+        names = [literal(class_names[class_id - 1]) for class_id in present]
         axes.hist(parts, bins, stacked=True, color=COLOURS[: len(present)], label=names)
         axes.legend(fontsize=7)
     else:
