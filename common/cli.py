@@ -205,9 +205,8 @@ def parse_prediction_flags(
     _add_set_flags(parser, dataset)
     _add_model_flags(parser, presets, without)
     add = parser.add_argument
-    add(
-        "--output", type=output_file, default=Path(output), metavar="CSV", help=f"the file to write (default: {output})"
-    )
+    help = f"the file to write (default: {output}; of a shard, with its number)"
+    add("--output", type=output_file, metavar="CSV", help=help)
     help = "score against the set's own ground truth, or against a solution file or another set"
     add("--score", type=Path, nargs="?", const=True, metavar="CSV|PATH", help=help)
     add_spread_flags(parser)
@@ -218,6 +217,7 @@ def parse_prediction_flags(
     shared |= {"output", "score", "overlays", "sample_submission", *SPREAD_FLAGS}
     values, given, own = split_values(vars(parser.parse_args(arguments)), _class_of(presets), shared)
     _check_limit(values["limit"])
+    values["output"] = values["output"] or values["shard"].name(Path(output))
     values = {"dataset": Path(), "skip_bad": False, "sample_submission": None, **values}
     if values["shards"] and (values["score"] or values["overlays"]):
         raise InputError("--shards: no scores and overlays; merge the shards first, with submissions/submission.py")

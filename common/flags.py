@@ -38,6 +38,15 @@ class Shard(NamedTuple):
             raise argparse.ArgumentTypeError(f"{text}: give a number from 1 and how many there are, such as 3/8")
         return cls(int(match[1]), int(match[2]))
 
+    def name(self, path: Path) -> Path:
+        """Return the path with the shard's number, so that no shard takes another's place.
+
+        Example:
+            >>> str(Shard(3, 8).name(Path("a.csv"))), str(Shard().name(Path("a.csv")))
+            ('a-3-of-8.csv', 'a.csv')
+        """
+        return path if self.of == 1 else path.with_stem(f"{path.stem}-{self.number}-of-{self.of}")
+
     def select(self, items: Sequence[Item]) -> Sequence[Item]:
         """Return the shard's items.
 

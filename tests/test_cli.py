@@ -242,5 +242,8 @@ def test_the_images_to_predict():
     assert [image for shard in shards for image in shard] == images
     assert {len(shard) for shard in shards} == {2, 3}
     assert prediction("--shard", "2/4").choose([]) == []
+    outputs = {prediction("--shard", f"{number}/4").output for number in (1, 2, 3, 4)}
+    assert len(outputs) == 4 and prediction().output not in outputs
+    assert prediction("--shard", "2/4", "--output", "a.csv").output == Path("a.csv")
     with pytest.raises(InputError, match=r"--shard 1/11: holds none of the images, .* choose fewer shards"):
         prediction("--shard", "1/11").choose(images)
