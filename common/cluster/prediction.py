@@ -20,6 +20,7 @@ REDONE = 3  # times that an image is tried again
 AHEAD = 64  # images on the way for each thread of the cluster, at most: a slow one does not hold up the others
 PATIENCE = 3  # failed answers of a worker before it is refused
 PATROL = 1.0  # seconds between looks at which workers there are
+FETCHING = 5.0  # seconds for a finished result, which waits for ever if its worker was lost meanwhile and none is left
 
 
 class ClusterRun:
@@ -132,11 +133,11 @@ class ClusterRun:
         from distributed.client import FutureCancelledError
 
         try:
-            result: list[Made | Failure] = future.result()
+            result: list[Made | Failure] = future.result(timeout=FETCHING)
         except KilledWorker:
             return [Failure("its worker was lost, several times")]
         except (FutureCancelledError, OSError):
-            self._workers.patrol(at_once=True)
+            self._workers.look_now()
             return []
         except KeyError:  # a worker that was started anew at the same address
             return []
@@ -176,7 +177,11 @@ class _Workers:
         """How many images can be worked on at a time."""
         return sum(self._threads.values())
 
-    def patrol(self, *, at_once: bool = False) -> bool:
+    def look_now(self) -> None:
+        """Let the next patrol take place, however short ago the last one was."""
+        self._due = 0.0
+
+    def patrol(self) -> bool:
         """Admit workers that are new, and forget those that are gone; does so now and then.
 
         Returns:
@@ -185,7 +190,7 @@ class _Workers:
         Raises:
             InputError: the scheduler is gone, or there are workers and all are refused.
         """
-        if time.monotonic() < self._due and not at_once:
+        if time.monotonic() < self._due:
             return False
         try:
             there = self._client.nthreads()

@@ -1,11 +1,12 @@
 import dataclasses
 import hashlib
+from types import SimpleNamespace
 
 import pytest
 
 from common.cluster.client import make_rows_on_cluster
 from common.cluster.job import find_weights, hash_file, prepare_job
-from common.cluster.prediction import REDONE, bundle_size
+from common.cluster.prediction import REDONE, ClusterRun, bundle_size
 from common.errors import InputError
 from tests.cluster.stubs import CRASHES, FAILS, HANGS, IS_BAD, IS_FULL, expected_rows, stub_images, stub_maker
 
@@ -91,3 +92,18 @@ def test_workers_of_other_versions_are_refused(client, tmp_path, lines):
 
 def test_bundles_get_smaller_towards_the_end():
     assert [bundle_size(left, 4) for left in (1000, 128, 64, 16, 1)] == [8, 8, 4, 1, 1]
+
+
+def test_a_result_that_does_not_come_is_made_again():
+    """Its worker was lost after it was done, and no other is left to make it again unasked."""
+
+    class Lost:
+        def result(self, timeout):
+            assert timeout < 60
+            raise TimeoutError
+
+    looks = []
+    run = ClusterRun.__new__(ClusterRun)
+    run._workers = SimpleNamespace(look_now=lambda: looks.append(1))
+    assert run._result(Lost()) == []
+    assert looks == [1]
