@@ -342,11 +342,11 @@ def _watch(model: Any, images: "ImageSet", score: "Callable[[Any, ImageSet], flo
     from common.batches.folds import first_with_objects, shuffled
     from common.drawing.overlays import draw_overlays
     from common.network.training.watch import Watch
-    from common.predictor import MapPredictor, Predictor
+    from common.predictor import predictor_class
 
     config = model.config
-    kind: type[Trained] = next(one for one in (Predictor, MapPredictor) if isinstance(config, one.config_class))
-    predictor, order = kind.of_model(model), shuffled(images)
+    predictor: Trained = predictor_class(type(config)).of_model(model)
+    order = shuffled(images)
     scored = order.first(config.score_limit)
     drawn = cache(lambda: first_with_objects(order, config.overlay_limit))
     predict = lambda image: predictor.look(image).instances()  # noqa: E731

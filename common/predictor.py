@@ -19,6 +19,7 @@ from common.prediction.postprocess import Look, Masking, Prediction
 from common.prediction.tiles import detect_in_tiles, look_again
 from common.prediction.views import VIEW_SETS, View, apply_view, distinct_views
 from common.runs.trained import Trained
+from common.settings.config import RunConfig
 from common.settings.mask_rcnn import MaskRCNNConfig, usual_scale
 from common.settings.options import flag_name
 from common.settings.unet import UNetConfig
@@ -256,3 +257,13 @@ class MapPredictor(Trained[UNetConfig, Segment]):
         from common.network.unet.segmenter import Segmenter
 
         return Segmenter(model)
+
+
+def predictor_class(config_class: type[RunConfig]) -> type[Predictor] | type[MapPredictor]:
+    """Return the predictor of the networks with such a config.
+
+    Example:
+        >>> predictor_class(UNetConfig).__name__
+        'MapPredictor'
+    """
+    return MapPredictor if issubclass(config_class, MapPredictor.config_class) else Predictor

@@ -3,9 +3,8 @@
 from typing import Any
 
 from common.errors import InputError
-from common.predictor import MapPredictor, Predictor
+from common.predictor import MapPredictor, Predictor, predictor_class
 from common.runs.start import named_weights
-from common.settings.unet import UNetConfig
 from competitions.sets import Competition
 
 
@@ -25,5 +24,4 @@ def load_predictor(weights: str, competition: Competition, **changes: Any) -> Pr
     if weights in named and weights not in ours:
         choices = f"{', '.join(ours)} or " if ours else ""
         raise InputError(f"--weights {weights}: finds the objects of another competition; give {choices}a file")
-    kind = MapPredictor if issubclass(config_class, UNetConfig) else Predictor
-    return kind.load(weights, **changes)
+    return predictor_class(config_class).load(weights, **changes)
