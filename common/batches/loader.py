@@ -31,11 +31,11 @@ class BatchLoader:
         self.config = config
         self.sample = sample
         self.training = training
-        indices = np.arange(len(images))
+        indices, root = np.arange(len(images)), config.balance == "root"
         if training and config.balanced and len(config.class_names) > 1:
-            indices = class_balanced_indices([images.load_class_ids(index) for index in indices.tolist()])
+            indices = class_balanced_indices([images.load_class_ids(index) for index in indices.tolist()], root=root)
         elif training and config.balanced:
-            indices = size_balanced_indices(images.sizes)
+            indices = size_balanced_indices(images.sizes, root=root)
         self.sampler = Sampler(indices, config.seed)
 
     @property

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def size_balanced_indices(sizes: np.ndarray) -> np.ndarray:
+def size_balanced_indices(sizes: np.ndarray, *, root: bool = False) -> np.ndarray:
     """Repeat the images of rare sizes: `most // n` copies of each image of a group of n.
 
     Args:
         sizes: (N,) or (N, K), what groups the images: (height, width), or a class.
+        root: make as many copies as the square root of `most / n` says, rounded: rare sizes come more often, but a
+            single image of its size does not come as often as all those of the most common one.
 
     Returns:
         (M,) int64, image indices, ascending; `most` is the size of the largest group.
@@ -17,17 +19,22 @@ def size_balanced_indices(sizes: np.ndarray) -> np.ndarray:
     Example:
         >>> size_balanced_indices(np.array([[9, 9], [9, 9], [9, 9], [4, 5]])).tolist()
         [0, 1, 2, 3, 3, 3]
+
+    Source: the third-place solution of the Data Science Bowl 2018; the root is that of Mahajan et al.: Exploring the
+    Limits of Weakly Supervised Pretraining, 2018.
     """
     groups = group_numbers(sizes)
     counts = np.bincount(groups)
-    return np.repeat(np.arange(len(groups)), counts.max(initial=0) // counts[groups])
+    most = counts.max(initial=0)
+    return np.repeat(np.arange(len(groups)), _copies(most, counts[groups], root))
 
 
-def class_balanced_indices(class_ids: Sequence[np.ndarray]) -> np.ndarray:
+def class_balanced_indices(class_ids: Sequence[np.ndarray], *, root: bool = False) -> np.ndarray:
     """Repeat the images of rare classes: `most // n` copies of an image whose rarest class is in n images.
 
     Args:
         class_ids: (K,) int of each of N images, the classes of its objects; an image without objects occurs once.
+        root: see `size_balanced_indices`.
 
     Returns:
         (M,) int64, image indices, ascending; `most` is how many images the most common class is in.
@@ -43,7 +50,7 @@ def class_balanced_indices(class_ids: Sequence[np.ndarray]) -> np.ndarray:
     counts = dict(zip(names.tolist(), in_images.tolist(), strict=True))
     most = max(counts.values(), default=1)
     rarest = [min((counts[name] for name in ids.tolist()), default=most) for ids in present]
-    return np.repeat(np.arange(len(present)), most // np.array(rarest, int))
+    return np.repeat(np.arange(len(present)), _copies(most, np.array(rarest, int), root))
 
 
 class Sampler:
@@ -89,3 +96,8 @@ class Sampler:
 def group_numbers(sizes: np.ndarray) -> np.ndarray:
     """Number the distinct rows of `sizes`: (N,) int64."""
     return np.unique(np.asarray(sizes), axis=0, return_inverse=True)[1].reshape(-1)
+
+
+def _copies(most: int, counts: np.ndarray, root: bool) -> np.ndarray:
+    """Return how often an image of a group occurs, from how many images its group has, at most `most`."""
+    return np.rint(np.sqrt(most / counts)).astype(int) if root else most // counts

@@ -82,6 +82,12 @@ class RunConfig:
     balanced: bool = option(
         False, "repeat images of rare sizes, or of rare classes if there are several", only="training"
     )
+    balance: Literal["full", "root"] = option(
+        "full",
+        "with --balanced, images of a rare size are repeated until it is as common as the most common one, or only "
+        "the square root of that many times",
+        only="training",
+    )
     batch_size: int = option(2, "images per step, on all devices together", minimum=1, only="training")
     devices: int = option(1, "GPUs that share each batch; --batch-size is a multiple", minimum=1, only="training")
     steps_per_epoch: int = option(0, "steps per epoch; 0: all images once", minimum=0, only="training")

@@ -38,6 +38,15 @@ def test_an_image_of_several_classes_follows_the_rarest():
     assert class_balanced_indices([np.zeros(0, np.int32)] * 2).tolist() == [0, 1]
 
 
+def test_the_root_repeats_rare_groups_less():
+    counts = {1: 100, 2: 25, 3: 4, 4: 1}
+    groups = np.repeat(list(counts), list(counts.values()))
+    expected = np.repeat([1, 2, 5, 10], list(counts.values()))  # square roots of 1, 4, 25, 100
+    np.testing.assert_array_equal(np.bincount(size_balanced_indices(groups, root=True)), expected)
+    of_classes = class_balanced_indices([np.array([name]) for name in groups], root=True)
+    np.testing.assert_array_equal(np.bincount(of_classes), expected)
+
+
 def test_a_pass_holds_every_index_once_and_passes_differ():
     sampler = Sampler(np.array([7, 7, 3, 5, 1]), seed=123)
     passes = [sampler.indices_at(5 * number, 5).tolist() for number in range(20)]
