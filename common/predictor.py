@@ -169,7 +169,7 @@ class Predictor(Trained[MaskRCNNConfig, "Detector"]):
     def _enlargement(self, image_shape: tuple[int, int]) -> float:
         """Return the factor by which detection enlarges an image, or its tiles."""
         longest = max(image_shape) if self._fits(image_shape) else self.config.tile_size
-        return usual_scale((min(*image_shape, longest), longest), self.config.min_dim)
+        return usual_scale((min(*image_shape, longest), longest), self.config.min_dim, self.config.longest_strip)
 
     def _detect(self, images: Iterable[np.ndarray], whole: bool) -> Sequence[Paintable]:
         """Return the detections in views of one image."""

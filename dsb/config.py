@@ -45,6 +45,7 @@ PUBLISHED = DSBConfig(geometry="library", look_again=False)
 SMALL = from_scratch(
     PUBLISHED,
     stretch_contrast=True,
+    longest_strip=1.5,  # a strip has the magnification of the image that it was cut from
     crop_size=256,
     min_zoom=0.5,
     recolour=0.5,

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from common.images.colours import shift_channels
-from common.settings.mask_rcnn import usual_scale
+from common.settings.mask_rcnn import LONGEST_STRIP, usual_scale
 
 # Flips and turns are OpenCV's: NumPy's are views, and copying those takes ten times as long.
 _TURNS = (None, cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)
@@ -18,8 +18,9 @@ class Rescaling:
     """How much training images are rescaled.
 
     Attributes:
-        min_dim: shorter side at the usual scale, pixels, less for strips, see `usual_scale`; detection enlarges to it,
-            too, but never shrinks to it.
+        min_dim: shorter side at the usual scale, pixels, less for strips; detection enlarges to it, too, but never
+            shrinks to it.
+        longest_strip: what a strip is, see `usual_scale`.
         max_dim: largest longer side at the usual scale, pixels; 0: no limit.
         aspect_ratio: largest extra stretch of one axis, at least 1.
         min_enlarge: the largest scale is at least this.
@@ -28,6 +29,7 @@ class Rescaling:
     """
 
     min_dim: int
+    longest_strip: float = LONGEST_STRIP
     max_dim: int = 0
     aspect_ratio: float = 1.0
     min_enlarge: float = 0.0
@@ -48,7 +50,7 @@ class Rescaling:
             >>> Rescaling(min_dim=512).draw_shape((256, 320), np.random.default_rng(0))
             (512, 640)
         """
-        usual = usual_scale(image_shape, self.min_dim)
+        usual = usual_scale(image_shape, self.min_dim, self.longest_strip)
         if self.max_dim:
             usual = min(usual, self.max_dim / max(image_shape))
         scale = rng.uniform(usual * self.min_zoom, max(self.min_enlarge, usual * self.zoom))

@@ -9,7 +9,7 @@ import numpy as np
 
 from common.masks.crops import paint_masks, paint_probs
 from common.masks.instances import Instances, SoftInstances
-from common.settings.mask_rcnn import usual_scale
+from common.settings.mask_rcnn import LONGEST_STRIP, usual_scale
 
 MULTIPLE = 64  # the coarsest level of the pyramid has stride 64
 MOST_PIXELS = 1 << 23  # of an enlarged image, however large `min_dim` is
@@ -145,7 +145,9 @@ class Frame:
     padded_shape: tuple[int, int]
 
     @classmethod
-    def for_image(cls, image_shape: tuple[int, int], min_dim: int, max_dim: int = 0) -> "Frame":
+    def for_image(
+        cls, image_shape: tuple[int, int], min_dim: int, max_dim: int = 0, longest_strip: float = LONGEST_STRIP
+    ) -> "Frame":
         """Scale so that the shorter side is at least `min_dim`, and pad to multiples of 64.
 
         Strips are enlarged less, see `usual_scale`; nothing is enlarged beyond `MOST_PIXELS`. `max_dim`, a multiple of
@@ -158,7 +160,7 @@ class Frame:
             >>> Frame.for_image((480, 640), 800, 1024)
             Frame(image_shape=(480, 640), scaled_shape=(768, 1024), padded_shape=(1024, 1024))
         """
-        scale = max(1.0, usual_scale(image_shape, min_dim))
+        scale = max(1.0, usual_scale(image_shape, min_dim, longest_strip))
         if max_dim:
             scale = min(scale, max_dim / max(image_shape))
         scale = min(scale, max(1.0, math.sqrt(MOST_PIXELS / math.prod(image_shape))))

@@ -12,23 +12,27 @@ SEPARATION = frozenset(
     ("separate", "mask_nms_threshold", "dilation", "views", "as_published", "swap_scales", "channel_shift")
 )
 
-LONGEST_STRIP = 4  # times `min_dim`: a strip is enlarged no further, whose longer side would fill the memory
+LONGEST_STRIP = 4.0  # the default of `longest_strip`: beyond it, the longer side would fill the memory
 
 
-def usual_scale(image_shape: tuple[int, ...], min_dim: int) -> float:
+def usual_scale(image_shape: tuple[int, ...], min_dim: int, longest_strip: float = LONGEST_STRIP) -> float:
     """Return the factor that brings an image's shorter side to `min_dim`.
 
-    A strip, more than four times as long as wide, is enlarged only until its longer side has four times `min_dim`.
+    A strip, more than `longest_strip` times as long as wide, is enlarged less: until its longer side has that many
+    times `min_dim`.
 
     Args:
         image_shape: (height, width), pixels.
         min_dim: pixels.
+        longest_strip: at least 1.
 
     Example:
         >>> usual_scale((256, 320), 512), usual_scale((20, 1024), 512), usual_scale((20, 4096), 512)
         (2.0, 2.0, 1.0)
+        >>> usual_scale((128, 512), 512, longest_strip=1.5)
+        1.5
     """
-    longest = LONGEST_STRIP * min_dim / max(image_shape)
+    longest = longest_strip * min_dim / max(image_shape)
     return min(min_dim / min(image_shape), max(longest, 1.0))
 
 
@@ -48,6 +52,13 @@ class MaskRCNNConfig(RunConfig):
         "0: no limit",
         minimum=0,
         maximum=4096,
+    )
+    longest_strip: float = option(
+        LONGEST_STRIP,
+        "images that are more than this many times as long as wide are enlarged less: until their longer side has "
+        "this many times --min-dim",
+        minimum=1,
+        maximum=16,
     )
     downscale: bool = option(
         False, "shrink images whose shorter side is longer than --min-dim to it, by area averaging", only="prediction"

@@ -15,7 +15,7 @@ from common.prediction.detections import Detections
 from tests.scripts import INFERENCE, TRAINING, run_here
 from tests.tiny import TINY
 
-KERAS_PART = ("mask_rcnn.model", "mask_rcnn.detector", "fit", "weights")
+KERAS_PART = ("mask_rcnn.model", "mask_rcnn.detector", "training.beginning", "training.fit", "weights")
 ALL = (*TRAINING, *INFERENCE)
 
 
@@ -152,9 +152,9 @@ def test_bad_images_are_left_out_on_request(refused, data, monkeypatch, capsys):
         raise InputError("the model's turn")
 
     monkeypatch.setitem(sys.modules, "common.network.mask_rcnn.model", SimpleNamespace(MaskRCNN=stop))
-    monkeypatch.setitem(
-        sys.modules, "common.network.training.fit", SimpleNamespace(Beginning=None, fit=None, load_start=None)
-    )
+    training = "common.network.training"
+    monkeypatch.setitem(sys.modules, f"{training}.beginning", SimpleNamespace(Beginning=None, load_start=None))
+    monkeypatch.setitem(sys.modules, f"{training}.fit", SimpleNamespace(fit=None))
     flags = ["--dataset", "data", "--skip-bad", "--weights", "none"]
     code, output, errors = run_here(monkeypatch, capsys, "my_train_1.py", *flags)
     assert (code, errors.split(": ", 1)[1]) == (2, "the model's turn\n")

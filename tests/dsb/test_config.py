@@ -22,6 +22,8 @@ ALL_STEPS = {
     "pixel_std": 1,
     "imgaug": False,
     "downscale": False,
+    "balance": "full",
+    "longest_strip": 4.0,
     "crop_at_origin": False,
     "mask_nms_threshold": 1.0,
     "max_dim": 0,

@@ -156,6 +156,13 @@ def test_a_strip_is_enlarged_until_its_longer_side_has_four_times_the_usual_side
     assert math.prod(frame.padded_shape) <= max(4 * 512**2, 64 * (max(image_shape) + 63), math.prod(image_shape))
 
 
+@pytest.mark.parametrize(
+    ("image_shape", "scaled"), [((256, 320), (512, 640)), ((80, 256), (240, 768)), ((900, 300), (900, 300))]
+)
+def test_strips_may_begin_at_a_smaller_ratio(image_shape, scaled):
+    assert Frame.for_image(image_shape, 512, longest_strip=1.5).scaled_shape == scaled
+
+
 def test_a_strip_in_a_square_frame():
     assert Frame.for_image((4, 1400), 512, 1024).padded_shape == (1024, 1024)
 

@@ -36,7 +36,7 @@ class Stepper:
     def __call__(self, image: np.ndarray) -> Steps:
         """Return the steps of an image, (H, W, 3) uint8."""
         config = self.model.config
-        frame = Frame.for_image((image.shape[0], image.shape[1]), config.min_dim, config.max_dim)
+        frame = Frame.for_image(image.shape[:2], config.min_dim, config.max_dim, config.longest_strip)
         placed = frame.place(image)
         windows = np.array([frame.window], np.float32)
         out = self._stepping.predict_on_batch({"images": placed[None], "windows": windows})

@@ -60,7 +60,8 @@ class Detector:
     def _frame(self, image_shape: tuple[int, int], scale: float | None) -> Frame:
         if scale is not None:
             return Frame.at_scale(image_shape, scale)
-        return Frame.for_image(image_shape, self.config.min_dim, self.config.max_dim)
+        config = self.config
+        return Frame.for_image(image_shape, config.min_dim, config.max_dim, config.longest_strip)
 
     def _detect(self, images: Sequence[np.ndarray], frames: Sequence[Frame]) -> Iterator[Detections]:
         """Detect objects in images of one padded shape."""
