@@ -128,8 +128,9 @@ def test_the_gpu_benchmark_runs_on_any_machine_without_tensorflow(tmp_path):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("stardist") is not None, reason="stardist is installed")
-def test_without_stardist_there_is_one_line():
-    result = run("stardist_rival.py", "--dataset", "nowhere")
+@pytest.mark.parametrize("script", ["stardist_rival.py", "rival_prediction.py"])
+def test_without_stardist_there_is_one_line(script):
+    result = run(script, "--dataset", "nowhere")
     assert result.returncode == 2
     assert "pip install stardist==0.9.2" in result.stderr and result.stderr.count("\n") == 1
 
