@@ -21,6 +21,8 @@ from common.storage.files import cache_folders, find_cached, written_aside
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("keras", "numpy", "tensorflow-cpu", "tensorflow", "jax", "opencv-python-headless")  # rows depend on them
 
+PREDICTED, CHECKED = 8, 32  # images that a worker takes at a time, at most; a check of one takes milliseconds
+
 Loader = Callable[[], np.ndarray]  # see `Source.loader`
 
 
@@ -102,6 +104,7 @@ class Job:
         folders: of the project whose code counts.
         versions: what `find_versions` returns for them.
         limit: seconds that an image may take.
+        bundle: images that a worker takes at a time, at most.
         dataset: folder or archive that a worker must see; None: it is not asked.
     """
 
@@ -111,6 +114,7 @@ class Job:
     folders: Sequence[str]
     versions: Mapping[str, str]
     limit: float
+    bundle: int = PREDICTED
     dataset: Path | None = None
 
     def read_weights(self) -> dict[str, bytes]:
@@ -150,7 +154,8 @@ def prepare_check(read: Callable[[Any], Any], dataset: Path, limit: float) -> Jo
         limit: seconds that an item may take.
     """
     folders = sorted({_package(read), "common"})
-    return Job(os.urandom(8).hex(), _pack(Check(read)), {}, folders, find_versions(folders), limit, dataset)
+    token, versions = os.urandom(8).hex(), find_versions(folders)
+    return Job(token, _pack(Check(read)), {}, folders, versions, limit, CHECKED, dataset)
 
 
 def unpack(packed: bytes, places: Mapping[str, Path]) -> Work:

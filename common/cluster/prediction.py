@@ -15,9 +15,8 @@ from common.log import logger
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-BUNDLE = 8  # images that a worker takes at a time, at most
 REDONE = 3  # times that an image is tried again
-AHEAD = 64  # images on the way for each thread of the cluster, at most: a slow one does not hold up the others
+AHEAD = 8  # bundles on the way for each thread of the cluster, at most: a slow one does not hold up the others
 PATIENCE = 3  # failed answers of a worker before it is refused
 PATROL = 1.0  # seconds between looks at which workers there are
 FETCHING = 5.0  # seconds for a finished result, which waits for ever if its worker was lost meanwhile and none is left
@@ -67,8 +66,9 @@ class ClusterRun:
             while left or self._order:
                 if self._workers.patrol():
                     self._submit_again()
-                while left and len(self._order) < AHEAD * self._workers.threads:
-                    size = min(bundle_size(left, self._workers.threads), left)
+                most = self._job.bundle
+                while left and len(self._order) < AHEAD * most * self._workers.threads:
+                    size = min(bundle_size(left, self._workers.threads, most), left)
                     self._submit([next(images) for _ in range(size)])
                     left -= size
                 self._collect()
@@ -242,14 +242,14 @@ class _Workers:
         logger.warning(f"refused: worker {address} {answer}")
 
 
-def bundle_size(left: int, threads: int) -> int:
+def bundle_size(left: int, threads: int, most: int) -> int:
     """Return how many images a worker takes at a time: fewer towards the end, so that all end together.
 
     Example:
-        >>> bundle_size(1000, 4), bundle_size(40, 4), bundle_size(3, 4)
+        >>> bundle_size(1000, 4, 8), bundle_size(40, 4, 8), bundle_size(3, 4, 8)
         (8, 2, 1)
     """
-    return max(1, min(BUNDLE, left // (4 * max(threads, 1))))
+    return max(1, min(most, left // (4 * max(threads, 1))))
 
 
 def gone(address: str) -> InputError:

@@ -144,7 +144,7 @@ def test_workers_that_do_not_see_the_set_are_refused(check, tmp_path):
 
 
 def test_bundles_get_smaller_towards_the_end():
-    assert [bundle_size(left, 4) for left in (1000, 128, 64, 16, 1)] == [8, 8, 4, 1, 1]
+    assert [bundle_size(left, 4, 8) for left in (1000, 128, 64, 16, 1)] == [8, 8, 4, 1, 1]
 
 
 def test_a_result_that_does_not_come_is_made_again():
