@@ -125,7 +125,11 @@ def test_a_set_is_checked_as_threads_do_it(check, tmp_path):
 @pytest.mark.parametrize(
     ("number", "reason"),
     [
-        (CRASHES, rf"its process was killed by signal 9 \(a lack of memory\?\) \({REDONE + 1} times\)"),
+        pytest.param(
+            CRASHES,
+            rf"its process was killed by signal 9 \(a lack of memory\?\) \({REDONE + 1} times\)",
+            marks=pytest.mark.slow,
+        ),
         (FAILS, rf"OSError: the storage is away \({REDONE + 1} times\)"),
     ],
 )
