@@ -1,4 +1,4 @@
-"""Prediction on a Dask cluster: 1 and 2 workers of one thread, the cluster's own cost for an image, 100,000 images.
+"""A Dask cluster: 1 and 2 workers of one thread, its own cost for an image, 100,000 images, the check of a new set.
 
     python benchmarks/cluster.py
     python benchmarks/cluster.py --parts overhead scheduler
@@ -7,7 +7,8 @@
 A scheduler and workers are processes on 127.0.0.1, started by Dask's own commands. "network" predicts generated images
 with the pretrained weights; "sleep" does work that takes a fixed time and no processor, so that other programs on the
 machine do not count; "overhead" does work that takes no time; "scheduler" does so for 100,000 images and watches the
-memory of client and scheduler. Every part checks that all rows came, in order.
+memory of client and scheduler; "check" reads a new set of generated images, without a cluster and with it. Every part
+checks that all results came, in order.
 """
 
 import argparse
@@ -23,14 +24,15 @@ from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from benchmarks.cluster_work import Numbered, network_work, stub_work
+from benchmarks.cluster_work import Numbered, network_work, new_set, stub_work
 from benchmarks.measure import print_table, readable
-from common.cluster.client import make_rows_on_cluster, open_client
+from common.cluster.client import choose_reader, make_rows_on_cluster, open_client
 from common.cluster.job import Job
+from common.cluster.spread import Spread
 from common.images.image_set import ImageSet
 from tests.cluster.processes import Processes
 
-PARTS = ("network", "sleep", "overhead", "scheduler")
+PARTS = ("network", "sleep", "overhead", "scheduler", "check")
 WORK = 0.25  # seconds of an image's stub work, about what the network `small` takes on an idle core
 
 
@@ -109,6 +111,34 @@ def measure_scheduler(folder: Path, count: int) -> Iterator[Sequence[str]]:
         yield str(done), f"{rate:.0f}", f"{ours:.0f} MiB", f"{theirs:.0f} MiB"
 
 
+def measure_check(folder: Path, count: int) -> Iterator[Sequence[str]]:
+    """Yield how many images of a new set are read a second in this process and by 1 and 2 workers, and the whole time.
+
+    The whole time starts before the cluster is asked for, and ends when the result is cached.
+    """
+    from dsb.dataset import load_dataset
+
+    dataset = new_set(folder / "set", count)
+    for num_workers in (0, 1, 2):
+        with cluster_of(folder / f"check{num_workers}", num_workers) as cluster:
+            if num_workers:
+                cluster.wait_for_workers(num_workers)
+            reader = choose_reader(Spread(scheduler=cluster.address if num_workers else None), dataset)
+            times: list[float] = []
+
+            def timed(*arguments: Any, reader: Any = reader, times: list[float] = times, **named: Any) -> Iterator[Any]:
+                for found in reader(*arguments, **named):
+                    times.append(time.perf_counter())
+                    yield found
+
+            start = time.perf_counter()
+            images = load_dataset(dataset, masks=False, cache=folder / f"cache{num_workers}", reader=timed)
+            whole = time.perf_counter() - start
+        assert len(times) == len(images) == count
+        name = ("one process", "1 worker", "2 workers")[num_workers]
+        yield name, str(count), f"{images_per_second(times, 64):.0f}", readable(whole)
+
+
 def memory_of(pid: int) -> float:
     """Return the resident memory of a process, MiB."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
@@ -118,7 +148,7 @@ def main() -> None:
     """Run the parts and print their tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
-    parser.add_argument("--images", type=int, help="of each part (default: 32, 200, 4,000 and 100,000)")
+    parser.add_argument("--images", type=int, help="of each part (default: 32, 200, 4,000, 100,000 and 2,000)")
     flags = parser.parse_args()
     workers = ("work", "workers", "images", "images/s", "ratio", "characters an image")
     columns: dict[str, Sequence[str]] = {
@@ -126,12 +156,14 @@ def main() -> None:
         "sleep": workers,
         "overhead": ("work an image", "images", "Dask an image", "share"),
         "scheduler": ("images done", "images/s", "client", "scheduler"),
+        "check": ("read by", "images", "images/s", "whole time"),
     }
     parts: dict[str, tuple[Any, int]] = {
         "network": (lambda folder, count: measure_workers(folder, "network", count), 32),
         "sleep": (lambda folder, count: measure_workers(folder, "sleep", count), 200),
         "overhead": (measure_overhead, 4000),
         "scheduler": (measure_scheduler, 100_000),
+        "check": (measure_check, 2000),
     }
     for part in flags.parts:
         measure, usual = parts[part]

@@ -85,6 +85,15 @@ def stub_work(folder: Path, count: int, seconds: float) -> tuple[ImageSet, Job]:
     return images, prepare_job(RowMaker(sleeper.look, stub_rows), [sleeper], 60.0)
 
 
+def new_set(folder: Path, count: int) -> Path:
+    """Return a folder of small generated images, without masks."""
+    from common.images.synthetic import generate_indexed, write_image
+
+    for index in range(count):
+        write_image(folder, generate_indexed(7, index, [(64, 64), (64, 96)]))
+    return folder
+
+
 def network_work(folder: Path, count: int) -> tuple[ImageSet, Job]:
     """Return generated images and the job of predicting them with the pretrained weights, as `dsb/my_inference.py`."""
     from common.images.synthetic import generate_indexed, write_image

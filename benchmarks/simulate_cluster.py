@@ -29,7 +29,8 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 from benchmarks.cluster import cluster_of, rows_on
 from benchmarks.cluster_work import SLOWER, stub_work
 from benchmarks.measure import print_table
-from common.cluster.prediction import AHEAD, BUNDLE, bundle_size
+from common.cluster.job import PREDICTED
+from common.cluster.prediction import AHEAD, bundle_size
 
 AGREEMENT = 0.15
 CALIBRATING, COMPARED = 800, 160  # images
@@ -99,9 +100,10 @@ class Simulation:
     def _client(self) -> Generator[Any, Any, None]:
         sent = 0
         while sent < self.case.images:
-            while sent - self.written >= AHEAD * self.case.workers:
+            while sent - self.written >= AHEAD * PREDICTED * self.case.workers:
                 yield self.room
-            size = min(bundle_size(self.case.images - sent, self.case.workers), self.case.images - sent)
+            left = self.case.images - sent
+            size = min(bundle_size(left, self.case.workers, PREDICTED), left)
             with self.scheduler.request() as turn:
                 yield turn
                 yield self.world.timeout(self.case.scheduling)
@@ -193,7 +195,7 @@ def calibrate(folder: Path) -> Case:
     case = Case(CALIBRATING, 1, work=0.0, megabytes=0.0)
     first, last, _ = measure(folder, case)
     # The first bundle comes after the start; what the others take is the worker's and the scheduler's part together.
-    each = (last - first) / (CALIBRATING - BUNDLE)
+    each = (last - first) / (CALIBRATING - PREDICTED)
     return replace(case, start=first, overhead=each, scheduling=0.0)
 
 

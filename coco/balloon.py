@@ -66,7 +66,7 @@ def predict(arguments: Sequence[str]) -> None:
     from common.scoring.evaluation import pair_results
     from common.storage.trees import open_tree
 
-    images = open_via_set(open_tree(flags.dataset), "val", skip_bad=flags.skip_bad)
+    images = open_via_set(open_tree(flags.dataset), "val", skip_bad=flags.skip_bad, reader=flags.reader)
     images = images.select(flags.choose(range(len(images))))
     prepare_outputs(flags, flags.folders(), images.path, images.image_names)
     found = predict_images(Predictor(config, weights), images, flags)

@@ -70,7 +70,8 @@ def predict(arguments: Sequence[str]) -> None:
     subset = subsets[0] if subsets else read_subset(tree, chosen or "val", config.year)
     if results.resolve() == (tree.path / subset.file_name).resolve():
         raise InputError(f"--output {flags.output}: its JSON would replace the annotations; choose another name")
-    images = open_instances_set(tree, [subset], config.class_names, skip_bad=flags.skip_bad)
+    names = config.class_names
+    images = open_instances_set(tree, [subset], names, skip_bad=flags.skip_bad, reader=flags.reader)
     images = images.select(flags.choose(range(len(images))))
     prepare_outputs(flags, flags.folders(), images.path, images.image_names)
     predictor = Predictor(config, weights)

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -15,7 +15,7 @@ from common.annotations.outlines import touches_image
 from common.annotations.values import read_id
 from common.errors import InputError
 from common.images.image_set import ImageSet
-from common.images.usable import read_usable, refuse_or_report
+from common.images.usable import Reader, read_in_threads, read_usable, refuse_or_report
 from common.log import logger
 from common.storage.trees import FileTree, normal_name
 
@@ -117,6 +117,7 @@ def open_instances_set(
     class_names: Sequence[str],
     *,
     skip_bad: bool = False,
+    reader: Reader = read_in_threads,
 ) -> ImageSet[Photos]:
     """Return the images of subsets with the objects of some classes; other categories are left out.
 
@@ -126,12 +127,13 @@ def open_instances_set(
         class_names: of the classes 1, 2, ...: categories by name, whatever their ids.
         skip_bad: report unusable images and leave them out. This decodes every image up front, which takes a while;
             otherwise a damaged image raises an error when it is loaded.
+        reader: decodes them.
 
     Raises:
         InputError: no category of these names, a missing image, or an unusable annotation.
     """
     names = set(tree.names())
-    photos = [_read_photos(tree, subset, class_names, names, skip_bad) for subset in subsets]
+    photos = [_read_photos(tree, subset, class_names, names, skip_bad, reader) for subset in subsets]
     return open_photos(tree, itertools.chain(*photos), segmentation_instances, str(tree.path))
 
 
@@ -153,24 +155,55 @@ def class_ids_by_category(file: InstancesFile, class_names: Sequence[str]) -> di
     return known
 
 
+@dataclass(frozen=True, eq=False)
+class _PhotoReader:
+    """Makes photos of listed images.
+
+    Attributes:
+        tree: holds them.
+        subset: whose images they are; the list itself is not needed.
+        names: of all files in the tree.
+        class_of: class ids by category.
+        known: ids of all categories.
+        decodes: whether each image is decoded.
+    """
+
+    tree: FileTree
+    subset: Subset
+    names: set[str]
+    class_of: Mapping[Id, int]
+    known: set[Id]
+    decodes: bool
+
+    def __call__(self, image: Listed) -> Photo:
+        """Return the photo of an image.
+
+        Raises:
+            InputError: it or one of its annotations is unusable.
+        """
+        problem = find_problem(image, self.known, self.subset.file.name)
+        if problem:
+            raise InputError(problem)
+        name = self.subset.find_image(image.file_name, self.names, str(self.tree.path))
+        photo = _to_photo(image, name, self.class_of)
+        if self.decodes:
+            load_photo(self.tree, photo)
+        return photo
+
+
 def _read_photos(
-    tree: FileTree, subset: Subset, class_names: Sequence[str], names: set[str], skip_bad: bool
+    tree: FileTree, subset: Subset, class_names: Sequence[str], names: set[str], skip_bad: bool, reader: Reader
 ) -> list[Photo]:
     file = subset.file
     class_of = {read_id(own): class_id for own, class_id in class_ids_by_category(file, class_names).items()}
     known = {read_id(own) for own in file.categories}
     refuse_or_report([*file.problems, ""], file.name, skip_bad=skip_bad)
-
-    def read(image: Listed) -> Photo:
-        problem = find_problem(image, known, file.name)
-        if problem:
-            raise InputError(problem)
-        photo = _to_photo(image, subset.find_image(image.file_name, names, str(tree.path)), class_of)
-        if skip_bad:
-            load_photo(tree, photo)
-        return photo
-
-    usable = read_usable(read, file.images, source=file.name, skip_bad=skip_bad)
+    bare = replace(subset, file=replace(file, images=[], problems=()))
+    read = _PhotoReader(tree, bare, names, class_of, known, decodes=skip_bad)
+    reader = reader if skip_bad else read_in_threads  # nothing is read then
+    usable = read_usable(
+        read, file.images, source=file.name, name=lambda one: one.file_name, skip_bad=skip_bad, reader=reader
+    )
     report_annotations([image for image, _ in usable], class_of, file)
     return [photo for _, photo in usable]
 

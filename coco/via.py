@@ -1,5 +1,6 @@
 """Files of the VGG Image Annotator, 1 and 2: objects of one class beside the images, as for the balloons."""
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
@@ -13,7 +14,7 @@ from common.errors import InputError
 from common.images.decoding import decode_stored, to_rgb
 from common.images.image_set import ImageSet
 from common.images.stored import report_turned
-from common.images.usable import read_usable
+from common.images.usable import Reader, read_in_threads, read_usable
 from common.masks.polygons import polygon_instances
 from common.storage.trees import FileTree, normal_name
 
@@ -23,13 +24,16 @@ OTHER_FORMATS = {"in COCO's format": {"images", "annotations"}, "of version 3": 
 PROJECT = "_via_img_metadata"  # key of the annotations in a project saved by version 2
 
 
-def open_via_set(tree: FileTree, part: str, *, skip_bad: bool = False) -> ImageSet[Photos]:
+def open_via_set(
+    tree: FileTree, part: str, *, skip_bad: bool = False, reader: Reader = read_in_threads
+) -> ImageSet[Photos]:
     """Open the images of `<part>/via_region_data.json`; those without a region were not annotated, and are left out.
 
     Args:
         tree: holds the files.
         part: "train" or "val".
         skip_bad: report unusable images and leave them out.
+        reader: reads them.
 
     Raises:
         InputError: no such file, a missing or damaged image, or a region without an inside.
@@ -43,21 +47,10 @@ def open_via_set(tree: FileTree, part: str, *, skip_bad: bool = False) -> ImageS
     annotated = {name: regions for name, regions in parse_via(tree.read(found[0]), source).items() if regions}
     if not annotated:
         raise InputError(f"{source}: no image has a region; draw some")
-
-    def read(name: str) -> tuple[Photo, bool]:
-        outlines = read_regions(annotated[name], f"{source}: {name}")
-        image = str(folder / normal_name(name))
-        stored = decode_stored(tree.read(image), f"{tree.path}/{image}")
-        to_rgb(stored, f"{tree.path}/{image}")  # which may refuse it
-        count = len(outlines)
-        shape = stored.upright_shape
-        learnt = [touches_image(polygon_outline("", one, shape, "").box, shape) for one in outlines]
-        fields = (np.ones(count, np.int32), np.zeros(count, bool), np.array(learnt), outlines)
-        return Photo(PurePosixPath(name).stem, image, shape, *fields), stored.orientation != 1
-
-    usable = [facts for _, facts in read_usable(read, list(annotated), source=source, skip_bad=skip_bad)]
-    report_turned(source, sum(turned for _, turned in usable), upright=True)
-    photos = [photo for photo, _ in usable]
+    read, items = functools.partial(_read_photo, tree, folder, source), list(annotated.items())
+    usable = read_usable(read, items, source=source, name=lambda one: one[0], skip_bad=skip_bad, reader=reader)
+    report_turned(source, sum(turned for _, (_, turned) in usable), upright=True)
+    photos = [photo for _, (photo, _) in usable]
     outlines = (
         polygon_outline(f"region {number} of {PurePosixPath(photo.name).name}", one, photo.image_shape, photo.name)
         for photo in photos
@@ -65,6 +58,22 @@ def open_via_set(tree: FileTree, part: str, *, skip_bad: bool = False) -> ImageS
     )
     report_outlines(outlines, source)
     return open_photos(tree, photos, polygon_instances, source)
+
+
+def _read_photo(
+    tree: FileTree, folder: PurePosixPath, source: str, annotated: tuple[str, list[Any]]
+) -> tuple[Photo, bool]:
+    """Return a photograph of a name and its regions, and whether it is to be turned."""
+    name, regions = annotated
+    outlines = read_regions(regions, f"{source}: {name}")
+    image = str(folder / normal_name(name))
+    stored = decode_stored(tree.read(image), f"{tree.path}/{image}")
+    to_rgb(stored, f"{tree.path}/{image}")  # which may refuse it
+    count = len(outlines)
+    shape = stored.upright_shape
+    learnt = [touches_image(polygon_outline("", one, shape, "").box, shape) for one in outlines]
+    fields = (np.ones(count, np.int32), np.zeros(count, bool), np.array(learnt), outlines)
+    return Photo(PurePosixPath(name).stem, image, shape, *fields), stored.orientation != 1
 
 
 def parse_via(data: bytes, name: str) -> dict[str, list[Any]]:

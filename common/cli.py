@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from common.cluster.spread import FLAGS as SPREAD_FLAGS
 from common.cluster.spread import Spread, add_spread_flags, read_spread
@@ -14,6 +14,9 @@ from common.flags import Item, OneLineParser, Shard, add_config_flags, output_fi
 from common.runs.start import Start, adopt_geometry, named_weights
 from common.settings.config import CONFIG_FILE, LAST_WEIGHTS, RunConfig
 from common.storage.trees import data_path
+
+if TYPE_CHECKING:
+    from common.images.usable import Reader
 
 C = TypeVar("C", bound=RunConfig)
 
@@ -95,6 +98,13 @@ class PredictionFlags(ModelFlags):
             number, of = self.shard
             raise InputError(f"--shard {number}/{of}: holds none of the images, which are fewer; choose fewer shards")
         return chosen
+
+    @property
+    def reader(self) -> "Reader":
+        """What reads the images of a new set: the workers of a cluster if there is one."""
+        from common.cluster.client import choose_reader  # imports what reads images
+
+        return choose_reader(self.spread, self.dataset)
 
     def folders(self, own: Collection[str] = ()) -> dict[str, Path]:
         """Return the folders to write to, by flag name; `own` names those among the script's own flags."""

@@ -17,7 +17,7 @@ from common.images.image_set import ImageSet
 from common.images.label_index import ImageFiles
 from common.images.mask_files import MaskFiles, open_mask_files
 from common.images.stored import Choice
-from common.images.usable import sorted_by_id
+from common.images.usable import Reader, read_in_threads, sorted_by_id
 from common.log import logger
 from common.storage.files import written_aside
 from common.storage.trees import open_tree
@@ -33,6 +33,7 @@ def load_dataset(
     cache: Path | None = None,
     skip_bad: bool = False,
     choice: Choice | None = None,
+    reader: Reader = read_in_threads,
 ) -> ImageSet[MaskFiles]:
     """Open stage1_train, or a test set or any other images, without masks; images are sorted by id.
 
@@ -45,6 +46,7 @@ def load_dataset(
         cache: folder of the label images; by default in the user's cache folder.
         skip_bad: report unusable images and leave them out.
         choice: what to read of files that hold several images or channels.
+        reader: reads the files.
 
     Raises:
         InputError: no such folder or archive; an unusable image without `skip_bad`.
@@ -53,7 +55,8 @@ def load_dataset(
     images = find_images(tree.names(), str(tree.path), masks=masks)
     if masks:
         _report_strays(tree.names(), str(tree.path))
-    return open_mask_files(tree, images, cache=cache, skip_bad=skip_bad, choice=choice or Choice())
+    choice = choice or Choice()
+    return open_mask_files(tree, images, cache=cache, skip_bad=skip_bad, choice=choice, reader=reader)
 
 
 def pack_dataset(images: ImageSet, output: Path) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 from common.errors import InputError
 from common.images.image_set import ImageSet
 from common.images.stored import Choice
+from common.images.usable import Reader, read_in_threads
 from common.log import logger
 from common.masks.instances import Instances
 from common.scoring.dsb import SubmissionScore, dsb_score, read_solution, score_submission
@@ -33,7 +34,12 @@ def is_csv(solution: Path) -> bool:
 
 
 def load_truth(
-    solution: Path, image_ids: Sequence[str] | None, *, skip_bad: bool = False, choice: Choice | None = None
+    solution: Path,
+    image_ids: Sequence[str] | None,
+    *,
+    skip_bad: bool = False,
+    choice: Choice | None = None,
+    reader: Reader = read_in_threads,
 ) -> tuple[Truth, set[str]]:
     """Return the true objects and the (height, width) of images, and the ids of those that are not scored.
 
@@ -42,13 +48,14 @@ def load_truth(
         image_ids: images to score; None: all.
         skip_bad: report unusable images of a folder or zip, and leave them out.
         choice: see `load_dataset`.
+        reader: see `load_dataset`.
 
     Raises:
         InputError: some of them are missing from the solution.
     """
     if is_csv(solution):
         return _read_csv(solution, image_ids)
-    dataset = load_dataset(solution, skip_bad=skip_bad, choice=choice)
+    dataset = load_dataset(solution, skip_bad=skip_bad, choice=choice, reader=reader)
     left_out = set(dataset.left_out)
     wanted = set(dataset.image_ids if image_ids is None else image_ids) - left_out
     _refuse_unknown(solution, wanted - set(dataset.image_ids))

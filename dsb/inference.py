@@ -56,6 +56,7 @@ def infer(flags: PredictionFlags, views: Callable[[DSBConfig], Literal["votes", 
     print(f"weights {weights}")
     images, image_ids = choose_images(flags)
 
+    from common.images.usable import read_in_threads
     from common.output.submission import check_submission
     from common.predictor import Predictor
     from dsb.evaluation import load_truth, score_report
@@ -63,8 +64,9 @@ def infer(flags: PredictionFlags, views: Callable[[DSBConfig], Literal["votes", 
 
     folders = choose_folders(flags, images)
     solution = flags.dataset if flags.score is True else flags.score
+    reader = flags.reader if flags.score is True else read_in_threads  # workers need not see a solution elsewhere
     truth, unscored = (
-        load_truth(solution, image_ids, skip_bad=flags.skip_bad, choice=images.source.choice)
+        load_truth(solution, image_ids, skip_bad=flags.skip_bad, choice=images.source.choice, reader=reader)
         if solution
         else ({}, set())
     )
@@ -96,7 +98,9 @@ def choose_images(flags: PredictionFlags) -> "tuple[ImageSet[MaskFiles], list[st
     fold = flags.given.get("fold", "all")
     choice = Choice(flags.own["page"], flags.own["channels"])
     # Folds are made of the images that training found usable, so their masks are checked, too.
-    images = load_dataset(flags.dataset, masks=fold != "all", skip_bad=flags.skip_bad, choice=choice)
+    images = load_dataset(
+        flags.dataset, masks=fold != "all", skip_bad=flags.skip_bad, choice=choice, reader=flags.reader
+    )
     if fold != "all":
         images = images.select(in_fold(images.sizes, fold))
     if not len(images):

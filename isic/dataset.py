@@ -5,7 +5,7 @@ Images are turned upright as their EXIF orientation says, since the labels are d
 
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -16,7 +16,7 @@ from common.errors import InputError
 from common.images.decoding import decode_annotated, decode_stored, is_image, to_rgb
 from common.images.image_set import ImageSet, Source
 from common.images.stored import StoredImage, is_annotated_upright, report_turned
-from common.images.usable import read_usable, sorted_by_id
+from common.images.usable import Reader, read_in_threads, read_usable, sorted_by_id
 from common.masks.instances import Instances
 from common.masks.layers import pack_layers
 from common.masks.polygons import polygon_instances
@@ -94,6 +94,7 @@ def load_labelled(
     *,
     labels: Path | None = None,
     skip_bad: bool = False,
+    reader: Reader = read_in_threads,
 ) -> ImageSet[LesionFiles]:
     """Open the labelled images of a subset, sorted by id, and check all of them.
 
@@ -103,6 +104,7 @@ def load_labelled(
         class_names: of the labels' categories, in order of class id.
         labels: their file; by default `LABELS` in the set or beside the archive.
         skip_bad: report unusable images and leave them out.
+        reader: reads the images.
 
     Raises:
         InputError: no images or labels; an unusable image without `skip_bad`.
@@ -111,19 +113,12 @@ def load_labelled(
     names = {PurePosixPath(name).name: name for name in find_images(tree, subset)}
     data, source = _read_labels(tree, labels, subset)
     labelled = parse_labels(data, source, class_names)
-
-    def read(image: LabelledImage) -> tuple[str, bool]:
-        file_name = PurePosixPath(normal_name(image.file_name)).name  # other tools write a folder, too
-        if file_name not in names:
-            raise InputError(f"{source}: {image.file_name} is not among the images of {tree.path}; add it")
-        name = names[file_name]
-        stored = _read_stored(tree, name)
-        upright = is_annotated_upright(stored, f"{tree.path}/{name}", image.image_shape, REMEDY)
-        return name, upright and stored.orientation != 1
-
-    usable = read_usable(read, labelled, source=f"{tree.path.name}/{subset}", skip_bad=skip_bad)
+    read, where = functools.partial(_read_labelled, tree, names, source), f"{tree.path.name}/{subset}"
+    usable = read_usable(
+        read, labelled, source=where, name=lambda image: image.file_name, skip_bad=skip_bad, reader=reader
+    )
     usable.sort(key=lambda one: PurePosixPath(one[1][0]).stem)
-    report_turned(f"{tree.path.name}/{subset}", sum(turned for _, (_, turned) in usable), upright=True)
+    report_turned(where, sum(turned for _, (_, turned) in usable), upright=True)
     image_names = [name for _, (name, _) in usable]
     sizes, lesions = zip(*((one.image_shape, one.lesions) for one, _ in usable), strict=True)
     return _make_set(LesionFiles(tree, image_names, np.array(sizes), lesions))
@@ -134,6 +129,7 @@ def load_images(
     subset: str,
     *,
     skip_bad: bool = False,
+    reader: Reader = read_in_threads,
 ) -> ImageSet[LesionFiles]:
     """Open all images of a subset without labels, sorted by id, and check them.
 
@@ -141,18 +137,14 @@ def load_images(
         path: see `load_labelled`.
         subset: see `load_labelled`.
         skip_bad: see `load_labelled`.
+        reader: see `load_labelled`.
 
     Raises:
         InputError: no images; an unusable one without `skip_bad`.
     """
     tree = open_tree(path)
-
-    def read(name: str) -> tuple[tuple[int, int], bool]:
-        stored = _read_stored(tree, name)
-        return stored.upright_shape, stored.orientation != 1
-
-    source = f"{tree.path.name}/{subset}"
-    usable = read_usable(read, find_images(tree, subset), source=source, skip_bad=skip_bad)
+    read, source = functools.partial(_read_unlabelled, tree), f"{tree.path.name}/{subset}"
+    usable = read_usable(read, find_images(tree, subset), source=source, skip_bad=skip_bad, reader=reader)
     report_turned(source, sum(turned for _, (_, turned) in usable), upright=True)
     names, sizes = zip(*((name, size) for name, (size, _) in usable), strict=True)
     return _make_set(LesionFiles(tree, names, np.array(sizes), [()] * len(names)), has_objects=False)
@@ -209,6 +201,23 @@ def _make_set(source: LesionFiles, *, has_objects: bool = True) -> ImageSet[Lesi
     """Return all images; their ids are the file names without suffix."""
     image_ids = [PurePosixPath(name).stem for name in source.image_names]
     return ImageSet.of_all(source, image_ids, source.sizes, has_objects=has_objects)
+
+
+def _read_labelled(tree: FileTree, names: Mapping[str, str], source: str, image: LabelledImage) -> tuple[str, bool]:
+    """Return the name of a labelled image in the tree, and whether it is to be turned; `names` has it by file name."""
+    file_name = PurePosixPath(normal_name(image.file_name)).name  # other tools write a folder, too
+    if file_name not in names:
+        raise InputError(f"{source}: {image.file_name} is not among the images of {tree.path}; add it")
+    name = names[file_name]
+    stored = _read_stored(tree, name)
+    upright = is_annotated_upright(stored, f"{tree.path}/{name}", image.image_shape, REMEDY)
+    return name, upright and stored.orientation != 1
+
+
+def _read_unlabelled(tree: FileTree, name: str) -> tuple[tuple[int, int], bool]:
+    """Return the (height, width) of an image turned upright, and whether it is to be turned."""
+    stored = _read_stored(tree, name)
+    return stored.upright_shape, stored.orientation != 1
 
 
 def _read_stored(tree: FileTree, name: str) -> StoredImage:

@@ -65,9 +65,12 @@ def choose_images(flags: PredictionFlags, config: LesionConfig) -> "ImageSet":
         raise InputError(f"--fold {fold}: only train is split into folds; add --subset train")
     labels = _choose_labels(flags)
     if flags.score or in_fold:
-        images = load_labelled(flags.dataset, subset, config.class_names, labels=labels, skip_bad=flags.skip_bad)
+        names = config.class_names
+        images = load_labelled(
+            flags.dataset, subset, names, labels=labels, skip_bad=flags.skip_bad, reader=flags.reader
+        )
     else:
-        images = load_images(flags.dataset, subset, skip_bad=flags.skip_bad)
+        images = load_images(flags.dataset, subset, skip_bad=flags.skip_bad, reader=flags.reader)
     if in_fold:
         _, images = split(images, fold, config.fold_seed)
     if not len(images):

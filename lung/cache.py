@@ -3,10 +3,9 @@
 An HDF5 file in the user's cache folder: `sizes` (N, 2), `problems` (N,), `images/<row>`, `masks/<row>`.
 """
 
+import functools
 import hashlib
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +15,8 @@ import numpy as np
 
 from common.errors import InputError
 from common.images.decoding import decode_image
+from common.images.usable import Reader, read_in_threads
 from common.masks.resize import resize_image, resize_mask
-from common.parallel import map_in_order
 from common.storage.files import find_cached, hdf5_written_aside
 from common.storage.trees import FileTree
 from common.terminal.progress import progress_bar
@@ -56,13 +55,14 @@ class Cache:
             return file[f"{group}/{row}"][()]
 
 
-def open_cache(tree: FileTree, files: Sequence[RadiographFiles], side: int) -> Cache:
+def open_cache(tree: FileTree, files: Sequence[RadiographFiles], side: int, reader: Reader = read_in_threads) -> Cache:
     """Read the cache of radiographs with masks; make it if it is missing or the files have changed.
 
     Args:
         tree: holds the files.
         files: N radiographs, all with masks.
         side: of the square that they are resized to, pixels.
+        reader: reads the files.
 
     Raises:
         InputError: a damaged cache.
@@ -70,7 +70,7 @@ def open_cache(tree: FileTree, files: Sequence[RadiographFiles], side: int) -> C
     path = find_cached(f"{tree.path.stem}-{_digest(tree, files, side)}.h5")
     if not path.is_file():
         with hdf5_written_aside(path) as file:
-            _write(file, tree, files, side)
+            _write(file, tree, files, side, reader)
     try:
         with h5py.File(path, "r", locking=False) as file:
             return Cache(path, file["sizes"][()], list(file["problems"].asstr()[()]))
@@ -108,35 +108,32 @@ def load_mask(tree: FileTree, mask_names: Sequence[str], image_shape: tuple[int,
     return mask
 
 
-def _write(file: h5py.File, tree: FileTree, files: Sequence[RadiographFiles], side: int) -> None:
-    num_threads = min(os.cpu_count() or 1, 8)
+def _write(file: h5py.File, tree: FileTree, files: Sequence[RadiographFiles], side: int, reader: Reader) -> None:
     rows = []
-    with ThreadPoolExecutor(num_threads) as threads:
-        jobs = ((one.image_id, (tree, one, side)) for one in files)
-        found = map_in_order(_examine, jobs, threads, ahead=2 * num_threads)
-        for row, (_, (size, problem, arrays)) in enumerate(
-            progress_bar(found, f"reading {tree.path.name}", len(files))
-        ):
-            rows.append((size, problem))
-            for name, array in arrays.items():
-                file.create_dataset(f"{name}/{row}", data=array, chunks=array.shape, compression="gzip")
+    found = reader(functools.partial(_read, tree, side), files, lambda one: one.image_name)
+    for row, (facts, problem) in enumerate(progress_bar(found, f"reading {tree.path.name}", len(files))):
+        size, arrays = facts or ((0, 0), {})
+        rows.append((size, problem))
+        for name, array in arrays.items():
+            file.create_dataset(f"{name}/{row}", data=array, chunks=array.shape, compression="gzip")
     sizes, problems = zip(*rows, strict=True)
     file["sizes"] = np.array(sizes, np.int32)
     file.create_dataset("problems", data=problems, dtype=h5py.string_dtype())
 
 
-def _examine(tree: FileTree, files: RadiographFiles, side: int) -> tuple[tuple[int, int], str, dict[str, np.ndarray]]:
-    """Return a radiograph's size, what is wrong with it, and its resized image and mask."""
-    try:
-        image = decode_image(tree.read(files.image_name), f"{tree.path}/{files.image_name}")
-        height, width = image.shape[:2]
-        mask = load_mask(tree, files.mask_names, (height, width))
-    except InputError as error:
-        return (0, 0), str(error), {}
+def _read(tree: FileTree, side: int, files: RadiographFiles) -> tuple[tuple[int, int], dict[str, np.ndarray]]:
+    """Return a radiograph's size, and its resized image and mask.
+
+    Raises:
+        InputError: what is wrong with it.
+    """
+    image = decode_image(tree.read(files.image_name), f"{tree.path}/{files.image_name}")
+    height, width = image.shape[:2]
+    mask = load_mask(tree, files.mask_names, (height, width))
     small = resize_image(image, (side, side))
     if (small == small[..., :1]).all():
         small = small[..., 0]
-    return (height, width), "", {"images": small, "masks": resize_mask(mask, (side, side)).astype(np.uint8)}
+    return (height, width), {"images": small, "masks": resize_mask(mask, (side, side)).astype(np.uint8)}
 
 
 def _digest(tree: FileTree, files: Sequence[RadiographFiles], side: int) -> str:

@@ -15,7 +15,7 @@ from common.batches.folds import owner_folds, split_by
 from common.errors import InputError
 from common.images.decoding import encode_png, read_from_tree
 from common.images.image_set import ImageSet, Source
-from common.images.usable import read_usable, refuse_or_report
+from common.images.usable import Reader, read_in_threads, read_usable, refuse_or_report
 from common.log import logger
 from common.storage.files import written_aside
 from common.storage.trees import FileTree, open_tree
@@ -90,7 +90,12 @@ class ResizedRadiographs(Radiographs):
 
 
 def load_labelled(
-    path: str | os.PathLike[str], side: int, *, metadata: Path | None = None, skip_bad: bool = False
+    path: str | os.PathLike[str],
+    side: int,
+    *,
+    metadata: Path | None = None,
+    skip_bad: bool = False,
+    reader: Reader = read_in_threads,
 ) -> ImageSet[Radiographs]:
     """Open the radiographs that have masks, sorted by id, and check all of them.
 
@@ -100,6 +105,7 @@ def load_labelled(
         metadata: CSV with columns id and patient; by default `METADATA` in the set or beside the archive. Without one,
             every radiograph is taken for another patient's.
         skip_bad: report unusable radiographs and leave them out.
+        reader: reads them.
 
     Raises:
         InputError: no radiographs with masks; an unusable one without `skip_bad`; metadata that lack one.
@@ -115,29 +121,34 @@ def load_labelled(
         first = next(one.image_id for one in found if not one.mask_names)
         logger.info(f"{tree.path}: {len(found) - len(files)} radiographs have no mask, such as {first}; left out")
     patients = _find_patients(tree, metadata, [one.image_id for one in files])
-    cache = open_cache(tree, files, side)
+    cache = open_cache(tree, files, side, reader)
     refuse_or_report(cache.problems, str(tree.path), skip_bad=skip_bad)
     source = Radiographs(tree, files, cache.sizes, patients, cache)
     whole = ImageSet.of_all(source, [one.image_id for one in files], cache.sizes)
     return whole.select([not problem for problem in cache.problems])
 
 
-def load_images(path: str | os.PathLike[str], *, skip_bad: bool = False) -> ImageSet[Radiographs]:
+def load_images(
+    path: str | os.PathLike[str], *, skip_bad: bool = False, reader: Reader = read_in_threads
+) -> ImageSet[Radiographs]:
     """Open all radiographs, whether they have masks or not, sorted by id, and check them.
 
     Args:
         path: see `load_labelled`.
         skip_bad: see `load_labelled`.
+        reader: see `load_labelled`.
 
     Raises:
         InputError: no radiographs; an unusable one without `skip_bad`.
     """
     tree = open_tree(path)
     usable = read_usable(
-        lambda one: read_from_tree(tree, one.image_name).shape[:2],
+        functools.partial(_read_size, tree),
         find_radiographs(tree),
         source=tree.path.name,
+        name=lambda one: one.image_name,
         skip_bad=skip_bad,
+        reader=reader,
     )
     files, sizes = zip(*usable, strict=True)
     image_ids = [one.image_id for one in files]
@@ -190,6 +201,12 @@ def pack(images: ImageSet[Radiographs], side: int, path: Path) -> None:
         text = io.StringIO(newline="")
         csv.writer(text, lineterminator="\n").writerows(rows)
         _add(archive, METADATA, text.getvalue().encode())
+
+
+def _read_size(tree: FileTree, files: RadiographFiles) -> tuple[int, int]:
+    """Return (height, width) of a radiograph, pixels."""
+    height, width = read_from_tree(tree, files.image_name).shape[:2]
+    return height, width
 
 
 def _find_patients(tree: FileTree, metadata: Path | None, image_ids: Sequence[str]) -> list[str]:

@@ -56,11 +56,12 @@ def choose_images(flags: PredictionFlags, config: LungConfig) -> "ImageSet":
 
     if isinstance(flags.score, Path):
         raise InputError(f"--score {flags.score}: the masks are those of --dataset; give --score alone")
-    fold, skip_bad = flags.given.get("fold", "all"), flags.skip_bad
+    fold, skip_bad, reader = flags.given.get("fold", "all"), flags.skip_bad, flags.reader
     if not flags.score and fold == "all":
-        images = load_images(flags.dataset, skip_bad=skip_bad)
+        images = load_images(flags.dataset, skip_bad=skip_bad, reader=reader)
         return images.select(flags.choose(range(len(images))))
-    images = load_labelled(flags.dataset, config.image_size, metadata=flags.own["metadata"], skip_bad=skip_bad)
+    metadata = flags.own["metadata"]
+    images = load_labelled(flags.dataset, config.image_size, metadata=metadata, skip_bad=skip_bad, reader=reader)
     if fold != "all":
         images = split(images, fold, config.fold_seed)[1]
     if not len(images):

@@ -12,7 +12,7 @@ from common.batches.sampler import size_balanced_indices
 from common.errors import InputError
 from common.images.image_set import ImageSet, Source
 from common.images.mask_files import MaskFiles, open_mask_files
-from common.images.usable import refuse_or_report
+from common.images.usable import Reader, read_in_threads, refuse_or_report
 from common.masks.boxes import clip_boxes
 from common.masks.instances import Instances
 from common.masks.layers import pack_layers
@@ -107,6 +107,7 @@ def load_labelled(
     labels: Path | None = None,
     skip_bad: bool = False,
     side: int | None = None,
+    reader: Reader = read_in_threads,
 ) -> ImageSet[Radiographs]:
     """Open the labelled patients, sorted by id.
 
@@ -116,6 +117,7 @@ def load_labelled(
         labels: CSV of the labels; by default beside the images, or beside their folder or archive.
         skip_bad: report patients without a usable image or labels, and leave them out.
         side: see `Radiographs`.
+        reader: reads the images.
 
     Raises:
         InputError: no such files, labels and images of different patients, or an unusable file.
@@ -128,7 +130,7 @@ def load_labelled(
     class_path = find_beside(folder, CLASS_INFO)
     classes = read_classes(class_path) if class_path else {}
     files = match_labels(find_dicoms(folder, part), known, labels_path, skip_bad=skip_bad)
-    stored = open_mask_files(open_tree(folder), files, skip_bad=skip_bad)
+    stored = open_mask_files(open_tree(folder), files, skip_bad=skip_bad, reader=reader)
     stored = _with_boxes_inside(labels_path, stored, known, skip_bad=skip_bad)
     boxes = [known[file.image_id] for file in files]
     named = [
@@ -137,11 +139,13 @@ def load_labelled(
     return with_side(_as_radiographs(stored, boxes, named, has_objects=True), side)
 
 
-def load_unlabelled(dataset: Path, *, skip_bad: bool = False) -> ImageSet[Radiographs]:
+def load_unlabelled(
+    dataset: Path, *, skip_bad: bool = False, reader: Reader = read_in_threads
+) -> ImageSet[Radiographs]:
     """Open the test patients, sorted by id; arguments and errors as for `load_labelled`."""
     folder = find_images(dataset, TEST)
     files = find_dicoms(folder, TEST)
-    stored = open_mask_files(open_tree(folder), files, skip_bad=skip_bad)
+    stored = open_mask_files(open_tree(folder), files, skip_bad=skip_bad, reader=reader)
     return _as_radiographs(stored, [np.zeros((0, 4))] * len(files), [WITHOUT] * len(files), has_objects=False)
 
 

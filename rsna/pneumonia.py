@@ -123,11 +123,12 @@ def _choose_images(flags: PredictionFlags, fold: str) -> "ImageSet[Radiographs]"
     from rsna.files import TEST
 
     labels = flags.score if isinstance(flags.score, Path) else None
+    skip_bad, reader = flags.skip_bad, flags.reader
     if "fold" in flags.given or flags.score is True:
-        return _in_fold(load_labelled(flags.dataset, labels=labels, skip_bad=flags.skip_bad), fold)
+        return _in_fold(load_labelled(flags.dataset, labels=labels, skip_bad=skip_bad, reader=reader), fold)
     if labels:
-        return load_labelled(flags.dataset, part=TEST, labels=labels, skip_bad=flags.skip_bad)
-    return load_unlabelled(flags.dataset, skip_bad=flags.skip_bad)
+        return load_labelled(flags.dataset, part=TEST, labels=labels, skip_bad=skip_bad, reader=reader)
+    return load_unlabelled(flags.dataset, skip_bad=skip_bad, reader=reader)
 
 
 def _in_fold(images: "ImageSet[Radiographs]", fold: str) -> "ImageSet[Radiographs]":

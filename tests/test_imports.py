@@ -42,7 +42,7 @@ ALLOWED = {
     "scoring": {"output", "images", "masks", "errors"},
     "drawing": {"scoring", "images", "masks", "log"},
     "figures": {"drawing", "scoring", "prediction", "runs", "images", "masks", "storage", "errors"},
-    "cli": {"flags", "cluster", "storage", "runs", *SETTINGS},
+    "cli": {"flags", "cluster", "images", "storage", "runs", *SETTINGS},
     "outputs": {"cli", "flags", "errors"},
     "predictor": {"network", *BELOW_NETWORK},
     "inspector": {"predictor", "network", *BELOW_NETWORK},

@@ -14,7 +14,7 @@ from common.images.decoding import decode_stored, is_image, read_from_tree, to_r
 from common.images.image_set import ImageSet, Source
 from common.images.stored import StoredImage
 from common.images.truth_files import decode_mask
-from common.images.usable import Oddities, read_usable, report_oddities, sorted_by_id
+from common.images.usable import Oddities, Reader, read_in_threads, read_usable, report_oddities, sorted_by_id
 from common.masks.instances import Instances
 from common.storage.trees import FileTree, open_tree
 from wbc.cells import fit_mask, label_cells
@@ -100,6 +100,7 @@ def load_cells(
     class_names: Sequence[str],
     *,
     skip_bad: bool = False,
+    reader: Reader = read_in_threads,
 ) -> ImageSet[CellFiles]:
     """Open a subset, sorted by id, and check all of its images and masks.
 
@@ -108,28 +109,20 @@ def load_cells(
         subset: "train", "val" or "detect".
         class_names: of the class folders, in order of class id.
         skip_bad: report unusable images and leave them out.
+        reader: reads them.
 
     Raises:
         InputError: not such a folder or archive; a class folder of another name; an unusable image without `skip_bad`.
     """
     tree = open_tree(path)
     images = find_images(tree.names(), subset, class_names, str(tree.path))
-
-    def read(one: CellImage) -> tuple[tuple[int, int], int, Oddities]:
-        name = f"{tree.path}/{one.image_name}"
-        stored = decode_stored(tree.read(one.image_name), name)
-        height, width = to_rgb(stored, name).shape[:2]
-        if subset == "detect":
-            return (height, width), 0, Oddities()
-        mask, odd = _load_mask(tree, one, (height, width), stored)
-        return (height, width), int(label_cells(mask).max()), odd
-
-    usable = read_usable(read, images, source=f"{tree.path.name}/{subset}", skip_bad=skip_bad)
+    read, source = functools.partial(_read_cells, tree, subset != "detect"), f"{tree.path.name}/{subset}"
+    usable = read_usable(read, images, source=source, name=lambda one: one.image_name, skip_bad=skip_bad, reader=reader)
     sizes, counts, odd = zip(*(facts for _, facts in usable), strict=True)
     report_oddities(f"{tree.path}/{subset}", [one.image_id for one, _ in usable], odd)
-    source = CellFiles(tree, [one for one, _ in usable], np.array(sizes), np.array(counts))
-    image_ids = [one.image_id for one in source.images]
-    return ImageSet.of_all(source, image_ids, source.sizes, has_objects=subset != "detect")
+    files = CellFiles(tree, [one for one, _ in usable], np.array(sizes), np.array(counts))
+    image_ids = [one.image_id for one in files.images]
+    return ImageSet.of_all(files, image_ids, files.sizes, has_objects=subset != "detect")
 
 
 def find_images(names: Sequence[str], subset: str, class_names: Sequence[str], source: str) -> list[CellImage]:
@@ -196,6 +189,17 @@ def _class_id(folder: PurePosixPath, class_names: Sequence[str], source: str) ->
     if folder.name not in class_names:
         raise InputError(f"{source}/{folder}: none of {', '.join(class_names)}; rename or remove the folder")
     return list(class_names).index(folder.name) + 1
+
+
+def _read_cells(tree: FileTree, has_mask: bool, image: CellImage) -> tuple[tuple[int, int], int, Oddities]:
+    """Return an image's (height, width), how many cells it has, and what is unusual about their mask."""
+    name = f"{tree.path}/{image.image_name}"
+    stored = decode_stored(tree.read(image.image_name), name)
+    height, width = to_rgb(stored, name).shape[:2]
+    if not has_mask:
+        return (height, width), 0, Oddities()
+    mask, odd = _load_mask(tree, image, (height, width), stored)
+    return (height, width), int(label_cells(mask).max()), odd
 
 
 def _load_mask(

@@ -68,7 +68,8 @@ def predict(arguments: Sequence[str]) -> None:
     from common.predictor import Predictor
     from wbc.dataset import load_cells
 
-    images = load_cells(flags.dataset, flags.own["subset"], config.class_names, skip_bad=flags.skip_bad)
+    subset, names = flags.own["subset"], config.class_names
+    images = load_cells(flags.dataset, subset, names, skip_bad=flags.skip_bad, reader=flags.reader)
     images = images.select(flags.choose(range(len(images))))
     prepare_outputs(flags, flags.folders(["splash"]), images.path, images.image_names)
     found = engine.predict_results(Predictor(config, weights), images, flags.output, spread=flags.spread)

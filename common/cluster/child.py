@@ -1,4 +1,4 @@
-"""The process that holds the network: a worker's own child, so that a crash or a hang costs the worker one image.
+"""The process that does the work: a worker's own child, so that a crash or a hang costs the worker one image.
 
 Dask's worker stays alive while its child is killed: it knows which image the child had, and starts another child.
 """
@@ -13,22 +13,19 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from common.cluster.job import Failure, Loader, Made, unpack
+from common.cluster.job import Failure, Made, Work, unpack
 from common.errors import InputError
-from common.output.rows import RowMaker
 from common.parallel import end_with, map_in_order
 
 STARTING = 600.0  # seconds to import Keras and to build the network, at most
 IDLE = 120.0  # seconds without work after which a child ends, and frees its memory
 READY = "ready"
 
-Bundle = Sequence[tuple[str, Loader]]  # ids of a few images, and what loads each
+Bundle = Sequence[tuple[str, Any]]  # ids of a few images, and what `Work.load` takes of each
 
 
 class Child:
-    """A process that makes rows; started with the first bundle, and again after it ended.
+    """A process that does the work of a job; started with the first bundle, and again after it ended.
 
     Args:
         packed: see `Job`.
@@ -88,7 +85,7 @@ class Child:
             self._pipe.send((self._packed, self._places))
             answer = self._pipe.recv() if self._pipe.poll(STARTING) else "does not start"
         except (EOFError, OSError):
-            raise InputError(f"the process with the network {self._end()} while it started") from None
+            raise InputError(f"a worker's process {self._end()} while it started") from None
         if answer != READY:
             self.kill()
             raise InputError(answer)
@@ -103,40 +100,30 @@ class Child:
 
 
 def serve(descriptor: int) -> None:
-    """Make rows for the process at the other end of a pipe, until that ends or sends nothing for a while."""
+    """Work for the process at the other end of a pipe, until that ends or sends nothing for a while."""
     end_with(os.getppid())
     with Connection(descriptor) as pipe:
         try:
-            maker, predictors = unpack(*pipe.recv())
-            for predictor in predictors:
-                predictor.prepare()
+            work = unpack(*pipe.recv())
+            work.prepare()
         except Exception as error:
             pipe.send(str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}")
             return
         pipe.send(READY)
         try:
             while pipe.poll(IDLE):
-                for made in _make(maker, pipe.recv()):
+                for made in _make(work, pipe.recv()):
                     pipe.send(made)
         except (EOFError, BrokenPipeError, ConnectionResetError):
             return  # the worker has ended
 
 
-def _make(maker: RowMaker, bundle: Bundle) -> Iterator[Made | Failure]:
+def _make(work: Work, bundle: Bundle) -> Iterator[Made | Failure]:
     """Yield what was made of each image; the next one is read meanwhile."""
-    jobs = ((image_id, (_load, (loader,))) for image_id, loader in bundle)
+    jobs = ((image_id, (work.load, (item,))) for image_id, item in bundle)
     with ThreadPoolExecutor(1) as threads:
-        for image_id, image in map_in_order(_tried, jobs, threads, ahead=2):
-            yield image if isinstance(image, Failure) else _tried(_look, (maker, image_id, image))
-
-
-def _load(loader: Loader) -> np.ndarray:
-    return loader()
-
-
-def _look(maker: RowMaker, image_id: str, image: np.ndarray) -> Made:
-    looked = maker.look(image_id, image)
-    return Made(maker.rows(looked), bool(getattr(looked, "full", False)))
+        for image_id, loaded in map_in_order(_tried, jobs, threads, ahead=2):
+            yield loaded if isinstance(loaded, Failure) else _tried(work.make, (image_id, loaded))
 
 
 def _tried(function: Callable, arguments: tuple) -> Any:

@@ -1,18 +1,22 @@
 """Connecting to a cluster, or starting one on this machine."""
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from common.cluster.job import Job
+from common.cluster.job import Job, prepare_check
 from common.cluster.prediction import ClusterRun, gone, quiet_dask
-from common.cluster.spread import LOCAL
+from common.cluster.spread import LOCAL, Spread
 from common.errors import InputError
 from common.images.image_set import ImageSet
+from common.images.usable import Facts, Item, Reader, read_in_threads
 from common.log import logger
+from common.storage.trees import UrlPath
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -84,11 +88,63 @@ def make_rows_on_cluster(
         skip_bad: report images that cannot be predicted, give them no rows, and continue.
     """
 
-    def give_up(image_id: str, reason: str) -> None:
+    def give_up(image_id: str, reason: str) -> list[str]:
         if not skip_bad:
-            raise InputError(f"{image_id}: {reason}; leave out such images with --skip-bad")
+            raise _hopeless(image_id, reason)
         logger.warning(f"warning: {image_id}: {reason}; it gets an empty row")
+        return []
 
     rows = np.asarray(images.rows)
     loaders = ((images.image_ids[index], images.source.loader(int(rows[index]))) for index in indices)
-    return ClusterRun(client, job, give_up=give_up, note_full=note_full).rows(loaders, len(indices))
+    return ClusterRun(client, job, give_up=give_up, note_full=note_full).results(loaders, len(indices))
+
+
+def choose_reader(spread: Spread, dataset: Path) -> Reader:
+    """Return what reads the images of a new set: the workers of a cluster if there is one, else threads.
+
+    Args:
+        spread: how the prediction of the set is spread.
+        dataset: folder or archive, which the workers see, too.
+    """
+    if spread.scheduler is None:
+        return read_in_threads
+    there = dataset if isinstance(dataset, UrlPath) else dataset.expanduser().absolute()
+    return functools.partial(read_on_cluster, spread, there)
+
+
+def read_on_cluster(
+    spread: Spread, dataset: Path, read: Callable[[Item], Facts], items: Sequence[Item], name: Callable[[Item], str]
+) -> Iterator[tuple[Facts | None, str]]:
+    """Yield what workers return of each item, in order; see `common.images.usable.Reader`.
+
+    An item that no worker could read ends the program, or is unusable with `spread.skip_bad`.
+
+    Args:
+        spread: names the cluster.
+        dataset: folder or archive that the items are in, absolute.
+        read: see `Reader`.
+        items: see `Reader`.
+        name: see `Reader`.
+
+    Raises:
+        InputError: the cluster cannot be reached or does not see the set; an item that no worker could read.
+    """
+
+    def give_up(place: str, reason: str) -> tuple[None, str]:
+        image = f"{dataset}/{name(items[int(place)])}"
+        if not spread.skip_bad:
+            raise _hopeless(image, reason)
+        return None, f"{image}: {reason}"
+
+    if not items:
+        return
+    assert spread.scheduler is not None
+    job = prepare_check(read, dataset, spread.time_limit)
+    with open_client(spread.scheduler) as client:
+        run = ClusterRun(client, job, give_up=give_up, note_full=lambda _: None)
+        placed = ((str(place), item) for place, item in enumerate(items))  # names need not differ
+        yield from run.results(placed, len(items))
+
+
+def _hopeless(image: str, reason: str) -> InputError:
+    return InputError(f"{image}: {reason}; leave out such images with --skip-bad")

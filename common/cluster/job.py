@@ -1,4 +1,4 @@
-"""What the workers of a cluster need to make rows, besides the images."""
+"""What the workers of a cluster need to predict or check images, besides these."""
 
 import hashlib
 import importlib.metadata
@@ -9,45 +9,103 @@ import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from common.errors import InputError
+from common.images.usable import examine
 from common.output.rows import RowMaker
 from common.storage.files import cache_folders, find_cached, written_aside
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("keras", "numpy", "tensorflow-cpu", "tensorflow", "jax", "opencv-python-headless")  # rows depend on them
 
+PREDICTED, CHECKED = 8, 32  # images that a worker takes at a time, at most; a check of one takes milliseconds
+
 Loader = Callable[[], np.ndarray]  # see `Source.loader`
 
 
 class Made(NamedTuple):
-    """What a worker made of an image: its rows, and whether it may hold more objects than were found."""
+    """What a worker made of an image, and whether it may hold more objects than were found."""
 
-    rows: list[str]
-    full: bool
+    result: Any
+    full: bool = False
 
 
 class Failure(NamedTuple):
-    """Why a worker made no rows of an image, and whether it is useless to try again."""
+    """Why a worker made nothing of an image, and whether it is useless to try again."""
 
     reason: str
     final: bool = False
 
 
+class Work(Protocol):
+    """What is done with each image, in a worker's child."""
+
+    def prepare(self) -> None:
+        """Do what is needed once, before the first image."""
+
+    def load(self, item: Any) -> Any:
+        """Return what is read of an image, in a thread, while `make` has the one before."""
+
+    def make(self, image_id: str, loaded: Any) -> Made:
+        """Return what is made of what `load` returned."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Rows of a CSV of what predictors say; an item is a `Loader`."""
+
+    maker: RowMaker
+    predictors: Sequence[Any]
+
+    def prepare(self) -> None:
+        """Build the networks."""
+        for predictor in self.predictors:
+            predictor.prepare()
+
+    def load(self, item: Loader) -> np.ndarray:
+        """Return an image."""
+        return item()
+
+    def make(self, image_id: str, loaded: np.ndarray) -> Made:
+        """Return the rows of an image."""
+        looked = self.maker.look(image_id, loaded)
+        return Made(self.maker.rows(looked), bool(getattr(looked, "full", False)))
+
+
+@dataclass(frozen=True)
+class Check:
+    """What `examine` returns of each item of a set."""
+
+    read: Callable[[Any], Any]
+
+    def prepare(self) -> None:
+        """Do nothing."""
+
+    def load(self, item: Any) -> tuple[Any, str]:
+        """Return what was read of an item, or why it is unusable."""
+        return examine(self.read, item)
+
+    def make(self, image_id: str, loaded: tuple[Any, str]) -> Made:
+        """Return what `load` returned."""
+        return Made(loaded)
+
+
 @dataclass(frozen=True)
 class Job:
-    """What a worker needs to make rows, sent to it once.
+    """What a worker needs, sent to it once.
 
     Attributes:
         token: names the job.
-        packed: the row maker and its predictors, see `unpack`.
+        packed: the work, see `unpack`.
         weights: SHA-256 of each weights file by its path in the client.
         folders: of the project whose code counts.
         versions: what `find_versions` returns for them.
         limit: seconds that an image may take.
+        bundle: images that a worker takes at a time, at most.
+        dataset: folder or archive that a worker must see; None: it is not asked.
     """
 
     token: str
@@ -56,6 +114,8 @@ class Job:
     folders: Sequence[str]
     versions: Mapping[str, str]
     limit: float
+    bundle: int = PREDICTED
+    dataset: Path | None = None
 
     def read_weights(self) -> dict[str, bytes]:
         """Return the content of the weights files by their SHA-256, in the client.
@@ -71,7 +131,7 @@ class Job:
 
 
 def prepare_job(maker: RowMaker, predictors: Sequence[Any], limit: float) -> Job:
-    """Return the job of a row maker.
+    """Return the job of predicting images.
 
     Args:
         maker: can be pickled, its functions by name.
@@ -79,17 +139,35 @@ def prepare_job(maker: RowMaker, predictors: Sequence[Any], limit: float) -> Job
         limit: seconds that an image may take.
     """
     paths = [predictor.weights for predictor in predictors]
-    memory = io.BytesIO()
-    _Packer(memory, paths).dump((maker, predictors))
     weights = {str(path.absolute()): hash_file(path) for path in paths}
     folders = sorted({_package(maker.rows), _package(maker.look), "common"})
-    return Job(os.urandom(8).hex(), memory.getvalue(), weights, folders, find_versions(folders), limit)
+    packed = _pack(Prediction(maker, predictors), paths)
+    return Job(os.urandom(8).hex(), packed, weights, folders, find_versions(folders), limit)
 
 
-def unpack(packed: bytes, places: Mapping[str, Path]) -> tuple[RowMaker, Sequence[Any]]:
-    """Return the row maker and the predictors of a job; `places` says where each weights file is here."""
-    maker, predictors = _Unpacker(io.BytesIO(packed), places).load()
-    return maker, predictors
+def prepare_check(read: Callable[[Any], Any], dataset: Path, limit: float) -> Job:
+    """Return the job of reading the items of a set, see `common.images.usable.Reader`.
+
+    Args:
+        read: can be pickled, its functions by name.
+        dataset: folder or archive, absolute.
+        limit: seconds that an item may take.
+    """
+    folders = sorted({_package(read), "common"})
+    token, versions = os.urandom(8).hex(), find_versions(folders)
+    return Job(token, _pack(Check(read)), {}, folders, versions, limit, CHECKED, dataset)
+
+
+def unpack(packed: bytes, places: Mapping[str, Path]) -> Work:
+    """Return the work of a job; `places` says where each weights file is here."""
+    work: Work = _Unpacker(io.BytesIO(packed), places).load()
+    return work
+
+
+def _pack(work: Work, paths: Sequence[Path] = ()) -> bytes:
+    memory = io.BytesIO()
+    _Packer(memory, paths).dump(work)
+    return memory.getvalue()
 
 
 class _Packer(pickle.Pickler):

@@ -1,4 +1,4 @@
-"""A prediction spread over the workers of a cluster: the client's side."""
+"""Work on images spread over the workers of a cluster: the client's side."""
 
 import collections
 import logging
@@ -7,29 +7,28 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from common.cluster.job import Failure, Job, Loader, Made
-from common.cluster.worker import NEEDS_WEIGHTS, admit, dismiss, label, make_rows
+from common.cluster.job import Failure, Job, Made
+from common.cluster.worker import NEEDS_WEIGHTS, admit, dismiss, label, make_bundle
 from common.errors import InputError
 from common.log import logger
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-BUNDLE = 8  # images that a worker takes at a time, at most
 REDONE = 3  # times that an image is tried again
-AHEAD = 64  # images on the way for each thread of the cluster, at most: a slow one does not hold up the others
+AHEAD = 8  # bundles on the way for each thread of the cluster, at most: a slow one does not hold up the others
 PATIENCE = 3  # failed answers of a worker before it is refused
 PATROL = 1.0  # seconds between looks at which workers there are
 FETCHING = 5.0  # seconds for a finished result, which waits for ever if its worker was lost meanwhile and none is left
 
 
 class ClusterRun:
-    """Rows of images, made by a cluster, in order; few images are on the way at a time.
+    """What a cluster makes of images, in order; few images are on the way at a time.
 
     Args:
         client: of Dask.
         job: what is to be done.
-        give_up: takes an image's id and the reason once it is hopeless; raises, or it gets no rows.
+        give_up: takes an image's id and the reason once it is hopeless; raises, or returns what the image gets.
         note_full: takes the id of an image that may hold more objects than were found.
     """
 
@@ -38,7 +37,7 @@ class ClusterRun:
         client: "Client",
         job: Job,
         *,
-        give_up: Callable[[str, str], None],
+        give_up: Callable[[str, str], Any],
         note_full: Callable[[str], None],
     ) -> None:
         self._workers = _Workers(client, job)
@@ -47,48 +46,49 @@ class ClusterRun:
         self._futures: dict[Future, list[str]] = {}
         self._done: queue.SimpleQueue[Future] = queue.SimpleQueue()
         self._order: collections.deque[str] = collections.deque()  # ids on the way, as they are to be returned
-        self._sent: dict[str, tuple[int, Loader]] = {}  # the place and the loader of each image on the way
+        self._sent: dict[str, tuple[int, Any]] = {}  # the place and the item of each image on the way
         self._count = 0  # images sent so far
-        self._rows: dict[str, list[str]] = {}
+        self._results: dict[str, Any] = {}
         self._tries: collections.Counter[str] = collections.Counter()
 
-    def rows(self, images: Iterator[tuple[str, Loader]], count: int) -> Generator[list[str], None, None]:
-        """Yield the rows of each image, in order.
+    def results(self, images: Iterator[tuple[str, Any]], count: int) -> Generator[Any, None, None]:
+        """Yield what was made of each image, in order.
 
         Args:
-            images: ids and what loads each; taken as there is room for them.
+            images: ids, no two the same, and what `Work.load` takes of each; taken as there is room for them.
             count: how many there are.
 
         Raises:
-            InputError: the scheduler is gone, no worker can do the job, or an image cannot be predicted.
+            InputError: the scheduler is gone, or no worker can do the job; and what `give_up` raises.
         """
         left = count
         try:
             while left or self._order:
                 if self._workers.patrol():
                     self._submit_again()
-                while left and len(self._order) < AHEAD * self._workers.threads:
-                    size = min(bundle_size(left, self._workers.threads), left)
+                most = self._job.bundle
+                while left and len(self._order) < AHEAD * most * self._workers.threads:
+                    size = min(bundle_size(left, self._workers.threads, most), left)
                     self._submit([next(images) for _ in range(size)])
                     left -= size
                 self._collect()
-                while self._order and self._order[0] in self._rows:
-                    yield self._rows.pop(self._order.popleft())
+                while self._order and self._order[0] in self._results:
+                    yield self._results.pop(self._order.popleft())
         finally:
             self._client.cancel(list(self._futures), force=True)
             self._workers.dismiss()
 
-    def _submit(self, bundle: Sequence[tuple[str, Loader]]) -> None:
-        for image_id, loader in bundle:
+    def _submit(self, bundle: Sequence[tuple[str, Any]]) -> None:
+        for image_id, item in bundle:
             self._order.append(image_id)
-            self._sent[image_id] = self._count, loader
+            self._sent[image_id] = self._count, item
             self._count += 1
         self._send([image_id for image_id, _ in bundle])
 
     def _send(self, image_ids: list[str]) -> None:
         bundle = [(image_id, self._sent[image_id][1]) for image_id in image_ids]
         future = self._client.submit(
-            make_rows,
+            make_bundle,
             self._job.token,
             bundle,
             pure=False,
@@ -144,7 +144,7 @@ class ClusterRun:
         return result
 
     def _keep(self, image_id: str, made: Made) -> None:
-        self._rows[image_id] = made.rows
+        self._results[image_id] = made.result
         if made.full:
             self._note_full(image_id)
         del self._sent[image_id]
@@ -154,8 +154,7 @@ class ClusterRun:
         self._tries[image_id] += 1
         if failure.final or self._tries[image_id] > REDONE:
             times = "" if failure.final else f" ({self._tries[image_id]} times)"
-            self._give_up(image_id, f"{failure.reason}{times}")
-            self._keep(image_id, Made([], False))
+            self._keep(image_id, Made(self._give_up(image_id, f"{failure.reason}{times}")))
         else:
             self._send([image_id])
 
@@ -243,14 +242,14 @@ class _Workers:
         logger.warning(f"refused: worker {address} {answer}")
 
 
-def bundle_size(left: int, threads: int) -> int:
+def bundle_size(left: int, threads: int, most: int) -> int:
     """Return how many images a worker takes at a time: fewer towards the end, so that all end together.
 
     Example:
-        >>> bundle_size(1000, 4), bundle_size(40, 4), bundle_size(3, 4)
+        >>> bundle_size(1000, 4, 8), bundle_size(40, 4, 8), bundle_size(3, 4, 8)
         (8, 2, 1)
     """
-    return max(1, min(BUNDLE, left // (4 * max(threads, 1))))
+    return max(1, min(most, left // (4 * max(threads, 1))))
 
 
 def gone(address: str) -> InputError:

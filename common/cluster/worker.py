@@ -1,4 +1,4 @@
-"""What runs in Dask's workers: admission of a worker to a job, and rows of a few images at a time."""
+"""What runs in Dask's workers: admission of a worker to a job, and the work on a few images at a time."""
 
 import asyncio
 import queue
@@ -9,6 +9,8 @@ from typing import Any
 
 from common.cluster.child import Bundle, Child
 from common.cluster.job import Failure, Job, Made, describe_difference, find_versions, find_weights, keep_weights
+from common.errors import InputError
+from common.storage.trees import check_there
 
 NEEDS_WEIGHTS = "needs the weights"
 
@@ -82,7 +84,7 @@ def dismiss(token: str) -> None:
         crew.kill_idle()
 
 
-def make_rows(token: str, bundle: Bundle) -> list[Made | Failure]:
+def make_bundle(token: str, bundle: Bundle) -> list[Made | Failure]:
     """Return what was made of the images of a bundle, see `Child.make`; a task of Dask's."""
     return _CREWS[token].make(bundle)
 
@@ -97,6 +99,11 @@ def _check(job: Job, data: Mapping[str, bytes]) -> tuple[str, dict[str, Path]]:
     difference = describe_difference(find_versions(job.folders), job.versions)
     if difference:
         return f"has {difference}; install the same versions there", {}
+    try:
+        if job.dataset:
+            check_there(job.dataset)
+    except InputError as error:
+        return f"does not see the set: {error}; give a path or URL that all workers see", {}
     for digest, content in data.items():
         keep_weights(content, digest)
     found = {path: find_weights(path, digest) for path, digest in job.weights.items()}

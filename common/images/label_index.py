@@ -5,10 +5,9 @@ Masks come as one file per object, thousands of them, and are slow to read. They
 `labels/<image id>`.
 """
 
+import functools
 import hashlib
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -20,9 +19,8 @@ from common.errors import InputError
 from common.images.decoding import decode_stored, to_rgb
 from common.images.stored import Choice, StoredImage
 from common.images.truth_files import decode_labels, decode_mask
-from common.images.usable import Oddities, find_oddities
+from common.images.usable import Oddities, Reader, find_oddities, read_in_threads
 from common.log import logger
-from common.parallel import map_in_order
 from common.storage.files import cache_folders, hdf5_written_aside, is_writable
 from common.storage.trees import FileTree
 from common.terminal.progress import progress_bar
@@ -79,7 +77,11 @@ class LabelIndex:
 
 
 def open_index(
-    tree: FileTree, images: Sequence[ImageFiles], cache: Path | None, choice: Choice | None = None
+    tree: FileTree,
+    images: Sequence[ImageFiles],
+    cache: Path | None,
+    choice: Choice | None = None,
+    reader: Reader = read_in_threads,
 ) -> LabelIndex:
     """Read the index of an image set; build it if it is missing or the files have changed.
 
@@ -88,23 +90,27 @@ def open_index(
         images: N images; if one has masks, all must.
         cache: folder for the index; by default, or if it is not writable, the first of `cache_folders` that is.
         choice: see `decode_image`.
+        reader: reads the files.
 
     Raises:
         InputError: a cached index is damaged.
     """
     folders = [*([cache] if cache else []), *cache_folders()]
+    read = functools.partial(_read_image, tree, any(image.has_masks for image in images), choice)
+    examined = functools.partial(reader, read, name=lambda image: image.image_name)
     # An outdated index stays: a process that opened the set earlier may still read it.
     name = f"{tree.path.stem}-{_digest(tree, images, choice)}.h5"
     for folder in folders:
         if (folder / name).is_file():
             index = _read_index(folder / name)
-            if not _is_outdated(index, tree, images, choice):
+            if not _is_outdated(index, images, examined):
                 return index
     folder = next(filter(is_writable, folders), folders[0])
     if folder != folders[0]:
         logger.info(f"{folders[0]}: not writable; caching the masks in {folder}")
+    found = progress_bar(examined(images), f"reading {tree.path.name}", len(images), unit="image")
     with hdf5_written_aside(folder / name) as file:
-        _write_index(file, tree, images, choice)
+        _write_index(file, images, found)
     return _read_index(folder / name)
 
 
@@ -144,7 +150,7 @@ def stack_masks(masks: Iterable[np.ndarray], image_shape: tuple[int, int]) -> tu
 
 @dataclass(frozen=True)
 class _Facts:
-    """What was found in the files of one image."""
+    """What was found in the files of one image; its label image, (H, W), is of the smallest dtype that holds it."""
 
     size: tuple[int, int] = (0, 0)
     count: int = 0
@@ -152,62 +158,66 @@ class _Facts:
     dropped: int = 0
     turned: bool = False
     oddities: Oddities = NOTHING_ODD
-    problem: str = ""
     label_image: np.ndarray | None = None
 
 
-def _write_index(file: h5py.File, tree: FileTree, images: Sequence[ImageFiles], choice: Choice | None) -> None:
-    needs_masks = any(image.has_masks for image in images)
-    jobs = ((image.image_id, (tree, image, needs_masks, choice)) for image in images)
-    num_threads = min(os.cpu_count() or 1, 8)
+_Examined = tuple[_Facts | None, str]  # see `common.images.usable.examine`
+
+
+def _write_index(file: h5py.File, images: Sequence[ImageFiles], examined: Iterable[_Examined]) -> None:
     rows = []
-    with ThreadPoolExecutor(num_threads) as threads:
-        found = map_in_order(_examine, jobs, threads, ahead=2 * num_threads)
-        for image_id, facts in progress_bar(found, f"reading {tree.path.name}", len(images), unit="image"):
-            counts = facts.size, facts.count, facts.contested, facts.dropped, facts.turned
-            rows.append((*counts, astuple(facts.oddities), facts.problem))
-            if facts.label_image is not None:
-                labels = facts.label_image.astype(np.min_scalar_type(facts.count))
-                file.create_dataset(
-                    f"labels/{image_id}", data=labels, chunks=labels.shape, compression="gzip", compression_opts=1
-                )
-        *columns, problems = zip(*rows, strict=True)
-        for name, column in zip((*COLUMNS, "oddities"), columns, strict=True):
-            file[name] = np.array(column, np.int32)
-        file.create_dataset("problems", data=problems, dtype=h5py.string_dtype())
-
-
-def _is_outdated(index: LabelIndex, tree: FileTree, images: Sequence[ImageFiles], choice: Choice | None) -> bool:
-    """Tell whether a problem is gone although the files are the same: a decoder or memory was missing."""
-    needs_masks = any(image.has_masks for image in images)
-    bad = [(image, problem) for image, problem in zip(images, index.problems, strict=True) if problem]
-    return any(_examine(tree, image, needs_masks, choice).problem != problem for image, problem in bad)
-
-
-def _examine(tree: FileTree, image: ImageFiles, needs_masks: bool, choice: Choice | None) -> _Facts:
-    """Read an image and its masks; record what is wrong with them."""
-    try:
-        name = f"{tree.path}/{image.image_name}"
-        stored = decode_stored(tree.read(image.image_name), name, choice)
-        height, width = to_rgb(stored, name, choice).shape[:2]
-        turned = stored.orientation != 1
-        if not needs_masks:
-            return _Facts((height, width), turned=turned)
-        if image.label_name:
-            label_image = _read_labels(tree, image.label_name, stored)
-            oddities = find_oddities(label_image)
-            return _Facts(
-                (height, width), int(label_image.max()), turned=turned, oddities=oddities, label_image=label_image
+    for image, (found, problem) in zip(images, examined, strict=True):
+        facts = found or _Facts()
+        counts = facts.size, facts.count, facts.contested, facts.dropped, facts.turned
+        rows.append((*counts, astuple(facts.oddities), problem))
+        if (labels := facts.label_image) is not None:
+            file.create_dataset(
+                f"labels/{image.image_id}", data=labels, chunks=labels.shape, compression="gzip", compression_opts=1
             )
-        if not image.mask_names:
-            raise InputError(f"{name}: has no masks, unlike others; add them or remove it")
-        found: list[Oddities] = []
-        masks = _read_masks(tree, image.mask_names, stored, found)
-        label_image, contested, dropped = stack_masks(masks, (height, width))
-    except InputError as error:
-        return _Facts(problem=str(error))
-    count, oddities = int(label_image.max()), sum(found, NOTHING_ODD)
-    return _Facts((height, width), count, contested, dropped, turned, oddities, label_image=label_image)
+    *columns, problems = zip(*rows, strict=True)
+    for name, column in zip((*COLUMNS, "oddities"), columns, strict=True):
+        file[name] = np.array(column, np.int32)
+    file.create_dataset("problems", data=problems, dtype=h5py.string_dtype())
+
+
+def _is_outdated(
+    index: LabelIndex,
+    images: Sequence[ImageFiles],
+    examined: Callable[[Sequence[ImageFiles]], Iterable[_Examined]],
+) -> bool:
+    """Tell whether a problem is gone although the files are the same: a decoder or memory was missing."""
+    bad = [(image, problem) for image, problem in zip(images, index.problems, strict=True) if problem]
+    return [problem for _, problem in examined([image for image, _ in bad])] != [problem for _, problem in bad]
+
+
+def _read_image(tree: FileTree, needs_masks: bool, choice: Choice | None, image: ImageFiles) -> _Facts:
+    """Read an image and its masks.
+
+    Raises:
+        InputError: what is wrong with them.
+    """
+    name = f"{tree.path}/{image.image_name}"
+    stored = decode_stored(tree.read(image.image_name), name, choice)
+    height, width = to_rgb(stored, name, choice).shape[:2]
+    turned = stored.orientation != 1
+    if not needs_masks:
+        return _Facts((height, width), turned=turned)
+    if image.label_name:
+        label_image = _read_labels(tree, image.label_name, stored)
+        return _facts_of(label_image, 0, 0, turned, find_oddities(label_image))
+    if not image.mask_names:
+        raise InputError(f"{name}: has no masks, unlike others; add them or remove it")
+    found: list[Oddities] = []
+    masks = _read_masks(tree, image.mask_names, stored, found)
+    label_image, contested, dropped = stack_masks(masks, (height, width))
+    return _facts_of(label_image, contested, dropped, turned, sum(found, NOTHING_ODD))
+
+
+def _facts_of(label_image: np.ndarray, contested: int, dropped: int, turned: bool, oddities: Oddities) -> _Facts:
+    height, width = label_image.shape
+    count = int(label_image.max())
+    labels = label_image.astype(np.min_scalar_type(count))
+    return _Facts((height, width), count, contested, dropped, turned, oddities, labels)
 
 
 def _read_labels(tree: FileTree, name: str, image: StoredImage) -> np.ndarray:

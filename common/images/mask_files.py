@@ -12,7 +12,7 @@ from common.images.decoding import read_from_tree
 from common.images.image_set import ImageSet, Source
 from common.images.label_index import ImageFiles, LabelIndex, open_index
 from common.images.stored import Choice, report_turned
-from common.images.usable import refuse_or_report, report_oddities
+from common.images.usable import Reader, read_in_threads, refuse_or_report, report_oddities
 from common.log import logger
 from common.masks.instances import Instances
 from common.storage.trees import FileTree
@@ -90,6 +90,7 @@ def open_mask_files(
     cache: Path | None = None,
     skip_bad: bool = False,
     choice: Choice | None = None,
+    reader: Reader = read_in_threads,
 ) -> ImageSet[MaskFiles]:
     """Check all images and masks, once, and return the set of the usable ones.
 
@@ -99,13 +100,14 @@ def open_mask_files(
         cache: folder for the index; see `open_index`.
         skip_bad: report unusable images and leave them out.
         choice: see `decode_image`.
+        reader: reads the files.
 
     Raises:
         InputError: no images; an unusable image without `skip_bad`; no usable image.
     """
     if not files:
         raise InputError(f"{tree.path}: no images found")
-    index = open_index(tree, files, cache, choice)
+    index = open_index(tree, files, cache, choice, reader)
     refuse_or_report(index.problems, str(tree.path), skip_bad=skip_bad)
     _report_masks(tree, index)
     report_oddities(tree.path, [image.image_id for image in files], index.oddities)

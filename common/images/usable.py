@@ -1,10 +1,10 @@
 """Check a set up front: unusable images are refused, or reported and left out; what is unusual is reported."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -19,6 +19,21 @@ Item = TypeVar("Item")
 Facts = TypeVar("Facts")
 
 NEARLY_ALL = 0.9  # of an image's pixels
+
+
+class Reader(Protocol):
+    """Reads the items of a set, each once, in this process or in others."""
+
+    def __call__(
+        self, read: Callable[[Item], Facts], items: Sequence[Item], name: Callable[[Item], str]
+    ) -> Iterator[tuple[Facts | None, str]]:
+        """Yield what `examine` returns of each item, in order.
+
+        Args:
+            read: raises InputError for an unusable item; other processes take only what can be pickled.
+            items: such as the file names of each image.
+            name: returns the name of an item's image, for messages.
+        """
 
 
 @dataclass(frozen=True)
@@ -64,20 +79,48 @@ def sorted_by_id(
     return [by_id[key] for key in sorted(by_id)]
 
 
+def examine(read: Callable[[Item], Facts], item: Item) -> tuple[Facts | None, str]:
+    """Return what was read of an item and "", or None and why it is unusable.
+
+    Args:
+        read: raises InputError for an unusable item.
+        item: such as the file names of an image.
+    """
+    try:
+        return read(item), ""
+    except InputError as error:
+        return None, str(error)
+
+
+def read_in_threads(
+    read: Callable[[Item], Facts], items: Sequence[Item], name: Callable[[Item], str]
+) -> Iterator[tuple[Facts | None, str]]:
+    """Yield what `examine` returns of each item, in order; the usual `Reader`."""
+    num_threads = min(os.cpu_count() or 1, 8)
+    with ThreadPoolExecutor(num_threads) as threads:
+        jobs = ((name(item), (read, item)) for item in items)
+        for _, found in map_in_order(examine, jobs, threads, ahead=2 * num_threads):
+            yield found
+
+
 def read_usable(
     read: Callable[[Item], Facts],
     items: Sequence[Item],
     *,
     source: str,
+    name: Callable[[Item], str] = str,
     skip_bad: bool = False,
+    reader: Reader = read_in_threads,
 ) -> list[tuple[Item, Facts]]:
-    """Read every item of a set, in threads and with a progress bar; return the usable ones with what was read.
+    """Read every item of a set, with a progress bar; return the usable ones with what was read.
 
     Args:
         read: raises InputError for an unusable item.
         items: such as the file names of each image.
         source: the set, for messages.
+        name: returns the name of an item's image, for messages.
         skip_bad: report unusable items and leave them out.
+        reader: reads them.
 
     Raises:
         InputError: an unusable item without `skip_bad`; no usable item.
@@ -86,19 +129,9 @@ def read_usable(
         >>> read_usable(len, ["ab", "c"], source="letters")
         [('ab', 2), ('c', 1)]
     """
-
-    def examine(item: Item) -> tuple[Facts | None, str]:
-        try:
-            return read(item), ""
-        except InputError as error:
-            return None, str(error)
-
-    num_threads = min(os.cpu_count() or 1, 8)
-    with ThreadPoolExecutor(num_threads) as threads:
-        found = map_in_order(examine, ((source, (item,)) for item in items), threads, ahead=2 * num_threads)
-        results = [result for _, result in progress_bar(found, f"reading {source}", len(items), unit="image")]
+    results = list(progress_bar(reader(read, items, name), f"reading {source}", len(items), unit="image"))
     refuse_or_report([problem for _, problem in results], source, skip_bad=skip_bad)
-    return [(item, facts) for item, (facts, problem) in zip(items, results, strict=True) if not problem]
+    return [(item, facts) for item, (facts, _) in zip(items, results, strict=True) if facts is not None]
 
 
 def refuse_or_report(problems: Sequence[str], source: str, *, skip_bad: bool) -> None:

@@ -22,6 +22,17 @@ def open_remote(path: UrlPath) -> FileTree:
     return RemoteZip(path) if path.suffix.lower() == ".zip" else RemoteFolder(path)
 
 
+def check_remote(path: UrlPath) -> None:
+    """Refuse a URL at which nothing is, without listing or reading it.
+
+    Raises:
+        InputError: nothing is there, or it cannot be reached; the package for such URLs is missing.
+    """
+    system, name = _find(path)
+    if not _reached(path, lambda: system.exists(name)):
+        raise InputError(f"{path}: no such folder or zip archive")
+
+
 class RemoteFolder(FileTree):
     """The objects below a prefix of a bucket, or any folder that fsspec reads."""
 

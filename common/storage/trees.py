@@ -138,9 +138,25 @@ def open_tree(path: str | os.PathLike[str]) -> FileTree:
     return tree
 
 
-def _open_path(path: Path) -> FileTree:
-    if not path.exists():
+def check_there(path: Path) -> None:
+    """Refuse a folder or archive that is not there, without looking into it.
+
+    Args:
+        path: absolute, or a `UrlPath`.
+
+    Raises:
+        InputError: no such path, or it cannot be reached.
+    """
+    if isinstance(path, UrlPath):
+        from common.storage.remote import check_remote  # fsspec is an extra
+
+        check_remote(path)
+    elif not path.exists():
         raise InputError(f"{path}: no such folder or zip archive")
+
+
+def _open_path(path: Path) -> FileTree:
+    check_there(path)
     return FolderTree(path) if path.is_dir() else ZipTree(path)
 
 

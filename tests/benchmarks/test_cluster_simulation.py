@@ -53,6 +53,6 @@ def test_stub_work_says_which_image_it_was(tmp_path):
     from common.cluster.job import unpack
 
     images, job = stub_work(tmp_path, 3, 0.0)
-    maker, _ = unpack(job.packed, dict.fromkeys(job.weights, tmp_path / "w.h5"))
-    rows = maker.rows(maker.look(images.image_ids[2], images.load_image(2)))
+    work = unpack(job.packed, dict.fromkeys(job.weights, tmp_path / "w.h5"))
+    rows = work.make(images.image_ids[2], images.load_image(2)).result
     assert images.image_ids[2] == "n2" and rows[0] == "3 1" and len(rows) == 20

@@ -46,6 +46,23 @@ class Looked:
     full: bool
 
 
+def read_slowly(read, delay, item):
+    """Read an item of a set, as `Reader` has it, after some seconds."""
+    time.sleep(delay)
+    return read(item)
+
+
+def read_number(number):
+    """Read a stub of an image; what its number asks for happens."""
+    if number == CRASHES:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if number == IS_BAD:
+        raise InputError(f"{number}.png: torn; replace it")
+    if number == FAILS:
+        raise OSError("the storage is away")
+    return number + 1
+
+
 def rows_of(looked):
     return [f"{looked.number + 1} {count + 1}" for count in range(looked.number % 3)]
 

@@ -34,7 +34,7 @@ def test_a_child_that_is_lost_starts_again(child):
     assert [type(one) for one in made] == [Made, Failure]
     assert made[1].reason == "its process was killed by signal 9 (a lack of memory?)"
     assert child.make(bundle(HANGS), 0.3) == [Failure("took longer than --time-limit 0.3 seconds")]
-    assert [one.rows for one in child.make(bundle(4, 5), 60.0)] == expected_rows([4, 5])
+    assert [one.result for one in child.make(bundle(4, 5), 60.0)] == expected_rows([4, 5])
 
 
 def test_an_image_that_cannot_be_read_costs_only_itself(child):

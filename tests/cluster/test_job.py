@@ -11,9 +11,10 @@ def test_a_job_finds_its_weights_where_they_are(tmp_path):
     ((path, digest),) = job.weights.items()
     assert path == str(tmp_path / "w.h5") and digest == hash_file(tmp_path / "w.h5")
     elsewhere = tmp_path / "there.h5"
-    maker, (predictor,) = unpack(pickle.loads(pickle.dumps(job)).packed, {path: elsewhere})
+    work = unpack(pickle.loads(pickle.dumps(job)).packed, {path: elsewhere})
+    (predictor,) = work.predictors
     assert predictor.weights == elsewhere
-    assert maker.look.__self__ is predictor  # one network, not two
+    assert work.maker.look.__self__ is predictor  # one network, not two
 
 
 def test_what_cannot_be_sent_is_no_job(tmp_path):

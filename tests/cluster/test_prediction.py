@@ -1,14 +1,28 @@
+import contextlib
 import dataclasses
 import hashlib
+import re
 from types import SimpleNamespace
 
 import pytest
 
-from common.cluster.client import make_rows_on_cluster
+from common.cluster.client import choose_reader, make_rows_on_cluster
 from common.cluster.job import find_weights, hash_file, prepare_job
 from common.cluster.prediction import REDONE, ClusterRun, bundle_size
+from common.cluster.spread import ALONE, Spread
 from common.errors import InputError
-from tests.cluster.stubs import CRASHES, FAILS, HANGS, IS_BAD, IS_FULL, expected_rows, stub_images, stub_maker
+from common.images.usable import read_in_threads
+from tests.cluster.stubs import (
+    CRASHES,
+    FAILS,
+    HANGS,
+    IS_BAD,
+    IS_FULL,
+    expected_rows,
+    read_number,
+    stub_images,
+    stub_maker,
+)
 
 pytest.importorskip("distributed")
 
@@ -90,8 +104,51 @@ def test_workers_of_other_versions_are_refused(client, tmp_path, lines):
     assert len(lines()) == 2
 
 
+@pytest.fixture
+def check(client, tmp_path, monkeypatch):
+    monkeypatch.setattr("common.cluster.client.open_client", lambda _: contextlib.nullcontext(client))
+
+    def check(numbers, *, skip_bad=False, dataset=tmp_path):
+        read = choose_reader(Spread(scheduler="tcp://any:1", skip_bad=skip_bad), dataset)
+        return list(read(read_number, numbers, lambda number: f"{number}.png"))
+
+    return check
+
+
+def test_a_set_is_checked_as_threads_do_it(check, tmp_path):
+    assert choose_reader(ALONE, tmp_path) is read_in_threads
+    numbers = [*range(50), 7, IS_BAD, 7]
+    assert check(numbers) == list(read_in_threads(read_number, numbers, str))
+    assert check([]) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        pytest.param(
+            CRASHES,
+            rf"its process was killed by signal 9 \(a lack of memory\?\) \({REDONE + 1} times\)",
+            marks=pytest.mark.slow,
+        ),
+        (FAILS, rf"OSError: the storage is away \({REDONE + 1} times\)"),
+    ],
+)
+def test_an_image_that_no_worker_could_read_is_named(check, tmp_path, number, reason):
+    numbers = [*range(5), number, 6]
+    with pytest.raises(InputError, match=rf"^{tmp_path}/{number}.png: {reason}; leave out such images with --skip-bad"):
+        check(numbers)
+    found = check(numbers, skip_bad=True)
+    assert [facts for facts, _ in found] == [1, 2, 3, 4, 5, None, 7]
+    assert re.fullmatch(rf"{tmp_path}/{number}.png: {reason}", found[5][1])
+
+
+def test_workers_that_do_not_see_the_set_are_refused(check, tmp_path):
+    with pytest.raises(InputError, match=r"no worker can be used: \S+ does not see the set: .*other: no such folder"):
+        check([1], dataset=tmp_path / "other", skip_bad=True)
+
+
 def test_bundles_get_smaller_towards_the_end():
-    assert [bundle_size(left, 4) for left in (1000, 128, 64, 16, 1)] == [8, 8, 4, 1, 1]
+    assert [bundle_size(left, 4, 8) for left in (1000, 128, 64, 16, 1)] == [8, 8, 4, 1, 1]
 
 
 def test_a_result_that_does_not_come_is_made_again():

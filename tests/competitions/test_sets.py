@@ -1,17 +1,30 @@
 """Sets of all competitions, opened by one function."""
 
 import os
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from coco.instances_set import open_instances_set, read_subset
+from coco.via import open_via_set
 from common.errors import InputError
 from common.images.decoding import save_image
+from common.images.usable import read_in_threads
+from common.storage.trees import open_tree
 from competitions.sets import COMPETITIONS, open_images, recognise_layout
+from isic.config import SMALL as ISIC_SMALL
+from isic.dataset import load_images as load_skin
+from isic.dataset import load_labelled as load_lesions
+from lung.dataset import load_images as load_chests
+from lung.dataset import load_labelled as load_lungs
+from rsna.dataset import load_labelled as load_radiographs
 from tests import cells, chests, lesions, radiographs
 from tests.coco.test_balloon import write_part
 from tests.coco_files import write_subset
+from wbc.config import SMALL as WBC_SMALL
+from wbc.dataset import load_cells
 
 
 def write_nuclei(folder):
@@ -64,6 +77,43 @@ def test_a_set_is_recognised_and_opened(tmp_path, name):
         competition.config.class_names
     )
     assert images.load_image(0).shape[:2] == images.shape(0)
+
+
+def sent(read, items, name):
+    """Read items as other processes do, which get copies."""
+    return read_in_threads(pickle.loads(pickle.dumps(read)), pickle.loads(pickle.dumps(items)), name)
+
+
+OPENERS = {
+    "rsna": lambda folder, reader: load_radiographs(folder, reader=reader),
+    "isic": lambda folder, reader: load_lesions(folder, "train", ISIC_SMALL.class_names, reader=reader),
+    "isic, unlabelled": lambda folder, reader: load_skin(folder, "train", reader=reader),
+    "wbc": lambda folder, reader: load_cells(folder, "train", WBC_SMALL.class_names, reader=reader),
+    "coco": lambda folder, reader: open_photos(folder, reader=reader),
+    "balloon": lambda folder, reader: open_via_set(open_tree(folder), "train", reader=reader),
+    "lung": lambda folder, reader: load_lungs(folder, 32, reader=reader),
+    "lung, unlabelled": lambda folder, reader: load_chests(folder, reader=reader),
+}
+
+
+def open_photos(folder, reader):
+    tree = open_tree(folder)
+    subset = read_subset(tree, "train", "2017")
+    return open_instances_set(tree, [subset], subset.file.class_names, skip_bad=True, reader=reader)
+
+
+@pytest.mark.parametrize("name", OPENERS)
+def test_what_reads_a_set_can_be_sent_to_workers(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = WRITERS[name.partition(",")[0]](tmp_path / "set")
+    counts = []
+
+    def reader(read, items, name):
+        counts.append(len(items))
+        yield from sent(read, items, name)
+
+    images = OPENERS[name](folder, reader)
+    assert counts == [len(images)] and len(images)
 
 
 def test_every_competition_is_tried():

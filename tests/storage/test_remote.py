@@ -10,7 +10,7 @@ import pytest
 
 from common.errors import InputError
 from common.storage.remote import RemoteFolder
-from common.storage.trees import UrlPath, data_path, open_tree
+from common.storage.trees import UrlPath, check_there, data_path, open_tree
 from tests.storage.buckets import serve_bucket
 
 pytest.importorskip("s3fs")
@@ -53,6 +53,13 @@ def test_a_tree_is_sent_by_its_address_and_opened_once(bucket, url):
     program = "import pickle, sys; print(pickle.load(sys.stdin.buffer).read('a.csv'))"
     run = subprocess.run([sys.executable, "-c", program], input=packed, capture_output=True, check=True)
     assert run.stdout == b"b'text'\n"
+
+
+def test_a_url_is_checked_without_being_opened(bucket):
+    for url in ("s3://cells/set", "s3://cells/set.zip"):
+        check_there(UrlPath(url))
+    with pytest.raises(InputError, match=r"s3://cells/other: no such folder or zip archive"):
+        check_there(UrlPath("s3://cells/other"))
 
 
 def test_the_signature_changes_with_a_file(bucket):

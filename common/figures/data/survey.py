@@ -87,7 +87,8 @@ def survey_images(images: ImageSet, *, skip_bad: bool = False) -> Survey:
             levels[...] += counts / (image.size / 3)
         return _facts(image, objects)
 
-    usable = read_usable(examine, range(len(images)), source=images.path.name, skip_bad=skip_bad)
+    names = images.image_ids.__getitem__
+    usable = read_usable(examine, range(len(images)), source=images.path.name, name=names, skip_bad=skip_bad)
     kept = np.array([index for index, _ in usable])
     bad = np.setdiff1d(np.arange(len(images)), kept)
     left_out = (*images.left_out, *(images.image_ids[index] for index in bad.tolist()))
