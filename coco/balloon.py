@@ -70,7 +70,7 @@ def predict(arguments: Sequence[str]) -> None:
     images = images.select(flags.choose(range(len(images))))
     prepare_outputs(flags, flags.folders(), images.path, images.image_names)
     found = predict_images(Predictor(config, weights), images, flags)
-    if flags.score:
+    if found is not None and flags.score:
         print(mask_report(pair_results(images, found), config.class_names, threshold=0.5).text)
 
 

@@ -75,7 +75,8 @@ def predict(arguments: Sequence[str]) -> None:
     images = images.select(flags.choose(range(len(images))))
     prepare_outputs(flags, flags.folders(), images.path, images.image_names)
     predictor = Predictor(config, weights)
-    predict_images(predictor, images, flags, box_row_maker(predictor))
+    if predict_images(predictor, images, flags, box_row_maker(predictor)) is None:
+        return  # shards, which are still to be merged
     count = convert_rows(flags.output, results, subset.file, images, config.class_names)
     print(f"wrote {results}: {count} objects")
     if flags.score:

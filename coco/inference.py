@@ -38,8 +38,8 @@ def parse_flags(
 
 def predict_images(
     predictor: "Predictor", images: "ImageSet", flags: PredictionFlags, maker: "RowMaker | None" = None
-) -> "Results":
-    """Write the CSV, optionally draw the images, and return the results.
+) -> "Results | None":
+    """Write the CSV, optionally draw the images, and return the results; None after `--shards`.
 
     Args:
         predictor: finds the objects.
@@ -50,6 +50,8 @@ def predict_images(
     from common.drawing.gallery import draw_results
 
     found = predict_results(predictor, images, flags.output, maker=maker, spread=flags.spread)
+    if found is None:
+        return None
     print(f"wrote {flags.output}: {len(images)} images")
     if flags.overlays:
         draw_results(flags.overlays, images, found)

@@ -53,7 +53,7 @@ def predict(arguments: Sequence[str]) -> None:
     images = generate_shapes(config.validation_images, config.min_dim, config.seed, "validation")
     images = images.select(flags.choose(range(len(images))))
     found = predict_images(Predictor(config, weights), images, flags)
-    if flags.score:
+    if found is not None and flags.score:
         print(mask_report(pair_results(images, found), config.class_names, threshold=0.5).text)
 
 

@@ -120,7 +120,7 @@ def predict_submission(
     *,
     views: "Views | None" = None,
     spread: Spread = ALONE,
-) -> None:
+) -> bool:
     """Predict a set into a CSV of run lengths, image by image; after an interruption, it resumes the same file.
 
     Args:
@@ -129,14 +129,17 @@ def predict_submission(
         image_ids: images to write rows for, in order.
         output: the CSV.
         views: see `Predictor.predict`.
-        spread: over which processes.
+        spread: over which processes and files.
+
+    Returns:
+        Whether the CSV is there, see `predict_rows`.
     """
     from common.output.rows import RowMaker
     from common.prediction.postprocess import run_length_rows
 
     options = (views, predictor.config.seed if predictor.config.channel_shift else None)
     maker = RowMaker(partial(_look_in_views, predictor, views), run_length_rows, options=options)
-    predict_rows([predictor], images, image_ids, output, maker, spread=spread)
+    return predict_rows([predictor], images, image_ids, output, maker, spread=spread)
 
 
 def predict_results(
@@ -146,7 +149,7 @@ def predict_results(
     *,
     maker: "RowMaker | None" = None,
     spread: Spread = ALONE,
-) -> "Results":
+) -> "Results | None":
     """Predict a set into a CSV of every object with its class, score and mask, and return them by image.
 
     Args:
@@ -154,14 +157,17 @@ def predict_results(
         images: the set.
         output: the CSV.
         maker: makes rows with more columns than `common.output.results.RESULT_COLUMNS`, which are the default.
-        spread: over which processes.
+        spread: over which processes and files.
+
+    Returns:
+        What was written; None if that was shards, see `predict_rows`.
     """
     from common.output.results import RESULT_COLUMNS, read_results, result_rows
     from common.output.rows import RowMaker
 
     maker = maker or RowMaker(partial(look_at, predictor), result_rows, RESULT_COLUMNS)
-    predict_rows([predictor], images, images.image_ids, output, maker, spread=spread)
-    return read_results(output, images.shapes)
+    is_one_file = predict_rows([predictor], images, images.image_ids, output, maker, spread=spread)
+    return read_results(output, images.shapes) if is_one_file else None
 
 
 def predict_rows(
@@ -172,7 +178,7 @@ def predict_rows(
     maker: "RowMaker",
     *,
     spread: Spread = ALONE,
-) -> None:
+) -> bool:
     """Predict a set into a CSV of any kind, image by image; after an interruption, it resumes the same file.
 
     Args:
@@ -181,7 +187,10 @@ def predict_rows(
         image_ids: images to write rows for, in order.
         output: the CSV.
         maker: makes the rows.
-        spread: over which processes and files; in shards, the program ends here, as what follows needs one CSV.
+        spread: over which processes and files.
+
+    Returns:
+        Whether the CSV is there; False: its shards are, which are still to be merged, and a line says how.
     """
     from common.output.rows import fingerprint, write_rows
 
@@ -208,8 +217,7 @@ def predict_rows(
             logger.warning(f"warning: {len(full)} images, such as {min(full)}: each {predictors[0].limits}")
     if not found:
         logger.warning(f"warning: {output}: no objects in any image; {predictors[0].hint}")
-    if spread.shards:
-        raise SystemExit(0)  # what scripts do next needs one CSV
+    return not spread.shards
 
 
 def _tell_of_training(predictors: "Sequence[Trained]", images: "ImageSet", image_ids: Sequence[str]) -> None:

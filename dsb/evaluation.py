@@ -13,6 +13,7 @@ from common.images.stored import Choice
 from common.images.usable import Reader, read_in_threads
 from common.log import logger
 from common.masks.instances import Instances
+from common.output.submission import is_csv
 from common.scoring.dsb import SubmissionScore, dsb_score, read_solution, score_submission
 from common.scoring.evaluation import Pair, Report
 from dsb.dataset import load_dataset
@@ -28,11 +29,6 @@ def mean_score(pairs: Iterable[Pair]) -> float:
     return float(np.mean([dsb_score(pair.true, pair.predicted, pair.image_shape) for pair in pairs]))
 
 
-def is_csv(solution: Path) -> bool:
-    """Return whether a solution is a CSV in Kaggle's columns, rather than a set with masks."""
-    return solution.suffix == ".csv"
-
-
 def load_truth(
     solution: Path,
     image_ids: Sequence[str] | None,
@@ -44,7 +40,7 @@ def load_truth(
     """Return the true objects and the (height, width) of images, and the ids of those that are not scored.
 
     Args:
-        solution: CSV in Kaggle's columns, or a folder or zip with masks.
+        solution: CSV in Kaggle's columns, also packed, or a folder or zip with masks.
         image_ids: images to score; None: all.
         skip_bad: report unusable images of a folder or zip, and leave them out.
         choice: see `load_dataset`.

@@ -72,7 +72,8 @@ def infer(flags: PredictionFlags, views: Callable[[DSBConfig], Literal["votes", 
     )
     prepare_outputs(flags, folders, images.path, images.image_names, anywhere=True)
     predictor = Predictor(config, weights)
-    predict_submission(predictor, images, image_ids, flags.output, views=merging, spread=flags.spread)
+    if not predict_submission(predictor, images, image_ids, flags.output, views=merging, spread=flags.spread):
+        return  # shards, which are still to be merged
     problems = check_submission(flags.output, image_ids, images.shapes)
     if problems:
         raise InputError(f"{flags.output}: {problems[0]} ({len(problems)} problems)")

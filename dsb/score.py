@@ -30,9 +30,9 @@ def main() -> None:
     flags = parser.parse_args()
 
     from common.images.stored import Choice
-    from common.output.submission import read_image_ids
+    from common.output.submission import is_csv, read_image_ids
     from common.storage.files import written_aside
-    from dsb.evaluation import is_csv, load_truth, score_report
+    from dsb.evaluation import load_truth, score_report
 
     if flags.only_submitted and is_csv(flags.solution):
         raise InputError(f"--only-submitted: {flags.solution} already says what counts; give the set with its masks")

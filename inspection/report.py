@@ -101,6 +101,8 @@ def weights(arguments: Sequence[str]) -> None:
     flags = parser.parse_args(arguments)
     if len(flags.files) > 2:
         raise InputError(f"{flags.files[2]}: a third file; give one, or two to compare")
+    if len(set(flags.files)) < len(flags.files):
+        raise InputError(f"{flags.files[0]}: given twice; give one file, or two different ones to compare")
 
     from common.runs.start import named_weights
     from common.runs.weights_file import WeightsFile

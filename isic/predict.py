@@ -38,6 +38,8 @@ def main() -> None:
     from isic.outputs import save_boxes, save_masks
 
     found = engine.predict_results(Predictor(config, weights), images, flags.output, spread=flags.spread)
+    if found is None:
+        return  # shards, which are still to be merged
     print(f"wrote {flags.output}: {len(images)} images")
     boxes = flags.output.with_name(f"{flags.output.stem}_boxes.csv")
     save_boxes(boxes, found)

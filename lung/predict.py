@@ -40,6 +40,8 @@ def main() -> None:
     from lung.outputs import save_masks
 
     found = engine.predict_results(MapPredictor(config, weights), images, flags.output, spread=flags.spread)
+    if found is None:
+        return  # shards, which are still to be merged
     save_masks(masks, found, images.shapes)
     print(f"wrote {flags.output}; {masks}: {len(images)} masks")
     order = _score(flags.output, images, found) if flags.score else images.image_ids

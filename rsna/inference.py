@@ -70,7 +70,7 @@ def predict_set(
     patients: Sequence[str],
     output: Path,
     spread: Spread,
-) -> None:
+) -> bool:
     """Predict patients into a CSV and check it; if killed, the next run resumes.
 
     Args:
@@ -78,7 +78,10 @@ def predict_set(
         images: as stored.
         patients: of the rows, in order.
         output: the CSV.
-        spread: over which processes.
+        spread: over which processes and files.
+
+    Returns:
+        Whether the CSV is there, see `predict_rows`.
 
     Raises:
         InputError: the package for box fusion is missing, or the CSV fails its check.
@@ -88,10 +91,12 @@ def predict_set(
         import_fusion()
     predictors = [Predictor(*model) for model in models]
     maker = RowMaker(functools.partial(_look, predictors), prediction_rows, COLUMNS)
-    predict_rows(predictors, images, patients, output, maker, spread=spread)
+    if not predict_rows(predictors, images, patients, output, maker, spread=spread):
+        return False
     problems = check_predictions(output, patients, images.shapes)
     if problems:
         raise InputError(f"{output}: {problems[0]} ({len(problems)} problems)")
+    return True
 
 
 def _look(predictors: Sequence[Predictor], _: str, image: np.ndarray) -> FoundBoxes:

@@ -83,7 +83,8 @@ def predict(arguments: Sequence[str]) -> None:
     wanted = read_image_ids(flags.sample_submission, ["patientId"]) if flags.sample_submission else None
     patients = flags.choose(choose_image_ids(images, wanted, skip_bad=flags.skip_bad))
     prepare_outputs(flags, flags.folders(), images.path, images.image_names)
-    predict_set(models, images, patients, flags.output, flags.spread)
+    if not predict_set(models, images, patients, flags.output, flags.spread):
+        return  # shards, which are still to be merged
     print(f"wrote {flags.output}: {len(patients)} patients, checked")
     if flags.overlays:
         overview = draw_boxes(flags.overlays, images, read_predictions(flags.output))

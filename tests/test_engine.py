@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from common import engine
+from common.cluster.spread import Spread
 from common.drawing.overlays import HEIGHT
 from common.errors import InputError
 from common.images.decoding import decode_image
@@ -202,6 +203,15 @@ def test_a_submission_has_a_row_an_object_in_the_order_of_the_ids(tmp_path):
         assert rows[0] == ["ImageId", "EncodedPixels"]
         assert [name for name, _ in rows[1:]] == ids
         assert rows[2][1] == "" and all(rows[1][1].split())
+
+
+def test_shards_take_the_place_of_the_csv(tmp_path):
+    """Callers go on, but must know that there is no CSV yet."""
+    shards = Spread(shards=2)
+    assert engine.predict_results(prepared(tmp_path), IMAGES, tmp_path / "r.csv", spread=shards) is None
+    assert not engine.predict_submission(prepared(tmp_path), IMAGES, ["first"], tmp_path / "s.csv", spread=shards)
+    assert engine.predict_submission(prepared(tmp_path), IMAGES, ["first"], tmp_path / "s.csv")
+    assert not (tmp_path / "r.csv").exists() and (tmp_path / "r_shards" / "part-00001.csv").exists()
 
 
 def test_full_images_are_told_in_one_line_and_nothing_else_is(tmp_path, lines):

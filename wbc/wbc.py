@@ -73,6 +73,8 @@ def predict(arguments: Sequence[str]) -> None:
     images = images.select(flags.choose(range(len(images))))
     prepare_outputs(flags, flags.folders(["splash"]), images.path, images.image_names)
     found = engine.predict_results(Predictor(config, weights), images, flags.output, spread=flags.spread)
+    if found is None:
+        return  # shards, which are still to be merged
     print(f"wrote {flags.output}: {len(images)} images")
     _draw(flags, images, found)
     if flags.score:

@@ -8,6 +8,7 @@ import numpy as np
 from common.masks.boxes import touching_pairs
 from common.masks.instances import Instances
 from common.masks.resize import resize_image
+from common.scoring.comparison import compare_masks
 
 Colour = tuple[int, int, int]
 
@@ -25,6 +26,7 @@ def draw_contours(
     height: int | None = None,
     colours: Sequence[Colour] | None = None,
     line: int = 1,
+    rim: int = 1,
 ) -> np.ndarray:
     """Draw the contours of objects, rimmed in black, on an image scaled for the eye.
 
@@ -33,7 +35,8 @@ def draw_contours(
         instances: N objects inside the image.
         height: of the result, pixels; its width keeps the aspect ratio. None: the image's own.
         colours: of the N objects; by default `tell_apart`.
-        line: width of the coloured line, pixels of the result; the rim adds one on either side.
+        line: width of the coloured line, pixels of the result.
+        rim: width of the black line on either side of it, pixels of the result.
 
     Returns:
         (height, width, 3) uint8.
@@ -48,12 +51,33 @@ def draw_contours(
     drawn = resize_image(image, shape).copy()
     lines = [_outlines(*one, scale) for one in zip(instances.masks, instances.boxes.tolist(), strict=True)]
     colours = tell_apart(instances.boxes) if colours is None else colours
-    for of_object in lines:
-        cv2.polylines(drawn, of_object, True, (0, 0, 0), line + 2, cv2.LINE_AA, _BITS)
+    for of_object in lines if rim else ():
+        cv2.polylines(drawn, of_object, True, (0, 0, 0), line + 2 * rim, cv2.LINE_AA, _BITS)
     for of_object, colour in zip(lines, colours, strict=True):
         # A smooth line of one pixel would be a faint one.
         cv2.polylines(drawn, of_object, True, colour, line, cv2.LINE_8 if line == 1 else cv2.LINE_AA, _BITS)
     return drawn
+
+
+def draw_comparison(
+    image: np.ndarray, true: Instances, predicted: Instances, *, threshold: float = 0.5, height: int | None = None
+) -> np.ndarray:
+    """Draw contours: the truth green, predictions that match an object yellow, others orange.
+
+    Args:
+        image: (H, W, 3) uint8, RGB; not modified.
+        true: the true objects.
+        predicted: the predicted objects, drawn over the true ones.
+        threshold: a prediction matches an object at an IoU above this, 0-1.
+        height: see `draw_contours`; at the image's own, contours have no rim, which would hide small objects.
+
+    Returns:
+        (height, width, 3) uint8.
+    """
+    met = compare_masks(true, predicted).ious.max(axis=0, initial=0) > threshold
+    colours = [GREEN] * len(true) + [YELLOW if meets else ORANGE for meets in met]
+    both = Instances.from_crops(np.concatenate([true.boxes, predicted.boxes]), [*true.masks, *predicted.masks])
+    return draw_contours(image, both, height=height, colours=colours, rim=0 if height is None else 1)
 
 
 def tell_apart(boxes: np.ndarray) -> list[Colour]:

@@ -1,4 +1,4 @@
-"""Objects drawn over an image, ground truth beside prediction, overview sheets."""
+"""Objects drawn over an image, each in a colour of its own; overview sheets."""
 
 import colorsys
 from collections.abc import Iterable, Sequence
@@ -7,9 +7,8 @@ import cv2
 import numpy as np
 
 from common.masks.instances import Instances
-from common.scoring.comparison import compare_masks
 
-GREEN, YELLOW, RED, WHITE = (0, 220, 0), (255, 220, 0), (255, 40, 40), (255, 255, 255)
+WHITE = (255, 255, 255)
 CAPTION_HEIGHT = 18  # pixels
 GAP = 4  # between tiles, pixels
 MOST_WIDTHS = 8  # largest ratio of a tile's width to its height; flatter images are squeezed
@@ -52,25 +51,6 @@ def draw_instances(
         if scores:
             text = f"{100 * instances.scores[i]:.0f}"
             cv2.putText(drawn, text, (x1, max(y1 - 2, 8)), cv2.FONT_HERSHEY_SIMPLEX, 0.3, WHITE, 1, cv2.LINE_AA)
-    return drawn
-
-
-def draw_comparison(image: np.ndarray, true: Instances, predicted: Instances, *, threshold: float = 0.5) -> np.ndarray:
-    """Draw contours: ground truth green, predictions that match an object yellow, others red.
-
-    Args:
-        image: (H, W, 3) uint8, RGB; not modified.
-        true: the true objects.
-        predicted: the predicted objects.
-        threshold: a prediction matches an object at an IoU above this, 0-1.
-
-    Returns:
-        (H, W, 3) uint8.
-    """
-    drawn = image.copy()
-    _draw_contours(drawn, true, [GREEN] * len(true))
-    met = compare_masks(true, predicted).ious.max(axis=0, initial=0) > threshold
-    _draw_contours(drawn, predicted, [YELLOW if meets else RED for meets in met])
     return drawn
 
 
@@ -134,11 +114,6 @@ def inner_contour(mask: np.ndarray) -> np.ndarray:
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
     inside = cv2.erode(mask.astype(np.uint8), cross, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     return mask & (inside == 0)
-
-
-def _draw_contours(drawn: np.ndarray, instances: Instances, colours: Sequence[tuple[int, int, int]]) -> None:
-    for (y1, x1, y2, x2), mask, colour in zip(instances.boxes, instances.masks, colours, strict=True):
-        drawn[y1:y2, x1:x2][inner_contour(mask)] = colour
 
 
 def _scale(image: np.ndarray, height: int) -> np.ndarray:

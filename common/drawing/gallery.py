@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from common.drawing.draw import draw_comparison, draw_instances, make_overview
+from common.drawing.contours import draw_comparison
+from common.drawing.draw import draw_instances, make_overview
 from common.images.decoding import save_image
 from common.images.image_set import ImageSet
 from common.log import logger
@@ -81,6 +82,6 @@ def save_gallery(
             name = f"all_{name}"
         if len(overview) < NUM_OVERVIEW:
             overview.append(drawn)
-    captions = ("input", "truth", "prediction: green truth, yellow hit, red miss") if true else ("input", "prediction")
-    save_image(folder / name, make_overview(overview, captions))
+    compared = ("input", "truth", "prediction: green truth, yellow hit, orange false")
+    save_image(folder / name, make_overview(overview, compared if true else ("input", "prediction")))
     return name

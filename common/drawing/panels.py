@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from common.drawing.draw import GREEN, RED, YELLOW, inner_contour, make_overview
+from common.drawing.contours import GREEN, ORANGE, YELLOW
+from common.drawing.draw import inner_contour, make_overview
 from common.masks.resize import resize_image, resize_mask
 
 PANEL_HEIGHT = 384  # pixels
@@ -16,7 +17,7 @@ def mask_panels(image: np.ndarray, predicted: np.ndarray, true: np.ndarray | Non
     """Return the panels of an image, scaled to `PANEL_HEIGHT` so that contours are visible.
 
     The last one is the image with the contours of the truth in green and of the prediction in yellow, and with the
-    pixels in red on which they differ.
+    pixels in orange on which they differ.
 
     Args:
         image: (H, W, 3) uint8, RGB.
@@ -32,7 +33,7 @@ def mask_panels(image: np.ndarray, predicted: np.ndarray, true: np.ndarray | Non
     masks = [predicted] if true is None else [resize_mask(true, shape), predicted]
     drawn = image.copy()
     differs = masks[0] ^ masks[-1]
-    drawn[differs] = np.rint((1 - _TINT) * drawn[differs] + _TINT * np.array(RED)).astype(np.uint8)
+    drawn[differs] = np.rint((1 - _TINT) * drawn[differs] + _TINT * np.array(ORANGE)).astype(np.uint8)
     for mask, colour in zip(masks, (GREEN, YELLOW)[-len(masks) :], strict=True):
         drawn[inner_contour(mask)] = colour
     return [image, *(cv2.cvtColor(mask.view(np.uint8) * np.uint8(255), cv2.COLOR_GRAY2RGB) for mask in masks), drawn]

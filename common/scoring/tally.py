@@ -13,12 +13,17 @@ from common.scoring.dsb import dsb_score
 from common.scoring.evaluation import Pair
 from common.scoring.matching import ANY_AREA, Outcome, find_pairs, join_objects, match_objects
 
+IN_CROWD = 0.5  # share of a prediction that lies in a crowd
 MOST_DETECTIONS = 10_000  # of a class in an image: all; COCO's rule takes 100
 
 
 @dataclass(frozen=True, eq=False)
 class Tally:
-    """The outcome of a submission of L images; crowds are left out.
+    """The outcome of a submission of L images.
+
+    Crowds are COCO's: regions where predictions of their class are neither right nor wrong. In `outcome`, that is
+    decided for each IoU; all other fields are without crowds and without the predictions that lie in one and meet no
+    other object.
 
     Attributes:
         confidence: lowest score of the predictions that count in all fields but `outcome`.
@@ -58,11 +63,10 @@ def tally_pairs(pairs: Iterable[Pair], num_classes: int, confidence: float = 0.5
     confusion = np.zeros((num_classes, num_classes), np.int64)
     worst, lowest = None, (True, np.inf)
     for pair in pairs:
-        if pair.crowd.any():
-            pair = replace(pair, true=pair.true.select(~pair.crowd), crowd=np.zeros((~pair.crowd).sum(), bool))
-        comparison = compare_masks(pair.true, pair.predicted)
+        comparison = compare_masks(pair.true, pair.predicted, pair.crowd)
         found.append(find_pairs(comparison, COCO_THRESHOLDS[0], ANY_AREA))
-        kept = replace(pair, predicted=pair.predicted.select(pair.predicted.scores >= confidence))
+        kept = _without_crowds(pair, comparison)
+        kept = replace(kept, predicted=kept.predicted.select(kept.predicted.scores >= confidence))
         score = dsb_score(kept.true, kept.predicted, kept.image_shape)
         comparison = compare_masks(kept.true, kept.predicted)
         confusion += confusion_matrix([comparison], num_classes, lowest_score=confidence)
@@ -76,6 +80,17 @@ def tally_pairs(pairs: Iterable[Pair], num_classes: int, confidence: float = 0.5
     outcome = match_objects(join_objects(found), COCO_THRESHOLDS, MOST_DETECTIONS)
     by_image = pd.DataFrame(images, columns=["image_id", "true", "predicted", "score"])
     return Tally(confidence, outcome, _joined(true), _joined(predicted), confusion, by_image, worst)
+
+
+def _without_crowds(pair: Pair, comparison: Comparison) -> Pair:
+    """Return a pair without its crowds, and without the predictions that lie in one and meet no other object."""
+    if not pair.crowd.any():
+        return pair
+    same = comparison.true_class_ids[:, None] == comparison.predicted_class_ids
+    met = same & (comparison.ious >= IN_CROWD)
+    inside = met[pair.crowd].any(axis=0) & ~met[~pair.crowd].any(axis=0)
+    true = pair.true.select(~pair.crowd)
+    return replace(pair, true=true, predicted=pair.predicted.select(~inside), crowd=np.zeros(len(true), bool))
 
 
 def _best(comparison: Comparison) -> tuple[pd.DataFrame, pd.DataFrame]:

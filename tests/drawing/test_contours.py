@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from common.drawing.contours import GREEN, PALETTE, draw_contours, tell_apart
+from common.drawing.contours import GREEN, ORANGE, PALETTE, YELLOW, draw_comparison, draw_contours, tell_apart
 from common.masks.instances import Instances
 
 
@@ -55,3 +55,29 @@ def test_neighbours_have_colours_of_their_own():
     for (y, x), colour in by_corner.items():
         assert colour not in (by_corner.get((y + 10, x)), by_corner.get((y, x + 10)))
     assert tell_apart(np.zeros((0, 4), int)) == []
+
+
+def squares(*boxes):
+    return Instances.from_crops(np.array(boxes), [np.ones((y2 - y1, x2 - x1), bool) for y1, x1, y2, x2 in boxes])
+
+
+def has(image, colour):
+    return bool((image == colour).all(axis=2).any())
+
+
+def test_a_comparison_tells_what_is_missed_hit_and_false():
+    image = np.full((20, 30, 3), 100, np.uint8)
+    true, predicted = squares((0, 0, 6, 6), (12, 2, 18, 8)), squares((0, 0, 6, 5), (2, 20, 8, 28))
+    drawn = draw_comparison(image, true, predicted)
+    assert has(drawn[:7, :7], YELLOW) and has(drawn[12:18, 2:8], GREEN) and has(drawn[2:8, 20:28], ORANGE)
+    assert not has(drawn[:7, :9], ORANGE) and not has(drawn[:, 15:], GREEN)
+    assert not has(draw_comparison(image, true, predicted, threshold=30 / 36), YELLOW)
+    assert not has(drawn, (0, 0, 0)) and drawn[15, 5].tolist() == [100] * 3  # what is small stays to be seen
+    assert has(draw_comparison(image, true, predicted, height=200), (0, 0, 0))
+    assert (draw_comparison(image, Instances.empty(), Instances.empty()) == image).all()
+
+
+def test_objects_on_each_other_that_were_found_are_hits():
+    nested = squares((0, 0, 20, 20), (5, 5, 10, 10))
+    drawn = draw_comparison(np.full((20, 30, 3), 100, np.uint8), nested, nested)
+    assert has(drawn, YELLOW) and not has(drawn, ORANGE)

@@ -3,11 +3,7 @@ import pytest
 
 from common.drawing.draw import (
     GAP,
-    GREEN,
     MOST_WIDTHS,
-    RED,
-    YELLOW,
-    draw_comparison,
     draw_instances,
     inner_contour,
     instance_colour,
@@ -46,7 +42,6 @@ def test_contours_leave_the_object_to_be_seen():
 @pytest.mark.parametrize("instances", [Instances.empty(), squares((0, 0, 0, 0))])
 def test_nothing_to_draw_leaves_the_image(instances):
     assert (draw_instances(GREY, instances, alpha=1, boxes=True, scores=True) == GREY).all()
-    assert (draw_comparison(GREY, instances, instances) == GREY).all()
 
 
 def test_earlier_object_covers_a_later_one():
@@ -77,24 +72,6 @@ def test_contour_follows_holes_and_edges():
     assert inner_contour(np.zeros((4, 4), dtype=bool)).sum() == 0
     assert inner_contour(np.ones((1, 3), dtype=bool)).all()
     assert inner_contour(np.zeros((0, 0), dtype=bool)).shape == (0, 0)
-
-
-def test_comparison_tells_hits_from_misses_and_inventions():
-    true = squares((0, 0, 6, 6), (12, 2, 18, 8))
-    predicted = squares((0, 0, 6, 5), (2, 20, 8, 28))
-    drawn = draw_comparison(GREY, true, predicted)
-    assert coloured(drawn, YELLOW).sum() == 18
-    assert coloured(drawn, RED).sum() == 24
-    assert coloured(drawn[12:18, 2:8], GREEN).sum() == 20
-    strict = draw_comparison(GREY, true, predicted, threshold=30 / 36)
-    assert not coloured(strict, YELLOW).any()
-
-
-def test_objects_on_each_other_that_were_found_are_hits():
-    nested = squares((0, 0, 20, 20), (5, 5, 10, 10))
-    drawn = draw_comparison(GREY, nested, nested)
-    assert coloured(drawn, YELLOW).any()
-    assert not coloured(drawn, RED).any()
 
 
 def test_overview_keeps_heights_and_order():

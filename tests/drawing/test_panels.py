@@ -1,6 +1,7 @@
 import numpy as np
 
-from common.drawing.draw import CAPTION_HEIGHT, GREEN, YELLOW
+from common.drawing.contours import GREEN, YELLOW
+from common.drawing.draw import CAPTION_HEIGHT
 from common.drawing.panels import PANEL_HEIGHT, mask_panels, panel_sheet
 
 
@@ -19,7 +20,7 @@ def test_four_panels_show_image_truth_prediction_and_both():
     assert abs((first[..., 0] > 0).mean() - true.mean()) < 0.01
     assert first.any() and (first != second).any()
     colours = {tuple(colour) for colour in both.reshape(-1, 3).tolist()}
-    assert {GREEN, YELLOW} < colours and len(colours) == 4  # the image's and the red tint's, too
+    assert {GREEN, YELLOW} < colours and len(colours) == 4  # the image's and the orange tint's, too
     assert panel_sheet([(shown, first, second, both)]).shape[0] == PANEL_HEIGHT + CAPTION_HEIGHT + 4
 
 

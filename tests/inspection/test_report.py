@@ -34,6 +34,7 @@ def test_bad_input_is_one_line(tmp_path, monkeypatch, capsys):
         (["weights", tmp_path / "bad.h5"], "not a weights file"),
         (["weights", "nowhere.h5"], "no such weights file"),
         (["weights", "small", "small", "small"], "a third file"),
+        (["weights", "small", "small"], "small: given twice; give one file, or two different ones"),
         (["runs", tmp_path], "no log.csv with an epoch"),
         (["weights", "small", "--output", tmp_path / "bad.h5"], "give a folder"),
         (["dreams"], "invalid choice"),

@@ -51,6 +51,20 @@ def test_each_object_knows_its_best_partner_of_its_class():
     assert tally.is_scored
 
 
+def test_what_lies_in_a_crowd_is_neither_right_nor_wrong():
+    boxes = np.array([[0, 0, 4, 4], [10, 0, 30, 20]])
+    true = Instances.from_crops(boxes, [np.ones((4, 4)), np.ones((20, 20))], [1, 1])
+    found = np.array([[0, 0, 4, 4], [12, 2, 16, 6], [20, 5, 24, 9], [20, 12, 24, 16], [40, 40, 44, 44]])
+    predicted = Instances.from_crops(found, [np.ones((4, 4))] * 5, [1, 1, 1, 2, 1], [0.6, 0.9, 0.8, 0.7, 0.55])
+    pair = Pair("a", SHAPE, true, predicted, np.array([False, True]))
+    tally = tally_pairs([pair], 3)
+    assert tally.confusion.tolist() == [[0, 1, 1], [0, 1, 0], [0, 0, 0]]  # a crowd of class 1 excuses no class 2
+    assert tally.images[["true", "predicted"]].to_numpy().tolist() == [[1, 3]]
+    expected = average_precision([compare_masks(true, predicted, pair.crowd)], [1]).precision
+    np.testing.assert_array_equal(precision_of(tally.outcome, [1], COCO_THRESHOLDS).precision, expected)
+    assert (expected == 1).all()
+
+
 def test_crowds_are_left_out_and_nothing_is_an_ordinary_value():
     tally = tally_pairs([random_pair(1, crowd=True)], 3)
     assert len(tally.true) == 5 and tally.outcome.num_true.total() == 5
