@@ -25,7 +25,7 @@ DEMO_SET := $(if $(DATA),--dataset "$$DATA" --fold 0 --limit 24 --score "$$DATA"
 	--dataset demo/data/stage1_test --score demo/data/stage1_solution.csv)
 DEMO_FIRST := --weights small $(DEMO_SET) --output demo/first.csv --overlays demo/first --labels demo/labels
 DEMO_TEST := --logs $(DEMO_LOGS) $(DEMO_SET) --output demo/tta.csv --overlays demo/overlays
-DEMO_VIEW := --dataset $(if $(DATA),"$$DATA",demo/data/stage1_test --solution demo/data/stage1_solution.csv) \
+DEMO_VIEW := --dataset $(if $(DATA),"$$DATA" --only-submitted,demo/data/stage1_test --solution demo/data/stage1_solution.csv) \
 	--submission demo/first.csv --submission demo/tta.csv --weights small
 
 # Two processes, one file of tests each at a time, so that what its tests share is made once.

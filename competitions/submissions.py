@@ -1,15 +1,17 @@
 """The predictions of a CSV in any of the competitions' formats, as objects."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from common.errors import InputError
+from common.images.image_set import ImageSet
+from common.log import logger
 from common.masks.instances import Instances
 from common.masks.rle import decode_instances
 from common.output.results import RESULT_COLUMNS, read_results
-from common.output.submission import COLUMNS, as_written, read_rows
+from common.output.submission import COLUMNS, as_written, check_submission, read_rows
 from rsna.dataset import filled_boxes
 from rsna.submission import COLUMNS as BOX_COLUMNS
 from rsna.submission import Predictions, read_predictions
@@ -62,6 +64,8 @@ class Boxes(Mapping[str, Instances]):
 def read_submission(path: Path, image_shapes: Shapes) -> Mapping[str, Instances]:
     """Read a CSV with the columns of a submission, of results, or of boxes.
 
+    A line tells of a submission that its competition would refuse, as where masks overlap.
+
     Args:
         path: the CSV.
         image_shapes: (height, width) of every image that may occur, pixels.
@@ -90,4 +94,36 @@ def read_submission(path: Path, image_shapes: Shapes) -> Mapping[str, Instances]
     for image_id, text in zip(image_ids, table["EncodedPixels"], strict=True):
         if text.strip():
             texts[image_id].append(text)
+    if problems := check_submission(path, image_shapes=image_shapes):
+        logger.warning(f"warning: {path}: Kaggle would refuse it: {problems[0]} ({len(problems)} problems)")
     return RunLengths(path, texts, image_shapes)
+
+
+def choose_images(
+    images: ImageSet, submissions: Mapping[str, Collection[str]], *, only_submitted: bool = False
+) -> ImageSet:
+    """Return the images to compare: all of them, or those that at least one submission has a row for.
+
+    A line tells how many of them a submission lacks, which count as 0.
+
+    Args:
+        images: the set.
+        submissions: ids of the images that each has a row for, by the submission's name.
+        only_submitted: leave out images that none has a row for.
+
+    Raises:
+        InputError: none has a row for any of the images.
+    """
+    rows = set().union(*submissions.values())
+    chosen = [image_id in rows for image_id in images.image_ids]
+    if not any(chosen):
+        name = next(iter(submissions))
+        raise InputError(f"{name}: has no row for an image of {images.path}; give the set that was predicted")
+    images = images.select(chosen) if only_submitted else images
+    for name, found in submissions.items():
+        missing = [image_id for image_id in images.image_ids if image_id not in found]
+        if missing:
+            hint = "" if only_submitted or all(chosen) else "; --only-submitted leaves out those that no submission has"
+            told = f"{len(missing)} of {len(images)} images have no row and count as 0, such as {missing[0]}"
+            logger.warning(f"warning: {name}: {told}{hint}")
+    return images

@@ -4,7 +4,7 @@
     python inspection/report.py model --dataset stage1_train.zip --weights small     # any competition's set and weights
     python inspection/report.py weights small                       # or logs/small/001/best.h5, or two files
     python inspection/report.py runs logs/small/001 logs/other/001
-    python inspection/report.py runs --dataset stage1_train.zip --submission small.csv --submission small_tta.csv
+    python inspection/report.py runs --dataset stage1_train.zip --submission small.csv --only-submitted
 
 Writes index.html, which needs no other file, and each figure as a PNG and each table as a CSV to --output.
 """
@@ -120,6 +120,7 @@ def runs(arguments: Sequence[str]) -> None:
     add("folders", nargs="*", type=Path, metavar="FOLDER", help="of a run: where its log.csv lies")
     help = "predictions for the images of --dataset; may be given several times"
     add("--submission", type=Path, action="append", default=[], metavar="CSV", help=help)
+    add("--only-submitted", action="store_true", help="leave out images that no submission has a row for")
     help = "lowest score of a prediction in figures at one score (default: 0.5)"
     add("--confidence", type=float, default=0.5, metavar="SCORE", help=help)
     add_set_flags(parser, required=False)
@@ -147,19 +148,15 @@ def runs(arguments: Sequence[str]) -> None:
 
 def _add_submissions(page: "Page", flags: "argparse.Namespace") -> None:
     from competitions.sets import open_images
-    from inspection.score_pages import add_scores, tally_submission
+    from inspection.score_pages import add_scores, tally_submissions
 
     competition, images = open_images(
         flags.dataset, flags.competition, part=flags.part, labels=flags.labels, skip_bad=flags.skip_bad
     )
     _check_output(flags.output, images)
     names = competition.config.class_names
-    paths = dict.fromkeys(flags.submission)
-    is_short = len({path.stem for path in paths}) == len(paths)
-    tallies = {
-        path.stem if is_short else str(path): tally_submission(path, images, len(names), flags.confidence)
-        for path in paths
-    }
+    paths = list(dict.fromkeys(flags.submission))
+    tallies = tally_submissions(paths, images, len(names), flags.confidence, only_submitted=flags.only_submitted)
     rows = {image_id: row for row, image_id in enumerate(images.image_ids)}
     add_scores(page, tallies, names, lambda image_id: images.load_image(rows[image_id]))
 

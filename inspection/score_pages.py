@@ -1,6 +1,6 @@
 """The sections on submissions: how well they meet the ground truth of a set."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +16,12 @@ from common.figures.scores import (
     draw_worst,
 )
 from common.images.image_set import ImageSet
+from common.masks.instances import Instances
 from common.scoring.average_precision import COCO_THRESHOLDS, precision_of
 from common.scoring.evaluation import Pair, pair_results
 from common.scoring.tally import Tally, tally_pairs
 from common.terminal.progress import progress_bar
-from competitions.submissions import read_submission
+from competitions.submissions import choose_images, read_submission
 
 MOST_ROWS = 20
 
@@ -92,24 +93,48 @@ def _add_submission(
     )
 
 
-def tally_submission(path: Path, images: ImageSet, num_objects: int, confidence: float) -> Tally:
-    """Compare the predictions of a CSV with the ground truth of the images that it has rows for.
+def tally_submissions(
+    paths: Collection[Path], images: ImageSet, num_objects: int, confidence: float, *, only_submitted: bool = False
+) -> dict[str, Tally]:
+    """Compare the predictions of CSVs with the ground truth of a set, all with the same images.
 
     Args:
-        path: see `read_submission`.
+        paths: see `read_submission`.
         images: the set.
         num_objects: how many classes it has, without background.
         confidence: see `Tally`.
+        only_submitted: see `choose_images`.
+
+    Returns:
+        By the submission's name: the file's without its suffix, or the whole path where these are the same.
 
     Raises:
         InputError: a set without ground truth; a file that is none, or has an unknown image or class.
     """
     if not images.has_objects:
         raise InputError(f"{images.path}: has no ground truth to compare with; give a set with objects")
-    found = read_submission(path, images.shapes)
-    known = images.select([image_id in found for image_id in images.image_ids])
-    if not len(known):
-        raise InputError(f"{path}: has no row for an image of {images.path}; give the set that was predicted")
+    found = {path: read_submission(path, images.shapes) for path in paths}
+    images = choose_images(images, {str(path): rows for path, rows in found.items()}, only_submitted=only_submitted)
+    is_short = len({path.stem for path in found}) == len(found)
+    return {
+        path.stem if is_short else str(path): _tally(path, rows, images, num_objects, confidence)
+        for path, rows in found.items()
+    }
+
+
+def _tally(path: Path, found: Mapping[str, Instances], images: ImageSet, num_objects: int, confidence: float) -> Tally:
+    """Compare the predictions of one CSV.
+
+    Args:
+        path: the CSV, for messages.
+        found: its objects by image.
+        images: those that count.
+        num_objects: how many classes it has, without background.
+        confidence: see `Tally`.
+
+    Raises:
+        InputError: an unknown class.
+    """
 
     def checked(pair: Pair) -> Pair:
         if pair.predicted.class_ids.max(initial=0) > num_objects:
@@ -119,8 +144,9 @@ def tally_submission(path: Path, images: ImageSet, num_objects: int, confidence:
             )
         return pair
 
-    pairs = progress_bar(pair_results(known, found), path.name, len(known), unit="image")
-    return tally_pairs(map(checked, pairs), num_objects + 1, confidence)
+    pairs = progress_bar(pair_results(images, found), path.name, len(images), unit="image")
+    missing = {image_id for image_id in images.image_ids if image_id not in found}
+    return tally_pairs(map(checked, pairs), num_objects + 1, confidence, missing)
 
 
 def _precisions(tally: Tally, class_names: Sequence[str]) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """See images, ground truth and submissions in the browser.
 
     python -m viewer --dataset stage1_train.zip
-    python -m viewer --dataset stage1_train.zip --submission small.csv --submission small_tta.csv
+    python -m viewer --dataset stage1_train.zip --submission fold0.csv --submission fold0_tta.csv --only-submitted
     python -m viewer --dataset stage1_test --submission a.csv --solution stage1_solution.csv --weights small
 
 Prints the address of a page on this machine, which no other machine or user can open. Ctrl-C ends it.
@@ -24,11 +24,14 @@ def main() -> None:
     help = "predictions to show; given twice, side by side"
     add("--submission", type=Path, action="append", default=[], metavar="CSV", help=help)
     add("--solution", type=Path, metavar="PATH", help="ground truth that is not in the set: a CSV, or a set with masks")
+    add("--only-submitted", action="store_true", help="leave out images that no submission has a row for")
     add("--weights", metavar="PATH", help="a network, such as small: for its views, and images that are dropped")
     add("--competition", metavar="NAME", help="in whose layout the set is (default: recognised by its files)")
     add("--part", metavar="NAME", help="part of the set, such as val (default: the usual one)")
     add("--port", type=int, default=8050, metavar="N", help="where to listen; 0: any free one (default: 8050)")
     flags = parser.parse_args()
+    if flags.only_submitted and not flags.submission:
+        raise InputError("--only-submitted: goes with --submission")
     if len(flags.submission) > 2:
         raise InputError(f"--submission {flags.submission[2]}: a third one; give one, or two to compare")
 
@@ -41,7 +44,14 @@ def main() -> None:
     from viewer.study import open_study
 
     os.environ.setdefault(stored.MOST_PIXELS, str(MOST_PIXELS))
-    study = open_study(flags.dataset, flags.submission, flags.solution, competition=flags.competition, part=flags.part)
+    study = open_study(
+        flags.dataset,
+        flags.submission,
+        flags.solution,
+        competition=flags.competition,
+        part=flags.part,
+        only_submitted=flags.only_submitted,
+    )
     predictor = load_predictor(flags.weights, study.competition) if flags.weights else None
     scorer = Scorer(study)
     server, address = make_viewer(scorer, flags.port, predictor)

@@ -113,7 +113,7 @@ class ImagesTab:
     def _drawn(self, index: int, limits: Limits, layers: Sequence[str], stretched: bool) -> tuple[Any, ...]:
         scene = self.scenes.scene(index)
         panels = self._panels(index, scene, limits)
-        titles = self._titles(panels)
+        titles = self._titles(index, panels)
         if limits.only_different and len(panels) == 2:
             panels = keep_different(scene, panels, limits)
         regions = [make_regions(scene, panel) for panel in panels]
@@ -135,13 +135,15 @@ class ImagesTab:
         matches = self.scorer.entry(index).matches
         return [make_panel(scene, name, matches.get(name), limits) for name in self.names or [""]]
 
-    def _titles(self, panels: Sequence[Panel]) -> list[html.Div]:
+    def _titles(self, index: int, panels: Sequence[Panel]) -> list[html.Div]:
         titles = []
         for number, panel in enumerate(panels):
             name = f"{'AB'[number]}: {panel.name}" if len(panels) == 2 else panel.name or "Ground truth"
             layers = [layer for layer in (*panel.true_layers.tolist(), *panel.found_layers.tolist()) if layer]
             counts = (layers.count("found-hit"), layers.count("false"), layers.count("missed"))
             text = "{} hit · {} false · {} missed".format(*counts) if panel.matches else count_objects(len(layers))
+            if panel.name and self.study.is_missing(index, panel.name):
+                text = f"no row · {text}"
             titles.append(html.Div([html.Span(name, className="name"), html.Span(text)]))
         return titles
 

@@ -66,6 +66,7 @@ class Matches:
         best_of_true: (N,) int32, the prediction with the highest IoU; -1 for none.
         ious_of_true: (N,) float32, that IoU.
         crowd: (N,) bool, true regions of many objects, which count neither as found nor as missed.
+        is_missing: whether the submission has no row for the image, which then scores 0.
     """
 
     scores: np.ndarray
@@ -75,14 +76,16 @@ class Matches:
     best_of_true: np.ndarray
     ious_of_true: np.ndarray
     crowd: np.ndarray
+    is_missing: bool = False
 
     @classmethod
-    def of(cls, comparison: Comparison, *, strict: bool) -> "Matches":
+    def of(cls, comparison: Comparison, *, strict: bool, is_missing: bool = False) -> "Matches":
         """Match the predictions of an image.
 
         Args:
             comparison: of its objects.
             strict: see `Rule`.
+            is_missing: see `Matches`.
         """
         thresholds = np.nextafter(THRESHOLDS, 2) if strict else THRESHOLDS
         pairs = find_pairs(comparison, float(thresholds[0]), ANY_AREA)
@@ -90,7 +93,7 @@ class Matches:
         best_of_true, ious_of_true = _best(comparison.ious)
         taken = take_greedily(pairs, thresholds).astype(np.int32)
         scores = comparison.scores.astype(np.float32)
-        return cls(scores, taken, best, ious, best_of_true, ious_of_true, comparison.crowd)
+        return cls(scores, taken, best, ious, best_of_true, ious_of_true, comparison.crowd, is_missing)
 
     @functools.cached_property
     def outcomes(self) -> np.ndarray:
@@ -116,6 +119,7 @@ class Tally:
         outcomes: (K, P) int8, see `Matches`.
         ious: (P,) float32, highest IoU with a true object.
         num_true: (n,) int, true objects that count.
+        missing: (n,) bool, images that the submission has no row for.
     """
 
     images: np.ndarray
@@ -123,6 +127,7 @@ class Tally:
     outcomes: np.ndarray
     ious: np.ndarray
     num_true: np.ndarray
+    missing: np.ndarray
 
     @classmethod
     def of(cls, matches: Sequence[Matches]) -> "Tally":
@@ -136,6 +141,7 @@ class Tally:
             np.concatenate(outcomes, axis=1),
             np.concatenate(nothing + [one.ious for one in matches]),
             np.array([np.count_nonzero(~one.crowd) for one in matches], int),
+            np.array([one.is_missing for one in matches], bool),
         )
 
     def count(self, row: int, confidence: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -154,6 +160,10 @@ class Tally:
 
     def image_scores(self, rule: Rule, confidence: float) -> np.ndarray:
         """Return the score of each image, (n,) float64; NaN for one that does not count."""
+        scores = self._scores_of_rows(rule, confidence)
+        return np.where(self.missing & ~np.isnan(scores), 0.0, scores)
+
+    def _scores_of_rows(self, rule: Rule, confidence: float) -> np.ndarray:
         if rule.dice:
             kept = self.scores >= confidence
             best = np.zeros(len(self.num_true))

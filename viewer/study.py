@@ -9,12 +9,11 @@ import numpy as np
 
 from common.errors import InputError
 from common.images.image_set import ImageSet
-from common.log import logger
 from common.masks.boxes import box_ious
 from common.masks.instances import Instances
 from common.scoring.comparison import Comparison, compare_masks
 from competitions.sets import Competition, open_images, recognise
-from competitions.submissions import Boxes, RunLengths, read_submission
+from competitions.submissions import Boxes, RunLengths, choose_images, read_submission
 from dsb.evaluation import load_truth
 from dsb.modality import find_modality
 from rsna.dataset import Radiographs
@@ -78,7 +77,11 @@ class Study:
         comparison = compare_masks(true, self.load_found(index, name), crowd)
         if isinstance(found, Boxes) and isinstance(source, Radiographs):
             comparison = self._compare_boxes(comparison, source, index, found)
-        return Matches.of(comparison, strict=self.rule.strict)
+        return Matches.of(comparison, strict=self.rule.strict, is_missing=self.is_missing(index, name))
+
+    def is_missing(self, index: int, name: str) -> bool:
+        """Return whether a submission has no row for an image."""
+        return self.images.image_ids[index] not in self.submissions[name]
 
     def kind(self, index: int, image: np.ndarray, truth: tuple[Instances, np.ndarray] | None) -> str:
         """Return what kind of image one is: its modality, its patient's class, or the class of most of its objects."""
@@ -112,8 +115,9 @@ def open_study(
     *,
     competition: str | None = None,
     part: str | None = None,
+    only_submitted: bool = False,
 ) -> Study:
-    """Open what is to be viewed; with submissions, only images that one of them has a row for.
+    """Open what is to be viewed.
 
     Args:
         dataset: folder or zip archive.
@@ -122,6 +126,7 @@ def open_study(
             Science Bowl, else a file of labels.
         competition: its name; None: recognised by the files.
         part: of the set, such as "val"; None: the usual one.
+        only_submitted: leave out images that no submission has a row for.
 
     Raises:
         InputError: something is missing or malformed.
@@ -136,13 +141,10 @@ def open_study(
     names = _distinct_names(submissions)
     found = {name: read_submission(path, images.shapes) for name, path in zip(names, submissions, strict=True)}
     if found:
-        rows = set().union(*found.values())
-        chosen = [image_id in rows for image_id in images.image_ids]
-        if not all(chosen):
-            logger.info(f"{images.path}: {sum(chosen)} of {len(images)} images have a row in a submission")
-        images = images.select(chosen)
+        by_path = {str(path): found[name] for name, path in zip(names, submissions, strict=True)}
+        images = choose_images(images, by_path, only_submitted=only_submitted)
     if not len(images):
-        raise InputError(f"{dataset}: no image to show; give submissions for this set")
+        raise InputError(f"{dataset}: no image to show; give a set with images")
     return Study(known, images, true, found, left_out)
 
 

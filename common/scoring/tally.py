@@ -1,6 +1,6 @@
 """What a submission found and missed, from one pass over its images: what figures and tables of scores are made of."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -51,13 +51,16 @@ class Tally:
         return len(np.unique(self.outcome.scores)) > 1
 
 
-def tally_pairs(pairs: Iterable[Pair], num_classes: int, confidence: float = 0.5) -> Tally:
+def tally_pairs(
+    pairs: Iterable[Pair], num_classes: int, confidence: float = 0.5, missing: Collection[str] = ()
+) -> Tally:
     """Compare the true and predicted objects of images; memory holds one image's masks, and those of the worst.
 
     Args:
         pairs: one per image; consumed one at a time.
         num_classes: K, background included.
         confidence: see `Tally`.
+        missing: ids of images that the submission has no row for; each scores 0, whatever its objects.
     """
     found, true, predicted, images = [], [], [], []
     confusion = np.zeros((num_classes, num_classes), np.int64)
@@ -67,7 +70,7 @@ def tally_pairs(pairs: Iterable[Pair], num_classes: int, confidence: float = 0.5
         found.append(find_pairs(comparison, COCO_THRESHOLDS[0], ANY_AREA))
         kept = _without_crowds(pair, comparison)
         kept = replace(kept, predicted=kept.predicted.select(kept.predicted.scores >= confidence))
-        score = dsb_score(kept.true, kept.predicted, kept.image_shape)
+        score = 0.0 if pair.image_id in missing else dsb_score(kept.true, kept.predicted, kept.image_shape)
         comparison = compare_masks(kept.true, kept.predicted)
         confusion += confusion_matrix([comparison], num_classes, lowest_score=confidence)
         of_true, of_predicted = _best(comparison)

@@ -42,6 +42,7 @@ def test_submissions_and_runs_are_shown_on_one_page(nuclei, tmp_path, monkeypatc
     report = tmp_path / "report"
     submissions = ["--submission", nuclei / "exact.csv", "--submission", nuclei / "scored.csv"]
     arguments = ["runs", run, "--dataset", nuclei / "set", *submissions, "--confidence", "0", "--output", report]
+    arguments += ["--only-submitted"]
     code, _, errors = run_here(monkeypatch, capsys, REPORT, *arguments)
     assert code == 0, errors
     table = pd.read_csv(report / "03_average_precision.csv").set_index("submission")
@@ -53,6 +54,16 @@ def test_submissions_and_runs_are_shown_on_one_page(nuclei, tmp_path, monkeypatc
     assert "worst_image_of_exact" in titles and "confusion_of_scored" in titles
     worst = pd.read_csv(report / f"{titles.index('worst_images_of_exact') + 1:02}_worst_images_of_exact.csv")
     assert worst["score"].tolist() == [1, 1, 1]  # the image without a row is left out
+
+
+def test_an_image_without_a_row_counts_as_nothing_found(nuclei, tmp_path, monkeypatch, capsys, lines):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    arguments = ["--dataset", nuclei / "set", "--submission", nuclei / "exact.csv", "--output", tmp_path / "report"]
+    code, _, errors = run_here(monkeypatch, capsys, REPORT, "runs", *arguments)
+    assert code == 0, errors
+    assert any("exact.csv: 1 of 4 images have no row and count as 0" in line for line in lines())
+    worst = next((tmp_path / "report").glob("*worst_images_of_exact.csv"))
+    assert pd.read_csv(worst)["score"].tolist() == [0, 1, 1, 1]
 
 
 def test_bad_input_is_one_line(nuclei, tmp_path, monkeypatch, capsys):

@@ -71,6 +71,7 @@ def test_crowds_are_left_out_and_nothing_is_an_ordinary_value():
     empty = Pair("b", SHAPE, Instances.empty(), Instances.empty(), np.zeros(0, bool))
     tally = tally_pairs([empty], 3)
     assert tally.worst is None and tally.images["score"].tolist() == [1.0] and not tally.is_scored
+    assert tally_pairs([empty], 3, missing={"b"}).images["score"].tolist() == [0.0]  # nothing, but no row that says so
     assert tally_pairs([], 3).worst is None
 
 

@@ -28,6 +28,7 @@ def run_here(monkeypatch, capsys, *arguments):
         ([], "the following arguments are required: --dataset"),
         (["--dataset", "nowhere"], "nowhere: no such folder"),
         (["--dataset", ".", "--submission", "a", "--submission", "b", "--submission", "c"], "c: a third one"),
+        (["--dataset", ".", "--only-submitted"], "--only-submitted: goes with --submission"),
         (["--dataset", ".", "--competition", "chess"], "unknown"),
     ],
 )

@@ -1,5 +1,7 @@
 """Matches kept as tables: the same counts and scores as comparing anew."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -83,6 +85,13 @@ def test_images_without_anything():
     assert tally.image_scores(USUAL_RULE, 0).tolist() == [1, 0, 0]
     np.testing.assert_array_equal(tally.image_scores(RULES["rsna"], 0), [np.nan, 0, 0])
     assert [len(part) for part in Tally.of([]).count(0, 0)] == [0, 0, 0]
+
+
+def test_an_image_without_a_row_scores_0_where_it_counts():
+    nothing = Instances.empty()
+    tally = Tally.of([dataclasses.replace(match(nothing, nothing), is_missing=True)])
+    assert tally.image_scores(USUAL_RULE, 0).tolist() == tally.image_scores(RULES["lung"], 0).tolist() == [0]
+    assert np.isnan(tally.image_scores(RULES["rsna"], 0)).all()
 
 
 def test_dice_of_one_mask():

@@ -26,7 +26,10 @@ def write_csv(path, images, count, header="ImageId,EncodedPixels", more=""):
 
 
 def test_a_set_with_its_own_truth(generated_set, images, tmp_path):
-    study = open_study(generated_set / "stage1_train", [write_csv(tmp_path / "a.csv", images, 2)])
+    paths = [write_csv(tmp_path / "a.csv", images, 2)]
+    study = open_study(generated_set / "stage1_train", paths)
+    assert len(study.images) == len(images) and study.is_missing(2, "a") and not study.is_missing(1, "a")
+    study = open_study(generated_set / "stage1_train", paths, only_submitted=True)
     assert study.has_truth and study.competition.name == "dsb"
     assert list(study.images.image_ids) == list(images.image_ids[:2])  # those with a row
     true, crowd = study.load_truth(0)
