@@ -172,7 +172,7 @@ class Run:
             self.start_client()
         else:
             self.cluster.kill_scheduler()
-            assert self.client.wait(timeout=PATIENCE) == 2, "the client should end with code 2"
+            assert self.client.wait(timeout=PATIENCE) == 2, self.last_words()
             for name in list(self.cluster.workers):
                 self.cluster.kill_worker(name)
             self.start_cluster()
