@@ -57,7 +57,7 @@ $(KAGGLE)/.installed: requirements/kaggle.txt
 kaggle: $(KAGGLE)/.installed  ## create .venv-kaggle with the versions of Kaggle's notebooks, for kernels/kernel.py run
 
 lock: install  ## update requirements/*.txt from setup.cfg and *.in; LOCK_FLAGS=--upgrade takes the newest versions
-	$(COMPILE) setup.cfg $(call extras,cpu jax onnx imgaug rsna cluster s3 parquet viewer aws serverless kaggle notebooks test dev) --output-file requirements/lock.txt >/dev/null
+	$(COMPILE) setup.cfg $(call extras,cpu jax onnx imgaug rsna cluster s3 gs parquet viewer aws serverless kaggle notebooks test dev) --output-file requirements/lock.txt >/dev/null
 	$(COMPILE) setup.cfg requirements/kaggle.in $(call extras,cpu jax imgaug rsna test) \
 		--output-file requirements/kaggle.txt >/dev/null
 	$(COMPILE) setup.cfg $(call extras,cpu $(IMAGE)) --constraint requirements/lock.txt \

@@ -77,6 +77,7 @@ _DISK_ERRORS = {
     errno.EEXIST: "choose a path that does not lead through a file",
     errno.EISDIR: "give a file, not a folder",
     errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EREMOTEIO: "check your credentials and the connection, and run the same command again",
 }
 
 

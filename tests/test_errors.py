@@ -42,6 +42,7 @@ def test_bad_input_is_one_line(capsys, monkeypatch):
         (errno.ENOTDIR, "does not lead through a file"),
         (errno.EISDIR, "give a file, not a folder"),
         (errno.ENAMETOOLONG, "choose a shorter name"),
+        (errno.EREMOTEIO, "check your credentials and the connection"),
     ],
 )
 def test_unusable_places_are_one_line(capsys, monkeypatch, number, remedy):

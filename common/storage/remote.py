@@ -1,6 +1,9 @@
 """Folders and zip archives at URLs such as s3://bucket/folder, over fsspec; imported once such a tree is opened."""
 
+import errno
 import functools
+import logging
+import os
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -11,6 +14,10 @@ from common.storage.trees import Entry, FileTree, UrlPath, ZipTree
 
 PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
 Result = TypeVar("Result")
+
+# Else gcsfs asks, over gRPC and before each read, whether a bucket is in a single zone; only those need "true" here.
+os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it logs the traceback of what becomes one line here
 
 
 def open_remote(path: UrlPath) -> FileTree:
@@ -57,7 +64,7 @@ class RemoteFolder(FileTree):
         except FileNotFoundError:
             raise InputError(f"{self.path}/{name}: no such file") from None
         except Exception as error:
-            raise OSError(f"{self.path}/{name}: {error}") from error
+            raise _away(f"{self.path}/{name}", error) from error
         return data
 
     def _find_entries(self) -> Iterator[tuple[str, Entry]]:
@@ -65,6 +72,8 @@ class RemoteFolder(FileTree):
         found = _reached(self.path, lambda: system.find(root, detail=True))
         for stored, facts in found.items():
             name = stored.removeprefix(root).lstrip("/")
+            if not name or name.endswith("/"):  # stands for a folder, as the web consoles make them
+                continue
             changed = str(facts.get("ETag") or facts.get("etag") or facts.get("mtime") or facts.get("LastModified"))
             yield name, Entry(name, int(facts["size"] or 0), zlib.crc32(changed.encode()))
 
@@ -77,9 +86,24 @@ class RemoteZip(ZipTree):
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopen, (RemoteZip, self.path)
 
+    def read(self, name: str) -> bytes:
+        """Return a file's content, checked against its checksum.
+
+        Raises:
+            InputError: no such file, or it is damaged.
+            OSError: it cannot be read just now.
+        """
+        try:
+            return super().read(name)
+        except InputError:
+            raise
+        except Exception as error:
+            raise _away(f"{self.path}/{name}", error) from error
+
     def _open(self) -> zipfile.ZipFile:
         system, name = _find(self.path)
-        return zipfile.ZipFile(_reached(self.path, lambda: system.open(name, "rb")))
+        # gcsfs would read ahead in the background, for nothing, and its tasks complain as a process ends.
+        return zipfile.ZipFile(_reached(self.path, lambda: system.open(name, "rb", cache_type="readahead")))
 
 
 @functools.lru_cache(maxsize=8)
@@ -111,3 +135,8 @@ def _reached(path: UrlPath, act: Callable[[], Result]) -> Result:
         raise InputError(f"{path}: no such folder or zip archive") from None
     except Exception as error:
         raise InputError(f"{path}: cannot be read: {error}; check the address and your credentials") from None
+
+
+def _away(url: str, error: Exception) -> OSError:
+    """Return the error of a file that cannot be read just now; `run_main` reports it in one line."""
+    return OSError(errno.EREMOTEIO, str(error), url)

@@ -1,4 +1,4 @@
-"""A prediction script on a cluster, with data in S3: the CSV of one process."""
+"""A prediction script on a cluster, with data in a bucket: the CSV of one process."""
 
 import os
 import subprocess
@@ -8,26 +8,27 @@ from pathlib import Path
 import pytest
 
 from tests.scripts import DSB, LOG_LINE
-from tests.storage.buckets import serve_bucket
+from tests.storage.buckets import SCHEMES, serve_buckets
 
-pytest.importorskip("distributed")
+for package in ("distributed", "s3fs", "moto.server", "gcsfs", "gcp_storage_emulator"):
+    pytest.importorskip(package)
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def bucket(tmp_path_factory):
-    """Six generated images in a folder, and the same in a bucket; what a script sees of it."""
+def buckets(tmp_path_factory):
+    """Six generated images in a folder, and the same in buckets; what a script sees of them."""
     folder = tmp_path_factory.mktemp("set")
     data = ["--output", "data", "--images", "1", "--test-images", "6", "--seed", "3", "--sizes", "64x64,64x96"]
     subprocess.run([sys.executable, str(DSB / "generate.py"), *data], cwd=folder, check=True)
     files = folder / "data" / "stage1_test"
     content = {f"set/{path.relative_to(files)}": path.read_bytes() for path in files.rglob("*.png")}
-    with serve_bucket("nuclei", content) as settings:
+    with serve_buckets("nuclei", content) as settings:
         yield folder, settings
 
 
-def infer(bucket, output, *flags):
-    folder, settings = bucket
+def infer(buckets, output, *flags):
+    folder, settings = buckets
     command = [sys.executable, str(DSB / "my_inference.py"), "--weights", "small", "--csv-only", "--output", output]
     environment = os.environ | settings | {"TQDM_DISABLE": "1", "XDG_CACHE_HOME": str(folder / "cache")}
     run = subprocess.run([*command, *flags], cwd=folder, env=environment, capture_output=True, text=True)
@@ -36,8 +37,11 @@ def infer(bucket, output, *flags):
     return run.stdout, Path(folder, output).read_bytes()
 
 
-def test_a_bucket_on_a_cluster_gives_the_file_of_a_folder_in_one_process(bucket):
-    _, rows = infer(bucket, "one.csv", "--dataset", "data/stage1_test")
-    printed, others = infer(bucket, "two.csv", "--dataset", "s3://nuclei/set", "--scheduler", "local:2")
-    assert others == rows and len(rows.splitlines()) > 7
-    assert "cluster tcp://127.0.0.1:" in printed and "dashboard http://127.0.0.1:" in printed
+def test_a_bucket_on_a_cluster_gives_the_file_of_a_folder_in_one_process(buckets):
+    _, rows = infer(buckets, "one.csv", "--dataset", "data/stage1_test")
+    assert len(rows.splitlines()) > 7
+    for scheme in SCHEMES:
+        flags = ["--dataset", f"{scheme}://nuclei/set", "--scheduler", "local:2"]
+        printed, others = infer(buckets, f"{scheme}.csv", *flags)
+        assert others == rows
+        assert "cluster tcp://127.0.0.1:" in printed and "dashboard http://127.0.0.1:" in printed
