@@ -82,5 +82,6 @@ _DISK_ERRORS = {
 
 
 def _stop(message: str, code: int) -> None:
-    print(f"{sys.argv[0]}: {' '.join(message.split())}", file=sys.stderr)
+    script = sys.argv[0].removesuffix("/__main__.py")  # of `python -m viewer`, the folder
+    print(f"{script}: {' '.join(message.split())}", file=sys.stderr)
     raise SystemExit(code)

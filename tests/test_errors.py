@@ -29,6 +29,16 @@ def test_bad_input_is_one_line(capsys, monkeypatch):
     assert (code, errors) == (2, "train.py: a.png: torn in two; replace it\n")
 
 
+def test_a_module_goes_by_the_name_of_its_folder(capsys, monkeypatch):
+    def main():
+        monkeypatch.setattr(sys, "argv", ["/home/me/viewer/__main__.py"])
+        raise InputError("a.png: torn; replace it")
+
+    with pytest.raises(SystemExit):
+        run_main(main)
+    assert capsys.readouterr().err == "/home/me/viewer: a.png: torn; replace it\n"
+
+
 @pytest.mark.parametrize(
     ("number", "remedy"),
     [
