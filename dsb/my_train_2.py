@@ -26,7 +26,21 @@ STEP = {
         schedule=(Stage(10, 1e-3 / 30), Stage(40, 1e-5)),
         steps_per_epoch=332,
     ),
-    "small": replace(SMALL, name="002", balanced=True, schedule=(Stage(7, 5e-4),), steps_per_epoch=400, score_every=7),
+    # Larger crops: 2.25 times the pixels for 1.3 to 2 times the time.
+    "small": replace(
+        SMALL,
+        name="002",
+        balanced=True,
+        balance="root",
+        crop_size=384,
+        max_instances=256,
+        rpn_train_anchors=256,
+        train_proposals=800,
+        train_rois=128,
+        schedule=(Stage(9, 5e-4),),
+        steps_per_epoch=400,
+        score_every=9,
+    ),
     "demo": replace(DEMO, name="002", balanced=True, schedule=(Stage(1, 2e-4),), steps_per_epoch=20),
 }
 

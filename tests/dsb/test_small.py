@@ -29,8 +29,8 @@ WEIGHTS = DSB / "weights" / "small"
 SHAPE = (256, 256)
 
 
-def test_their_config_is_the_presets(monkeypatch):
-    preset = load_presets(monkeypatch, "my_train_1.py")["small"]
+def test_their_config_is_that_of_the_second_step(monkeypatch):
+    preset = load_presets(monkeypatch, "my_train_2.py")["small"]
     assert DSBConfig.load(WEIGHTS / "config.json") == replace(preset, fold="0", score_every=0)
 
 
