@@ -17,7 +17,8 @@ Result = TypeVar("Result")
 
 # Else gcsfs asks, over gRPC and before each read, whether a bucket is in a single zone; only those need "true" here.
 os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
-logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it logs the traceback of what becomes one line here
+for _logger in ("gcsfs", "google.auth"):  # they log what becomes one line here, with a traceback
+    logging.getLogger(_logger).setLevel(logging.CRITICAL)
 
 
 def open_remote(path: UrlPath) -> FileTree:

@@ -5,6 +5,7 @@ import json
 import logging
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from unittest import mock
 
 from tests.cluster.processes import free_port
 
@@ -59,7 +60,9 @@ def serve_gs(name, content):
         system = GCSFileSystem(endpoint_url=endpoint, token="anon", skip_instance_cache=True)
         for key, data in content.items():
             system.pipe_file(f"{name}/{key}", data)
-        yield {"STORAGE_EMULATOR_HOST": endpoint} | WITHOUT_CREDENTIALS["gs"]
+        # Clients break off connections that they keep, which the server would print on the tests' own stderr.
+        with mock.patch("socketserver.BaseServer.handle_error"):
+            yield {"STORAGE_EMULATOR_HOST": endpoint} | WITHOUT_CREDENTIALS["gs"]
     finally:
         server.stop()
 
