@@ -1,6 +1,7 @@
 """Work on images spread over the workers of a cluster: the client's side."""
 
 import collections
+import contextlib
 import logging
 import queue
 import time
@@ -75,7 +76,8 @@ class ClusterRun:
                 while self._order and self._order[0] in self._results:
                     yield self._results.pop(self._order.popleft())
         finally:
-            self._client.cancel(list(self._futures), force=True)
+            with contextlib.suppress(Exception):  # a client that has lost its scheduler closes itself after a while
+                self._client.cancel(list(self._futures), force=True)
             self._workers.dismiss()
 
     def _submit(self, bundle: Sequence[tuple[str, Any]]) -> None:
@@ -210,11 +212,9 @@ class _Workers:
 
     def dismiss(self) -> None:
         """Free the memory of the workers, if they can still be reached."""
-        try:
+        with contextlib.suppress(Exception):
             if self._threads:
                 self._client.run(dismiss, self._job.token, workers=list(self._threads), on_error="ignore")
-        except (OSError, RuntimeError, TimeoutError):
-            pass
 
     def _admit(self, new: dict[str, int]) -> None:
         answers = self._ask(list(new), None)

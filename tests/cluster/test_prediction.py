@@ -164,3 +164,20 @@ def test_a_result_that_does_not_come_is_made_again():
     run._workers = SimpleNamespace(look_now=lambda: looks.append(1))
     assert run._result(Lost()) == []
     assert looks == [1]
+
+
+def test_a_client_that_has_closed_itself_still_says_why(tmp_path):
+    """Dask's client gives up its scheduler after half a minute, which may be before this one does."""
+
+    class Closed:
+        scheduler = SimpleNamespace(address="tcp://127.0.0.1:1")
+
+        def nthreads(self):
+            raise OSError("cannot connect")
+
+        def cancel(self, *_, **__):
+            raise Exception("Client is closed")
+
+    run = ClusterRun(Closed(), prepare_job(*stub_maker(tmp_path), 60.0), give_up=print, note_full=print)
+    with pytest.raises(InputError, match=r"tcp://127.0.0.1:1: the scheduler is gone"):
+        list(run.results(iter([]), 1))
