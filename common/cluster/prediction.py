@@ -172,6 +172,8 @@ class _Workers:
         self._silent: collections.Counter[str] = collections.Counter()  # failed answers by address
         self._due = 0.0
         self._waiting = False
+        self._settled: set[str] = set()  # those that took part before the last patrol admitted others
+        self._stranded = False
 
     @property
     def threads(self) -> int:
@@ -186,7 +188,8 @@ class _Workers:
         """Admit workers that are new, and forget those that are gone; does so now and then.
 
         Returns:
-            Whether there are workers again after there were none.
+            Whether there are workers after a moment without any. Tasks that lose their worker in such a moment wait for
+            ever: Dask looks for another one when a worker joins it, which is before this job admits it.
 
         Raises:
             InputError: the scheduler is gone, or there are workers and all are refused.
@@ -195,9 +198,11 @@ class _Workers:
             return False
         try:
             there = self._client.nthreads()
+            lost = not self._threads.keys() <= there.keys()
+            self._stranded |= lost and not self._settled & there.keys()
             self._threads = {address: count for address, count in self._threads.items() if address in there}
+            self._settled = set(self._threads)
             self._refused = {address: why for address, why in self._refused.items() if address in there}
-            none = not self._threads
             new = [address for address in there if address not in self._threads and address not in self._refused]
             self._admit({address: there[address] for address in new})
         except (OSError, RuntimeError, TimeoutError) as error:
@@ -208,7 +213,9 @@ class _Workers:
         if not self._threads and not self._waiting:
             logger.info(f"{self._address}: waiting for workers")
         self._waiting = not self._threads
-        return none and bool(self._threads)
+        again = self._stranded and bool(self._threads)
+        self._stranded &= not again
+        return again
 
     def dismiss(self) -> None:
         """Free the memory of the workers, if they can still be reached."""

@@ -181,3 +181,34 @@ def test_a_client_that_has_closed_itself_still_says_why(tmp_path):
     run = ClusterRun(Closed(), prepare_job(*stub_maker(tmp_path), 60.0), give_up=print, note_full=print)
     with pytest.raises(InputError, match=r"tcp://127.0.0.1:1: the scheduler is gone"):
         list(run.results(iter([]), 1))
+
+
+@pytest.mark.parametrize(
+    ("looks", "again"),
+    [
+        ([["a", "b"], ["a", "b"], ["a"], ["a", "c"]], [False, False, False, False]),  # b's tasks go to a
+        ([["a", "b"], [], [], ["c"], ["c"]], [False, False, False, True, False]),
+        ([["a"], ["b"], ["b"]], [False, True, False]),
+        # a is seen alive for the last time as b is admitted: its tasks may have found nobody.
+        ([["a"], ["a", "b"], ["b", "c"], ["b", "c"]], [False, False, True, False]),
+    ],
+)
+def test_tasks_that_may_wait_for_ever_are_sent_again(tmp_path, looks, again):
+    """A worker joins Dask before it is admitted, and Dask looks once for workers for the tasks of one that is lost."""
+    left = iter(looks)
+
+    class Fleet:
+        scheduler = SimpleNamespace(address="tcp://127.0.0.1:1")
+
+        def nthreads(self):
+            return dict.fromkeys(next(left), 1)
+
+        def run(self, *_, workers, **__):
+            return dict.fromkeys(workers, "")
+
+    workers = ClusterRun(Fleet(), prepare_job(*stub_maker(tmp_path), 60.0), give_up=print, note_full=print)._workers
+    found = []
+    for _ in looks:
+        workers.look_now()
+        found.append(workers.patrol())
+    assert found == again
