@@ -129,6 +129,7 @@ def test_a_worker_of_another_version_is_refused_and_the_other_does_all(tmp_path,
     (other / "keras-2.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: keras\nVersion: 2.0\n")
     with Processes(tmp_path / "cluster") as cluster:
         cluster.start_worker("one")
+        cluster.wait_for_workers(1)  # alone, the other one would end the run
         cluster.start_worker("two", PYTHONPATH=f"{other}:{ROOT}")
         thread = once(output, 0, lambda: time.sleep(5))
         stub_run(cluster.address, output, NUMBERS, delay=DELAY)
