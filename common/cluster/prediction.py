@@ -75,10 +75,16 @@ class ClusterRun:
                 self._collect()
                 while self._order and self._order[0] in self._results:
                     yield self._results.pop(self._order.popleft())
+        except InputError:
+            raise
+        except Exception as error:  # a client without a scheduler closes itself after a while, whatever it is asked
+            if self._client.status == "running":
+                raise
+            raise gone(self._workers.address) from error
         finally:
-            with contextlib.suppress(Exception):  # a client that has lost its scheduler closes itself after a while
+            with contextlib.suppress(Exception):  # what cannot be reached needs no cleaning; the reason is told already
                 self._client.cancel(list(self._futures), force=True)
-            self._workers.dismiss()
+                self._workers.dismiss()
 
     def _submit(self, bundle: Sequence[tuple[str, Any]]) -> None:
         for image_id, item in bundle:
@@ -166,7 +172,7 @@ class _Workers:
 
     def __init__(self, client: "Client", job: Job) -> None:
         self._client, self._job = client, job
-        self._address = str(client.scheduler.address) if client.scheduler else "the scheduler"
+        self.address = str(client.scheduler.address) if client.scheduler else "the scheduler"
         self._threads: dict[str, int] = {}  # of those that take part, by address
         self._refused: dict[str, str] = {}
         self._silent: collections.Counter[str] = collections.Counter()  # failed answers by address
@@ -206,22 +212,21 @@ class _Workers:
             new = [address for address in there if address not in self._threads and address not in self._refused]
             self._admit({address: there[address] for address in new})
         except (OSError, RuntimeError, TimeoutError) as error:
-            raise gone(self._address) from error
+            raise gone(self.address) from error
         self._due = time.monotonic() + PATROL
         if there and len(self._refused) == len(there):
-            raise InputError(f"{self._address}: no worker can be used: {next(iter(self._refused.values()))}")
+            raise InputError(f"{self.address}: no worker can be used: {next(iter(self._refused.values()))}")
         if not self._threads and not self._waiting:
-            logger.info(f"{self._address}: waiting for workers")
+            logger.info(f"{self.address}: waiting for workers")
         self._waiting = not self._threads
         again = self._stranded and bool(self._threads)
         self._stranded &= not again
         return again
 
     def dismiss(self) -> None:
-        """Free the memory of the workers, if they can still be reached."""
-        with contextlib.suppress(Exception):
-            if self._threads:
-                self._client.run(dismiss, self._job.token, workers=list(self._threads), on_error="ignore")
+        """Free the memory of the workers."""
+        if self._threads:
+            self._client.run(dismiss, self._job.token, workers=list(self._threads), on_error="ignore")
 
     def _admit(self, new: dict[str, int]) -> None:
         answers = self._ask(list(new), None)

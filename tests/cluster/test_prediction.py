@@ -166,21 +166,28 @@ def test_a_result_that_does_not_come_is_made_again():
     assert looks == [1]
 
 
-def test_a_client_that_has_closed_itself_still_says_why(tmp_path):
+@pytest.mark.parametrize("call", ["nthreads", "run", "submit", "cancel"])
+@pytest.mark.parametrize("status", ["closed", "running"])
+def test_a_client_that_has_closed_itself_says_why_whatever_it_was_asked(tmp_path, call, status):
     """Dask's client gives up its scheduler after half a minute, which may be before this one does."""
 
-    class Closed:
+    class Dask:
         scheduler = SimpleNamespace(address="tcp://127.0.0.1:1")
+        status = "running"
 
-        def nthreads(self):
-            raise OSError("cannot connect")
+        def __getattr__(self, name):
+            return lambda *arguments, **options: self.answer(name, **options)
 
-        def cancel(self, *_, **__):
-            raise Exception("Client is closed")
+        def answer(self, name, workers=(), **_):
+            if name == call or (name, call) == ("submit", "cancel"):
+                self.status = status
+                raise LookupError("Client is closed")
+            return {"tcp://127.0.0.1:2": 1} if name == "nthreads" else dict.fromkeys(workers, "")
 
-    run = ClusterRun(Closed(), prepare_job(*stub_maker(tmp_path), 60.0), give_up=print, note_full=print)
-    with pytest.raises(InputError, match=r"tcp://127.0.0.1:1: the scheduler is gone"):
-        list(run.results(iter([]), 1))
+    run = ClusterRun(Dask(), prepare_job(*stub_maker(tmp_path), 60.0), give_up=print, note_full=print)
+    told = (InputError, "tcp://127.0.0.1:1: the scheduler is gone") if status == "closed" else (LookupError, "closed")
+    with pytest.raises(told[0], match=told[1]):
+        list(run.results(iter([("a", 0), ("b", 1)]), 2))
 
 
 @pytest.mark.parametrize(
