@@ -70,6 +70,7 @@ def test_prediction_offers_its_own_options_and_training_all():
         (["--tile-overlap", "513"], "at most half of --tile-size, 1024"),
         (["--schedule", "9:1e-3,5:1e-4"], "must increase"),
         (["--schedule", "9:1e-3,9:1e-4"], "must increase"),
+        (["--balance", "root"], "--balance root: says how far images are repeated; add --balanced"),
         (["--schedule", "9"], "--schedule"),
         (["--schedule", "0:1e-3"], "epochs start at 1"),
         (["--schedule", "1:nan"], "learning rates"),

@@ -16,12 +16,12 @@ def size_balanced_indices(sizes: np.ndarray, *, root: bool = False) -> np.ndarra
     Returns:
         (M,) int64, image indices, ascending; `most` is the size of the largest group.
 
+    Source: the third-place solution of the Data Science Bowl 2018; the root is that of Mahajan et al.: Exploring the
+    Limits of Weakly Supervised Pretraining, 2018.
+
     Example:
         >>> size_balanced_indices(np.array([[9, 9], [9, 9], [9, 9], [4, 5]])).tolist()
         [0, 1, 2, 3, 3, 3]
-
-    Source: the third-place solution of the Data Science Bowl 2018; the root is that of Mahajan et al.: Exploring the
-    Limits of Weakly Supervised Pretraining, 2018.
     """
     groups = group_numbers(sizes)
     counts = np.bincount(groups)

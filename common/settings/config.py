@@ -140,6 +140,8 @@ class RunConfig:
             raise InputError(
                 f"--batch-size {self.batch_size}: not a multiple of --devices {self.devices}, which share it evenly"
             )
+        if self.balance == "root" and not self.balanced:
+            raise InputError("--balance root: says how far images are repeated; add --balanced")
         last_epochs = [stage.last_epoch for stage in self.schedule]
         if last_epochs != sorted(set(last_epochs)) or not last_epochs:
             raise InputError(f"--schedule: the last epochs {last_epochs} must increase from stage to stage")
