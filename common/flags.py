@@ -98,14 +98,6 @@ def output_file(text: str) -> Path:
     return path
 
 
-def add_choice_flags(parser: argparse.ArgumentParser) -> None:
-    """Add `--page` and `--channel`, which choose from image files that hold several; () if no channels are chosen."""
-    add = parser.add_argument
-    add("--page", type=int, metavar="N", help="which image to read of files that hold several, from 1")
-    help = "which channel to read, from 1; or three, as red, green and blue (default: grey or RGB)"
-    add("--channel", dest="channels", type=_channels, default=(), metavar="N|R,G,B", help=help)
-
-
 def add_config_flags(
     parser: argparse.ArgumentParser, config_class: type[RunConfig], use: Use, *, without: Collection[str] = ()
 ) -> None:
@@ -122,13 +114,15 @@ def add_config_flags(
     hints = typing.get_type_hints(config_class)
     for spec in config_class.options(None if use == "training" else use):
         if spec.name not in without:
-            group.add_argument(
-                f"--{flag_name(spec.name)}",
-                dest=spec.name,
-                default=argparse.SUPPRESS,
-                help=spec.metadata["help"].replace("%", "%%"),
-                **_parsing(hints[spec.name]),
-            )
+            _add_option(group, spec, hints[spec.name], argparse.SUPPRESS)
+
+
+def add_option_flags(parser: argparse.ArgumentParser, config_class: type[RunConfig], names: Collection[str]) -> None:
+    """Add flags for some options of a config, with its defaults, to a script that has no config of its own."""
+    hints = typing.get_type_hints(config_class)
+    for spec in config_class.options():
+        if spec.name in names:
+            _add_option(parser, spec, hints[spec.name], spec.default)
 
 
 def split_values(
@@ -149,6 +143,16 @@ def split_values(
     )
 
 
+def _add_option(parser: argparse._ActionsContainer, spec: dataclasses.Field, hint: Any, default: Any) -> None:
+    parser.add_argument(
+        f"--{flag_name(spec.name)}",
+        dest=spec.name,
+        default=default,
+        help=spec.metadata["help"].replace("%", "%%"),
+        **_parsing(hint),
+    )
+
+
 def _parsing(hint: Any) -> dict[str, Any]:
     """Return argparse's keywords for a type hint."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
@@ -160,13 +164,6 @@ def _parsing(hint: Any) -> dict[str, Any]:
         convert = Stage.parse if arguments[0] is Stage else arguments[0]
         return {"type": _listed(convert), "metavar": "A,B,..."}
     return {"type": hint, "metavar": {int: "N", float: "X"}.get(hint, "TEXT")}
-
-
-def _channels(text: str) -> tuple[int, ...]:
-    channels = text.split(",")
-    if len(channels) not in (1, 3) or not all(channel.isdecimal() for channel in channels):
-        raise argparse.ArgumentTypeError(f"{text}: give one channel, such as 2, or three, such as 3,2,1")
-    return tuple(int(channel) for channel in channels)
 
 
 def _listed(convert: Any) -> Any:

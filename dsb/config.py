@@ -20,6 +20,12 @@ class DSBConfig(MaskRCNNConfig):
         "all",
         "images to hold out: a fold, 0 to 4, or those of a size, such as 256x320; all: train on everything",
     )
+    page: int = option(
+        0, "which image to read of files that hold several, from 1; 0: they hold one", minimum=0, fixed="run"
+    )
+    channel: tuple[int, ...] = option(
+        (0,), "which channel to read, from 1; or three, as red, green and blue; 0: all, grey or RGB", fixed="run"
+    )
 
     add_true_boxes: bool = False
     fill_negatives: bool = False

@@ -59,6 +59,22 @@ def load_dataset(
     return open_mask_files(tree, images, cache=cache, skip_bad=skip_bad, choice=choice, reader=reader)
 
 
+def choice_of(page: int, channel: Sequence[int]) -> Choice:
+    """Return what `--page` and `--channel` choose of a file, see `DSBConfig`.
+
+    Raises:
+        InputError: neither one channel nor three.
+
+    Example:
+        >>> choice_of(2, (0,)), choice_of(0, (3, 2, 1))
+        (Choice(page=2, channels=()), Choice(page=None, channels=(3, 2, 1)))
+    """
+    if tuple(channel) != (0,) and (len(channel) not in (1, 3) or min(channel) < 1):
+        text = ",".join(map(str, channel))
+        raise InputError(f"--channel {text}: give one channel, such as 2, or three, such as 3,2,1")
+    return Choice(page or None, () if tuple(channel) == (0,) else tuple(channel))
+
+
 def pack_dataset(images: ImageSet, output: Path) -> None:
     """Write images and label images into a zip archive that `load_dataset` reads, one at a time.
 

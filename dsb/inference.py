@@ -8,7 +8,7 @@ from common.batches.folds import in_fold
 from common.cli import PredictionFlags, add_sample_flag, choose_model, parse_prediction_flags
 from common.engine import predict_submission
 from common.errors import InputError
-from common.flags import OneLineParser, add_choice_flags
+from common.flags import OneLineParser
 from common.outputs import prepare_outputs
 from dsb.config import PRESETS, DSBConfig
 
@@ -30,7 +30,6 @@ def parse_flags(description: str | None, output: str, without: Collection[str]) 
     """
     parser = OneLineParser(description)
     add_sample_flag(parser)
-    add_choice_flags(parser)
     add = parser.add_argument
     help = "write label images: TIFF files in which object k has the value k; 16 bits, 32 for more than 65,535 objects"
     add("--labels", type=Path, metavar="DIR", help=help)
@@ -54,7 +53,7 @@ def infer(flags: PredictionFlags, views: Callable[[DSBConfig], Literal["votes", 
     config, weights = choose_model(flags, PRESETS, TRAINING, STEPS)
     merging = views(config)
     print(f"weights {weights}")
-    images, image_ids = choose_images(flags)
+    images, image_ids = choose_images(flags, config)
 
     from common.images.usable import read_in_threads
     from common.output.submission import check_submission
@@ -89,15 +88,14 @@ def infer(flags: PredictionFlags, views: Callable[[DSBConfig], Literal["votes", 
         print(report.text)
 
 
-def choose_images(flags: PredictionFlags) -> "tuple[ImageSet[MaskFiles], list[str]]":
-    """Return the set to predict, and the ids of the submission in its order."""
-    from common.images.stored import Choice
+def choose_images(flags: PredictionFlags, config: DSBConfig) -> "tuple[ImageSet[MaskFiles], list[str]]":
+    """Return the set to predict, read as the config says, and the ids of the submission in its order."""
     from common.output.rows import choose_image_ids
     from common.output.submission import read_image_ids
-    from dsb.dataset import load_dataset
+    from dsb.dataset import choice_of, load_dataset
 
     fold = flags.given.get("fold", "all")
-    choice = Choice(flags.own["page"], flags.own["channels"])
+    choice = choice_of(config.page, config.channel)
     # Folds are made of the images that training found usable, so their masks are checked, too.
     images = load_dataset(
         flags.dataset, masks=fold != "all", skip_bad=flags.skip_bad, choice=choice, reader=flags.reader

@@ -12,7 +12,8 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from common.errors import InputError, run_main
-from common.flags import OneLineParser, add_choice_flags
+from common.flags import OneLineParser, add_option_flags
+from dsb.config import DSBConfig
 
 
 def main() -> None:
@@ -21,17 +22,16 @@ def main() -> None:
     parser.add_argument("--dataset", type=Path, required=True, metavar="PATH", help="folder or zip")
     parser.add_argument("--output", type=Path, required=True, metavar="ZIP", help="the archive to write")
     parser.add_argument("--skip-bad", action="store_true", help="report unusable images and skip them")
-    add_choice_flags(parser)
+    add_option_flags(parser, DSBConfig, ("page", "channel"))
     flags = parser.parse_args()
     if flags.output.suffix != ".zip":
         raise InputError(f"--output {flags.output}: give a name that ends in .zip")
     if flags.output.resolve() == flags.dataset.resolve():
         raise InputError(f"--output {flags.output}: already used by --dataset; choose another path")
 
-    from common.images.stored import Choice
-    from dsb.dataset import load_dataset, pack_dataset
+    from dsb.dataset import choice_of, load_dataset, pack_dataset
 
-    images = load_dataset(flags.dataset, skip_bad=flags.skip_bad, choice=Choice(flags.page, flags.channels))
+    images = load_dataset(flags.dataset, skip_bad=flags.skip_bad, choice=choice_of(flags.page, flags.channel))
     if not images.has_objects:
         raise InputError(f"{flags.dataset}: has no masks; for images alone, use any zip program")
     pack_dataset(images, flags.output)

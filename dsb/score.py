@@ -13,7 +13,8 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from common.errors import InputError, run_main
-from common.flags import OneLineParser, add_choice_flags, output_file
+from common.flags import OneLineParser, add_option_flags, output_file
+from dsb.config import DSBConfig
 
 MOST_PRINTED = 50
 
@@ -26,18 +27,18 @@ def main() -> None:
     parser.add_argument("--only-submitted", action="store_true", help="leave out images missing from the submission")
     parser.add_argument("--table", type=output_file, metavar="CSV", help="write each image's score")
     parser.add_argument("--skip-bad", action="store_true", help="report unusable images, and do not score them")
-    add_choice_flags(parser)
+    add_option_flags(parser, DSBConfig, ("page", "channel"))
     flags = parser.parse_args()
 
-    from common.images.stored import Choice
     from common.output.submission import is_csv, read_image_ids
     from common.storage.files import written_aside
+    from dsb.dataset import choice_of
     from dsb.evaluation import load_truth, score_report
 
     if flags.only_submitted and is_csv(flags.solution):
         raise InputError(f"--only-submitted: {flags.solution} already says what counts; give the set with its masks")
     image_ids = read_image_ids(flags.submission) if flags.only_submitted else None
-    choice = Choice(flags.page, flags.channels)
+    choice = choice_of(flags.page, flags.channel)
     truth, unscored = load_truth(flags.solution, image_ids, skip_bad=flags.skip_bad, choice=choice)
     check(flags.submission, {image_id: shape for image_id, (_, shape) in truth.items()})
     report, result = score_report(flags.submission, truth, unscored)

@@ -8,7 +8,7 @@ from common import engine
 from common.batches.folds import split
 from common.cli import parse_training_flags
 from common.errors import InputError
-from common.flags import OneLineParser, add_choice_flags
+from common.flags import OneLineParser
 from dsb.config import DSBConfig
 
 if TYPE_CHECKING:
@@ -26,14 +26,11 @@ def train_step(description: str | None, presets: Mapping[str, DSBConfig], previo
         presets: the step's experiment for each preset.
         previous: name of the previous step, if any.
     """
-    parser = OneLineParser(description)
-    add_choice_flags(parser)
-    config, flags = parse_training_flags(presets, dataset=DATASET, parser=parser)
+    config, flags = parse_training_flags(presets, dataset=DATASET, parser=OneLineParser(description))
 
-    from common.images.stored import Choice
-    from dsb.dataset import load_dataset
+    from dsb.dataset import choice_of, load_dataset
 
-    choice = Choice(flags.own["page"], flags.own["channels"])
+    choice = choice_of(config.page, config.channel)
     images = load_dataset(flags.dataset, skip_bad=flags.skip_bad, choice=choice)
     if not images.has_objects:
         raise InputError(f"{flags.dataset}: holds no masks; train on a set that has them, such as stage1_train")

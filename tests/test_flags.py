@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from common.errors import InputError
-from common.flags import OneLineParser, add_choice_flags, add_config_flags
+from common.flags import OneLineParser, add_config_flags
 from common.settings.config import Stage
 from common.settings.mask_rcnn import MaskRCNNConfig
 
@@ -80,14 +80,3 @@ def test_wrong_flags_are_one_line(arguments, message):
     with pytest.raises(InputError, match=message) as caught:
         parse(MaskRCNNConfig, *arguments)
     assert "\n" not in str(caught.value)
-
-
-def test_a_choice_of_page_and_channels():
-    parser = OneLineParser(None)
-    add_choice_flags(parser)
-    assert vars(parser.parse_args([])) == {"page": None, "channels": ()}
-    assert vars(parser.parse_args(["--page", "3", "--channel", "2"])) == {"page": 3, "channels": (2,)}
-    assert parser.parse_args(["--channel", "3,2,1"]).channels == (3, 2, 1)
-    for text in ("1,2", "red", "", "-1"):
-        with pytest.raises(InputError, match=r"--channel.*: give one channel, such as 2, or three, such as 3,2,1"):
-            parser.parse_args([f"--channel={text}"])
