@@ -3,14 +3,13 @@
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from common.errors import InputError
 from common.images.decoding import decode_annotated
-from common.images.image_set import ImageSet, Source
+from common.images.image_set import FileSource, ImageSet
 from common.masks.instances import Instances
 from common.masks.layers import pack_layers
 from common.storage.trees import FileTree
@@ -42,39 +41,20 @@ class Photo:
 
 
 @dataclass(frozen=True, eq=False)
-class Photos(Source):
+class Photos(FileSource):
     """M photographs; outlines are filled on demand.
 
     Attributes:
-        tree: where the files are.
         photos: M.
         fill: from outlines, (height, width) and class ids to objects.
     """
 
-    tree: FileTree
     photos: Sequence[Photo]
     fill: Fill
-
-    @property
-    def path(self) -> Path:
-        """The folder or archive."""
-        return self.tree.path
 
     def image_name(self, row: int) -> str:
         """Return the name of a photograph's file in the tree."""
         return self.photos[row].name
-
-    def signature(self, rows: np.ndarray) -> str:
-        """Return a text that changes when these photographs change."""
-        return self.tree.signature([self.image_name(row) for row in rows.tolist()])
-
-    def fingerprint(self, row: int) -> str:
-        """Return the fingerprint of a photograph's file."""
-        return self.tree.fingerprint(self.image_name(row))
-
-    def load_image(self, row: int) -> np.ndarray:
-        """Return a photograph, see `load_photo`."""
-        return self.loader(row)()
 
     def loader(self, row: int) -> Callable[[], np.ndarray]:
         """Return what loads a photograph in another process."""

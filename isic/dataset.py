@@ -14,7 +14,7 @@ import numpy as np
 from common.batches import folds
 from common.errors import InputError
 from common.images.decoding import decode_annotated, decode_stored, is_image, to_rgb
-from common.images.image_set import ImageSet, Source
+from common.images.image_set import FileSource, ImageSet
 from common.images.stored import StoredImage, is_annotated_upright, report_turned
 from common.images.usable import Reader, read_in_threads, read_usable, sorted_by_id
 from common.masks.instances import Instances
@@ -29,41 +29,22 @@ LABELS = {"train": "labels.json", "test": "labels_test.json"}  # in the set, or 
 
 
 @dataclass(frozen=True, eq=False)
-class LesionFiles(Source):
+class LesionFiles(FileSource):
     """M images in files, with their lesions if labelled.
 
     Attributes:
-        tree: where the images are.
         image_names: each image's name in the tree.
         sizes: (M, 2) int, height and width, pixels.
         lesions: of each image; none without labels.
     """
 
-    tree: FileTree
     image_names: Sequence[str]
     sizes: np.ndarray
     lesions: Sequence[Sequence[Lesion]]
 
-    @property
-    def path(self) -> Path:
-        """The folder or archive."""
-        return self.tree.path
-
     def image_name(self, row: int) -> str:
         """Return the name of an image's file in the tree."""
         return self.image_names[row]
-
-    def signature(self, rows: np.ndarray) -> str:
-        """Return a text that changes when these images change."""
-        return self.tree.signature([self.image_name(row) for row in rows.tolist()])
-
-    def fingerprint(self, row: int) -> str:
-        """Return the fingerprint of an image's file."""
-        return self.tree.fingerprint(self.image_name(row))
-
-    def load_image(self, row: int) -> np.ndarray:
-        """Return an image, (H, W, 3) uint8, RGB."""
-        return self.loader(row)()
 
     def loader(self, row: int) -> Callable[[], np.ndarray]:
         """Return what loads an image in another process."""

@@ -14,7 +14,7 @@ import numpy as np
 from common.batches.folds import owner_folds, split_by
 from common.errors import InputError
 from common.images.decoding import encode_png, read_from_tree
-from common.images.image_set import ImageSet, Source
+from common.images.image_set import FileSource, ImageSet
 from common.images.usable import Reader, read_in_threads, read_usable, refuse_or_report
 from common.log import logger
 from common.storage.files import written_aside
@@ -27,39 +27,24 @@ METADATA = "metadata.csv"  # in the set, or beside the archive; columns id and p
 
 
 @dataclass(frozen=True, eq=False)
-class Radiographs(Source):
+class Radiographs(FileSource):
     """M radiographs in files, with masks or without.
 
     Attributes:
-        tree: where the files are.
         files: names of each radiograph's files in the tree.
         sizes: (M, 2) int, height and width, pixels.
         patients: whose radiograph each is.
         cache: the resized ones; None without masks.
     """
 
-    tree: FileTree
     files: Sequence[RadiographFiles]
     sizes: np.ndarray
     patients: Sequence[str]
     cache: Cache | None = None
 
-    @property
-    def path(self) -> Path:
-        """The folder or archive."""
-        return self.tree.path
-
     def image_name(self, row: int) -> str:
         """Return the name of a radiograph's file in the tree."""
         return self.files[row].image_name
-
-    def signature(self, rows: np.ndarray) -> str:
-        """Return a text that changes when these radiographs change."""
-        return self.tree.signature([self.image_name(row) for row in rows.tolist()])
-
-    def load_image(self, row: int) -> np.ndarray:
-        """Return a radiograph, (H, W, 3) uint8."""
-        return self.loader(row)()
 
     def loader(self, row: int) -> Callable[[], np.ndarray]:
         """Return what loads a radiograph in another process."""

@@ -5,13 +5,13 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import numpy as np
 
 from common.errors import InputError
 from common.images.decoding import decode_stored, is_image, read_from_tree, to_rgb
-from common.images.image_set import ImageSet, Source
+from common.images.image_set import FileSource, ImageSet
 from common.images.stored import StoredImage
 from common.images.truth_files import decode_mask
 from common.images.usable import Oddities, Reader, read_in_threads, read_usable, report_oddities, sorted_by_id
@@ -40,41 +40,22 @@ class CellImage:
 
 
 @dataclass(frozen=True, eq=False)
-class CellFiles(Source):
+class CellFiles(FileSource):
     """M images in files, with cells of one class each.
 
     Attributes:
-        tree: where the files are.
         images: the files of each image.
         sizes: (M, 2) int, height and width, pixels.
         counts: (M,) int, cells in each image.
     """
 
-    tree: FileTree
     images: Sequence[CellImage]
     sizes: np.ndarray
     counts: np.ndarray
 
-    @property
-    def path(self) -> Path:
-        """The folder or archive."""
-        return self.tree.path
-
     def image_name(self, row: int) -> str:
         """Return the name of an image's file in the tree."""
         return self.images[row].image_name
-
-    def signature(self, rows: np.ndarray) -> str:
-        """Return a text that changes when these images change."""
-        return self.tree.signature([self.image_name(row) for row in rows.tolist()])
-
-    def fingerprint(self, row: int) -> str:
-        """Return the fingerprint of an image's file."""
-        return self.tree.fingerprint(self.image_name(row))
-
-    def load_image(self, row: int) -> np.ndarray:
-        """Return an image, (H, W, 3) uint8, RGB."""
-        return self.loader(row)()
 
     def loader(self, row: int) -> Callable[[], np.ndarray]:
         """Return what loads an image in another process."""

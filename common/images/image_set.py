@@ -14,6 +14,7 @@ import numpy as np
 
 from common.masks.instances import Instances, as_indices
 from common.masks.layers import unpack_layers
+from common.storage.trees import FileTree
 
 
 class Source(ABC):
@@ -66,6 +67,38 @@ class Source(ABC):
         """Return its objects for scoring, and which of them are crowds, (count,) bool."""
         instances = self.load_instances(row)
         return instances, np.zeros(len(instances), bool)
+
+
+@dataclass(frozen=True, eq=False)
+class FileSource(Source):
+    """Images in the files of a folder or archive.
+
+    Attributes:
+        tree: where the files are.
+    """
+
+    tree: FileTree
+
+    @property
+    def path(self) -> Path:
+        """The folder or archive."""
+        return self.tree.path
+
+    def signature(self, rows: np.ndarray) -> str:
+        """Return a text that changes when the files of these images change."""
+        return self.tree.signature([self.image_name(row) for row in rows.tolist()])
+
+    def fingerprint(self, row: int) -> str:
+        """Return the fingerprint of an image's file."""
+        return self.tree.fingerprint(self.image_name(row))
+
+    def load_image(self, row: int) -> np.ndarray:
+        """Return an image, (H, W, 3) uint8, RGB."""
+        return self.loader(row)()
+
+    @abstractmethod
+    def loader(self, row: int) -> Callable[[], np.ndarray]:
+        """Return what loads an image, here or in another process."""
 
 
 S = TypeVar("S", bound=Source)

@@ -9,7 +9,7 @@ import numpy as np
 
 from common.errors import InputError
 from common.images.decoding import read_from_tree
-from common.images.image_set import ImageSet, Source
+from common.images.image_set import FileSource, ImageSet
 from common.images.label_index import ImageFiles, LabelIndex, open_index
 from common.images.stored import Choice, report_turned
 from common.images.usable import Reader, read_in_threads, refuse_or_report, report_oddities
@@ -19,11 +19,10 @@ from common.storage.trees import FileTree
 
 
 @dataclass(frozen=True, eq=False)
-class MaskFiles(Source):
+class MaskFiles(FileSource):
     """M images in files, and the masks of their objects, all of one class.
 
     Attributes:
-        tree: where the files are.
         image_ids: one per image.
         image_names: of the images' files in the tree.
         index: the sizes, counts and label images.
@@ -31,17 +30,11 @@ class MaskFiles(Source):
         choice: what to read of each image, see `decode_image`.
     """
 
-    tree: FileTree
     image_ids: Sequence[str]
     image_names: Sequence[str]
     index: LabelIndex
     has_masks: bool
     choice: Choice | None = None
-
-    @property
-    def path(self) -> Path:
-        """The folder or archive."""
-        return self.tree.path
 
     def image_name(self, row: int) -> str:
         """Return the name of an image's file in the tree."""
@@ -49,16 +42,8 @@ class MaskFiles(Source):
 
     def signature(self, rows: np.ndarray) -> str:
         """Return a text that changes when these images change."""
-        signature = self.tree.signature([self.image_name(row) for row in rows.tolist()])
+        signature = super().signature(rows)
         return f"{signature} {self.choice}" if self.choice and self.choice != Choice() else signature
-
-    def fingerprint(self, row: int) -> str:
-        """Return the fingerprint of an image's file."""
-        return self.tree.fingerprint(self.image_name(row))
-
-    def load_image(self, row: int) -> np.ndarray:
-        """Return an image, (H, W, 3) uint8, RGB."""
-        return self.loader(row)()
 
     def loader(self, row: int) -> Callable[[], np.ndarray]:
         """Return what loads an image in another process."""
