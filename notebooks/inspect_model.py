@@ -1,7 +1,7 @@
 # %% [markdown]
 # # What a Mask R-CNN does with an image, step by step
 #
-# From anchors to masks, everything beside the truth. Each figure says what a healthy one looks like. The command line
+# From anchors to masks, all beside the ground truth. Each figure says what a healthy one looks like. The command line
 # makes a page of the same and more, of several images and of the U-Net, too: `python inspection/report.py model
 # --dataset stage1_train.zip --weights small`.
 
@@ -165,8 +165,8 @@ boxes.draw_detections(steps, lessons, config.class_names)
 # %% [markdown]
 # ## Masks in their boxes
 #
-# The surest detections first, the least sure last: truth and painted outline, below them the probabilities that the
-# mask head returns. Healthy ones are yellow inside, dark outside, with a narrow edge. Green throughout: untrained.
+# The surest detections first, the least sure last: ground truth and painted outline, below them the probabilities that
+# the mask head returns. Healthy ones are yellow inside, dark outside, with a narrow edge. Green throughout: untrained.
 # Good masks cut off by their frame want --mask-margin.
 
 # %%
@@ -176,7 +176,7 @@ masks.draw_mini_masks(image, steps, true, config.mask_threshold)
 # ## Masks and overlaps
 #
 # Left: masks as painted, orange the pixels that several claim; few should be contested. Middle: the prediction, each
-# pixel given to one object where objects must not overlap. Right: beside the truth, at an IoU of 0.5.
+# pixel given to one object where objects must not overlap. Right: beside the ground truth, at an IoU of 0.5.
 
 # %%
 painted = steps.detections.select(steps.sure).paint(config.mask_threshold)

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Train Mask R-CNN on generated shapes
 #
-# Squares, circles and triangles in random colours: the quickest way to see a Mask R-CNN learn, from nothing to good
-# masks in minutes on two cores. The command line does the same: `python coco/shapes.py train`.
+# Squares, circles and triangles in random colours: the quickest way to see a Mask R-CNN learn, from random weights to
+# good masks in minutes on two cores. The command line does the same: `python coco/shapes.py train`.
 
 # %%
 # Finds the project: the checkout that this notebook lies in, or what is attached on Kaggle. Elsewhere, as on Colab, it
