@@ -47,8 +47,8 @@ CAPTIONS = {
         "Two boxes on one object: lower --detection-nms-threshold. Objects in a crowd without a box: raise it."
     ),
     "Masks in their boxes": (
-        "The surest detections first, the least sure last: truth and painted outline, below them the "
-        "probabilities that the mask head returns. Healthy ones are yellow inside, dark outside, with a narrow "
+        "The surest detections first, the least sure last: ground truth and painted outline, below them "
+        "the probabilities that the mask head returns. Healthy ones are yellow inside, dark outside, with a narrow "
         "edge. Green throughout: untrained. Good masks cut off by their frame want --mask-margin."
     ),
     "What regions learn": (
@@ -57,8 +57,8 @@ CAPTIONS = {
     ),
     "Masks and overlaps": (
         "Left: masks as painted, orange the pixels that several claim; few should be contested. Middle: the "
-        "prediction, each pixel given to one object where objects must not overlap. Right: beside the truth, at "
-        "an IoU of 0.5."
+        "prediction, each pixel given to one object where objects must not overlap. Right: beside the ground "
+        "truth, at an IoU of 0.5."
     ),
     "Views": (
         "Each distinct view as the network sees it, with its number of objects. All should find nearly the same. "
@@ -80,7 +80,7 @@ CAPTIONS = {
         "the options named above."
     ),
     "Probability": (
-        "Blue outlines the prediction, white the truth. The map should be yellow inside, dark outside; the "
+        "Blue outlines the prediction, white the ground truth. The map should be yellow inside, dark outside; the "
         "histograms should have nothing but their ends. Much between 0.1 and 0.9: unsure, or trained too briefly. "
         "A bright spot outside is a false part, which --largest may remove."
     ),

@@ -1,4 +1,4 @@
-"""The pages of a report on a trained network: what it does with images, step by step, beside the truth."""
+"""The pages of a report on a trained network: what it does with images, step by step, beside the ground truth."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

@@ -61,7 +61,7 @@ def data(arguments: Sequence[str]) -> None:
 
 
 def model(arguments: Sequence[str]) -> None:
-    """Show what a network does with images, step by step, beside the truth."""
+    """Show what a network does with images, step by step, beside the ground truth."""
     parser = OneLineParser(model.__doc__, "%(prog)s model --dataset PATH --weights FILE [flags]")
     add_set_flags(parser)
     add = parser.add_argument
