@@ -1,6 +1,6 @@
 """Balloons: the Mask R-CNN library's sample of training on your own polygons, and its colour splash.
 
-    python coco/balloon.py train --dataset balloon --weights dsb/weights/small/weights.h5 --logs logs/small
+    python coco/balloon.py train --dataset balloon --weights small --logs logs/small
     python coco/balloon.py train --dataset balloon --preset published --logs logs/published          # the library's
     python coco/balloon.py predict --dataset balloon --logs logs/small --score --overlays overlays   # scored and drawn
     python coco/balloon.py splash --logs logs/small --image party.jpg   # grey except for the balloons
@@ -50,7 +50,7 @@ def train(arguments: Sequence[str]) -> None:
     training = open_via_set(tree, "train", skip_bad=flags.skip_bad).first(flags.limit)
     held_out = open_via_set(tree, "val", skip_bad=flags.skip_bad)
     if find_start(flags.start, config) is None:
-        print("warning: a few dozen images do not suffice from scratch; try --weights dsb/weights/small/weights.h5")
+        print("warning: a few dozen images do not suffice from scratch; try --weights small")
     engine.train(config, training, held_out, flags.start, score=partial(score_masks, threshold=0.5))
 
 

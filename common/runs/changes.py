@@ -67,14 +67,22 @@ def describe_mismatch(weights: Path, config: RunConfig | None) -> str:
     Returns:
         Empty if nothing differs, or nothing is known.
     """
-    if config is None:
-        return ""
-    try:
-        trained = type(config).load(weights.parent / CONFIG_FILE, others=True)
-    except InputError:
+    trained = _trained(weights, config)
+    if config is None or trained is None:
         return ""
     names = differing(trained, config, ("weights",))
     return ", ".join(f"{flag_text(trained, name)} (here {_value(config, name)})" for name in names)
+
+
+def knows_other_classes(weights: Path, config: RunConfig) -> bool:
+    """Return whether weights were trained on other classes alone, so that they are a start for a new task.
+
+    Args:
+        weights: `config.json` beside them says how they were trained; False without it.
+        config: what they are loaded for.
+    """
+    trained = _trained(weights, config)
+    return trained is not None and set(trained.class_names).isdisjoint(config.class_names)
 
 
 def swaying(config: RunConfig, measure: Measure) -> dict[str, Any]:
@@ -85,6 +93,16 @@ def swaying(config: RunConfig, measure: Measure) -> dict[str, Any]:
         for spec in config.options()
         if spec.metadata["only"] in uses or spec.metadata["sways"] == measure
     }
+
+
+def _trained(weights: Path, config: RunConfig | None) -> RunConfig | None:
+    """Return how weights were trained, by the `config.json` beside them; None if that is unknown."""
+    if config is None:
+        return None
+    try:
+        return type(config).load(weights.parent / CONFIG_FILE, others=True)
+    except InputError:
+        return None
 
 
 def _value(config: RunConfig, name: str) -> str:

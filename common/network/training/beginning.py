@@ -9,7 +9,7 @@ from common.errors import InputError
 from common.images.image_set import ImageSet
 from common.log import logger
 from common.network.weights import load_weights
-from common.runs.changes import check_resumable, describe_mismatch
+from common.runs.changes import check_resumable, describe_mismatch, knows_other_classes
 from common.runs.checkpoint import Checkpoint, progress_saved, read_checkpoint
 from common.runs.log import LOG_FILE, drop_epochs_after, read_epochs
 from common.runs.seen import Identity, find_seen, parse_images
@@ -36,7 +36,8 @@ ANEW = Beginning()
 def load_start(model: Any, start: Path | None, folder: Path, *, exclude: Sequence[str] = ()) -> bool:
     """Load what a run starts from; return whether it resumes from its own checkpoint.
 
-    Unless this project wrote the weights, layers that are missing or of another shape are left as they are.
+    Layers that are missing or of another shape are left as they are if this project did not write the weights, or if
+    they were trained on other classes alone; else they are refused.
 
     Args:
         model: a `Network`; takes the weights.
@@ -51,7 +52,8 @@ def load_start(model: Any, start: Path | None, folder: Path, *, exclude: Sequenc
         if model.config.default_start != "none":
             logger.warning("warning: frozen batch norm hardly learns from scratch; --norm group does")
         return False
-    for line in load_weights(model, start, partial=bool(exclude) or not is_ours(start), exclude=exclude):
+    partial = bool(exclude) or not is_ours(start) or knows_other_classes(start, model.config)
+    for line in load_weights(model, start, partial=partial, exclude=exclude):
         logger.info(f"not loaded: {line}")
     of_a_run = start.name == LAST_WEIGHTS and (start.parent / LOG_FILE).exists()
     logger.info(f"starting from {start}" + (f", after {_progress(model.config, start.parent)}" if of_a_run else ""))

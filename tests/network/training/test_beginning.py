@@ -151,14 +151,36 @@ def test_a_log_that_was_cut_or_edited(tmp_path, text, lines):
     assert any(f"log.csv: {lost} of the 2 epochs done are missing in it" in line for line in lines())
 
 
-def test_weights_of_another_architecture_name_the_option(tmp_path):
-    (tmp_path / "001").mkdir()
-    save_weights(build(Toy, SHORT), tmp_path / "001" / "last.h5")
-    replace(SHORT, class_names=("a", "b")).save(tmp_path / "001" / "config.json")
+def with_two_outputs():
     model = build(Toy, SHORT)
     model.head = type(model.head)(2, name="head")
     model.head.build((None, 4))
-    with pytest.raises(InputError, match=r"were trained with --class-names a,b \(here object\); give the same: head"):
+    return model
+
+
+def test_weights_of_other_classes_are_a_start_as_far_as_they_fit(tmp_path, lines):
+    (tmp_path / "001").mkdir()
+    before = build(Toy, SHORT)
+    save_weights(before, tmp_path / "001" / "last.h5")
+    replace(SHORT, class_names=("a", "b")).save(tmp_path / "001" / "config.json")
+    model = with_two_outputs()
+    head = model.head.kernel.numpy()
+    load(model, str(tmp_path / "001" / "last.h5"), tmp_path, "002")
+    np.testing.assert_array_equal(model.body.kernel.numpy(), before.body.kernel.numpy())
+    np.testing.assert_array_equal(model.head.kernel.numpy(), head)
+    said = lines()
+    assert said[0].startswith("not loaded: head: the model has kernel (4, 2)")
+    assert said[-1] == "these weights were trained with --class-names a,b (here object)"
+
+
+def test_weights_of_another_architecture_name_the_option(tmp_path):
+    (tmp_path / "001").mkdir()
+    save_weights(build(Toy, SHORT), tmp_path / "001" / "last.h5")
+    replace(SHORT, class_names=("object", "b")).save(tmp_path / "001" / "config.json")
+    model = with_two_outputs()
+    with pytest.raises(
+        InputError, match=r"were trained with --class-names object,b \(here object\); give the same: head"
+    ):
         load(model, str(tmp_path / "001" / "last.h5"), tmp_path, "002")
 
 
