@@ -1,6 +1,7 @@
 """Generate a nuclei set in Kaggle's layout, to try everything without a download.
 
     python dsb/generate.py --output generated --images 60 --test-images 10 --seed 1 --sizes 256x256,256x320
+    python dsb/generate.py --output tissue --images 160 --sizes 288x288 --modalities purple_tissue,stain_on_white
 
 Writes to the output folder, which must be empty or missing:
     stage1_train/<id>/images/<id>.png and stage1_train/<id>/masks/*.png
@@ -25,6 +26,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from common.errors import InputError, run_main
 from common.flags import OneLineParser
+from common.images.synthetic import MODALITIES
 
 
 @dataclass(frozen=True)
@@ -36,18 +38,21 @@ class Recipe:
         test_images: test images.
         seed: of the set.
         sizes: (height, width) to choose from; None: those of the real set.
+        modalities: to choose from; None: all, as often as in the real set.
     """
 
     images: int
     test_images: int
     seed: int
     sizes: Sequence[tuple[int, int]] | None
+    modalities: Sequence[str] | None = None
 
 
 def main() -> None:
     """Generate the set unless it is there."""
     output, recipe = parse_flags()
-    record = json.dumps(asdict(recipe)) + "\n"
+    given = {name: value for name, value in asdict(recipe).items() if name != "modalities" or value}
+    record = json.dumps(given) + "\n"  # as before there was a choice of modalities, where none is made
     if is_complete(output, record):
         print(f"{output}: already generated with the same arguments")
         return
@@ -70,10 +75,16 @@ def parse_flags() -> tuple[Path, Recipe]:
     parser.add_argument(
         "--sizes", type=parse_sizes, metavar="HxW,...", help="sizes to choose from (default: the real set's)"
     )
+    parser.add_argument(
+        "--modalities",
+        type=parse_modalities,
+        metavar="A,B,...",
+        help=f"of {', '.join(MODALITIES)}, each as often (default: all, as often as in the real set)",
+    )
     flags = parser.parse_args()
     if min(flags.images, flags.test_images, flags.seed) < 0:
         raise InputError("--images, --test-images and --seed must be at least 0")
-    return flags.output.absolute(), Recipe(flags.images, flags.test_images, flags.seed, flags.sizes)
+    return flags.output.absolute(), Recipe(flags.images, flags.test_images, flags.seed, flags.sizes, flags.modalities)
 
 
 def parse_sizes(text: str) -> list[tuple[int, int]]:
@@ -84,6 +95,13 @@ def parse_sizes(text: str) -> list[tuple[int, int]]:
     if not 32 <= min(map(min, sizes)) <= max(map(max, sizes)) <= 4096:
         raise ArgumentTypeError(f"{text!r}: sides must be from 32 to 4096")
     return sizes
+
+
+def parse_modalities(text: str) -> list[str]:
+    """Read the names of kinds of images from `purple_tissue,stain_on_white`."""
+    if unknown := set(text.split(",")).difference(MODALITIES):
+        raise ArgumentTypeError(f"{min(unknown)!r}: choose from {', '.join(MODALITIES)}")
+    return text.split(",")
 
 
 def is_complete(folder: Path, record: str) -> bool:
@@ -107,11 +125,11 @@ def write_set(folder: Path, recipe: Recipe) -> None:
 
     sizes = recipe.sizes or tuple(REAL_SIZES)
     (folder / "stage1_train").mkdir()
-    write_dataset(folder / "stage1_train", recipe.images, recipe.seed, sizes=sizes)
+    write_dataset(folder / "stage1_train", recipe.images, recipe.seed, sizes=sizes, modalities=recipe.modalities)
     (folder / "stage1_test").mkdir()
     rows: list[tuple[Any, ...]] = []
     for index in range(recipe.images, recipe.images + recipe.test_images):
-        sample = generate_indexed(recipe.seed, index, sizes)
+        sample = generate_indexed(recipe.seed, index, sizes, recipe.modalities)
         write_image(folder / "stage1_test", sample)
         height, width = sample.image.shape[:2]
         runs = encode_instances(sample.instances, (height, width))

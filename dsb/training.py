@@ -9,6 +9,7 @@ from common.batches.folds import split
 from common.cli import parse_training_flags
 from common.errors import InputError
 from common.flags import OneLineParser
+from common.storage.trees import data_path
 from dsb.config import DSBConfig
 
 if TYPE_CHECKING:
@@ -26,15 +27,25 @@ def train_step(description: str | None, presets: Mapping[str, DSBConfig], previo
         presets: the step's experiment for each preset.
         previous: name of the previous step, if any.
     """
-    config, flags = parse_training_flags(presets, dataset=DATASET, parser=OneLineParser(description))
+    parser = OneLineParser(description)
+    help = "another set to train on besides, none of which is held out; may be repeated"
+    parser.add_argument("--also", type=data_path, action="append", default=[], metavar="PATH", help=help)
+    config, flags = parse_training_flags(presets, dataset=DATASET, parser=parser)
 
+    from common.images.joined import join_sets
     from dsb.dataset import choice_of, load_dataset
 
     choice = choice_of(config.page, config.channel)
-    images = load_dataset(flags.dataset, skip_bad=flags.skip_bad, choice=choice)
-    if not images.has_objects:
-        raise InputError(f"{flags.dataset}: holds no masks; train on a set that has them, such as stage1_train")
+    images, *others = (
+        load_dataset(path, skip_bad=flags.skip_bad, choice=choice) for path in (flags.dataset, *flags.own["also"])
+    )
+    for one in (images, *others):
+        if not one.has_objects:
+            raise InputError(f"{one.path}: holds no masks; train on a set that has them, such as stage1_train")
     training, held_out = split(images, images.sizes, config.fold, flags.limit)
+    if others:
+        join_sets([images, *others])  # no id of a held-out image, either
+        training = join_sets([training, *others])
     engine.train(config, training, held_out, replace(flags.start, previous=previous), score=score)
 
 

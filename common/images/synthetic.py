@@ -80,13 +80,19 @@ def generate_sample(
     return Sample(image_id, image, Instances.from_label_image(labels))
 
 
-def generate_indexed(seed: int, index: int, sizes: Sequence[tuple[int, int]] = tuple(REAL_SIZES)) -> Sample:
+def generate_indexed(
+    seed: int,
+    index: int,
+    sizes: Sequence[tuple[int, int]] = tuple(REAL_SIZES),
+    modalities: Sequence[str] | None = None,
+) -> Sample:
     """Draw image `index` of the endless set with this seed; it depends on nothing else.
 
     Args:
         seed: of the set, at least 0.
         index: of the image, at least 0.
         sizes: (height, width) to choose from; those of the real set with its frequencies.
+        modalities: to choose from, each as often; by default all, as often as in the real set.
 
     Returns:
         Image and nuclei; the id has 64 hexadecimal digits, like Kaggle's.
@@ -94,7 +100,9 @@ def generate_indexed(seed: int, index: int, sizes: Sequence[tuple[int, int]] = t
     rng = np.random.default_rng([seed, index])
     weights = np.array([REAL_SIZES.get(size, 50) for size in sizes], dtype=np.float64)
     image_shape = sizes[rng.choice(len(sizes), p=weights / weights.sum())]
-    modality = MODALITIES[rng.choice(len(MODALITIES), p=_MODALITY_SHARES.get(image_shape, _USUAL_SHARES))]
+    shares = None if modalities else _MODALITY_SHARES.get(image_shape, _USUAL_SHARES)
+    modalities = modalities or MODALITIES
+    modality = modalities[rng.choice(len(modalities), p=shares)]
     enlarged = image_shape[0] * image_shape[1] / 65536
     most = min(MAX_NUCLEI, max(1, round(101 * enlarged**0.75)))
     num_nuclei = int(np.clip(round(rng.lognormal(np.log(22 * enlarged**0.7), 0.8)), 1, most))
@@ -107,6 +115,7 @@ def write_dataset(
     seed: int,
     *,
     sizes: Sequence[tuple[int, int]] = tuple(REAL_SIZES),
+    modalities: Sequence[str] | None = None,
     first: int = 0,
 ) -> None:
     """Write images `first` to `first + num_images - 1` of a synthetic set with their masks, in Kaggle's layout.
@@ -116,10 +125,11 @@ def write_dataset(
         num_images: images to write, at least 0.
         seed: of the set, at least 0.
         sizes: (height, width) to choose from.
+        modalities: see `generate_indexed`.
         first: index of the first image.
     """
     for index in range(first, first + num_images):
-        sample = generate_indexed(seed, index, sizes)
+        sample = generate_indexed(seed, index, sizes, modalities)
         write_image(folder, sample)
         write_masks(folder, sample)
 

@@ -62,3 +62,13 @@ def test_foreign_folder_and_wrong_sizes_are_refused(tmp_path):
         assert named in refused.stderr
         assert len(refused.stderr.strip().splitlines()) == 1
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["thesis.txt"]
+
+
+def test_chosen_modalities(tmp_path):
+    assert generate(tmp_path, "--sizes", "64x64", "--modalities", "purple_tissue").returncode == 0
+    for path in (tmp_path / "data" / "stage1_train").glob("*/images/*.png"):
+        blue, green, red = cv2.imread(str(path)).reshape(-1, 3).mean(axis=0)
+        assert blue > red > green > 50, "purple, on a bright background"
+    refused = generate(tmp_path, "--modalities", "purple_tissue,xray")
+    assert refused.returncode == 2
+    assert "'xray': choose from fluorescence, purple_tissue, stain_on_white, brightfield" in refused.stderr
