@@ -52,6 +52,7 @@ SMALL = from_scratch(
     PUBLISHED,
     stretch_contrast=True,
     longest_strip=1.5,  # a strip has the magnification of the image that it was cut from
+    padding="median",  # bright images of tissue framed in black look like nothing that was trained on
     crop_size=256,
     min_zoom=0.5,
     recolour=0.5,

@@ -33,6 +33,20 @@ def stretch_contrast(
     return look_up(image, (LEVELS - low) * gain)
 
 
+def median_colour(image: np.ndarray) -> np.ndarray:
+    """Return the median of each channel, (3,) uint8; of an even number of values, the lower middle one.
+
+    Args:
+        image: (H, W, 3) uint8.
+
+    Example:
+        >>> median_colour(np.array([[[1, 10, 0], [2, 30, 0], [3, 20, 9]]], np.uint8)).tolist()
+        [2, 20, 0]
+    """
+    counts = [np.cumsum(cv2.calcHist([image], [channel], None, [256], [0, 256])) for channel in range(3)]
+    return np.array([np.searchsorted(some, some[-1] / 2) for some in counts], np.uint8)
+
+
 def shift_channels(image: np.ndarray, shifts: np.ndarray) -> np.ndarray:
     """Shift each channel, and clip to the image's own minimum and maximum.
 

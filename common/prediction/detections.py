@@ -7,9 +7,10 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from common.images.colours import median_colour
 from common.masks.crops import paint_masks, paint_probs
 from common.masks.instances import Instances, SoftInstances
-from common.settings.mask_rcnn import LONGEST_STRIP, usual_scale
+from common.settings.mask_rcnn import LONGEST_STRIP, Padding, usual_scale
 
 MULTIPLE = 64  # the coarsest level of the pyramid has stride 64
 MOST_PIXELS = 1 << 23  # of an enlarged image, however large `min_dim` is
@@ -193,10 +194,17 @@ class Frame:
         )
         return top, left, top + self.scaled_shape[0], left + self.scaled_shape[1]
 
-    def place(self, image: np.ndarray) -> np.ndarray:
-        """Return the padded array (*padded_shape, 3) uint8 of an image (*image_shape, 3) uint8."""
+    def place(self, image: np.ndarray, padding: Padding = "black") -> np.ndarray:
+        """Return the padded array (*padded_shape, 3) uint8 of an image (*image_shape, 3) uint8.
+
+        Args:
+            image: of `image_shape`.
+            padding: its colour; "median": that of the image, channel by channel.
+        """
         top, left, bottom, right = self.window
         padded = np.zeros((*self.padded_shape, 3), np.uint8)
+        if padding == "median" and self.padded_shape != self.scaled_shape:
+            padded[:] = median_colour(image)
         size = (self.scaled_shape[1], self.scaled_shape[0])
         padded[top:bottom, left:right] = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
         return padded

@@ -12,6 +12,8 @@ SEPARATION = frozenset(
     ("separate", "mask_nms_threshold", "dilation", "views", "as_published", "swap_scales", "channel_shift")
 )
 
+Padding = Literal["black", "median"]  # spelled out in the config, as Ruff knows no aliases
+
 LONGEST_STRIP = 4.0  # the default of `longest_strip`: beyond it, the longer side would fill the memory
 
 
@@ -59,6 +61,11 @@ class MaskRCNNConfig(RunConfig):
         "this many times --min-dim",
         minimum=1,
         maximum=16,
+    )
+    padding: Literal["black", "median"] = option(
+        "black",
+        "colour around an image, whose sides are padded to multiples of 64: black, or the image's median",
+        only="prediction",
     )
     downscale: bool = option(
         False, "shrink images whose shorter side is longer than --min-dim to it, by area averaging", only="prediction"

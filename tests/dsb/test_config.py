@@ -19,6 +19,7 @@ ALL_STEPS = {
     "min_dim": 512,
     "crop_size": 512,
     "mean_pixel": (123.7, 116.8, 103.9),
+    "padding": "black",
     "page": 0,
     "pixel_std": 1,
     "imgaug": False,

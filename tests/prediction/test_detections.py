@@ -52,6 +52,17 @@ def test_images_are_placed_in_the_window():
     assert not placed.any()
 
 
+def test_padding_of_the_image_s_median_colour():
+    image = np.random.default_rng(0).integers(1, 256, (71, 101, 3)).astype(np.uint8)
+    frame = Frame.for_image((71, 101), 64)
+    top, left, bottom, right = frame.window
+    placed = frame.place(image, "median")
+    np.testing.assert_array_equal(placed[top:bottom, left:right], image)
+    around = np.ones(frame.padded_shape, bool)
+    around[top:bottom, left:right] = False
+    np.testing.assert_array_equal(np.unique(placed[around], axis=0), [np.median(image, axis=(0, 1))])
+
+
 def test_images_are_shrunk_by_averaging_areas():
     image = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
     assert shrink_image(image, 30).shape == (30, 40, 3) and shrink_image(image, 90) is image

@@ -37,7 +37,7 @@ class Stepper:
         """Return the steps of an image, (H, W, 3) uint8."""
         config = self.model.config
         frame = Frame.for_image(image.shape[:2], config.min_dim, config.max_dim, config.longest_strip)
-        placed = frame.place(image)
+        placed = frame.place(image, config.padding)
         windows = np.array([frame.window], np.float32)
         out = self._stepping.predict_on_batch({"images": placed[None], "windows": windows})
         one = {name: values[0] for name, values in out.items() if name not in ("anchors", "mask_probs")}

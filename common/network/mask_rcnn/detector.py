@@ -65,7 +65,8 @@ class Detector:
 
     def _detect(self, images: Sequence[np.ndarray], frames: Sequence[Frame]) -> Iterator[Detections]:
         """Detect objects in images of one padded shape."""
-        placed = np.stack([frame.place(image) for frame, image in zip(frames, images, strict=True)])
+        padding = self.config.padding
+        placed = np.stack([frame.place(image, padding) for frame, image in zip(frames, images, strict=True)])
         windows = np.array([frame.window for frame in frames], np.float32)
         # Run oversized images one at a time to bound memory, whatever the backend allows.
         side_by_side = predicts_in_threads() and placed[..., 0].size <= BATCH_PIXELS
