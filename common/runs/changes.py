@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from common.errors import InputError
 from common.settings.config import CONFIG_FILE, RunConfig
 from common.settings.options import Fixed, Measure, flag_name
+
+C = TypeVar("C", bound=RunConfig)
 
 
 def flag_text(config: RunConfig, name: str) -> str:
@@ -74,15 +76,15 @@ def describe_mismatch(weights: Path, config: RunConfig | None) -> str:
     return ", ".join(f"{flag_text(trained, name)} (here {_value(config, name)})" for name in names)
 
 
-def knows_other_classes(weights: Path, config: RunConfig) -> bool:
-    """Return whether weights were trained on other classes alone, so that they are a start for a new task.
+def other_task(weights: Path, config: C) -> C | None:
+    """Return how weights were trained if it was on other classes alone, so that they are a start for a new task.
 
     Args:
-        weights: `config.json` beside them says how they were trained; False without it.
+        weights: `config.json` beside them says how they were trained; None without it.
         config: what they are loaded for.
     """
     trained = _trained(weights, config)
-    return trained is not None and set(trained.class_names).isdisjoint(config.class_names)
+    return trained if trained and set(trained.class_names).isdisjoint(config.class_names) else None
 
 
 def swaying(config: RunConfig, measure: Measure) -> dict[str, Any]:
@@ -95,7 +97,7 @@ def swaying(config: RunConfig, measure: Measure) -> dict[str, Any]:
     }
 
 
-def _trained(weights: Path, config: RunConfig | None) -> RunConfig | None:
+def _trained(weights: Path, config: C | None) -> C | None:
     """Return how weights were trained, by the `config.json` beside them; None if that is unknown."""
     if config is None:
         return None

@@ -181,6 +181,16 @@ class RunConfig:
             if spec.name not in cls.unused and (use is None or spec.metadata["only"] in (None, use))
         ]
 
+    def misfits(self, other: "typing.Self") -> tuple[str, ...]:
+        """Return the names of the models within the network that another network's weights would fill in part alone.
+
+        Half of a trained head is a worse start than random weights.
+
+        Args:
+            other: of the weights, which were trained on other classes.
+        """
+        return ()
+
     @classmethod
     def competition(cls) -> str | None:
         """Return the folder of the competition that the config is of; None for those of `common/`."""

@@ -1,7 +1,7 @@
 """Hyperparameters of Mask R-CNN, in addition to those of every run."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 from common.errors import InputError
 from common.settings.config import RunConfig
@@ -289,6 +289,11 @@ class MaskRCNNConfig(RunConfig):
         for name in ("fpn_channels", "head_channels", "mask_channels") if self.norm == "group" else ():
             if getattr(self, name) % 16:
                 raise InputError(f"--{flag_name(name)} {getattr(self, name)}: group norm needs a multiple of 16")
+
+    def misfits(self, other: Self) -> tuple[str, ...]:
+        """Return the mask head if the other's has more or fewer layers, or wider ones."""
+        same = (self.mask_convs, self.mask_channels) == (other.mask_convs, other.mask_channels)
+        return () if same else ("mask_head",)
 
     @property
     def num_classes(self) -> int:

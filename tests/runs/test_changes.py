@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from common.errors import InputError
-from common.runs.changes import check_resumable, describe_mismatch, differing, flag_text, swaying
+from common.runs.changes import check_resumable, describe_mismatch, differing, flag_text, other_task, swaying
 from common.settings.config import Stage
 from common.settings.mask_rcnn import MaskRCNNConfig
 from common.settings.options import option
 from dsb.config import PRESETS, DSBConfig
 from rsna.config import RSNAConfig
+from wbc.config import SMALL as WBC_SMALL
 from wbc.config import WBCConfig
 
 CONFIG = MaskRCNNConfig(class_names=("cat", "dog"))
@@ -103,6 +104,19 @@ def test_those_that_come_along_are_of_another_class_than_white_blood_cells():
     small = Path(__file__).resolve().parents[2] / "dsb/weights/small/weights.h5"
     assert describe_mismatch(small, PRESETS["small"]) == ""
     assert describe_mismatch(small, WBCConfig()).startswith("--class-names nucleus (here Basophil,Eosinophil,")
+    trained = other_task(small, WBC_SMALL)
+    assert trained.class_names == ("nucleus",) and trained.mask_convs == 4 != WBC_SMALL.mask_convs
+    assert WBC_SMALL.misfits(trained) == ("mask_head",)
+    assert replace(WBC_SMALL, mask_convs=4).misfits(trained) == ()
+    assert other_task(small, PRESETS["small"]) is None
+
+
+def test_weights_that_know_a_class_are_no_start_for_another_task(tmp_path):
+    weights = tmp_path / "w.h5"
+    assert other_task(weights, CONFIG) is None  # nothing is known
+    CONFIG.save(tmp_path / "config.json")
+    assert other_task(weights, replace(CONFIG, class_names=("dog", "bird"))) is None
+    assert other_task(weights, replace(CONFIG, class_names=("bird",))) == CONFIG
 
 
 def test_what_losses_and_scores_depend_on():

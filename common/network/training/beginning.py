@@ -9,7 +9,7 @@ from common.errors import InputError
 from common.images.image_set import ImageSet
 from common.log import logger
 from common.network.weights import load_weights
-from common.runs.changes import check_resumable, describe_mismatch, knows_other_classes
+from common.runs.changes import check_resumable, describe_mismatch, other_task
 from common.runs.checkpoint import Checkpoint, progress_saved, read_checkpoint
 from common.runs.log import LOG_FILE, drop_epochs_after, read_epochs
 from common.runs.seen import Identity, find_seen, parse_images
@@ -37,7 +37,7 @@ def load_start(model: Any, start: Path | None, folder: Path, *, exclude: Sequenc
     """Load what a run starts from; return whether it resumes from its own checkpoint.
 
     Layers that are missing or of another shape are left as they are if this project did not write the weights, or if
-    they were trained on other classes alone; else they are refused.
+    they were trained on other classes alone, see `RunConfig.misfits`; else they are refused.
 
     Args:
         model: a `Network`; takes the weights.
@@ -52,8 +52,9 @@ def load_start(model: Any, start: Path | None, folder: Path, *, exclude: Sequenc
         if model.config.default_start != "none":
             logger.warning("warning: frozen batch norm hardly learns from scratch; --norm group does")
         return False
-    partial = bool(exclude) or not is_ours(start) or knows_other_classes(start, model.config)
-    for line in load_weights(model, start, partial=partial, exclude=exclude):
+    task = other_task(start, model.config)
+    exclude = exclude or (model.config.misfits(task) if task else ())
+    for line in load_weights(model, start, partial=bool(exclude or task) or not is_ours(start), exclude=exclude):
         logger.info(f"not loaded: {line}")
     of_a_run = start.name == LAST_WEIGHTS and (start.parent / LOG_FILE).exists()
     logger.info(f"starting from {start}" + (f", after {_progress(model.config, start.parent)}" if of_a_run else ""))
