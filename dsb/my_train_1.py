@@ -21,7 +21,7 @@ STEP = {
     "published": PUBLISHED,
     "small": replace(SMALL, schedule=(Stage(40, 1e-3),), steps_per_epoch=400, score_every=20),
     "gpu": replace(GPU, schedule=(Stage(28, 1e-3),), steps_per_epoch=200, score_every=14),
-    "demo": replace(DEMO, schedule=(Stage(2, 3e-4),), steps_per_epoch=30),
+    "demo": replace(DEMO, schedule=(Stage(2, 3e-4),), steps_per_epoch=20),
 }
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ STEP = {
         steps_per_epoch=400,
         score_every=9,
     ),
-    "demo": replace(DEMO, name="002", balanced=True, schedule=(Stage(1, 2e-4),), steps_per_epoch=20),
+    "demo": replace(DEMO, name="002", balanced=True, schedule=(Stage(1, 2e-4),), steps_per_epoch=15),
 }
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ STEP = {
         steps_per_epoch=332,
     ),
     "small": replace(_widened(SMALL), schedule=(Stage(3, 2e-4),), steps_per_epoch=400, score_every=3),
-    "demo": replace(_widened(DEMO), schedule=(Stage(1, 1e-4),), steps_per_epoch=20),
+    "demo": replace(_widened(DEMO), schedule=(Stage(1, 1e-4),), steps_per_epoch=15),
 }
 
 if __name__ == "__main__":
