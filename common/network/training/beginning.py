@@ -53,7 +53,10 @@ def load_start(model: Any, start: Path | None, folder: Path, *, exclude: Sequenc
             logger.warning("warning: frozen batch norm hardly learns from scratch; --norm group does")
         return False
     task = other_task(start, model.config)
-    exclude = exclude or (model.config.misfits(task) if task else ())
+    if task and not exclude:
+        exclude = model.config.misfits(task)
+        for name in exclude:
+            logger.info(f"not loaded: {name}, as the file's has other layers")
     for line in load_weights(model, start, partial=bool(exclude or task) or not is_ours(start), exclude=exclude):
         logger.info(f"not loaded: {line}")
     of_a_run = start.name == LAST_WEIGHTS and (start.parent / LOG_FILE).exists()

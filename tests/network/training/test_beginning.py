@@ -12,7 +12,7 @@ from common.errors import InputError
 from common.network.training.fit import fit
 from common.network.training.watch import Watch
 from common.network.weights import save_weights
-from common.settings.config import Stage
+from common.settings.config import RunConfig, Stage
 from tests.image_sets import array_set
 from tests.network.training.test_fit import (
     IMAGES,
@@ -171,6 +171,25 @@ def test_weights_of_other_classes_are_a_start_as_far_as_they_fit(tmp_path, lines
     said = lines()
     assert said[0].startswith("not loaded: head: the model has kernel (4, 2)")
     assert said[-1] == "these weights were trained with --class-names a,b (here object)"
+
+
+class Particular(RunConfig):
+    """Of a network whose head is worse half loaded than not at all."""
+
+    def misfits(self, other):
+        assert other.class_names == ("a", "b")
+        return ("head",)
+
+
+def test_what_would_be_loaded_in_part_alone_is_left_out_whole(tmp_path, lines):
+    (tmp_path / "001").mkdir()
+    save_weights(build(Toy, SHORT), tmp_path / "001" / "last.h5")
+    replace(SHORT, class_names=("a", "b")).save(tmp_path / "001" / "config.json")
+    model = build(Toy, Particular(**vars(SHORT)), seed=2)
+    head = model.head.kernel.numpy()
+    load(model, str(tmp_path / "001" / "last.h5"), tmp_path, "002")
+    np.testing.assert_array_equal(model.head.kernel.numpy(), head)
+    assert lines()[0] == "not loaded: head, as the file's has other layers"
 
 
 def test_weights_of_another_architecture_name_the_option(tmp_path):
