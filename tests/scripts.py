@@ -18,7 +18,7 @@ TINY = ["--preset", "demo", "--min-dim", "64", "--crop-size", "64", "--batch-siz
 TINY += NARROW_FLAGS
 TINY += ["--mask-convs", "1", "--train-rois", "8", "--train-proposals", "50", "--detect-proposals", "50"]
 TINY += ["--pre-nms-limit", "200", "--max-detections", "20", "--confidence", "0", "--dataset", "data/stage1_train"]
-TINY += ["--loss-weights", "1,1,0,1,1", "--mask-threshold", "0.4"]
+TINY += ["--loss-weights", "1,1,0,1,1", "--mask-threshold", "0.4", "--mask-confidence", "0"]
 TIMEOUT = 600  # seconds; a compilation takes 20 on an idle machine
 # TensorFlow's own; version 2.20 writes dates.
 LOG_LINE = re.compile(r"WARNING: All log messages before absl|[IWE]0000 |\d{4}-\d\d-\d\d \S+: [IWE] ")
