@@ -52,7 +52,7 @@ def main() -> None:
     """Generate the set unless it is there."""
     output, recipe = parse_flags()
     given = {name: value for name, value in asdict(recipe).items() if name != "modalities" or value}
-    record = json.dumps(given) + "\n"  # as before there was a choice of modalities, where none is made
+    record = json.dumps(given) + "\n"  # without a choice, the record of earlier versions
     if is_complete(output, record):
         print(f"{output}: already generated with the same arguments")
         return

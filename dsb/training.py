@@ -28,7 +28,7 @@ def train_step(description: str | None, presets: Mapping[str, DSBConfig], previo
         previous: name of the previous step, if any.
     """
     parser = OneLineParser(description)
-    help = "another set to train on besides, none of which is held out; may be repeated"
+    help = "another set to train on as well, of which nothing is held out; may be repeated"
     parser.add_argument("--also", type=data_path, action="append", default=[], metavar="PATH", help=help)
     config, flags = parse_training_flags(presets, dataset=DATASET, parser=parser)
 
@@ -44,7 +44,7 @@ def train_step(description: str | None, presets: Mapping[str, DSBConfig], previo
             raise InputError(f"{one.path}: holds no masks; train on a set that has them, such as stage1_train")
     training, held_out = split(images, images.sizes, config.fold, flags.limit)
     if others:
-        join_sets([images, *others])  # no id of a held-out image, either
+        join_sets([images, *others])  # refuses the id of a held-out image, too
         training = join_sets([training, *others])
     engine.train(config, training, held_out, replace(flags.start, previous=previous), score=score)
 

@@ -80,6 +80,18 @@ def test_what_is_rather_background_is_found_at_a_low_confidence(geometry, some):
     assert (found.scores < 0.5).all()
 
 
+@pytest.mark.parametrize(("padding", "around"), [("black", (0, 0, 0)), ("median", (200, 150, 90))])
+def test_the_config_says_what_is_around_an_image(finder, monkeypatch, padding, around):
+    shown = []
+    detector = Detector(finder)
+    detector.config = replace(TINY, padding=padding)
+    predict = detector._model.predict_on_batch
+    monkeypatch.setattr(detector._model, "predict_on_batch", lambda x: shown.append(x["images"]) or predict(x))
+    detector([np.full((64, 70, 3), (200, 150, 90), np.uint8)])
+    (placed,) = shown[0]
+    assert placed.shape == (64, 128, 3) and placed[5, 0].tolist() == placed[9, -1].tolist() == list(around)
+
+
 def test_masks_are_looked_for_beyond_their_boxes(finder):
     image = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
     model = MaskRCNN(replace(TINY, mask_margin=0.1))
