@@ -99,7 +99,7 @@ def run_plainly(predictor: Predictor, images: ImageSet, output: Path, *, distinc
 def run_ours(predictor: Predictor, images: ImageSet, output: Path) -> None:
     """Do the same as our scripts."""
     output.unlink(missing_ok=True)
-    predict_submission(predictor, images, images.image_ids, output, views="votes", spread=Spread(workers=1))
+    predict_submission([predictor], images, images.image_ids, output, views="votes", spread=Spread(workers=1))
 
 
 def read_objects(path: Path, images: ImageSet) -> dict[str, tuple[Instances, tuple[int, int]]]:

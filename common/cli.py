@@ -11,6 +11,7 @@ from common.cluster.spread import FLAGS as SPREAD_FLAGS
 from common.cluster.spread import Spread, add_spread_flags, read_spread
 from common.errors import InputError
 from common.flags import Item, OneLineParser, Shard, add_config_flags, output_file, split_values
+from common.runs.changes import flag_text
 from common.runs.start import Start, adopt_geometry, named_weights
 from common.settings.config import CONFIG_FILE, LAST_WEIGHTS, RunConfig
 from common.storage.trees import data_path
@@ -47,7 +48,7 @@ class ModelFlags:
     """Which model a script was asked to use.
 
     Attributes:
-        weights: "last", one of `named_weights`, or a file.
+        weights: "last", one of `named_weights`, or a file; of several networks, separated by commas.
         logs: folder of all runs.
         preset: name of the config for weights without one beside them.
         given: config options that were given, by name.
@@ -263,6 +264,37 @@ def choose_model(flags: ModelFlags, presets: Mapping[str, C], script: str, runs:
     config = type(preset).load(beside) if beside.exists() else preset
     adopted = config if "geometry" in flags.given else adopt_geometry(config, weights)
     return replace(adopted, **flags.given), weights
+
+
+def choose_models(
+    flags: ModelFlags,
+    presets: Mapping[str, C],
+    script: str,
+    runs: Sequence[str] = (),
+    *,
+    alike: Collection[str] = ("class_names",),
+) -> list[tuple[C, Path]]:
+    """Return the config and the weights of each network that `--weights` names, separated by commas.
+
+    Args:
+        flags: see `choose_model`, as for the others; options that were given hold for all networks.
+        presets: configs for weights without one beside them.
+        script: the training script, for the message.
+        runs: names of the runs that "last" chooses from.
+        alike: options of which all networks must have the same values.
+
+    Raises:
+        InputError: no such file or run, or networks that are not alike.
+    """
+    names = [flags.weights] if Path(flags.weights).is_file() else flags.weights.split(",")
+    models = [choose_model(replace(flags, weights=name), presets, script, runs) for name in names]
+    first, first_weights = models[0]
+    for config, weights in models[1:]:
+        for name in alike:
+            theirs, ours = flag_text(config, name), flag_text(first, name)
+            if theirs != ours:
+                raise InputError(f"{weights}: has {theirs}, but {first_weights} has {ours}; choose weights that agree")
+    return models
 
 
 def find_weights(

@@ -113,7 +113,7 @@ def _train(
 
 
 def predict_submission(
-    predictor: "Predictor",
+    predictors: "Sequence[Predictor]",
     images: "ImageSet",
     image_ids: Sequence[str],
     output: Path,
@@ -124,7 +124,7 @@ def predict_submission(
     """Predict a set into a CSV of run lengths, image by image; after an interruption, it resumes the same file.
 
     Args:
-        predictor: finds the objects.
+        predictors: one, or several whose looks are merged together, see `Prediction.joined`.
         images: the set.
         image_ids: images to write rows for, in order.
         output: the CSV.
@@ -137,9 +137,9 @@ def predict_submission(
     from common.output.rows import RowMaker
     from common.prediction.postprocess import run_length_rows
 
-    options = (views, predictor.config.seed if predictor.config.channel_shift else None)
-    maker = RowMaker(partial(_look_in_views, predictor, views), run_length_rows, options=options)
-    return predict_rows([predictor], images, image_ids, output, maker, spread=spread)
+    seeds = [one.config.seed if one.config.channel_shift else None for one in predictors]
+    maker = RowMaker(partial(_look_in_views, predictors, views), run_length_rows, options=(views, *seeds))
+    return predict_rows(predictors, images, image_ids, output, maker, spread=spread)
 
 
 def predict_results(
@@ -196,22 +196,23 @@ def predict_rows(
 
     _tell_of_training(predictors, images, image_ids)
 
-    def describe() -> str:
-        rows = maker.rows.__name__
-        return " ".join(fingerprint(one.config, one.weights, images, rows, *maker.options) for one in predictors)
+    def describe(predictor: "Trained") -> str:
+        return fingerprint(predictor.config, predictor.weights, images, maker.rows.__name__, *maker.options)
 
-    before = describe()
+    before = [describe(predictor) for predictor in predictors]
     for predictor in predictors:
         predictor.prepare()  # before a file is begun: mismatched weights leave nothing behind
-    if describe() != before:  # a training saved its next epoch
-        raise InputError(f"{predictors[0].weights}: changed while it was read; run the same command again")
+    for predictor, described in zip(predictors, before, strict=True):
+        if describe(predictor) != described:  # a training saved its next epoch
+            raise InputError(f"{predictor.weights}: changed while it was read; run the same command again")
+    begun = " ".join(before)
     full: list[str] = []
     try:
         with _making(predictors, images, maker, spread, full) as make:
             if spread.shards:
-                found = _write_shards(images, image_ids, make, output, (maker.columns, before, spread))
+                found = _write_shards(images, image_ids, make, output, (maker.columns, begun, spread))
             else:
-                found = write_rows(images, image_ids, make, output, maker.columns, fingerprint=before)
+                found = write_rows(images, image_ids, make, output, maker.columns, fingerprint=begun)
     finally:
         if full:
             logger.warning(f"warning: {len(full)} images, such as {min(full)}: each {predictors[0].limits}")
@@ -266,11 +267,12 @@ def look_at(predictor: "Trained", _: str, image: "np.ndarray") -> Any:
     return predictor.look(image)
 
 
-def _look_in_views(predictor: "Predictor", views: "Views | None", image_id: str, image: "np.ndarray") -> Any:
-    """Return what a predictor says of an image in several views, with random numbers of its own."""
+def _look_in_views(predictors: "Sequence[Predictor]", views: "Views | None", image_id: str, image: "np.ndarray") -> Any:
+    """Return what predictors say of an image in several views, each with random numbers of its own."""
     from common.output.rows import image_rng
+    from common.prediction.postprocess import Prediction
 
-    return predictor.look(image, views, rng=image_rng(predictor.config.seed, image_id))
+    return Prediction.joined([one.look(image, views, rng=image_rng(one.config.seed, image_id)) for one in predictors])
 
 
 @contextlib.contextmanager

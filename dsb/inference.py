@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from common.batches.folds import in_fold
-from common.cli import PredictionFlags, add_sample_flag, choose_model, parse_prediction_flags
+from common.cli import PredictionFlags, add_sample_flag, choose_models, parse_prediction_flags
 from common.engine import predict_submission
 from common.errors import InputError
 from common.flags import OneLineParser
@@ -50,9 +50,14 @@ def infer(flags: PredictionFlags, views: Callable[[DSBConfig], Literal["votes", 
         flags: from `parse_flags`.
         views: from the config to how views are merged; raises InputError for conflicting options.
     """
-    config, weights = choose_model(flags, PRESETS, TRAINING, STEPS)
+    models = choose_models(flags, PRESETS, TRAINING, STEPS, alike=("class_names", "page", "channel"))
+    config, _ = models[0]
     merging = views(config)
-    print(f"weights {weights}")
+    if len(models) > 1 and merging is None:
+        raise InputError(
+            f"--weights {flags.weights}: one view is of one network; dsb/my_inference_tta.py takes several"
+        )
+    print(f"weights {', '.join(str(weights) for _, weights in models)}")
     images, image_ids = choose_images(flags, config)
 
     from common.images.usable import read_in_threads
@@ -70,8 +75,8 @@ def infer(flags: PredictionFlags, views: Callable[[DSBConfig], Literal["votes", 
         else ({}, set())
     )
     prepare_outputs(flags, folders, images.path, images.image_names, anywhere=True)
-    predictor = Predictor(config, weights)
-    if not predict_submission(predictor, images, image_ids, flags.output, views=merging, spread=flags.spread):
+    predictors = [Predictor(*model) for model in models]
+    if not predict_submission(predictors, images, image_ids, flags.output, views=merging, spread=flags.spread):
         return  # shards, which are still to be merged
     problems = check_submission(flags.output, image_ids, images.shapes)
     if problems:

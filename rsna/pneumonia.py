@@ -13,7 +13,6 @@ that file.
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,7 @@ from common import engine
 from common.cli import (
     PredictionFlags,
     add_sample_flag,
-    choose_model,
+    choose_models,
     parse_prediction_flags,
     parse_training_flags,
     run_command,
@@ -31,7 +30,7 @@ from common.cli import (
 from common.errors import InputError, run_main
 from common.flags import OneLineParser
 from common.outputs import prepare_outputs
-from rsna.config import PRESETS, RSNAConfig
+from rsna.config import PRESETS
 
 if TYPE_CHECKING:
     from common.images.image_set import ImageSet
@@ -70,7 +69,7 @@ def predict(arguments: Sequence[str]) -> None:
     flags = parse_prediction_flags(
         PRESETS, dataset=DATASET, output="submissions/rsna.csv", parser=parser, arguments=arguments
     )
-    models = _choose_models(flags)
+    models = choose_models(flags, PRESETS, "rsna/pneumonia.py train")
     print(f"weights {', '.join(str(weights) for _, weights in models)}")
     images = _choose_images(flags, models[0][0].fold)
 
@@ -110,12 +109,6 @@ def score(arguments: Sequence[str]) -> None:
 
     images = _in_fold(load_labelled(flags.dataset, skip_bad=flags.skip_bad), flags.fold)
     print(score_csv(flags.csv, images, choose_image_ids(images, None, skip_bad=flags.skip_bad)).text)
-
-
-def _choose_models(flags: PredictionFlags) -> list[tuple[RSNAConfig, Path]]:
-    """Return the weights of `--weights`, separated by commas, each with its config."""
-    names = flags.weights.split(",")
-    return [choose_model(replace(flags, weights=name), PRESETS, "rsna/pneumonia.py train") for name in names]
 
 
 def _choose_images(flags: PredictionFlags, fold: str) -> "ImageSet[Radiographs]":

@@ -159,7 +159,7 @@ def test_weights_that_change_while_they_are_read_are_refused(tmp_path):
     predictor = prepared(tmp_path)
     predictor.prepare = lambda: predictor.weights.write_bytes(b"the next epoch")
     with pytest.raises(InputError, match=r"w.h5: changed while it was read; run the same command again"):
-        engine.predict_submission(predictor, IMAGES, ["first"], tmp_path / "s.csv")
+        engine.predict_submission([predictor], IMAGES, ["first"], tmp_path / "s.csv")
     assert not (tmp_path / "s.csv").exists()
     assert not (tmp_path / "s.csv.partial").exists()
 
@@ -167,11 +167,11 @@ def test_weights_that_change_while_they_are_read_are_refused(tmp_path):
 def test_weights_trained_otherwise_are_told(tmp_path, lines):
     predictor = prepared(tmp_path)
     replace(predictor.config, pixel_std=7.0, confidence=0.1, batch_size=9).save(tmp_path / "config.json")
-    engine.predict_submission(predictor, IMAGES, ["first"], tmp_path / "s.csv")
+    engine.predict_submission([predictor], IMAGES, ["first"], tmp_path / "s.csv")
     std = predictor.config.pixel_std
     assert lines() == [f"warning: {predictor.weights} was trained with --pixel-std 7.0 (here {std})"]
     (tmp_path / "config.json").unlink()
-    engine.predict_submission(predictor, IMAGES, ["first"], tmp_path / "s.csv")
+    engine.predict_submission([predictor], IMAGES, ["first"], tmp_path / "s.csv")
     assert lines() == [f"no config.json beside {predictor.weights}, so the preset says how it was trained"]
 
 
@@ -198,7 +198,7 @@ def prepared(tmp_path):
 def test_a_submission_has_a_row_an_object_in_the_order_of_the_ids(tmp_path):
     ids = ["third", "nowhere", "first"]
     for views in (None, "votes"):
-        engine.predict_submission(prepared(tmp_path), IMAGES, ids, tmp_path / "s.csv", views=views)
+        engine.predict_submission([prepared(tmp_path)], IMAGES, ids, tmp_path / "s.csv", views=views)
         rows = [row.split(",") for row in (tmp_path / "s.csv").read_text().splitlines()]
         assert rows[0] == ["ImageId", "EncodedPixels"]
         assert [name for name, _ in rows[1:]] == ids
@@ -209,8 +209,8 @@ def test_shards_take_the_place_of_the_csv(tmp_path):
     """Callers go on, but must know that there is no CSV yet."""
     shards = Spread(shards=2)
     assert engine.predict_results(prepared(tmp_path), IMAGES, tmp_path / "r.csv", spread=shards) is None
-    assert not engine.predict_submission(prepared(tmp_path), IMAGES, ["first"], tmp_path / "s.csv", spread=shards)
-    assert engine.predict_submission(prepared(tmp_path), IMAGES, ["first"], tmp_path / "s.csv")
+    assert not engine.predict_submission([prepared(tmp_path)], IMAGES, ["first"], tmp_path / "s.csv", spread=shards)
+    assert engine.predict_submission([prepared(tmp_path)], IMAGES, ["first"], tmp_path / "s.csv")
     assert not (tmp_path / "r.csv").exists() and (tmp_path / "r_shards" / "part-00001.csv").exists()
 
 
@@ -221,7 +221,7 @@ def test_full_images_are_told_in_one_line_and_nothing_else_is(tmp_path, lines):
     predictor._applied = Limited(5)
     engine.predict_results(predictor, images, tmp_path / "r.csv")
     assert [line[: len(told)] for line in lines()] == [told]
-    engine.predict_submission(predictor, images, images.image_ids, tmp_path / "s.csv", views="majority")
+    engine.predict_submission([predictor], images, images.image_ids, tmp_path / "s.csv", views="majority")
     assert [line[: len(told)] for line in lines()] == [told]
 
 
@@ -261,7 +261,7 @@ def test_results_come_back_by_image(tmp_path):
 def test_weights_that_were_trained_on_an_image_are_told(tmp_path, lines):
     predictor = prepared(tmp_path)
     (tmp_path / "images.txt").write_text("second\n")
-    engine.predict_submission(predictor, IMAGES, ["first"], tmp_path / "s.csv")
+    engine.predict_submission([predictor], IMAGES, ["first"], tmp_path / "s.csv")
     assert lines() == []
-    engine.predict_submission(predictor, IMAGES, ["second"], tmp_path / "s.csv")
+    engine.predict_submission([predictor], IMAGES, ["second"], tmp_path / "s.csv")
     assert lines() == [f"warning: {predictor.weights} was trained on 1 of these images, such as second"]

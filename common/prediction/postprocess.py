@@ -28,6 +28,7 @@ class Masking:
         largest_share: see `suppress_covered`; applied first, to each look.
         published: see `remove_overlaps`, `merge_views` and `invert_view`.
         dilation: dilate each mask of a single prediction by one step.
+        least_votes: of a pixel, where views are merged by votes.
     """
 
     threshold: float
@@ -36,6 +37,7 @@ class Masking:
     largest_share: float = 1.0
     published: bool = False
     dilation: bool = False
+    least_votes: int = 5
 
 
 class Look(NamedTuple):
@@ -61,6 +63,24 @@ class Prediction:
     image_shape: tuple[int, int]
     masking: Masking
     merging: Merging | None = None
+
+    @classmethod
+    def joined(cls, predictions: Sequence["Prediction"]) -> "Prediction":
+        """Return the looks of several networks at one image, merged as those of the first alone would be.
+
+        Networks take turns: each view is merged as all of them see it before the next view.
+
+        Args:
+            predictions: one per network, of the same views; merged ones, unless there is only one.
+        """
+        count, first = len(predictions), predictions[0]
+        looks = [
+            look._replace(places=[count * place + number for place in look.places])
+            for number, prediction in enumerate(predictions)
+            for look in prediction.looks
+        ]
+        masking = replace(first.masking, least_votes=count * first.masking.least_votes)
+        return replace(first, looks=looks, masking=masking)
 
     def resized(self, image_shape: tuple[int, int]) -> "Prediction":
         """Return the same detections in an image of another size, (height, width)."""
@@ -113,7 +133,8 @@ def merge_by_votes(looks: Sequence[Look], image_shape: tuple[int, int], masking:
     by_place: dict[int, Instances] = {}
     for view, places, detections in looks:
         by_place |= dict.fromkeys(places, find_voters(detections, view, image_shape, masking))
-    return merge_views([by_place[place] for place in sorted(by_place)], published=masking.published)
+    predictions = [by_place[place] for place in sorted(by_place)]
+    return merge_views(predictions, more_than=masking.least_votes - 1, published=masking.published)
 
 
 def find_voters(detections: Paintable, view: View, image_shape: tuple[int, int], masking: Masking) -> Instances:
