@@ -7,6 +7,7 @@ import pytest
 from common.cli import (
     add_sample_flag,
     choose_model,
+    choose_models,
     find_weights,
     parse_model_flags,
     parse_prediction_flags,
@@ -165,6 +166,41 @@ def test_weights_without_description_are_the_presets(tmp_path):
     assert config("--preset", "demo") == PRESETS["demo"]
     with pytest.raises(InputError, match=r"--confidence -1\.0: must be from 0 to 1"):
         config("--confidence", "-1")
+
+
+def network(folder, config):
+    """Return the path of weights with a config beside them."""
+    folder.mkdir()
+    (folder / "last.h5").touch()
+    config.save(folder / "config.json")
+    return folder / "last.h5"
+
+
+def test_several_networks_have_a_config_each(tmp_path):
+    configs = [replace(PRESETS["demo"], min_dim=256), replace(PRESETS["demo"], stretch_contrast=True)]
+    first, second = (network(tmp_path / name, config) for name, config in zip("ab", configs, strict=True))
+    models = choose_models(prediction("--weights", f"{first},{second}"), PRESETS, "t.py")
+    assert models == [(configs[0], first), (configs[1], second)]
+    models = choose_models(prediction("--weights", f"{first},{second}", "--confidence", "0.2"), PRESETS, "t.py")
+    assert [config for config, _ in models] == [replace(config, confidence=0.2) for config in configs]
+    with pytest.raises(InputError, match=r"--weights c\.h5: no such file"):
+        choose_models(prediction("--weights", f"{first},c.h5"), PRESETS, "t.py")
+
+
+def test_a_comma_in_the_name_of_a_file_separates_nothing(tmp_path):
+    weights = network(tmp_path / "a,b", PRESETS["demo"])
+    assert choose_models(prediction("--weights", str(weights)), PRESETS, "t.py") == [(PRESETS["demo"], weights)]
+
+
+def test_networks_that_are_not_alike_are_refused(tmp_path):
+    configs = [replace(PRESETS["demo"], class_names=("leaf",)), replace(PRESETS["demo"], class_names=("leaf", "stem"))]
+    first, second = (network(tmp_path / name, config) for name, config in zip("ab", configs, strict=True))
+    with pytest.raises(InputError) as caught:
+        choose_models(prediction("--weights", f"{first},{second}"), PRESETS, "t.py")
+    message = f"{second}: has --class-names leaf,stem, but {first} has --class-names leaf; choose weights that agree"
+    assert str(caught.value) == message
+    alike = ["backbone"]
+    assert len(choose_models(prediction("--weights", f"{first},{second}"), PRESETS, "t.py", alike=alike)) == 2
 
 
 def test_a_script_of_several_commands(capsys):

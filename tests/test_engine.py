@@ -23,7 +23,7 @@ from common.runs.start import Start
 from tests.events import read_events, steps
 from tests.image_sets import Limited, array_set, grid_image, predictor_of
 from tests.network.unet.test_model import TINY as TINY_UNET
-from tests.test_predictor import box_image, find_bright
+from tests.test_predictor import Recording, box_image, find_bright
 from tests.tiny import TINY
 
 DRAWN = [box_image(box=(row, 2, row + 5, 20)) for row in (3, 9, 30)]
@@ -193,6 +193,70 @@ def prepared(tmp_path):
     predictor.weights.write_bytes(b"weights")
     predictor.config.save(tmp_path / "config.json")
     return predictor
+
+
+@pytest.fixture
+def two(tmp_path):
+    """Two predictors, each with weights of its own, of which only the second stretches the contrast."""
+    predictors = []
+    for name, stretch in (("a", False), ("b", True)):
+        (tmp_path / name).mkdir()
+        predictor = prepared(tmp_path / name)
+        predictor.config = replace(predictor.config, stretch_contrast=stretch)
+        predictor.config.save(tmp_path / name / "config.json")
+        predictor._applied = Recording()
+        predictors.append(predictor)
+    return predictors
+
+
+def test_every_network_is_shown_every_view_as_its_config_says(tmp_path, two, lines):
+    ids = IMAGES.image_ids
+    engine.predict_submission(two, IMAGES, ids, tmp_path / "s.csv", views="majority")
+    shown = [predictor._applied.images for predictor in two]
+    assert len(shown[0]) == len(shown[1]) > len(ids)
+    assert [{image.max() for image in images} for images in shown] == [{200}, {255}]
+    engine.predict_submission([prepared(tmp_path)], IMAGES, ids, tmp_path / "one.csv", views="majority")
+    assert (tmp_path / "s.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
+    assert lines() == []
+    (tmp_path / "b" / "images.txt").write_text("second\n")
+    engine.predict_submission(two, IMAGES, ids, tmp_path / "s.csv", views="majority", spread=Spread(shards=2))
+    assert lines()[0] == f"warning: {two[1].weights} was trained on 1 of these images, such as second"
+    assert (tmp_path / "s_shards" / "part-00001.csv").exists()
+
+
+def test_a_prediction_of_several_networks_goes_on_only_with_the_same_ones(tmp_path, two, monkeypatch):
+    ids, first = IMAGES.image_ids, two[0].look
+
+    def predict(predictors=two):
+        engine.predict_submission(predictors, IMAGES, ids, tmp_path / "s.csv", views="majority")
+
+    def stop_at_the_third(image, *arguments, **options):
+        if np.array_equal(image, DRAWN[2]):
+            raise KeyboardInterrupt
+        return first(image, *arguments, **options)
+
+    monkeypatch.setattr(two[0], "look", stop_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        predict()
+    monkeypatch.undo()
+    two[1].weights.write_bytes(b"others")
+    for predictors in (two, two[:1], two[::-1]):
+        with pytest.raises(InputError, match="partial: left by another run with other weights, options or images"):
+            predict(predictors)
+    two[1].weights.write_bytes(b"weights")
+    two[1]._applied = Recording()
+    predict()
+    resumed = (tmp_path / "s.csv").read_bytes()
+    shown = len(two[1]._applied.images)
+    predict()
+    assert (tmp_path / "s.csv").read_bytes() == resumed
+    assert 0 < shown < len(two[1]._applied.images) - shown
+
+
+def test_whichever_weights_change_while_they_are_read_are_named(tmp_path, two):
+    two[0].prepare = lambda: two[1].weights.write_bytes(b"the next epoch")
+    with pytest.raises(InputError, match=r"b/w.h5: changed while it was read; run the same command again"):
+        engine.predict_submission(two, IMAGES, ["first"], tmp_path / "s.csv", views="votes")
 
 
 def test_a_submission_has_a_row_an_object_in_the_order_of_the_ids(tmp_path):

@@ -3,6 +3,7 @@
 import shutil
 import sys
 import zipfile
+from dataclasses import replace
 from types import SimpleNamespace
 
 import cv2
@@ -12,6 +13,7 @@ import pytest
 from common.errors import InputError
 from common.output.submission import read_image_ids
 from common.prediction.detections import Detections
+from dsb.config import PRESETS
 from tests.scripts import INFERENCE, TRAINING, run_here
 from tests.tiny import TINY
 
@@ -197,6 +199,24 @@ def test_a_limit_and_a_sample_are_no_contradiction(script, place, data, a_model,
     assert read_image_ids(place / "s.csv") == image_ids[:2]
     assert " over 2 images\n" in output
     assert {path.stem for path in (place / "overlays").iterdir()} == {*image_ids[:2], "overview"}
+
+
+def test_networks_that_cannot_be_averaged(refused, place):
+    for name, changes in (("a", {}), ("b", {"class_names": ("cell",)}), ("c", {"channel": (2,)})):
+        (place / name).mkdir()
+        (place / name / "w.h5").touch()
+        replace(PRESETS["small"], **changes).save(place / name / "config.json")
+    for script, weights, message in (
+        ("my_inference.py", "a/w.h5,a/w.h5", "one view is of one network; dsb/my_inference_tta.py takes several"),
+        (
+            "my_inference_tta.py",
+            "a/w.h5,b/w.h5",
+            "b/w.h5: has --class-names cell, but a/w.h5 has --class-names nucleus",
+        ),
+        ("my_inference_tta.py", "a/w.h5,c/w.h5", "c/w.h5: has --channel 2, but a/w.h5 has --channel 0"),
+        ("my_inference_tta.py", "a/w.h5,d/w.h5", "--weights d/w.h5: no such file"),
+    ):
+        assert message in refused(script, "--dataset", "nowhere", "--weights", weights)
 
 
 @pytest.mark.parametrize("script", INFERENCE)

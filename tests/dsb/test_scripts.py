@@ -181,6 +181,22 @@ def test_fifteen_views_of_a_fold_are_scored(trained, folder, monkeypatch, capsys
     assert list(read_rows(folder / "scores.csv", ["score"])["image_id"]) == image_ids
 
 
+def test_two_networks_are_averaged_here_and_on_a_cluster(trained, folder):
+    pytest.importorskip("distributed")
+    flags = [*TEST, "--limit", 3, "--weights", "logs/002/last.h5,logs/003/last.h5"]
+    written = []
+    for name, more in (("here", ["--workers", 0]), ("there", ["--scheduler", "local:1"])):
+        code, output, errors = finish(start(folder, "my_inference_tta.py", *flags, "--output", f"{name}.csv", *more))
+        assert (code, errors) == (0, [])
+        assert "weights logs/002/last.h5, logs/003/last.h5\n" in output
+        assert check_submission(folder / f"{name}.csv", read_image_ids(folder / f"{name}.csv")) == []
+        written.append((folder / f"{name}.csv").read_bytes())
+    assert written[0] == written[1]
+    flags = [*TEST, "--limit", 3, "--weights", "logs/002/last.h5", "--output", "alone.csv"]
+    assert finish(start(folder, "my_inference_tta.py", *flags))[0] == 0
+    assert (folder / "alone.csv").read_bytes() != written[0]
+
+
 def test_the_published_fifteen_views_and_what_belongs_to_them(folder):
     written = set()
     for flags in ((), ("--swap-scales",), ("--channel-shift",)):

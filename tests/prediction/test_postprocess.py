@@ -1,10 +1,14 @@
+import itertools
 import pickle
 
 import numpy as np
 import pytest
 
+from common.masks.crops import remove_overlaps
+from common.masks.instances import SoftInstances
 from common.masks.rle import decode_instances, encode_instances
 from common.prediction.detections import Detections
+from common.prediction.majority import elect_instances
 from common.prediction.postprocess import (
     Look,
     Masking,
@@ -15,7 +19,7 @@ from common.prediction.postprocess import (
     run_length_rows,
     separate,
 )
-from common.prediction.views import VIEWS, View, distinct_views, invert_view, scaled_shape
+from common.prediction.views import VIEWS, View, distinct_views, invert_crops, invert_view, scaled_shape
 
 SHAPE = (40, 56)
 
@@ -206,3 +210,54 @@ def test_votes_are_counted_a_pixel_with_views_as_often_as_they_occur():
     expected[5:12, 5:12] = np.maximum(expected[5:12, 5:12], 2)
     np.testing.assert_array_equal(votes, expected)
     assert not count_votes([], SHAPE, Masking(0.5)).any()
+
+
+def of_network(seed, merging="majority", threshold=0.4):
+    """What a network sees of objects in the distinct views of an image, a little moved in each."""
+    found = random_detections(np.random.default_rng(1), 10)
+    groups = distinct_views(VIEWS, SHAPE)
+    looks = [(view, places, _as_seen(found, view, seed + places[0])) for view, places in groups]
+    return merged(looks, Masking(threshold), merging)
+
+
+@pytest.mark.parametrize("merging", ["majority", "votes"])
+def test_equal_networks_find_what_one_finds(merging):
+    one = of_network(3, merging)
+    expected, found = one.instances(), Prediction.joined([one] * 2).instances()
+    assert len(expected) > 2
+    np.testing.assert_array_equal(found.to_masks(SHAPE), expected.to_masks(SHAPE))
+    np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-6)
+    assert run_length_rows(Prediction.joined([one])) == run_length_rows(one)
+
+
+def test_all_looks_of_all_networks_elect_the_objects_view_by_view():
+    networks = [of_network(3), of_network(100, threshold=0.7), of_network(200)]  # the first one's threshold counts
+    views = []
+    for place, network in itertools.product(range(15), networks):
+        (look,) = (look for look in network.looks if place in look.places)
+        soft = look.detections.paint_soft(0.4)
+        boxes, probs = invert_crops(soft.boxes, soft.probs, look.view, SHAPE)
+        views.append(SoftInstances(boxes, probs, soft.scores))
+    assert len(views) == 45
+    elected = elect_instances(views, 0.4)
+    expected = remove_overlaps(elected, priorities=elected.scores)
+    found = Prediction.joined(networks).instances()
+    np.testing.assert_array_equal(found.to_masks(SHAPE), expected.to_masks(SHAPE))
+    assert encode_instances(found, SHAPE) not in [run_length_rows(network) for network in networks]
+
+
+def test_a_majority_is_one_of_all_networks():
+    """Of two networks half of the looks, of three more than those of one."""
+    sees = merged([(View(), [0, 1], seen(View(), (2, 4, 10, 20)))], Masking(0.5), "majority")
+    blind = merged([(View(), [0, 1], detections([], []))], Masking(0.5), "majority")
+    for networks, count in (([sees, blind], 1), ([sees, blind, blind], 0), ([blind, sees, sees], 1)):
+        assert len(Prediction.joined(networks).instances()) == count
+
+
+@pytest.mark.parametrize(("views", "count"), [(9, 0), (10, 1)])
+def test_two_networks_need_twice_the_votes(views, count):
+    corner, nothing = seen(View(), (0, 0, 6, 8)), detections([], [])
+    sees = merged([(View(), range(views), corner), (View(), range(views, 15), nothing)], Masking(0.5))
+    blind = merged([(View(), range(15), nothing)], Masking(0.5))
+    assert len(sees.instances()) == 1
+    assert len(Prediction.joined([sees, blind]).instances()) == count
