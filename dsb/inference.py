@@ -48,15 +48,14 @@ def infer(flags: PredictionFlags, views: Callable[[DSBConfig], Literal["votes", 
 
     Args:
         flags: from `parse_flags`.
-        views: from the config to how views are merged; raises InputError for conflicting options.
+        views: from the first network's config to how views are merged, None for a single one; raises InputError for
+            conflicting options.
     """
     models = choose_models(flags, PRESETS, TRAINING, STEPS, alike=("class_names", "page", "channel"))
     config, _ = models[0]
     merging = views(config)
     if len(models) > 1 and merging is None:
-        raise InputError(
-            f"--weights {flags.weights}: one view is of one network; dsb/my_inference_tta.py takes several"
-        )
+        raise InputError(f"--weights {flags.weights}: give one; dsb/my_inference_tta.py averages several networks")
     print(f"weights {', '.join(str(weights) for _, weights in models)}")
     images, image_ids = choose_images(flags, config)
 

@@ -2,9 +2,11 @@
 
     python dsb/my_inference_tta.py --dataset stage1_test.zip --sample-submission stage1_sample_submission.csv
     python dsb/my_inference_tta.py --dataset stage1_train.zip --fold 0 --logs logs/small --score
+    python dsb/my_inference_tta.py --dataset stage1_test.zip --weights small,logs/mine/001/last.h5
 
 Writes a checked CSV, `ImageId,EncodedPixels`. Identical views are predicted once and counted as often as they occur.
-After an interruption, it resumes the same file.
+Several --weights are averaged: the views of all networks are merged, as the first one's config says. After an
+interruption, it resumes the same file.
 """
 
 import sys
@@ -20,7 +22,7 @@ from dsb.inference import infer, parse_flags
 
 
 def main() -> None:
-    """Predict every view, merge, write, check, and score if asked."""
+    """Predict every view with every network, merge, write, check, and score if asked."""
     infer(parse_flags(__doc__, "submissions/dsb_tta.csv", without=("dilation",)), choose_views)
 
 

@@ -53,7 +53,7 @@ class Prediction:
     """The detections of an image before masks are made; small enough to send to another process.
 
     Attributes:
-        looks: one, or those of several views.
+        looks: one, or those of several views and networks.
         image_shape: (height, width), pixels.
         masking: how masks are made.
         merging: how looks are merged; None for a single one.

@@ -207,7 +207,7 @@ def test_networks_that_cannot_be_averaged(refused, place):
         (place / name / "w.h5").touch()
         replace(PRESETS["small"], **changes).save(place / name / "config.json")
     for script, weights, message in (
-        ("my_inference.py", "a/w.h5,a/w.h5", "one view is of one network; dsb/my_inference_tta.py takes several"),
+        ("my_inference.py", "a/w.h5,a/w.h5", "w.h5: give one; dsb/my_inference_tta.py averages several networks"),
         (
             "my_inference_tta.py",
             "a/w.h5,b/w.h5",

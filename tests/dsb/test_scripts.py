@@ -2,8 +2,10 @@
 
 import csv
 import json
+import shutil
 import signal
 import time
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -12,6 +14,9 @@ import pytest
 from common.masks.instances import Instances
 from common.masks.rle import encode_instances
 from common.output.submission import check_submission, read_image_ids, read_rows
+from common.runs.start import named_weights
+from common.settings.config import CONFIG_FILE
+from dsb.config import DSBConfig
 from tests.other_readers import open_elsewhere
 from tests.scripts import INFERENCE, TINY, finish, run_here, start
 
@@ -181,20 +186,29 @@ def test_fifteen_views_of_a_fold_are_scored(trained, folder, monkeypatch, capsys
     assert list(read_rows(folder / "scores.csv", ["score"])["image_id"]) == image_ids
 
 
-def test_two_networks_are_averaged_here_and_on_a_cluster(trained, folder):
+def test_two_networks_are_averaged_here_and_on_a_cluster(folder):
+    """With a config each: the same network at two scales, one of which does not stretch the contrast."""
     pytest.importorskip("distributed")
-    flags = [*TEST, "--limit", 3, "--weights", "logs/002/last.h5,logs/003/last.h5"]
-    written = []
-    for name, more in (("here", ["--workers", 0]), ("there", ["--scheduler", "local:1"])):
-        code, output, errors = finish(start(folder, "my_inference_tta.py", *flags, "--output", f"{name}.csv", *more))
+    small = named_weights()["small"]
+    for name, changes in (("a", {"min_dim": 128}), ("b", {"min_dim": 192, "stretch_contrast": False})):
+        (folder / name).mkdir()
+        shutil.copy(small, folder / name)
+        replace(DSBConfig.load(small.parent / CONFIG_FILE), **changes).save(folder / name / CONFIG_FILE)
+    a, b, written = "a/weights.h5", "b/weights.h5", {}
+    for output, weights, where in (
+        ("here.csv", f"{a},{b}", ["--workers", 0]),
+        ("there.csv", f"{a},{b}", ["--scheduler", "local:1"]),
+        ("a.csv", a, []),
+        ("b.csv", b, []),
+    ):
+        flags = [*TEST, "--limit", 3, "--weights", weights, "--output", output, *where]
+        code, printed, errors = finish(start(folder, "my_inference_tta.py", *flags))
         assert (code, errors) == (0, [])
-        assert "weights logs/002/last.h5, logs/003/last.h5\n" in output
-        assert check_submission(folder / f"{name}.csv", read_image_ids(folder / f"{name}.csv")) == []
-        written.append((folder / f"{name}.csv").read_bytes())
-    assert written[0] == written[1]
-    flags = [*TEST, "--limit", 3, "--weights", "logs/002/last.h5", "--output", "alone.csv"]
-    assert finish(start(folder, "my_inference_tta.py", *flags))[0] == 0
-    assert (folder / "alone.csv").read_bytes() != written[0]
+        assert f"weights {weights.replace(',', ', ')}\n" in printed
+        assert (read_rows(folder / output, ["EncodedPixels"])["EncodedPixels"] != "").sum() > 3
+        written[output] = (folder / output).read_bytes()
+    assert written["here.csv"] == written.pop("there.csv")
+    assert len(set(written.values())) == 3
 
 
 def test_the_published_fifteen_views_and_what_belongs_to_them(folder):
