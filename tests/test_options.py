@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from coco.config import BalloonConfig, CocoConfig, ShapesConfig
+from common.batches.augment import Rescaling
 from common.network.mask_rcnn.model import MaskRCNN
 from common.network.training.optimizer import build_optimizer, learning_rate_at
 from common.network.unet.model import UNet
@@ -50,8 +51,8 @@ def attributes_read(folder):
 @pytest.mark.parametrize("config_class", COMPETITIONS, ids=lambda one: one.__name__)
 def test_every_option_of_a_competition_is_read_somewhere(config_class):
     folder = config_class.__module__.split(".")[0]
-    fields_of_rescaling = {"aspect_ratio", "min_zoom", "min_enlarge", "zoom", "min_dim"}  # read by their names
-    read = attributes_read("common") | attributes_read(folder) | fields_of_rescaling
+    rescaling = {spec.name for spec in dataclasses.fields(Rescaling)}  # read by their names
+    read = attributes_read("common") | attributes_read(folder) | rescaling
     assert {spec.name for spec in config_class.options()} <= read
 
 

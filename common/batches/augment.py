@@ -1,5 +1,6 @@
 """Training augmentation on an image and its label layers: rescale, crop, flip, turn, rotate, shift the channels."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,7 @@ class Rescaling:
         min_enlarge: the largest scale is at least this.
         zoom: the largest scale is at least the usual one times this, at least 1.
         min_zoom: the smallest scale is the usual one times this, at most 1.
+        log_zoom: draw scales evenly by their logarithm, so that half and double are as likely; otherwise evenly.
     """
 
     min_dim: int
@@ -35,6 +37,7 @@ class Rescaling:
     min_enlarge: float = 0.0
     zoom: float = 1.0
     min_zoom: float = 1.0
+    log_zoom: bool = False
 
     def draw_shape(self, image_shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, int]:
         """Draw the shape to rescale an image to.
@@ -53,7 +56,8 @@ class Rescaling:
         usual = usual_scale(image_shape, self.min_dim, self.longest_strip)
         if self.max_dim:
             usual = min(usual, self.max_dim / max(image_shape))
-        scale = rng.uniform(usual * self.min_zoom, max(self.min_enlarge, usual * self.zoom))
+        low, high = usual * self.min_zoom, max(self.min_enlarge, usual * self.zoom)
+        scale = math.exp(rng.uniform(math.log(low), math.log(high))) if self.log_zoom else rng.uniform(low, high)
         scales = [scale, scale]
         scales[int(rng.integers(2))] *= rng.uniform(1.0, self.aspect_ratio)
         height, width = (max(1, round(length * factor)) for length, factor in zip(image_shape, scales, strict=True))

@@ -89,6 +89,9 @@ class MaskRCNNConfig(RunConfig):
     min_zoom: float = option(1.0, "smallest scale, relative to --min-dim's", minimum=0.1, maximum=1, only="training")
     min_enlarge: float = option(1.2, "largest scale is at least this", minimum=0.1, maximum=8, only="training")
     zoom: float = option(1.5, "largest scale is at least this times --min-dim's", minimum=1, maximum=8, only="training")
+    log_zoom: bool = option(
+        False, "draw scales evenly by their logarithm: half the usual scale is as likely as double", only="training"
+    )
     upright: bool = option(
         False, "no flips and turns except left-right, for images with a fixed orientation", only="training"
     )

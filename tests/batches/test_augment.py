@@ -228,6 +228,16 @@ def test_min_zoom_lowers_the_smallest_scale_alone():
     assert 2.95 < max(scales) <= 3
 
 
+def test_log_zoom_draws_half_as_often_as_double():
+    rescaling = Rescaling(min_dim=512, min_zoom=0.5, zoom=2)
+    rng = np.random.default_rng(0)
+    for log_zoom, share in ((False, 1 / 3), (True, 1 / 2)):  # of scales below the usual one
+        drawn = replace(rescaling, log_zoom=log_zoom)
+        scales = np.array([drawn.draw_shape((256, 256), rng)[0] / 512 for _ in range(2000)])
+        assert 0.5 <= scales.min() < 0.51 and 1.97 < scales.max() <= 2
+        assert np.mean(scales < 1) == pytest.approx(share, abs=0.04)
+
+
 def test_no_side_exceeds_the_longest_at_the_scale_of_detection():
     rescaling = Rescaling(min_dim=800, max_dim=1024)
     for image_shape, expected in [((480, 640), (768, 1024)), ((500, 500), (800, 800)), ((4000, 3000), (1024, 768))]:

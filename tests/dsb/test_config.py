@@ -30,6 +30,7 @@ ALL_STEPS = {
     "mask_nms_threshold": 1.0,
     "max_dim": 0,
     "min_zoom": 1.0,
+    "log_zoom": False,
     "recolour": 0.0,
     "stretch_contrast": False,
     "separate": True,
