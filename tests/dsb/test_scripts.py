@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import signal
 import time
 
@@ -179,6 +180,26 @@ def test_fifteen_views_of_a_fold_are_scored(trained, folder, monkeypatch, capsys
     assert code == 0
     assert next(line for line in output.splitlines() if line.startswith("score ")) in scored
     assert list(read_rows(folder / "scores.csv", ["score"])["image_id"]) == image_ids
+
+
+def test_self_training_from_unlabelled_images_to_weights(folder):
+    for image_id in read_image_ids(folder / "data" / "stage1_sample_submission.csv")[:3]:
+        shutil.copytree(folder / "data" / "stage1_test" / image_id, folder / "unlabelled" / image_id)
+    flags = ["--dataset", "unlabelled", "--weights", "small", "--output", "unlabelled.csv"]
+    code, _, errors = finish(start(folder, "my_inference_tta.py", *flags))
+    assert (code, errors) == (0, [])
+    flags = ["--dataset", "unlabelled", "--submission", "unlabelled.csv", "--output", "pseudo.zip"]
+    code, output, errors = finish(start(folder, "pack.py", *flags))
+    assert (code, errors) == (0, []) and "wrote pseudo.zip: 3 images" in output
+    flags = ["--dataset", "data/stage1_train", "--fold", 0, "--also", "pseudo.zip", "--preset", "demo"]
+    flags += ["--weights", "small", "--min-dim", 128, "--crop-size", 128, "--steps-per-epoch", 2, "--epochs", 1]
+    code, _, errors = finish(start(folder, "my_train_1.py", *flags, "--logs", "self_trained"))
+    assert (code, errors) == (0, [])
+    with np.load(folder / "self_trained" / "001" / "last.npz") as state:
+        assert len(state["images"]) == 6 + 3
+    report = ["data", "--dataset", "pseudo.zip", "--output", "report"]
+    code, _, errors = finish(start(folder, "../inspection/report.py", *report))
+    assert (code, errors) == (0, []) and (folder / "report" / "index.html").exists()
 
 
 def test_the_published_fifteen_views_and_what_belongs_to_them(folder):
