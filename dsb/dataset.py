@@ -6,7 +6,7 @@ The masks can be replaced by a label image, <id>/labels/<id>.png or .tif, in whi
 import os
 import zipfile
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -75,16 +75,19 @@ def choice_of(page: int, channel: Sequence[int]) -> Choice:
     return Choice(page or None, () if tuple(channel) == (0,) else tuple(channel))
 
 
-def pack_dataset(images: ImageSet, output: Path) -> None:
+def pack_dataset(images: ImageSet, output: Path, label_images: Iterable[np.ndarray] | None = None) -> None:
     """Write images and label images into a zip archive that `load_dataset` reads, one at a time.
 
     Args:
-        images: with masks.
+        images: with masks, unless `label_images` are given.
         output: written atomically; the same set gives the same bytes.
+        label_images: of each image, (H, W) int32; by default the set's own.
     """
+    if label_images is None:
+        label_images = (images.load_label_layers(row)[0] for row in range(len(images)))
     with written_aside(output) as aside, zipfile.ZipFile(aside, "w") as archive:
-        for row, image_id in enumerate(progress_bar(images.image_ids, output.name, unit="image")):
-            labels = images.load_label_layers(row)[0]
+        progress = progress_bar(label_images, output.name, len(images), unit="image")
+        for row, (image_id, labels) in enumerate(zip(images.image_ids, progress, strict=True)):
             labels = labels.astype(np.min_scalar_type(labels.max()))
             # PNG has at most 16 bits.
             suffix, encode = (".png", encode_png) if labels.dtype.itemsize <= 2 else (".tif", encode_tiff)

@@ -1,7 +1,9 @@
 """Label images and overlays made from a submission, and where they go."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+import numpy as np
 
 from common.cli import PredictionFlags
 from common.drawing.gallery import save_gallery
@@ -13,7 +15,7 @@ from common.images.truth_files import labels_to_save
 from common.log import logger
 from common.masks.instances import Instances
 from common.masks.rle import decode_instances
-from common.output.submission import COLUMNS, read_rows
+from common.output.submission import COLUMNS, check_submission, read_rows
 from dsb.dataset import is_in_kaggle_layout
 from dsb.evaluation import Truth
 
@@ -74,6 +76,27 @@ def save_label_images(submission: Path, shapes: Mapping[str, tuple[int, int]], f
             save_image(folder / f"{image_id}.tif", labels_to_save(label_image))
 
 
+def load_label_images(submission: Path, images: ImageSet) -> tuple[ImageSet, Iterator[np.ndarray]]:
+    """Return the images in which a submission has objects, and their label images, (H, W) int32, one at a time.
+
+    Args:
+        submission: the CSV.
+        images: those of the submission.
+
+    Raises:
+        InputError: the submission is not valid, has other images than the set, or has no objects.
+    """
+    problems = check_submission(submission, [*images.image_ids, *images.left_out], images.shapes)
+    if problems:
+        raise InputError(f"{submission}: {problems[0]} ({len(problems)} problems)")
+    texts = _read_texts(submission)
+    found = images.select([bool(texts[image_id]) for image_id in images.image_ids])
+    if not len(found):
+        raise InputError(f"{submission}: holds no masks; predict with a lower --confidence")
+    shapes = found.shapes.items()
+    return found, (decode_instances(texts[image_id], shape).to_label_image(shape) for image_id, shape in shapes)
+
+
 def _refuse_files_of_others(folder: Path, submission: Path, own: set[str]) -> None:
     """Refuse an existing folder, unless an earlier run wrote it beside its submission."""
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
@@ -85,4 +108,4 @@ def _refuse_files_of_others(folder: Path, submission: Path, own: set[str]) -> No
 def _read_texts(submission: Path) -> dict[str, list[str]]:
     """Return the run lengths of each image's objects."""
     rows = read_rows(submission, COLUMNS).groupby("ImageId")["EncodedPixels"]
-    return {str(image_id): [text for text in texts if text] for image_id, texts in rows}
+    return {str(image_id): [text for text in texts if text.strip()] for image_id, texts in rows}

@@ -44,8 +44,7 @@ def train_step(description: str | None, presets: Mapping[str, DSBConfig], previo
             raise InputError(f"{one.path}: holds no masks; train on a set that has them, such as stage1_train")
     training, held_out = split(images, images.sizes, config.fold, flags.limit)
     if others:
-        join_sets([images, *others])  # refuses the id of a held-out image, too
-        training = join_sets([training, *others])
+        training = join_sets([training, *others], apart_from=[held_out])
     engine.train(config, training, held_out, replace(flags.start, previous=previous), score=score)
 
 

@@ -85,21 +85,25 @@ class Joined(Source):
         return np.cumsum([len(part) for part in self.parts])
 
 
-def join_sets(parts: Sequence[ImageSet], image_ids: Sequence[str] | None = None) -> ImageSet:
+def join_sets(
+    parts: Sequence[ImageSet], image_ids: Sequence[str] | None = None, *, apart_from: Sequence[ImageSet] = ()
+) -> ImageSet:
     """Return the images of several sets as one set.
 
     Args:
         parts: the sets, at least one.
         image_ids: of all images; by default their own.
+        apart_from: sets that share no image with them, such as held-out images.
 
     Raises:
-        InputError: two images of one id.
+        InputError: two images of one id, also of `apart_from`.
     """
     if image_ids is None:
         image_ids = [image_id for part in parts for image_id in part.image_ids]
-    (image_id, times), *_ = Counter(image_ids).most_common(1) or [("", 0)]
+    others = [image_id for part in apart_from for image_id in part.image_ids]
+    (image_id, times), *_ = Counter([*image_ids, *others]).most_common(1) or [("", 0)]
     if times > 1:
-        paths = " and ".join(str(part.path) for part in parts if image_id in part.image_ids)
+        paths = " and ".join(str(part.path) for part in (*apart_from, *parts) if image_id in part.image_ids)
         raise InputError(f"{paths}: {image_id} is the id of several images; rename them, or leave out a set")
     images = ImageSet.of_all(Joined(parts), image_ids, np.concatenate([part.sizes for part in parts]))
     return dataclasses.replace(images, has_objects=any(part.has_objects for part in parts))

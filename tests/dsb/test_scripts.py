@@ -211,6 +211,26 @@ def test_two_networks_are_averaged_here_and_on_a_cluster(folder):
     assert len(set(written.values())) == 3
 
 
+def test_self_training_from_unlabelled_images_to_weights(folder):
+    for image_id in read_image_ids(folder / "data" / "stage1_sample_submission.csv")[:3]:
+        shutil.copytree(folder / "data" / "stage1_test" / image_id, folder / "unlabelled" / image_id)
+    flags = ["--dataset", "unlabelled", "--weights", "small", "--output", "unlabelled.csv"]
+    code, _, errors = finish(start(folder, "my_inference_tta.py", *flags))
+    assert (code, errors) == (0, [])
+    flags = ["--dataset", "unlabelled", "--submission", "unlabelled.csv", "--output", "pseudo.zip"]
+    code, output, errors = finish(start(folder, "pack.py", *flags))
+    assert (code, errors) == (0, []) and "wrote pseudo.zip: 3 images" in output
+    flags = ["--dataset", "data/stage1_train", "--fold", 0, "--also", "pseudo.zip", "--preset", "demo"]
+    flags += ["--weights", "small", "--min-dim", 128, "--crop-size", 128, "--steps-per-epoch", 2, "--epochs", 1]
+    code, _, errors = finish(start(folder, "my_train_1.py", *flags, "--logs", "self_trained"))
+    assert (code, errors) == (0, [])
+    with np.load(folder / "self_trained" / "001" / "last.npz") as state:
+        assert len(state["images"]) == 6 + 3
+    report = ["data", "--dataset", "pseudo.zip", "--output", "report"]
+    code, _, errors = finish(start(folder, "../inspection/report.py", *report))
+    assert (code, errors) == (0, []) and (folder / "report" / "index.html").exists()
+
+
 def test_the_published_fifteen_views_and_what_belongs_to_them(folder):
     written = set()
     for flags in ((), ("--swap-scales",), ("--channel-shift",)):

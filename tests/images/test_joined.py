@@ -33,6 +33,13 @@ def test_an_id_in_two_sets_is_refused():
         join_sets([numbered(0, 3), numbered(1, 1)])
 
 
+def test_an_id_of_a_set_apart_is_refused():
+    with pytest.raises(InputError, match=r"i10 is the id of several images"):
+        join_sets([numbered(0, 2), numbered(10, 1)], apart_from=[numbered(5, 1), numbered(2, 9).select([4, 8])])
+    joined = join_sets([numbered(0, 2), numbered(10, 1)], apart_from=[numbered(5, 1), numbered(2, 8).select([7])])
+    assert joined.image_ids == ["i0", "i1", "i10"]
+
+
 def test_it_changes_with_each_of_its_sets():
     before = join_sets([numbered(0, 1), numbered(10, 2)]).signature()
     assert join_sets([numbered(0, 1), numbered(10, 2)]).signature() == before
