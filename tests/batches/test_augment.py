@@ -228,7 +228,7 @@ def test_min_zoom_lowers_the_smallest_scale_alone():
     assert 2.95 < max(scales) <= 3
 
 
-def test_log_zoom_draws_half_as_often_as_double():
+def test_log_zoom_draws_as_many_scales_below_the_usual_one_as_above():
     rescaling = Rescaling(min_dim=512, min_zoom=0.5, zoom=2)
     rng = np.random.default_rng(0)
     for log_zoom, share in ((False, 1 / 3), (True, 1 / 2)):  # of scales below the usual one
